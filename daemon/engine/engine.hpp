@@ -1,0 +1,151 @@
+// The engine: the one writer. It takes samples, commands and ticks off a bounded queue on its own
+// thread, asks core, commits one SQLite transaction, appends to the event log, swaps the snapshot
+// and only then answers. It never touches a socket or a bus; whom it wants polled soon it tells the
+// poller that main gave it. Public calls are safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/core/alert_settings.hpp"
+#include "daemon/core/registry.hpp"
+#include "daemon/core/sample.hpp"
+#include "daemon/core/time.hpp"
+#include "daemon/engine/snapshot.hpp"
+
+namespace gatehouse {
+
+// How a command ended; the HTTP status that tells it stands beside each.
+enum class ReplyKind {
+    ok,               // 200
+    created,          // 201
+    invalid,          // 422: a field is wrong; errors names it
+    bad_request,      // 400
+    not_found,        // 404
+    conflict,         // 409
+    key_reused,       // 422: the same Idempotency-Key with another body
+    refused,          // 422: a rule of the books says no (hoarding cap, trial, not yet)
+    unavailable,      // 503: queue full, disk full, stopping; nothing was done, ask again
+};
+struct FieldError {
+    std::string pointer;   // JSON Pointer into the body, or a header's name
+    std::string message;
+};
+struct Reply {
+    ReplyKind kind = ReplyKind::ok;
+    std::string json;      // the document on success; ready to send
+    std::string type;      // on failure: stable problem type, like "hoarding-cap"
+    std::string detail;    // on failure: one sentence with value and remedy
+    std::vector<FieldError> errors;
+};
+using ReplyHandler = std::function<void(Reply)>;  // called once, on the engine thread, after commit
+
+// Commands. `actor` is who asked, for the log: "local" for the socket, a token's id otherwise.
+struct TopUp {
+    std::string actor, account;
+    std::string amount;                // as given; the engine judges it
+    std::string method = "cash", by, reference, payer, note, receipt;
+    std::string received_at;
+    std::string idempotency_key;
+    std::string body_hash;             // SHA-256 of the canonical body, hex
+};
+struct AckAlert {
+    std::string actor, alert, by, via, note, result;
+};
+struct TestAlert {
+    std::string actor;
+};
+struct ImportRegistry {
+    std::string actor;
+    std::vector<std::pair<std::string, std::string>> files;  // name, bytes
+    std::string by, second, reason;
+    bool dry_run = false;
+};
+struct ConfirmClock {
+    std::string actor, by;
+};
+struct AddToken {
+    std::string actor, name;
+    std::vector<std::string> scopes;
+    std::string expires_at;            // optional ISO 8601
+};
+struct RevokeToken {
+    std::string actor, id;
+};
+struct TouchToken {                    // last use, coalesced by the caller; no event
+    std::string id;
+};
+struct MqttCursor {                    // highest contiguous PUBACK; no event
+    std::uint64_t seq = 0;
+};
+using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
+                             RevokeToken, TouchToken, MqttCursor>;
+
+// Who polls. Called on the engine thread; must not block.
+class Poller {
+  public:
+    virtual ~Poller() = default;
+    virtual void poll_soon(const std::string& meter) = 0;   // an immediate second exchange
+    virtual void registry_changed(std::shared_ptr<const Registry> registry) = 0;
+};
+
+// How the profile table looks from here; absent: unknown or broken, with the reason.
+struct ProfileFact {
+    std::optional<MeterTraits> traits;
+    std::string reason;                // where traits is absent
+};
+using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;
+
+struct EngineOptions {
+    std::string database_path;
+    std::string site_id, site_name, timezone, currency = "CNY";
+    bool chinese = true;               // language of the alert sentences
+    std::int64_t store_interval_ms = 900'000;
+    enum class Trust { automatic, system, manual } trust = Trust::automatic;
+    // What `automatic` sees: the synchronisation flag and the RTC, read by main; nothing: container.
+    std::function<std::optional<bool>()> system_synchronised;
+    AlertSettings alerts;
+    std::vector<std::string> buses;    // ids of the configuration, for the import's checks
+    UtcMs build_date_ms = 0;
+    std::size_t sample_queue_max = 8192;
+    std::size_t command_queue_max = 256;
+};
+
+class Engine {
+  public:
+    // Opens and migrates the store; throws StoreError (store/store.hpp) with one line for a person.
+    Engine(EngineOptions options, const Clock& clock, Random& random, const Zone& zone,
+           ProfileLookup profiles);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    void set_poller(Poller* poller);               // before start
+    void start();                                  // the thread
+    void stop();                                   // drains, commits, joins
+
+    // One turn without a thread, for the simulation: takes what is queued, commits, returns when
+    // it wants the next turn (monotonic). Never together with start().
+    MonoMs step();
+
+    [[nodiscard]] SampleSink& sink();              // full queue: samples of one meter coalesce
+    // False: the queue is full or the engine stops; the handler is not called.
+    [[nodiscard]] bool submit(Command command, ReplyHandler handler);
+    [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+    // Called on the engine thread after each commit that moved the event log or the snapshot; must
+    // not block. Before start.
+    void on_commit(std::function<void()> listener);
+    [[nodiscard]] MonoMs heartbeat_mono_ms() const;  // of the last turn, for the watchdog
+    [[nodiscard]] const std::string& run_id() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse
