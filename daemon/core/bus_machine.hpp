@@ -1,0 +1,228 @@
+// The bus machine: what one bus does next. It is told what happened (an event) and what time it is,
+// and answers with one action for its shell to carry out: connect, read, listen, drain, wait,
+// close. It opens nothing, sleeps nowhere and decodes nothing. Pure; owned by one bus thread.
+//
+// Late replies. An RTU reply carries no transaction number, so a late one is a valid answer to the
+// next question of the same length. After any timeout, damaged or foreign frame the station (one
+// address on the bus) owes a reply: the bus keeps quiet for as long as this station was ever late,
+// and at least the response timeout, drains, and goes on; but until nothing can be pending, the
+// next reads of this station are proofs, reads whose reply has another length than any that is
+// owed. A station answers in order, so a proof that comes back settles the debt. Where no length
+// differs, the station waits out kDebtMs instead. On TCP the transaction number decides.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/core/poll_plan.hpp"
+#include "daemon/core/sample.hpp"
+#include "daemon/core/time.hpp"
+
+namespace gatehouse {
+
+struct BusMeter {
+    std::string id;
+    int address = 1;                     // meters with one address are one station
+    std::int64_t pause_ms = 0;           // after each read of this station
+    std::vector<RegisterSpan> routine;   // blocks of each poll, in order
+    std::vector<RegisterSpan> identity;  // read beside them at start and after every outage
+    std::vector<RegisterSpan> full;      // blocks of an on-demand reading of everything
+    std::vector<RegisterSpan> proofs;    // candidates of different lengths, shortest first
+};
+struct BusSetup {
+    std::vector<BusMeter> meters;
+    std::int64_t poll_interval_ms = 60'000;
+    std::int64_t response_timeout_ms = 1'000;  // ceiling; the working timeout is learned
+    bool transaction_numbers = false;          // Modbus TCP whose gateway echoes them
+    bool reconnects = false;                   // a stream: closing it forgets what is pending
+};
+
+// ---- what the shell tells -----------------------------------------------------------------
+struct Woken {};  // start, the end of a wait, or a new wish
+struct Connected {};
+struct ConnectFailed {
+    std::string reason;
+};
+struct ReadEnded {
+    PollResult result = PollResult::timeout;
+    std::int64_t turnaround_us = 0;  // from the request's last byte to the reply's first
+    std::int64_t busy_us = 0;
+    std::string detail;
+    std::string lost;  // not empty: the connection itself broke, and why
+};
+struct Listened {                   // the quiet time is over
+    std::size_t bytes = 0;          // that arrived meanwhile and were dropped
+    std::int64_t last_byte_ms = 0;  // of them, after the start of listening
+    bool owed_reply = false;        // one of them was exactly the frame that was owed
+    std::string lost;
+};
+struct Drained {
+    std::size_t bytes = 0;
+    std::string lost;
+};
+struct Closed {};
+using BusEvent =
+    std::variant<Woken, Connected, ConnectFailed, ReadEnded, Listened, Drained, Closed>;
+
+// ---- what the shell is to do --------------------------------------------------------------
+enum class BusActionKind { wait, connect, read, listen, drain, close };
+struct BusAction {
+    BusActionKind kind = BusActionKind::wait;
+    MonoMs until = 0;             // wait: or until somebody wishes something
+    std::int64_t for_ms = 0;      // listen
+    int meter = -1;               // read
+    int address = 0;              // read
+    RegisterSpan span;            // read; listen: the owed one
+    std::int64_t timeout_ms = 0;  // read
+    bool proof = false;           // read: its words are no value of this visit
+};
+
+enum class VisitKind { routine, confirming, full };
+struct VisitEnd {
+    int meter = -1;
+    VisitKind kind = VisitKind::routine;
+    bool identity = false;  // the identity blocks were read too
+    PollResult result = PollResult::ok;
+    std::string detail;
+    bool offline = false;  // the meter is held for offline from here on
+};
+struct BusStep {
+    BusAction action;
+    std::vector<VisitEnd> ended;  // in order; empty mostly
+    bool status_changed = false;  // phase, reason or number of meters online
+};
+
+enum class MachinePhase { offline, connecting, idle, reading, quiet, draining, closing, backoff };
+[[nodiscard]] const char* to_string(MachinePhase phase);
+
+class BusMachine {
+  public:
+    static constexpr int kFailuresOffline = 3;    // consecutive; then the meter is offline
+    static constexpr int kFailuresReconnect = 2;  // of a stream without one good reply
+    static constexpr std::int64_t kBackoffFirstMs = 1'000;
+    static constexpr std::int64_t kBackoffMaxMs = 300'000;
+    static constexpr std::int64_t kConnectFirstMs = 500;
+    static constexpr std::int64_t kConnectMaxMs = 30'000;
+    static constexpr std::int64_t kLonelyProbeMs = 10'000;  // when no station answers at all
+    static constexpr int kProbePercent = 4;                 // of the time, for all dead meters
+    static constexpr std::int64_t kDebtMs = 30'000;         // after it nothing can be pending
+    static constexpr int kQuietRoundsMax = 8;               // on a line that never falls silent
+    static constexpr int kBusyRetriesMax = 3;               // exceptions 5 and 6 in a row
+
+    BusMachine(BusSetup setup, std::uint64_t jitter_seed, MonoMs now);
+
+    // Takes a new list of meters; those with the id and address of before keep what was learned.
+    // Only between resume() calls whose action was `wait`.
+    void configure(BusSetup setup, MonoMs now);
+    void poll_soon(int meter);
+    void read_full(int meter);
+
+    [[nodiscard]] BusStep resume(const BusEvent& event, MonoMs now);
+
+    [[nodiscard]] MachinePhase phase() const { return phase_; }
+    [[nodiscard]] int find(const std::string& meter) const;  // index, or -1
+    [[nodiscard]] const BusMeter& meter(int index) const;
+    [[nodiscard]] bool meter_online(int index) const;
+    // Fills phase, reason, counters and meters; the id is the shell's.
+    [[nodiscard]] BusStatus status() const;
+    // What was learned of the station of a meter, for the planner and for status.
+    [[nodiscard]] std::int64_t turnaround_us(int index) const;
+    [[nodiscard]] std::int64_t lateness_ms(int index) const;
+    [[nodiscard]] bool reply_owed(int index) const;
+
+  private:
+    struct Owed {
+        RegisterSpan span;
+        MonoMs asked = 0;
+    };
+    struct Station {
+        int address = 0;
+        bool online = false;
+        bool ever_online = false;
+        int failures = 0;
+        std::int64_t backoff_ms = 0;
+        MonoMs retry_at = 0;
+        MonoMs not_before = 0;  // pause between reads
+        std::int64_t lateness_ms = 0;
+        std::int64_t turnaround_mean_us = 0;
+        std::int64_t turnaround_max_us = 0;
+        int good_in_a_row = 0;
+        std::vector<Owed> owed;
+    };
+    struct MeterState {
+        int station = 0;
+        int failures = 0;
+        bool online = false;
+        bool reported_offline = false;
+        bool identity_due = true;
+        bool full_wanted = false;
+        int busy_retries = 0;
+    };
+    struct Visit {
+        int meter = -1;
+        VisitKind kind = VisitKind::routine;
+        bool urgent = false;
+        bool identity = false;
+        bool proving = false;
+        std::vector<RegisterSpan> blocks;
+        std::size_t next = 0;
+        RegisterSpan asked;  // the span now on the wire
+        MonoMs asked_at = 0;
+    };
+
+    BusStep next(MonoMs now);
+    BusStep act(BusAction action);
+    void begin_visit(int meter, bool urgent, MonoMs now);
+    BusStep read_block(MonoMs now);
+    BusStep on_read(const ReadEnded& event, MonoMs now);
+    BusStep on_good_read(const ReadEnded& event, MonoMs now);
+    BusStep on_line_failure(const ReadEnded& event, MonoMs now);
+    BusStep on_listened(const Listened& event, MonoMs now);
+    BusStep on_drained(const Drained& event, MonoMs now);
+    BusStep on_connect_failed(const std::string& reason, MonoMs now);
+    BusStep on_lost(const std::string& reason, MonoMs now);
+    void end_visit(PollResult result, const std::string& detail, MonoMs now);
+    void fail_meter(int meter, VisitKind kind, PollResult result, const std::string& detail);
+    void fail_station(Station& station, MonoMs now);
+    void revive(Station& station, MonoMs now);
+    void hold_station(int station, MonoMs until);
+    void go_offline(const std::string& reason, MonoMs now);
+    [[nodiscard]] std::optional<RegisterSpan> proof_for(const BusMeter& meter,
+                                                        const Station& station) const;
+    [[nodiscard]] std::int64_t working_timeout_ms(const Station& station) const;
+    [[nodiscard]] std::int64_t jitter(std::int64_t range_ms);
+    [[nodiscard]] bool any_station_online() const;
+    void set_phase(MachinePhase phase, MonoMs now);
+    void forget_expired_debt(MonoMs now);
+    [[nodiscard]] Station& station_of(int meter);
+
+    BusSetup setup_;
+    std::vector<MeterState> meters_;
+    std::vector<Station> stations_;
+    PollPlan plan_;
+    MachinePhase phase_ = MachinePhase::offline;
+    BusPhase shown_phase_ = BusPhase::connecting;
+    std::string reason_;
+    MonoMs since_ = 0;
+    std::int64_t connect_backoff_ms_ = 0;
+    MonoMs connect_at_ = 0;
+    Visit visit_;
+    std::optional<Owed> listening_for_;
+    int quiet_station_ = -1;
+    int quiet_rounds_ = 0;
+    int failures_in_a_row_ = 0;
+    MonoMs last_probe_end_ = 0;
+    std::int64_t probe_credit_us_ = 0;
+    MonoMs credit_at_ = 0;
+    std::uint64_t jitter_state_;
+    std::array<std::uint64_t, kPollResults> exchanges_{};
+    std::int64_t busy_us_ = 0;
+    std::vector<VisitEnd> ended_;
+    bool status_changed_ = false;
+};
+
+}  // namespace gatehouse
