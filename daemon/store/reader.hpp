@@ -1,0 +1,162 @@
+// The store's reading side: a read-only connection that never checkpoints and never blocks the
+// writer. Documents and history come from here; what is open now comes from the snapshot. One
+// object belongs to one thread at a time; any number may be open. Calls may throw StoreError.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/store/rows.hpp"
+
+namespace gatehouse {
+
+struct StoredEvent {
+    std::uint64_t seq = 0;
+    std::string kind;
+    RunTimes::Time at;
+    std::string run;            // text form
+    std::string subject, body;  // JSON; empty where removed
+    std::string h;              // hex
+    std::string removed;        // why; empty: not removed
+};
+
+struct StoredReading {
+    ReadingRow row;
+    std::string unit, serial, multiplier = "1";
+    MeterRole role = MeterRole::unit;
+    Service service = Service::electricity;
+    RunTimes::Time at, received_at;
+};
+struct ReadingFilter {
+    std::optional<ReadingKind> kind;
+    std::string meter;  // empty: all
+    std::optional<UtcMs> from,
+        to;  // from <= at < to; a month's reading stands at its end, so a
+             // caller that wants period P asks for [P's start + 1 ms, end + 1 ms)
+};
+struct ReadingPage {
+    std::vector<StoredReading> items;
+    std::uint64_t first = 0;  // oldest seq that is still kept; 0: none yet
+    std::uint64_t next = 0;   // pass as `after` for the next page
+    bool has_more = false;
+    bool truncated = false;  // rows after `after` were dropped by retention
+};
+
+struct MeterPoint {        // one step of a meter's history
+    UtcMs at = 0;          // end of the hour or day; the reading's own time for raw
+    std::int64_t day = 0;  // day and month: days_since_epoch of the day that ended
+    Milli total;
+    ReadingQuality quality = ReadingQuality::good;
+    std::uint64_t reading = 0;  // seq; 0 for hours
+};
+
+struct StoredEntry {
+    Entry entry;
+    std::uint64_t seq = 0, event = 0;
+    std::int64_t line = 0;  // line id; 0: none
+    Fen balance_after;      // of the account asked for
+    RunTimes::Time at;
+    std::string method, reference, payer, note;
+    std::optional<UtcMs> received_at;
+    std::string h;  // hex
+};
+struct EntryPage {
+    std::vector<StoredEntry> items;  // ascending seq
+    std::uint64_t next = 0;
+    bool has_more = false;
+};
+
+struct WhyPart {
+    LinePartRow part;
+    StoredReading from, to;  // row.seq = 0 where retention dropped it
+};
+struct WhyLine {
+    std::int64_t id = 0;
+    LineKey key;
+    Line line;
+    std::vector<WhyPart> parts;  // in order of reading
+};
+struct WhyMaterial {
+    std::vector<WhyLine> lines;
+    std::vector<StoredEntry> entries;
+    Fen ledger;  // as the rows say, this very moment
+};
+
+// `verify`: the first row that does not hold, and how much was looked at.
+struct Verdict {
+    bool ok = true;
+    std::string first_bad;  // "event 4711: ..." ; empty where ok
+    std::uint64_t events = 0, entries = 0, readings = 0, lines = 0;
+};
+
+class StoreReader {
+  public:
+    explicit StoreReader(const std::string& path);
+    ~StoreReader();
+    StoreReader(StoreReader&&) noexcept;
+    StoreReader& operator=(StoreReader&&) noexcept;
+
+    [[nodiscard]] std::uint64_t last_event();
+    [[nodiscard]] std::uint64_t last_reading();
+    // Ascending; kinds empty: all. A prefix match where a kind ends in '.' ("alert.").
+    [[nodiscard]] std::vector<StoredEvent> events_after(std::uint64_t seq, std::size_t limit,
+                                                        const std::vector<std::string>& kinds = {});
+    // Events that name the subject in `about` ("account:a-1"), ascending.
+    [[nodiscard]] std::vector<StoredEvent> events_about(const std::string& about,
+                                                        std::uint64_t after, std::size_t limit);
+    [[nodiscard]] ReadingPage readings_after(std::uint64_t seq, std::size_t limit,
+                                             const ReadingFilter& filter = {});
+    // One meter's stored rows with from <= at < to, ascending by time; after is the seq of the
+    // last row already had (0: from the start).
+    [[nodiscard]] ReadingPage meter_readings(const std::string& meter, UtcMs from, UtcMs to,
+                                             std::uint64_t after, std::size_t limit);
+    // Totals at the ends of hours (UTC hours), and of local days from_day <= day < to_day.
+    [[nodiscard]] std::vector<MeterPoint> meter_hours(const std::string& meter, UtcMs from,
+                                                      UtcMs to);
+    [[nodiscard]] std::vector<MeterPoint> meter_days(const std::string& meter,
+                                                     std::int64_t from_day, std::int64_t to_day);
+
+    [[nodiscard]] EntryPage ledger(const std::string& account, std::uint64_t after,
+                                   std::size_t limit);
+    // Entries of the given kinds over all accounts, for /charges and the books.
+    [[nodiscard]] EntryPage entries_after(std::uint64_t seq, std::size_t limit,
+                                          const std::vector<EntryKind>& kinds = {});
+    [[nodiscard]] std::optional<StoredEntry> entry(const std::string& entry_id);
+    // month "2026-11"; empty: everything. Entries are those booked in that month.
+    [[nodiscard]] WhyMaterial why(const std::string& account, const std::string& month);
+
+    [[nodiscard]] std::vector<QuarantineRow> quarantine(std::optional<QuarantineRow::State> state,
+                                                        std::int64_t after, std::size_t limit);
+    [[nodiscard]] std::vector<AlertRow> alerts(bool open_only, const std::string& after_id,
+                                               std::size_t limit);
+    [[nodiscard]] std::optional<AlertRow> alert(const std::string& id);
+    [[nodiscard]] std::vector<AckRow> acks(const std::string& alert_id);
+    [[nodiscard]] std::optional<TokenRow> token(const std::string& id);
+    [[nodiscard]] std::vector<TokenRow> tokens();
+    [[nodiscard]] std::optional<IdempotencyRow> idempotency(const std::string& key);
+    [[nodiscard]] Registry registry();
+    [[nodiscard]] std::vector<RunRow> runs();
+    // Newest row of a topic, as the engine chained it (`prev`); 0: none.
+    [[nodiscard]] std::uint64_t topic_head(const std::string& topic);
+    [[nodiscard]] RunTimes::Time time(const Stamp& stamp);
+
+    struct Sizes {
+        std::uint64_t database_bytes = 0, wal_bytes = 0;
+        int schema = 0;
+    };
+    [[nodiscard]] Sizes sizes();
+
+    // Proves both chains, gaplessness, double entry, cached balances, posted lines, keys, receipts.
+    // `stop` is asked now and then; true ends early with ok = false and a first_bad that says so.
+    [[nodiscard]] Verdict verify(const std::function<bool()>& stop = {});
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse

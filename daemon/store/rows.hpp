@@ -1,0 +1,192 @@
+// The rows of the books as values: what the engine hands to the store and what readers get back.
+// Not SQL: how they lie on disk is the business of schema.cpp. Values only, any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/core/ledger.hpp"
+#include "daemon/core/registry.hpp"
+#include "daemon/core/settlement.hpp"
+#include "daemon/core/time.hpp"
+#include "daemon/core/units.hpp"
+
+namespace gatehouse {
+
+// Why the store could not do it. Nothing of the transaction is kept; after rollback() the store is
+// usable again, and the same batch may be tried anew.
+struct StoreError : std::runtime_error {
+    enum class Kind {
+        busy,          // another program holds the file's lock: try again in a moment
+        full,          // no space: interval readings stop first, top-ups are refused
+        io,            // the disk failed or the path cannot be used
+        corrupt,       // the file is no database, or damaged: restore a backup
+        newer_schema,  // a newer gatehoused wrote it: install that version or restore a backup
+        other          // a rule of the schema was broken: a bug, never data
+    };
+    StoreError(Kind kind_, const std::string& line) : std::runtime_error(line), kind(kind_) {}
+    Kind kind;  // what() is one line for a person
+};
+
+enum class ReadingKind { interval, freeze, month, switch_, move, manual, replacement };
+[[nodiscard]] const char* to_string(ReadingKind kind);  // "switch" for switch_
+[[nodiscard]] std::optional<ReadingKind> parse_reading_kind(std::string_view word);
+enum class ReadingQuality { good, estimated, manual, released, void_ };
+[[nodiscard]] const char* to_string(ReadingQuality quality);  // "void" for void_
+
+struct ReadingRow {
+    std::string meter;
+    std::int64_t epoch = 0;  // EpochRow::id
+    std::string account;     // that pays for the meter; empty: none
+    ReadingKind kind = ReadingKind::interval;
+    ReadingQuality quality = ReadingQuality::good;
+    Stamp at;                        // of the sample, or of the act that brought it
+    std::optional<UtcMs> stands_at;  // where it stands for another instant: an edge, a typed time
+    Milli register_value;            // face, before the multiplier
+    Milli total;                     // billing cumulative, after it
+    std::vector<std::uint16_t> raw;
+    std::optional<std::uint64_t> supersedes;
+    std::uint64_t seq = 0;  // drawn by the store
+};
+
+// One physical meter's time at a place. total = base_total + figure - base_figure.
+struct EpochRow {
+    std::int64_t id = 0;  // 0: new, drawn by the store
+    std::string meter;
+    std::string serial;  // empty: not known
+    std::string multiplier = "1";
+    Milli base_total, base_figure;  // figure = register x multiplier, rounded
+    std::optional<Stamp> opened, closed;
+    std::optional<Milli> final_register;
+};
+
+// Of one meter at one local day: the freeze that ends it.
+struct DayRow {
+    std::string meter;
+    std::int64_t day = 0;       // days_since_epoch of the day that ended
+    std::uint64_t reading = 0;  // seq of the freeze
+    Milli total;
+    ReadingQuality quality = ReadingQuality::good;
+};
+struct HourRow {
+    std::string meter;
+    std::int64_t hour = 0;  // UTC milliseconds of the hour's end / 3,600,000
+    Milli total;
+};
+
+// How far a meter's use stands in an account's lines: the next consumption begins here.
+struct MarkRow {
+    std::string account, meter;
+    std::uint64_t reading = 0;  // seq
+    Milli total;
+};
+
+struct QuarantineRow {
+    std::int64_t id = 0;  // 0: new, drawn by the store
+    std::string meter, account;
+    std::int64_t epoch = 0;
+    Stamp at;
+    Milli register_value, total;  // total as it would be if released
+    std::vector<std::uint16_t> raw;
+    std::string reason;  // decrease, cap, opening_mismatch, ... (CONTRACT.md 5)
+    Fen held;
+    enum class State { open, released, rejected } state = State::open;
+    std::uint64_t released_as = 0;  // reading seq
+    std::string by;                 // staff; the reason in words stands in the event's body
+    std::string serial;             // as read, where that is the reason
+};
+
+// The body is committed to by the chain and may be removed later; about[] makes the row findable
+// by subject ("account:a-1", "meter:m-1", "alert:..."). Leave about empty for the masses whose
+// history is found elsewhere (charges: the ledger), it costs flash.
+struct EventRow {
+    std::string kind;     // "alert.raised"
+    std::string subject;  // JSON object
+    std::string body;     // JSON object
+    Stamp at;
+    std::vector<std::string> about;
+};
+
+struct EntryExtra {           // beside the chained entry; text may be erased
+    std::uint64_t event = 0;  // seq of the event that tells it; 0: none
+    std::string method, reference, payer, note;
+    std::optional<UtcMs> received_at;
+};
+// What a charge rests on: of that meter between two readings went quantity into the line.
+struct LinePartRow {
+    std::string meter;
+    std::uint64_t from = 0, to = 0;  // reading seqs
+    Milli quantity;
+};
+
+struct CounterRow {  // one ladder counter
+    std::string account, tariff;
+    LocalDate start;
+    Milli quantity;
+};
+
+struct AlertRow {
+    std::string id, kind, state, subject, account, unit;
+    int level = 0;
+    bool acknowledged = false;
+    UtcMs opened_at = 0, told_at = 0;
+    std::uint64_t seq = 0;  // event of the newest transition
+    std::string payload;    // JSON as published
+    bool open = true;
+};
+struct AckRow {
+    std::string alert;
+    std::uint64_t seq = 0;  // event
+    std::string by, via, note, result;
+};
+
+struct IdempotencyRow {
+    std::string key, route;  // one key is one request whatever the route
+    std::string body_hash;   // hex
+    int status = 0;          // the engine's ReplyKind as a number
+    std::string reply;       // JSON as sent
+};
+
+struct TokenRow {
+    std::string id, name;
+    std::vector<std::string> scopes;
+    std::string secret_hash;  // hex
+    UtcMs created_at = 0;
+    std::optional<UtcMs> expires_at, revoked_at, last_used_at;
+};
+
+struct RunOffset {
+    MonoMs from_mono_ms = 0;     // holds from here on; the first of a run also before
+    std::int64_t offset_ms = 0;  // wall = mono + offset
+};
+struct RunRow {
+    std::int64_t run = 0;
+    std::string id;  // text form
+    MonoMs started_mono_ms = 0;
+    UtcMs started_wall_ms = 0;
+    std::string version;
+    std::vector<RunOffset> offsets;  // ascending; empty: never trusted
+};
+
+// Turns stamps into times shown: mono + offset once the run's offset is known.
+class RunTimes {
+  public:
+    void set(std::vector<RunRow> runs);
+    struct Time {
+        UtcMs at = 0;
+        bool trusted = false;
+    };
+    [[nodiscard]] Time time(const Stamp& stamp) const;
+    [[nodiscard]] const RunRow* find(std::int64_t run) const;
+    [[nodiscard]] const std::vector<RunRow>& runs() const { return runs_; }
+
+  private:
+    std::vector<RunRow> runs_;  // ascending run
+};
+
+}  // namespace gatehouse

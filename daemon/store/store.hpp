@@ -1,0 +1,148 @@
+// The store's writing side: the one read-write connection to the books, its schema and migrations,
+// the chains, and the high-water file beside it. It decides nothing and knows no rule of money.
+// Engine thread only. Every call may throw StoreError; outside begin/commit nothing can be written.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/store/rows.hpp"
+
+namespace gatehouse {
+
+struct StoreOptions {
+    std::string path;
+    std::string run_id;   // text form, drawn at process start; never the same twice
+    std::string version;  // of the program, for the run's row
+    MonoMs mono_ms = 0;   // both clocks at the start
+    UtcMs wall_ms = 0;
+    std::string site_id;         // checked against the books: another site's are refused
+    std::int64_t max_pages = 0;  // 0: no limit of our own; tests stand in for a full disk
+};
+
+// What opening found and did; lines are ready for the log.
+struct OpenReport {
+    std::int64_t run = 0;  // of this run, for Stamp::run
+    bool created = false;
+    int migrated_from = 0, migrated_to = 0;
+    std::string backup;     // path of the copy made before a migration
+    bool restored = false;  // an older copy: went on above the high water
+    bool high_water_recreated = false;
+    std::vector<std::string> lines;
+};
+
+// Numbers that are never issued twice, restores included. The first three are drawn by the
+// appenders below; the rest by draw().
+enum class Series { event, reading, entry, receipt, notice, quarantine, epoch, line, alert, other };
+inline constexpr std::size_t kSeriesCount = 10;
+
+struct LedgerAccountRow {
+    std::string account;           // book:: name
+    Fen balance;                   // sum of its legs
+    std::uint64_t last_entry = 0;  // entry seq; 0: none
+    std::uint64_t last_event = 0;  // event seq of that entry
+};
+
+class Store {
+  public:
+    // Opens or creates, migrates with a backup, starts the run, and where an older copy lies there
+    // writes the event log.restored as its first row.
+    Store(const StoreOptions& options, Random& random);
+    ~Store();
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+
+    [[nodiscard]] const OpenReport& report() const;
+
+    // One transaction a batch. A failed commit (or append) has kept nothing: call rollback(), then
+    // the same batch may be tried again and gets the same numbers.
+    void begin();
+    void commit();
+    void rollback() noexcept;
+    [[nodiscard]] bool in_transaction() const;
+
+    // Newest committed numbers; 0: none.
+    [[nodiscard]] std::uint64_t last(Series series) const;
+    // The number that the next append or draw gives.
+    [[nodiscard]] std::uint64_t next(Series series) const;
+    std::uint64_t draw(Series series);
+
+    // --- appenders; each returns the seq
+    std::uint64_t append_event(const EventRow& event);
+    std::uint64_t append_reading(const ReadingRow& reading);
+    // The entry complete with id, receipt, month; its line is made where it is new. The line's
+    // quantity, price and posted are upserted apart (put_line).
+    std::uint64_t append_entry(const Entry& entry, const Stamp& at, const EntryExtra& extra);
+
+    // --- upserts
+    // Whole registry as it is to be; only rows that differ are written. `at` dates the history of
+    // holders.
+    void put_registry(const Registry& registry, const Stamp& at);
+    std::int64_t put_epoch(const EpochRow& epoch);  // returns id
+    void put_day(const DayRow& day);
+    void put_hour(const HourRow& hour);
+    void put_mark(const MarkRow& mark);
+    std::int64_t put_line(const std::string& account, const LineKey& key, const Line& line);
+    void add_line_part(std::int64_t line, const LinePartRow& part);
+    void put_counter(const CounterRow& counter);
+    // False where (account, cause) is posted already: the caller then posts nothing.
+    [[nodiscard]] bool add_posting(const std::string& account, const std::string& cause);
+    std::int64_t put_quarantine(const QuarantineRow& row);  // returns id
+    void put_alert(const AlertRow& alert);
+    void add_ack(const AckRow& ack);
+    // False where the key is there already.
+    [[nodiscard]] bool add_idempotency(const IdempotencyRow& row, const Stamp& at);
+    void put_token(const TokenRow& token);
+    void put_topic_head(const std::string& topic, std::uint64_t seq);
+    void put_mqtt_cursor(std::uint64_t seq);
+    // Once trusted, and again on every step of the clock.
+    void put_run_offset(std::int64_t run, const RunOffset& offset);
+    // The newest trusted wall time of a stored row, for the next start.
+    void put_newest_trusted(UtcMs at);
+    // Small words of the engine that must survive; value empty: removed.
+    void put_note(const std::string& name, const std::string& value);
+
+    // Removes a body; the chain still verifies and readers show `removed` with the reason.
+    void remove_event_body(std::uint64_t seq, const std::string& reason);
+    // Retention: removes interval readings (never another kind) up to that seq, at most `limit` a
+    // call; returns how many. The only DELETE that the triggers let through.
+    std::size_t drop_interval_readings(std::uint64_t up_to_seq, std::size_t limit);
+
+    // --- questions inside or outside a transaction
+    [[nodiscard]] std::optional<IdempotencyRow> idempotency(const std::string& key);
+    [[nodiscard]] LedgerAccountRow ledger_account(const std::string& book_name);
+    [[nodiscard]] std::optional<Entry> find_entry(const std::string& entry_id);
+    [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
+
+    // --- loaders of the start
+    [[nodiscard]] Registry load_registry();
+    [[nodiscard]] std::vector<RunRow> load_runs();
+    [[nodiscard]] std::vector<EpochRow> load_open_epochs();  // by meter id
+    // The newest stored row of each meter that has one.
+    [[nodiscard]] std::vector<ReadingRow> load_last_readings();
+    // Stored rows after a seq in order, for what was not posted yet.
+    void scan_readings(std::uint64_t after, const std::function<void(const ReadingRow&)>& each);
+    [[nodiscard]] std::vector<MarkRow> load_marks();
+    [[nodiscard]] std::vector<DayRow> load_days(std::int64_t from_day);
+    [[nodiscard]] std::vector<QuarantineRow> load_open_quarantine();
+    // By account: lines of that scope and later and every older one that is not settled; counters
+    // that began at or after counters_from.
+    [[nodiscard]] std::map<std::string, Settlement> load_settlements(const std::string& from_scope,
+                                                                     LocalDate counters_from);
+    [[nodiscard]] std::vector<LedgerAccountRow> load_ledger_accounts();
+    [[nodiscard]] std::vector<AlertRow> load_open_alerts();  // by opening
+    [[nodiscard]] std::map<std::string, std::uint64_t> load_topic_heads();
+    [[nodiscard]] std::uint64_t load_mqtt_cursor();
+    [[nodiscard]] std::optional<UtcMs> load_newest_trusted();
+    [[nodiscard]] std::vector<TokenRow> load_tokens();
+    [[nodiscard]] std::string load_note(const std::string& name);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse
