@@ -1,0 +1,72 @@
+// The HTTP server: a Unix socket whose callers are local administrators, and a listener whose
+// callers bear tokens. One io_context thread owns every socket; what reads the store or parses a
+// body runs on a small pool with read-only connections; what changes anything is a command to the
+// engine. No decision about money or readings is made here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "daemon/core/time.hpp"
+#include "daemon/http/ports.hpp"
+
+namespace gatehouse::http {
+
+// Each stands in the OpenAPI document and has a test that hits it.
+struct Limits {
+    std::size_t header_bytes = 16 * 1024;
+    std::size_t body_bytes = 1024 * 1024;
+    std::size_t import_body_bytes = 32 * 1024 * 1024;
+    std::size_t connections = 200;      // for each of socket and listener
+    std::size_t waiting_requests = 64;  // in the pool's queue; more are told 503
+    std::size_t json_depth = 16;
+    std::int64_t header_timeout_ms =
+        10'000;  // from the first byte awaited to the last of the header
+    std::int64_t body_timeout_ms = 60'000;
+    std::int64_t write_timeout_ms = 60'000;
+    std::int64_t idle_timeout_ms = 60'000;    // between two requests of one connection
+    std::int64_t answer_timeout_ms = 30'000;  // engine or meter; then 503, outcome unknown
+    std::size_t reader_threads = 2;
+};
+
+struct ServerOptions {
+    std::string socket_path;                  // empty: none
+    std::string listen_host;                  // empty: no listener
+    int listen_port = 0;                      // 0: any free one, see Server::port
+    std::string tls_cert_file, tls_key_file;  // both or none
+    std::string database_path;
+    std::string site_id, site_name, currency = "CNY";
+    bool metrics_meters = false;
+    Limits limits;
+};
+
+// A socket or certificate that cannot be used; what() is one line for a person with the remedy.
+struct ServerError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+class Server {
+  public:
+    // Binds both; throws ServerError. The references outlive the server.
+    Server(ServerOptions options, EnginePort& engine, MeterReader& meters, StatusSource& status,
+           const Zone& zone, const Clock& clock);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    void start();  // the threads
+    // No new connection, requests in hand get three seconds, then everything closes; joins. Call
+    // it before the engine stops: commands that were taken are still answered.
+    void stop();
+    [[nodiscard]] int port() const;                  // of the listener; 0: none
+    [[nodiscard]] MonoMs heartbeat_mono_ms() const;  // of the io_context thread, for the watchdog
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::http
