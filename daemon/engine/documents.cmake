@@ -1,4 +1,7 @@
 # The documents that MQTT and HTTP share: values in, JSON text out. Below the engine, which is
 # their third user.
-add_library(gatehouse_documents STATIC json_writer.cpp documents.cpp)
-target_link_libraries(gatehouse_documents PUBLIC gatehouse_core PRIVATE gatehouse_options)
+add_library(gatehouse_documents STATIC json_writer.cpp documents.cpp row_documents.cpp)
+target_link_libraries(
+  gatehouse_documents
+  PUBLIC gatehouse_store gatehouse_core
+  PRIVATE gatehouse_options)

@@ -1,0 +1,229 @@
+#include "daemon/engine/row_documents.hpp"
+
+#include <optional>
+
+#include "daemon/core/ledger.hpp"
+#include "daemon/core/money.hpp"
+#include "daemon/core/settlement.hpp"
+#include "daemon/core/units.hpp"
+#include "daemon/engine/json_writer.hpp"
+
+namespace gatehouse {
+
+namespace {
+
+std::optional<std::string> time_text(const std::optional<UtcMs>& at, const Zone& zone) {
+    if (!at) return std::nullopt;
+    return format_iso8601(*at, zone);
+}
+
+// A time of a run whose clock was never trusted is shown, and said to be so.
+void time_field(JsonWriter& json, std::string_view name, const RunTimes::Time& time,
+                const Zone& zone) {
+    json.field(name, format_iso8601(time.at, zone));
+    if (!time.trusted) json.field("time_untrusted", true);
+}
+
+// The body of an event is stored as text and was written by the engine; an empty one is none.
+void raw_object(JsonWriter& json, std::string_view name, const std::string& text) {
+    json.key(name);
+    if (text.empty()) {
+        json.null();
+    } else {
+        json.raw(text);
+    }
+}
+
+std::string quality_of(ReadingQuality quality) {
+    return to_string(quality);
+}
+
+void why_reading(JsonWriter& json, const StoredReading& reading, const Zone& zone) {
+    json.begin_object()
+        .field("seq", reading.row.seq)
+        .field("meter", reading.row.meter)
+        .field("register", format(reading.row.register_value))
+        .field("multiplier", reading.multiplier)
+        .field("total", format(reading.row.total))
+        .field("raw", raw_words(reading.row.raw))
+        .field("at", format_iso8601(reading.at.at, zone))
+        .field("quality", quality_of(reading.row.quality))
+        .end_object();
+}
+
+// Each reading once, in the order in which the consumption went from one to the next.
+void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
+    json.key("readings").begin_array();
+    std::uint64_t last = 0;
+    for (const WhyPart& part : line.parts) {
+        for (const StoredReading* reading : {&part.from, &part.to}) {
+            if (reading->row.seq == 0 || reading->row.seq == last) continue;
+            why_reading(json, *reading, zone);
+            last = reading->row.seq;
+        }
+    }
+    json.end_array();
+    json.key("parts").begin_array();
+    for (const WhyPart& part : line.parts) {
+        json.begin_object()
+            .field("meter", part.part.meter)
+            .field("from", part.part.from)
+            .field("to", part.part.to)
+            .field("quantity", format(part.part.quantity))
+            .end_object();
+    }
+    json.end_array();
+}
+
+void why_line(JsonWriter& json, const WhyLine& line, const Zone& zone) {
+    json.begin_object()
+        .field("line", line.id)
+        .field("month", line.key.scope)
+        .field("service", to_string(line.key.service))
+        .field("tariff", line.key.tariff)
+        .field("version", format_date(line.key.version))
+        .field_if("season", line.key.season)
+        .field_if("band", line.key.band)
+        .field("tier", line.key.tier)
+        .field("quantity", format(line.line.quantity))
+        .field("price", format(line.line.price))
+        .field("target", format(target(line.line)))
+        .field("posted", format(line.line.posted));
+    why_readings(json, line, zone);
+    json.end_object();
+}
+
+}  // namespace
+
+std::string raw_words(const std::vector<std::uint16_t>& words) {
+    static constexpr char kHex[] = "0123456789abcdef";
+    std::string text;
+    for (const std::uint16_t word : words) {
+        if (!text.empty()) text += ' ';
+        for (unsigned shift = 16; shift > 0; shift -= 4) {
+            text += kHex[(static_cast<unsigned>(word) >> (shift - 4)) & 0xFU];
+        }
+    }
+    return text;
+}
+
+std::string event_json(const StoredEvent& event, const Zone& zone) {
+    JsonWriter json;
+    json.begin_object().field("seq", event.seq).field("kind", event.kind);
+    time_field(json, "at", event.at, zone);
+    json.field("run", event.run);
+    raw_object(json, "subject", event.subject);
+    raw_object(json, "body", event.body);
+    json.field("h", event.h).field_if("removed", event.removed).end_object();
+    return json.take();
+}
+
+std::string reading_json(const StoredReading& reading, const Zone& zone) {
+    const ReadingRow& row = reading.row;
+    JsonWriter json;
+    json.begin_object()
+        .field("seq", row.seq)
+        .field("kind", to_string(row.kind))
+        .field("meter", row.meter)
+        .field("unit", reading.unit)
+        .field_if("account", row.account)
+        .field("role", to_string(reading.role))
+        .field("service", to_string(reading.service))
+        .field("register", format(row.register_value))
+        .field("multiplier", reading.multiplier)
+        .field("total", format(row.total))
+        .field("quality", quality_of(row.quality));
+    time_field(json, "at", reading.at, zone);
+    json.field("received_at", format_iso8601(reading.received_at.at, zone))
+        .field("epoch", row.epoch)
+        .field_if("serial", reading.serial)
+        .field_if("supersedes", row.supersedes)
+        .field("raw", raw_words(row.raw))
+        .end_object();
+    return json.take();
+}
+
+std::string entry_json(const StoredEntry& stored, const Zone& zone) {
+    const Entry& entry = stored.entry;
+    JsonWriter json;
+    json.begin_object()
+        .field("seq", stored.seq)
+        .field("entry", entry.entry)
+        .field("kind", to_string(entry.kind))
+        .field("account", entry.account)
+        .field("amount", format(entry.amount))
+        .field("balance_after", format(stored.balance_after))
+        .field("cause", entry.cause)
+        .field("month", entry.month);
+    if (stored.line != 0) json.field("line", stored.line);
+    json.field_if("receipt", entry.receipt)
+        .field_if("by", entry.by)
+        .field_if("second", entry.second)
+        .field_if("reverses", entry.reverses)
+        .field_if("method", stored.method)
+        .field_if("reference", stored.reference)
+        .field_if("note", stored.note)
+        .field_if("received_at", time_text(stored.received_at, zone));
+    if (stored.event != 0) json.field("event", stored.event);
+    time_field(json, "at", stored.at, zone);
+    json.field("h", stored.h).end_object();
+    return json.take();
+}
+
+std::string why_json(const AccountView& account, const WhyMaterial& material,
+                     std::string_view month, std::string_view currency, const Zone& zone) {
+    JsonWriter json;
+    json.begin_object()
+        .field("schema", 1)
+        .field("account", account.account)
+        .field("unit", account.unit)
+        .field("unit_label", account.unit_label)
+        .field("currency", currency);
+    json.field_if("month", month);
+    json.key("lines").begin_array();
+    for (const WhyLine& line : material.lines) why_line(json, line, zone);
+    json.end_array();
+    json.key("entries").begin_array();
+    for (const StoredEntry& entry : material.entries) json.raw(entry_json(entry, zone));
+    json.end_array();
+    const Fen unposted = account.ledger - account.balance;
+    json.field("ledger", format(material.ledger))
+        .field("unposted", format(unposted))
+        .field("balance", format(material.ledger - unposted))
+        .field("as_of", time_text(account.as_of, zone))
+        .end_object();
+    return json.take();
+}
+
+std::string quarantine_json(const QuarantineRow& row, const RunTimes::Time& at, const Zone& zone) {
+    JsonWriter json;
+    json.begin_object()
+        .field("id", std::to_string(row.id))
+        .field("meter", row.meter)
+        .field_if("account", row.account)
+        .field("register", format(row.register_value))
+        .field("total", format(row.total));
+    time_field(json, "at", at, zone);
+    json.field("raw", raw_words(row.raw))
+        .field("reason", row.reason)
+        .field("held", format(row.held))
+        .field_if("serial", row.serial)
+        .end_object();
+    return json.take();
+}
+
+std::string token_json(const TokenRow& token, const Zone& zone) {
+    JsonWriter json;
+    json.begin_object().field("id", token.id).field("name", token.name);
+    json.key("scopes").begin_array();
+    for (const auto& scope : token.scopes) json.value(scope);
+    json.end_array();
+    json.field("created_at", format_iso8601(token.created_at, zone))
+        .field("expires_at", time_text(token.expires_at, zone))
+        .field("revoked_at", time_text(token.revoked_at, zone))
+        .field("last_used_at", time_text(token.last_used_at, zone))
+        .end_object();
+    return json.take();
+}
+
+}  // namespace gatehouse
