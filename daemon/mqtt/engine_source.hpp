@@ -1,0 +1,33 @@
+// The publisher's source in service: snapshot and cursor through the engine, the event log through
+// a read-only handle of the store. The handle is opened at the first use, on the publishing thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/core/time.hpp"
+#include "daemon/mqtt/source.hpp"
+
+namespace gatehouse {
+class Engine;
+}
+
+namespace gatehouse::mqtt {
+
+class EngineSource final : public Source {
+  public:
+    EngineSource(Engine& engine, std::string database_path, const Zone& zone);
+    ~EngineSource() override;
+
+    std::shared_ptr<const Snapshot> snapshot() override;
+    std::vector<LogRow> events_after(std::uint64_t seq, std::size_t limit) override;
+    std::optional<SealHead> newest_seal() override;
+    bool advance_cursor(std::uint64_t seq) override;
+    std::optional<std::uint64_t> disk_free_bytes() override;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::mqtt
