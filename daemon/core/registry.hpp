@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/core/time.hpp"
@@ -41,6 +42,18 @@ enum class DayKind { holiday, workday };
 [[nodiscard]] const char* to_string(KeyClass value);
 [[nodiscard]] const char* to_string(PoolShare value);
 [[nodiscard]] const char* to_string(DayKind value);
+[[nodiscard]] std::optional<Service> parse_service(std::string_view text);
+[[nodiscard]] std::optional<Use> parse_use(std::string_view text);
+[[nodiscard]] std::optional<UnitStatus> parse_unit_status(std::string_view text);
+[[nodiscard]] std::optional<PersonKind> parse_person_kind(std::string_view text);
+[[nodiscard]] std::optional<MeterRole> parse_meter_role(std::string_view text);
+[[nodiscard]] std::optional<MeterStatus> parse_meter_status(std::string_view text);
+[[nodiscard]] std::optional<AccountService> parse_account_service(std::string_view text);
+[[nodiscard]] std::optional<Billing> parse_billing(std::string_view text);
+[[nodiscard]] std::optional<StaffRole> parse_staff_role(std::string_view text);
+[[nodiscard]] std::optional<KeyClass> parse_key_class(std::string_view text);
+[[nodiscard]] std::optional<PoolShare> parse_pool_share(std::string_view text);
+[[nodiscard]] std::optional<DayKind> parse_day_kind(std::string_view text);
 
 struct Unit {
     std::string unit;

@@ -74,4 +74,13 @@ struct Rational {
 // value x 10^3, rounded half up (towards +infinity at the half) once; nothing beyond 64 bits.
 [[nodiscard]] std::optional<Milli> round_to_milli(const Rational& value);
 
+// Exact comparison that cannot overflow, and the exact difference.
+[[nodiscard]] std::strong_ordering compare(const Rational& a, const Rational& b);
+[[nodiscard]] std::optional<Rational> subtract(const Rational& a, const Rational& b);
+
+// An exact fraction as text for the store, "12345/1000" reduced, or "120" where it is whole; and
+// back, strictly.
+[[nodiscard]] std::string format_fraction(const Rational& value);
+[[nodiscard]] std::optional<Rational> parse_fraction(std::string_view text);
+
 }  // namespace gatehouse
