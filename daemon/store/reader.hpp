@@ -87,7 +87,7 @@ struct WhyMaterial {
 };
 
 // `verify`: the first row that does not hold, and how much was looked at.
-struct Verdict {
+struct Proof {
     bool ok = true;
     std::string first_bad;  // "event 4711: ..." ; empty where ok
     std::uint64_t events = 0, entries = 0, readings = 0, lines = 0;
@@ -152,7 +152,7 @@ class StoreReader {
 
     // Proves both chains, gaplessness, double entry, cached balances, posted lines, keys, receipts.
     // `stop` is asked now and then; true ends early with ok = false and a first_bad that says so.
-    [[nodiscard]] Verdict verify(const std::function<bool()>& stop = {});
+    [[nodiscard]] Proof verify(const std::function<bool()>& stop = {});
 
   private:
     struct Impl;
