@@ -22,18 +22,18 @@ enum class Parity { none, even, odd };
 // A bus url in its parts. What a url does not say has the defaults below.
 struct BusUrl {
     Transport transport = Transport::tcp;
-    std::string text;            // as given, for messages
-    std::string host;            // tcp, rtu_over_tcp; a name or an address
+    std::string text;  // as given, for messages
+    std::string host;  // tcp, rtu_over_tcp; a name or an address
     int port = 502;
-    std::string device;          // rtu
-    int baud = 9600;             // rtu; rtu_over_tcp: line_baud (0: learned)
+    std::string device;  // rtu
+    int baud = 9600;     // rtu; rtu_over_tcp: line_baud (0: learned)
     Parity parity = Parity::none;
     int stop_bits = 1;
     int data_bits = 8;
     bool transaction_id_echoed = true;  // tid=no
-    std::int64_t gap_ms = 0;     // gap=20ms: least pause between transactions
-    bool local_echo = false;     // echo=yes
-    bool dial_in = false;        // dial_in=yes
+    std::int64_t gap_ms = 0;            // gap=20ms: least pause between transactions
+    bool local_echo = false;            // echo=yes
+    bool dial_in = false;               // dial_in=yes
 };
 
 struct Site {
@@ -41,11 +41,11 @@ struct Site {
     Language language = Language::zh_cn;
 };
 struct StoreSettings {
-    std::string path = "gatehouse.db";     // relative to the state directory
+    std::string path = "gatehouse.db";  // relative to the state directory
     std::int64_t store_interval_ms = 900'000;
 };
 struct MqttSettings {
-    std::string url;                       // mqtt://host:port or mqtts://host:port
+    std::string url;  // mqtt://host:port or mqtts://host:port
     bool tls = false;
     std::string host;
     int port = 1883;
@@ -56,7 +56,7 @@ struct MqttSettings {
     std::string homeassistant_prefix = "homeassistant";
 };
 struct HttpSettings {
-    std::string listen;                    // empty: socket only; else host:port
+    std::string listen;  // empty: socket only; else host:port
     std::string listen_host;
     int listen_port = 0;
     std::string tls_cert_file, tls_key_file;
@@ -74,24 +74,33 @@ struct Cabinet {
 };
 
 struct Config {
-    std::string file;                      // as opened
+    std::string file;  // as opened
     Site site;
     StoreSettings store;
     ClockTrust trust = ClockTrust::automatic;
     std::optional<MqttSettings> mqtt;
     HttpSettings http;
-    gatehouse::AlertSettings alerts;       // defaults filled in
-    std::string profiles_path;             // the technician's own; empty: none
+    gatehouse::AlertSettings alerts;  // defaults filled in
+    std::string profiles_path;        // the technician's own; empty: none
     std::vector<Bus> buses;
     std::vector<Cabinet> cabinets;
 };
 
 struct Loaded {
-    Config config;                         // meaningful only where problems is empty
+    Config config;  // meaningful only where problems is empty
     std::vector<Problem> problems;
 };
-[[nodiscard]] Loaded load(const std::string& path);
-[[nodiscard]] Loaded parse(const std::string& text, const std::string& file_name);
+// Whether the files that the configuration names (passwords, certificates, profiles) must be
+// readable now by this process.
+enum class FileCheck { skip, readable };
+
+// Relative paths of files are taken from the configuration's folder and come back whole;
+// store.path is relative to the state directory and stays as given. Beyond CONTRACT.md 2:
+// alerts.amount_max_days takes "null" or "never" (TOML has no null), alerts.quiet_hours takes
+// "none".
+[[nodiscard]] Loaded load(const std::string& path, FileCheck check = FileCheck::skip);
+[[nodiscard]] Loaded parse(const std::string& text, const std::string& file_name,
+                           FileCheck check = FileCheck::skip);
 
 // The state directory by CONTRACT.md 1: $STATE_DIRECTORY (first entry), else the configuration's
 // folder; and the database's path in it.
