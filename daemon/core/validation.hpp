@@ -85,7 +85,8 @@ struct ReadValue {
 struct Confirmed {
     ReadValue value;
     SampleTime moved_at;    // since when the register shows this; store it for restore
-    bool rollover = false;  // the register passed its end since the one before
+    bool rollover = false;  // the register passed its end since the one before; the state's base
+                            // began anew with it, so an epoch's stored base must be replaced
     bool first = false;     // the first of this epoch: a baseline, or what an opening
                             // register is charged up to
 };
