@@ -1,0 +1,144 @@
+// Accounts: balances, ledger, why, and the top-up.
+#include <memory>
+#include <utility>
+
+#include "daemon/engine/documents.hpp"
+#include "daemon/engine/row_documents.hpp"
+#include "daemon/http/body.hpp"
+#include "daemon/http/params.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+constexpr std::size_t kKeyMax = 128;
+constexpr int kWhyAttempts = 8;
+
+const AccountView& find_account(Call& call) {
+    return find_row(call.snapshot->accounts, call.params[0], &AccountView::account, "account");
+}
+
+std::string idempotency_key(const Request& request) {
+    if (!request.idempotency_key || request.idempotency_key->empty()) {
+        throw Refused{problem(400, "idempotency-key",
+                              "The header Idempotency-Key is missing. Draw one for each payment, "
+                              "and send the same one when asking again.",
+                              {{"Idempotency-Key", "is missing"}})};
+    }
+    const std::string& key = *request.idempotency_key;
+    bool printable = key.size() <= kKeyMax;
+    for (const char c : key) printable = printable && c > 0x20 && c < 0x7F;
+    if (!printable) {
+        throw Refused{problem(400, "idempotency-key",
+                              "The header Idempotency-Key is longer than 128 characters, or has "
+                              "others in it than visible ASCII without blanks.",
+                              {{"Idempotency-Key", "has a wrong form"}})};
+    }
+    return key;
+}
+
+// Two bodies are the same where their fields are, whatever their order and blanks.
+std::string canonical_hash(const TopUp& topup) {
+    JsonWriter json;
+    json.begin_array();
+    for (const std::string* field :
+         {&topup.account, &topup.amount, &topup.method, &topup.by, &topup.reference, &topup.payer,
+          &topup.note, &topup.receipt, &topup.received_at}) {
+        json.value(*field);
+    }
+    json.end_array();
+    return sha256_hex(json.take());
+}
+
+}  // namespace
+
+Response get_accounts(Call& call) {
+    Query query(call.request);
+    const bool low = query.flag("low");
+    return list_rows(
+        call.snapshot->accounts, query, [](const AccountView& account) { return account.account; },
+        [low](const AccountView& account) { return !low || (account.open && account.level >= 1); },
+        [&](const AccountView& account) {
+            return account_json(account, call.app.options.currency, call.app.zone);
+        });
+}
+
+Response get_account(Call& call) {
+    Query(call.request).finish();
+    return json_response(
+        account_json(find_account(call), call.app.options.currency, call.app.zone));
+}
+
+Response get_ledger(Call& call) {
+    const std::string& account = find_account(call).account;
+    Query query(call.request);
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    const EntryPage page = call.app.readers.take()->ledger(account, after, limit);
+    ListWriter list;
+    for (const StoredEntry& entry : page.items) list.item(entry_json(entry, call.app.zone));
+    list.end_items();
+    return list.finish(page.next, page.has_more);
+}
+
+Response get_why(Call& call) {
+    Query query(call.request);
+    const std::string month = query.text("month").value_or("");
+    query.finish();
+    if (!month.empty() && !parse_month(month)) {
+        throw Refused{problem(400, "query", "month=" + month + " is no month; write 2026-11.")};
+    }
+    // The books may move between the snapshot and the read; the answer is of one moment.
+    for (int attempt = 0; attempt < kWhyAttempts; ++attempt) {
+        const AccountView& account = find_account(call);
+        const WhyMaterial material = call.app.readers.take()->why(account.account, month);
+        if (material.ledger == account.ledger) {
+            return json_response(
+                why_json(account, material, month, call.app.options.currency, call.app.zone));
+        }
+        call.snapshot = call.app.engine.snapshot();
+    }
+    return problem(503, "busy", "The account moves too fast to be shown; ask again.");
+}
+
+void post_topup(Call& call, Respond respond) {
+    Query(call.request).finish();
+    TopUp topup;
+    topup.actor = call.actor;
+    topup.account = find_account(call).account;
+    topup.idempotency_key = idempotency_key(call.request);
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    topup.amount = body.required_decimal("amount");
+    if (std::string method = body.text("method"); !method.empty()) {
+        topup.method = std::move(method);
+    }
+    topup.by = body.required_text("by");
+    topup.reference = body.text("reference");
+    topup.payer = body.text("payer");
+    topup.note = body.text("note");
+    topup.receipt = body.text("receipt");
+    topup.received_at = body.text("received_at");
+    body.finish();
+    topup.body_hash = canonical_hash(topup);
+
+    const std::string key = topup.idempotency_key;
+    const std::shared_ptr<KeysInFlight> keys = call.app.keys;
+    if (!keys->enter(key)) {
+        throw Refused{problem(409, "in-progress",
+                              "A request with this Idempotency-Key is in progress; ask again in a "
+                              "second with the same key and body.")};
+    }
+    const bool taken = call.app.engine.submit(std::move(topup), [respond, key, keys](Reply reply) {
+        keys->leave(key);
+        respond(to_response(std::move(reply)));
+    });
+    if (!taken) {
+        keys->leave(key);
+        throw Refused{problem(503, "busy",
+                              "The engine takes nothing more at the moment; nothing was booked. "
+                              "Ask again in a second with the same Idempotency-Key.")};
+    }
+}
+
+}  // namespace gatehouse::http

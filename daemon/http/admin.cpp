@@ -1,0 +1,128 @@
+// What the administrator does: the registry, tokens, the clock, and the proof of the books.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "daemon/engine/registry_files.hpp"
+#include "daemon/engine/row_documents.hpp"
+#include "daemon/http/base64.hpp"
+#include "daemon/http/body.hpp"
+#include "daemon/http/params.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+// Names that the registry folder can have; anything else would only be a puzzle in a message.
+bool is_file_name(std::string_view name) {
+    if (name.empty() || name.size() > 128 || name.front() == '/') return false;
+    if (name.find("..") != std::string_view::npos) return false;
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte > 0x20 && byte != 0x7F && c != '\\';
+    });
+}
+
+}  // namespace
+
+Response get_registry(Call& call) {
+    Query(call.request).finish();
+    // Cards are stored hashed already, so nothing is left to hash here.
+    const auto files = registry_files::write(*call.snapshot->registry,
+                                             [](const std::string& card) { return card; });
+    JsonWriter json;
+    json.begin_object().key("files").begin_object();
+    for (const auto& [name, bytes] : files) json.field(name, base64_encode(bytes));
+    json.end_object().end_object();
+    return json_response(json.take());
+}
+
+void post_registry(Call& call, Respond respond) {
+    Query query(call.request);
+    ImportRegistry import;
+    import.actor = call.actor;
+    import.dry_run = query.flag("dry_run");
+    query.finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    for (auto& [name, text] : body.required_map("files")) {
+        auto bytes = base64_decode(text);
+        if (!is_file_name(name)) {
+            body.wrong("/files/" + name, "is no name of a registry file, such as units.csv");
+        } else if (!bytes) {
+            body.wrong("/files/" + name, "is no base64");
+        } else {
+            import.files.emplace_back(std::move(name), std::move(*bytes));
+        }
+    }
+    import.by = body.text("by");
+    import.second = body.text("second");
+    import.reason = body.text("reason");
+    body.finish();
+    submit(call, std::move(import), std::move(respond));
+}
+
+Response get_tokens(Call& call) {
+    Query query(call.request);
+    const auto rows = call.app.readers.take()->tokens();
+    return list_rows(
+        rows, query, [](const TokenRow& token) { return token.id; },
+        [](const TokenRow&) { return true; },
+        [&](const TokenRow& token) { return token_json(token, call.app.zone); });
+}
+
+void post_token(Call& call, Respond respond) {
+    Query(call.request).finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    AddToken add;
+    add.actor = call.actor;
+    add.name = body.required_text("name");
+    add.scopes = body.required_texts("scopes");
+    add.expires_at = body.text("expires_at");
+    const auto known = scopes();
+    for (std::size_t i = 0; i < add.scopes.size(); ++i) {
+        const std::string& scope = add.scopes[i];
+        if (std::find(known.begin(), known.end(), scope) != known.end()) continue;
+        std::string all;
+        for (const char* name : known) all += (all.empty() ? "" : " ") + std::string(name);
+        body.wrong("/scopes/" + std::to_string(i), scope + " is no scope; known are: " + all);
+    }
+    if (!add.expires_at.empty() && !parse_iso8601(add.expires_at, call.app.zone)) {
+        body.wrong("/expires_at", add.expires_at + " is no time; write 2027-01-01");
+    }
+    body.finish();
+    submit(call, std::move(add), std::move(respond));
+}
+
+void delete_token(Call& call, Respond respond) {
+    Query(call.request).finish();
+    submit(call, RevokeToken{call.actor, call.params[0]}, std::move(respond));
+}
+
+void post_clock_confirm(Call& call, Respond respond) {
+    Query(call.request).finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    ConfirmClock confirm;
+    confirm.actor = call.actor;
+    confirm.by = body.required_text("by");
+    body.finish();
+    submit(call, std::move(confirm), std::move(respond));
+}
+
+Response post_verify(Call& call) {
+    Query(call.request).finish();
+    Body(call.request.body, call.app.options.limits.json_depth).finish();
+    const Proof verdict =
+        call.app.readers.take()->verify([&] { return call.app.stopping.load(); });
+    JsonWriter json;
+    json.begin_object()
+        .field("ok", verdict.ok)
+        .field_if("first_bad", verdict.first_bad)
+        .field("events", verdict.events)
+        .field("entries", verdict.entries)
+        .field("readings", verdict.readings)
+        .field("lines", verdict.lines)
+        .end_object();
+    return json_response(json.take());
+}
+
+}  // namespace gatehouse::http

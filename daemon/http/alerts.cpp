@@ -1,0 +1,78 @@
+// Alerts, their acknowledgement, and the event log.
+#include <optional>
+#include <utility>
+
+#include "daemon/engine/row_documents.hpp"
+#include "daemon/http/body.hpp"
+#include "daemon/http/params.hpp"
+
+namespace gatehouse::http {
+
+Response get_alerts(Call& call) {
+    Query query(call.request);
+    const std::string state = query.text("state").value_or("");
+    if (!state.empty() && state != "open" && state != "all") {
+        throw Refused{problem(400, "query", "state=" + state + " is neither open nor all.")};
+    }
+    if (state == "open") {
+        using Row = std::shared_ptr<const AlertView>;
+        return list_rows(
+            call.snapshot->open_alerts, query, [](const Row& alert) { return alert->id; },
+            [](const Row&) { return true; }, [](const Row& alert) { return alert->payload; });
+    }
+    const auto limit = query.limit();
+    const std::string after = query.text("after").value_or("");
+    query.finish();
+    const auto rows = call.app.readers.take()->alerts(/*open_only=*/false, after, limit + 1);
+    ListWriter list;
+    std::string next = after;
+    for (const AlertRow& row : rows) {
+        if (list.count() == limit) break;
+        list.item(row.payload);
+        next = row.id;
+    }
+    list.end_items();
+    const bool has_more = rows.size() > limit;
+    return next.empty() ? list.finish(std::optional<std::string>(), has_more)
+                        : list.finish(next, has_more);
+}
+
+void post_alert_test(Call& call, Respond respond) {
+    Query(call.request).finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    body.finish();
+    submit(call, TestAlert{call.actor}, std::move(respond));
+}
+
+void post_alert_ack(Call& call, Respond respond) {
+    Query(call.request).finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    AckAlert ack;
+    ack.actor = call.actor;
+    ack.alert = call.params[0];
+    ack.by = body.required_text("by");
+    ack.via = body.required_text("via");
+    ack.note = body.text("note");
+    ack.result = body.text("result");
+    body.finish();
+    submit(call, std::move(ack), std::move(respond));
+}
+
+Response get_events(Call& call) {
+    Query query(call.request);
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    const auto rows = call.app.readers.take()->events_after(after, limit + 1);
+    ListWriter list;
+    std::uint64_t next = after;
+    for (const StoredEvent& event : rows) {
+        if (list.count() == limit) break;
+        list.item(event_json(event, call.app.zone));
+        next = event.seq;
+    }
+    list.end_items();
+    return list.finish(next, rows.size() > limit);
+}
+
+}  // namespace gatehouse::http

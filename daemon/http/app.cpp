@@ -1,0 +1,139 @@
+#include "daemon/http/app.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "daemon/core/assert.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+constexpr MonoMs kNoteUseMs = 60'000;
+constexpr std::size_t kTokenTextMax = 256;
+
+struct Bearer {
+    std::string id, secret;
+};
+
+// `Bearer gh_<id>_<secret>`; the id has no underscore.
+bool parse_bearer(std::string_view header, Bearer& bearer) {
+    constexpr std::string_view kScheme = "bearer ";
+    if (header.size() < kScheme.size() || header.size() > kTokenTextMax) return false;
+    const bool scheme =
+        std::equal(kScheme.begin(), kScheme.end(), header.begin(),
+                   [](char a, char b) { return a == b || (b >= 'A' && b <= 'Z' && a == b + 32); });
+    if (!scheme) return false;
+    std::string_view token = header.substr(kScheme.size());
+    if (!token.starts_with("gh_")) return false;
+    token.remove_prefix(3);
+    const std::size_t separator = token.find('_');
+    if (separator == std::string_view::npos || separator == 0) return false;
+    bearer.id = token.substr(0, separator);
+    bearer.secret = token.substr(separator + 1);
+    return !bearer.secret.empty();
+}
+
+bool equal_in_constant_time(const std::string& a, const std::string& b) {
+    return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace
+
+std::string sha256_hex(std::string_view bytes) {
+    static constexpr char kHex[] = "0123456789abcdef";
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    const int done = EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr);
+    GH_ASSERT(done == 1 && size == 32);
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i) {
+        text += kHex[digest[i] >> 4U];
+        text += kHex[digest[i] & 0xFU];
+    }
+    return text;
+}
+
+ReaderPool::Lease::~Lease() {
+    if (std::uncaught_exceptions() == exceptions_) pool_.give(std::move(reader_));
+}
+
+ReaderPool::Lease ReaderPool::take() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!idle_.empty()) {
+            auto reader = std::move(idle_.back());
+            idle_.pop_back();
+            return {*this, std::move(reader)};
+        }
+    }
+    return {*this, std::make_unique<StoreReader>(path_)};
+}
+
+void ReaderPool::give(std::unique_ptr<StoreReader> reader) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(reader));
+}
+
+Authoriser::Verdict Authoriser::check(const std::string& authorization, const std::string& scope,
+                                      const Snapshot& snapshot, ReaderPool& readers) {
+    if (authorization.empty()) {
+        return {401, "Send the header Authorization: Bearer gh_<id>_<secret>.", {}};
+    }
+    Bearer bearer;
+    if (!parse_bearer(authorization, bearer)) {
+        return {401, "The header Authorization is not of the form Bearer gh_<id>_<secret>.", {}};
+    }
+    const std::lock_guard lock(mutex_);
+    if (!loaded_ || event_seq_ != snapshot.event_seq) {
+        auto reader = readers.take();
+        tokens_.clear();
+        for (TokenRow& token : reader->tokens()) {
+            std::string id = token.id;
+            tokens_.emplace(std::move(id), std::move(token));
+        }
+        event_seq_ = snapshot.event_seq;
+        loaded_ = true;
+    }
+    // An unknown id is compared as well, so that the time taken does not tell which ids exist.
+    static const std::string kNoHash(64, '0');
+    const auto found = tokens_.find(bearer.id);
+    const std::string& expected = found == tokens_.end() ? kNoHash : found->second.secret_hash;
+    const bool same = equal_in_constant_time(sha256_hex(bearer.secret), expected);
+    if (!same || found == tokens_.end() || found->second.revoked_at) {
+        return {
+            401, "The token is unknown or revoked. `gatehousectl token list` shows which are.", {}};
+    }
+    const TokenRow& token = found->second;
+    if (token.expires_at && *token.expires_at <= snapshot.now_ms) {
+        return {401, "The token has expired. `gatehousectl token add` makes a new one.", {}};
+    }
+    if (std::find(token.scopes.begin(), token.scopes.end(), scope) == token.scopes.end()) {
+        return {403, "The token lacks the scope " + scope + ".", token.id};
+    }
+    return {200, {}, token.id};
+}
+
+bool Authoriser::note_use(const std::string& id, MonoMs now) {
+    const std::lock_guard lock(mutex_);
+    const auto [at, fresh] = used_.try_emplace(id, now);
+    if (!fresh && now - at->second < kNoteUseMs) return false;
+    at->second = now;
+    return true;
+}
+
+bool KeysInFlight::enter(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    return keys_.insert(key).second;
+}
+
+void KeysInFlight::leave(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    keys_.erase(key);
+}
+
+}  // namespace gatehouse::http

@@ -1,0 +1,47 @@
+// A JSON body read strictly: every field is asked for by name, what was not asked for is refused,
+// and everything wrong is told at once. Handlers alone; one thread.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/engine/engine.hpp"
+
+namespace gatehouse::http {
+
+class Body {
+  public:
+    // Throws Refused with 400 where the text is no JSON object or nests deeper than `depth`.
+    // An empty text is an empty object.
+    Body(std::string_view text, std::size_t depth);
+
+    // Text of at most kTextMax bytes without control characters; empty where absent.
+    std::string text(std::string_view name);
+    std::string required_text(std::string_view name);
+    // A decimal in a string; a JSON number is refused with the remedy. Its value is not judged.
+    std::string required_decimal(std::string_view name);
+    std::vector<std::string> required_texts(std::string_view name);
+    // Members are texts of any length, such as files in base64.
+    std::vector<std::pair<std::string, std::string>> required_map(std::string_view name);
+
+    void wrong(std::string pointer, std::string message);
+    // Throws Refused with 422 where anything above was wrong or a field was not asked for.
+    void finish();
+
+    static constexpr std::size_t kTextMax = 1000;
+    static constexpr std::size_t kListMax = 64;
+    static constexpr std::size_t kMapMax = 512;
+
+  private:
+    const boost::json::value* find(std::string_view name, bool required);
+    std::string checked_text(const boost::json::value& value, const std::string& pointer);
+
+    boost::json::object object_;
+    std::vector<std::string> known_;
+    std::vector<FieldError> errors_;
+};
+
+}  // namespace gatehouse::http

@@ -1,0 +1,128 @@
+#include "daemon/http/hub.hpp"
+
+#include <boost/asio/post.hpp>
+#include <exception>
+#include <utility>
+
+namespace gatehouse::http {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// A status of 0 is no answer to a peer but "go on": the actor stands in the body.
+Response go_on(std::string actor) {
+    return {0, std::move(actor), {}, {}};
+}
+
+Response store_problem(const StoreError& error) {
+    return problem(503, "store", std::string("The books cannot be read: ") + error.what());
+}
+
+}  // namespace
+
+Hub::Hub(App& app_, asio::io_context& context_)
+    : app(app_),
+      context(context_),
+      gate_(std::make_shared<Gate>()),
+      pool_(app_.options.limits.reader_threads) {
+    gate_->context = &context;
+}
+
+Respond Hub::expect(Waiting& waiting, std::uint64_t& id) {
+    id = next_id_++;
+    waiting_[id] = &waiting;
+    return [this, gate = gate_, number = id](Response response) {
+        const std::lock_guard lock(gate->mutex);
+        if (gate->context == nullptr) return;
+        asio::post(*gate->context, [this, number, answer = std::move(response)]() mutable {
+            const auto found = waiting_.find(number);
+            if (found == waiting_.end() || found->second->response) return;
+            found->second->response = std::move(answer);
+            found->second->wake.cancel();
+        });
+    };
+}
+
+void Hub::forget(std::uint64_t id) {
+    waiting_.erase(id);
+}
+
+bool Hub::post(std::function<void()> job) {
+    if (queued_.fetch_add(1) >= app.options.limits.waiting_requests) {
+        queued_.fetch_sub(1);
+        return false;
+    }
+    asio::post(pool_, [this, work = std::move(job)] {
+        queued_.fetch_sub(1);
+        work();
+    });
+    return true;
+}
+
+bool Hub::authorise(const Route& route, std::shared_ptr<Request> request, Respond respond) {
+    return post([this, &route, request, respond] {
+        try {
+            const auto snapshot = app.engine.snapshot();
+            const auto verdict =
+                app.authoriser.check(request->authorization, route.scope, *snapshot, app.readers);
+            if (verdict.status != 200) {
+                Response response =
+                    problem(verdict.status, verdict.status == 401 ? "unauthenticated" : "scope",
+                            verdict.detail);
+                if (verdict.status == 401) {
+                    response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"gatehouse\"");
+                }
+                return respond(std::move(response));
+            }
+            if (app.authoriser.note_use(verdict.actor, app.clock.mono_ms())) {
+                // A last use that is not noted is noted a minute later.
+                (void)app.engine.submit(TouchToken{verdict.actor}, [](Reply) {});
+            }
+            respond(go_on(verdict.actor));
+        } catch (const StoreError& error) {
+            respond(store_problem(error));
+        } catch (const std::exception& error) {
+            respond(problem(500, "internal", error.what()));
+        }
+    });
+}
+
+void Hub::run(const Route& route, std::vector<std::string> params, const Request& request,
+              std::string actor, const Respond& respond) {
+    try {
+        Call call{app, request, std::move(params), std::move(actor), app.engine.snapshot()};
+        if (route.handler != nullptr) {
+            respond(route.handler(call));
+        } else {
+            route.long_handler(call, respond);
+        }
+    } catch (Refused& refused) {
+        respond(std::move(refused.response));
+    } catch (const StoreError& error) {
+        respond(store_problem(error));
+    } catch (const std::exception& error) {
+        respond(problem(500, "internal", error.what()));
+    }
+}
+
+bool Hub::handle(const Route& route, std::vector<std::string> params,
+                 std::shared_ptr<Request> request, std::string actor, Respond respond) {
+    if (route.runs == Runs::io) {
+        run(route, std::move(params), *request, std::move(actor), respond);
+        return true;
+    }
+    return post([this, &route, params = std::move(params), request, actor = std::move(actor),
+                 respond] { run(route, params, *request, actor, respond); });
+}
+
+void Hub::stop_pool() {
+    pool_.join();
+}
+
+void Hub::close_gate() {
+    const std::lock_guard lock(gate_->mutex);
+    gate_->context = nullptr;
+}
+
+}  // namespace gatehouse::http

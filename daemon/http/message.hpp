@@ -1,0 +1,54 @@
+// A request and an answer as handlers see them, without a socket and without Beast. Values only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "daemon/engine/engine.hpp"
+
+namespace gatehouse::http {
+
+struct Request {
+    std::string method;                                      // HEAD arrives as GET
+    std::vector<std::string> segments;                       // of the path, percent-decoded
+    std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
+    std::optional<std::string> idempotency_key;
+    std::string authorization;
+    std::string body;
+    bool local = false;  // through the Unix socket
+};
+
+struct Response {
+    int status = 200;
+    std::string body;
+    std::string content_type = "application/json";
+    std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// RFC 9457. `type` is the stable word that programs switch on; it becomes
+// `urn:gatehouse:problem:<type>`.
+[[nodiscard]] Response problem(int status, std::string_view type, std::string_view detail,
+                               const std::vector<FieldError>& errors = {});
+
+// Thrown by what handlers call, caught by the wall around the handler: the answer is ready.
+struct Refused {
+    Response response;
+};
+
+[[nodiscard]] Response json_response(std::string body, int status = 200);
+
+// What the engine said, in HTTP's words.
+[[nodiscard]] Response to_response(Reply reply);
+
+// Splits a request target in origin form into segments and query; nothing where it is none, has a
+// bad escape, or a control character or slash hides in a segment.
+struct Target {
+    std::vector<std::string> segments;
+    std::vector<std::pair<std::string, std::string>> query;
+};
+[[nodiscard]] std::optional<Target> parse_target(std::string_view target);
+
+}  // namespace gatehouse::http

@@ -1,0 +1,378 @@
+// Units, meters, readings and quarantine.
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "daemon/core/units.hpp"
+#include "daemon/engine/documents.hpp"
+#include "daemon/engine/row_documents.hpp"
+#include "daemon/http/params.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::int64_t kDayMs = 24 * kHourMs;
+constexpr std::int64_t kHoursMax = 24 * 400;  // of one question
+constexpr std::int64_t kDaysMax = 366 * 11;
+constexpr std::size_t kFileEntries = 100;  // newest of each account in a household file
+
+void people_of(JsonWriter& json, const Registry& registry, const std::string& unit) {
+    json.key("holders").begin_array();
+    for (const Person& person : registry.people) {
+        if (person.unit != unit) continue;
+        json.begin_object()
+            .field("person", person.person)
+            .field("kind", to_string(person.kind))
+            .field("name", person.name)
+            .field_if("phone", person.phone)
+            .field_if("company", person.company);
+        if (person.valid_from) json.field("valid_from", format_date(*person.valid_from));
+        if (person.valid_to) json.field("valid_to", format_date(*person.valid_to));
+        json.end_object();
+    }
+    json.end_array();
+}
+
+void keys_of(JsonWriter& json, const Registry& registry, const std::string& unit) {
+    json.key("keys").begin_array();
+    for (const Key& key : registry.keys) {
+        if (std::find(key.opens.begin(), key.opens.end(), unit) == key.opens.end()) continue;
+        json.begin_object()
+            .field("key", key.key)
+            .field("class", to_string(key.class_))
+            .field_if("cabinet", key.cabinet)
+            .field_if("slot", key.slot)
+            .field_if("label", key.label)
+            .end_object();
+    }
+    json.end_array();
+}
+
+// The newest entries of an account: the ledger is asked from the front, so pages are walked.
+void ledger_of(JsonWriter& json, Call& call, const std::vector<std::string>& accounts) {
+    json.key("ledger").begin_array();
+    auto reader = call.app.readers.take();
+    for (const std::string& account : accounts) {
+        std::vector<StoredEntry> newest;
+        std::uint64_t after = 0;
+        for (bool more = true; more;) {
+            EntryPage page = reader->ledger(account, after, kLimitMax);
+            more = page.has_more;
+            after = page.next;
+            for (StoredEntry& entry : page.items) newest.push_back(std::move(entry));
+            if (newest.size() > kFileEntries) {
+                newest.erase(newest.begin(),
+                             newest.end() - static_cast<std::ptrdiff_t>(kFileEntries));
+            }
+        }
+        for (const StoredEntry& entry : newest) json.raw(entry_json(entry, call.app.zone));
+    }
+    json.end_array();
+}
+
+struct Range {
+    UtcMs from = 0, to = 0;
+};
+Range range_of(Query& query, const Call& call, std::int64_t span_default_ms) {
+    const auto to = query.time("to", call.app.zone);
+    const auto from = query.time("from", call.app.zone);
+    Range range;
+    range.to = to.value_or(call.snapshot->now_ms);
+    range.from = from.value_or(range.to - span_default_ms);
+    if (range.from >= range.to) {
+        throw Refused{problem(400, "query", "from is not before to.")};
+    }
+    return range;
+}
+
+std::string point_json(const MeterPoint& point, const std::optional<Milli>& consumption,
+                       bool calendar, const Zone& zone) {
+    JsonWriter json;
+    json.begin_object().field("at", format_iso8601(point.at, zone));
+    if (calendar) json.field("day", format_date(date_from_days(point.day)));
+    json.field("total", format(point.total));
+    if (consumption) json.field("consumption", format(*consumption));
+    json.field("quality", to_string(point.quality));
+    if (point.reading != 0) json.field("reading", point.reading);
+    json.end_object();
+    return json.take();
+}
+
+// Points with the point before the first, which only serves to tell the first one's consumption.
+Response list_points(std::vector<MeterPoint> points, std::int64_t first_wanted, bool calendar,
+                     Query& query, const Zone& zone) {
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    ListWriter list;
+    bool has_more = false;
+    std::uint64_t next = after;
+    const MeterPoint* before = nullptr;
+    for (const MeterPoint& point : points) {
+        const std::int64_t place = calendar ? point.day : point.at / kHourMs;
+        const MeterPoint* previous = std::exchange(before, &point);
+        if (place < first_wanted || static_cast<std::uint64_t>(place) <= after) continue;
+        if (list.count() == limit) {
+            has_more = true;
+            break;
+        }
+        std::optional<Milli> consumption;
+        if (previous != nullptr) consumption = point.total - previous->total;
+        list.item(point_json(point, consumption, calendar, zone));
+        next = static_cast<std::uint64_t>(place);
+    }
+    list.end_items();
+    return list.finish(next, has_more);
+}
+
+// Of each month the last day that it has.
+std::vector<MeterPoint> month_ends(const std::vector<MeterPoint>& days) {
+    std::vector<MeterPoint> months;
+    for (const MeterPoint& day : days) {
+        const LocalDate date = date_from_days(day.day);
+        if (!months.empty()) {
+            const LocalDate last = date_from_days(months.back().day);
+            if (last.year == date.year && last.month == date.month) months.pop_back();
+        }
+        months.push_back(day);
+    }
+    return months;
+}
+
+Response raw_readings(Call& call, const std::string& meter, Query& query) {
+    const Range range = range_of(query, call, 7 * kDayMs);
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    const ReadingPage page =
+        call.app.readers.take()->meter_readings(meter, range.from, range.to, after, limit);
+    ListWriter list;
+    for (const StoredReading& item : page.items) list.item(reading_json(item, call.app.zone));
+    list.end_items();
+    return list.finish(page.next, page.has_more);
+}
+
+void exchange_json(JsonWriter& json, const WireExchange& exchange) {
+    const auto hex = [](const std::vector<std::uint8_t>& bytes) {
+        static constexpr char kHex[] = "0123456789abcdef";
+        std::string text;
+        for (const std::uint8_t byte : bytes) {
+            if (!text.empty()) text += ' ';
+            text += kHex[byte >> 4U];
+            text += kHex[byte & 0xFU];
+        }
+        return text;
+    };
+    json.begin_object()
+        .field("request", hex(exchange.request))
+        .field("reply", hex(exchange.reply))
+        .field("took_ms", exchange.took_ms)
+        .end_object();
+}
+
+Response read_response(const std::string& meter, const MeterReadOutcome& outcome,
+                       const Zone& zone) {
+    JsonWriter json;
+    json.begin_object()
+        .field("meter", meter)
+        .field("result", to_string(outcome.result))
+        .field_if("detail", outcome.detail);
+    if (outcome.sample) {
+        const Sample& sample = *outcome.sample;
+        const auto figure = round_to_milli(sample.register_value);
+        json.field("at", format_iso8601(sample.at.wall_ms, zone));
+        json.key("register");
+        figure ? json.value(format(*figure)) : json.null();
+        json.field("raw", raw_words(sample.raw));
+        if (sample.power_milliwatt) json.field("power", format_power_w(*sample.power_milliwatt));
+        if (sample.flow_millilitre_per_hour) {
+            json.field("flow", format_flow_m3_per_hour(*sample.flow_millilitre_per_hour));
+        }
+        json.field_if("serial", sample.serial);
+    }
+    json.key("exchanges").begin_array();
+    for (const WireExchange& exchange : outcome.exchanges) exchange_json(json, exchange);
+    json.end_array().end_object();
+    return json_response(json.take());
+}
+
+}  // namespace
+
+Response get_units(Call& call) {
+    Query query(call.request);
+    return list_rows(
+        call.snapshot->registry->units, query, [](const Unit& unit) { return unit.unit; },
+        [](const Unit&) { return true; }, unit_json);
+}
+
+Response get_unit(Call& call) {
+    Query(call.request).finish();
+    const Registry& registry = *call.snapshot->registry;
+    const std::string& id = call.params[0];
+    const auto unit = std::find_if(registry.units.begin(), registry.units.end(),
+                                   [&](const Unit& row) { return row.unit == id; });
+    if (unit == registry.units.end()) {
+        throw Refused{problem(404, "not-found", "No unit " + id + " stands in the registry.")};
+    }
+    const Snapshot& snapshot = *call.snapshot;
+    JsonWriter json;
+    json.begin_object().field("unit", unit->unit).field("label", unit->label);
+    json.field("use", to_string(unit->use)).field("status", to_string(unit->status));
+    json.field_if("building", unit->building)
+        .field_if("entrance", unit->entrance)
+        .field_if("floor", unit->floor)
+        .field_if("persons", unit->persons)
+        .field_if("care", unit->care);
+    if (unit->area_centi) json.field("area", format_decimal_trimmed(*unit->area_centi, 2, 0));
+    people_of(json, registry, id);
+    json.key("meters").begin_array();
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        if (snapshot.meters[i].unit != id) continue;
+        json.raw(meter_json(snapshot.meters[i], call.app.zone));
+    }
+    json.end_array().key("accounts").begin_array();
+    std::vector<std::string> accounts;
+    for (std::size_t i = 0; i < snapshot.accounts.size(); ++i) {
+        const AccountView& account = snapshot.accounts[i];
+        if (account.unit != id) continue;
+        json.raw(account_json(account, call.app.options.currency, call.app.zone));
+        accounts.push_back(account.account);
+    }
+    json.end_array();
+    ledger_of(json, call, accounts);
+    json.key("alerts").begin_array();
+    for (const auto& alert : snapshot.open_alerts) {
+        if (alert->unit == id) json.raw(alert->payload);
+    }
+    json.end_array();
+    keys_of(json, registry, id);
+    json.end_object();
+    return json_response(json.take());
+}
+
+Response get_meters(Call& call) {
+    Query query(call.request);
+    return list_rows(
+        call.snapshot->meters, query, [](const MeterView& meter) { return meter.meter; },
+        [](const MeterView&) { return true; },
+        [&](const MeterView& meter) { return meter_json(meter, call.app.zone); });
+}
+
+Response get_meter(Call& call) {
+    Query(call.request).finish();
+    const MeterView& meter =
+        find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter");
+    return json_response(meter_json(meter, call.app.zone));
+}
+
+Response get_meter_readings(Call& call) {
+    const std::string& meter =
+        find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter").meter;
+    Query query(call.request);
+    const std::string step = query.text("step").value_or("raw");
+    if (step == "raw") return raw_readings(call, meter, query);
+    if (step != "hour" && step != "day" && step != "month") {
+        throw Refused{problem(400, "query", "step=" + step + " is none of raw, hour, day, month.")};
+    }
+    const Zone& zone = call.app.zone;
+    if (step == "hour") {
+        const Range range = range_of(query, call, 2 * kDayMs);
+        if ((range.to - range.from) / kHourMs > kHoursMax) {
+            throw Refused{problem(400, "query", "More than 400 days of hours; ask for less.")};
+        }
+        auto hours = call.app.readers.take()->meter_hours(meter, range.from - kHourMs, range.to);
+        return list_points(std::move(hours), (range.from + kHourMs - 1) / kHourMs,
+                           /*calendar=*/false, query, zone);
+    }
+    const Range range = range_of(query, call, (step == "day" ? 31 : 366) * kDayMs);
+    const std::int64_t from_day = days_since_epoch(zone.local(range.from).date);
+    const std::int64_t to_day = days_since_epoch(zone.local(range.to - 1).date) + 1;
+    if (to_day - from_day > kDaysMax) {
+        throw Refused{problem(400, "query", "More than eleven years of days; ask for less.")};
+    }
+    const std::int64_t lead = step == "day" ? 1 : 31;
+    auto days = call.app.readers.take()->meter_days(meter, from_day - lead, to_day);
+    if (step == "month") days = month_ends(days);
+    return list_points(std::move(days), from_day, /*calendar=*/true, query, zone);
+}
+
+Response get_readings(Call& call) {
+    Query query(call.request);
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    ReadingFilter filter;
+    if (const auto kind = query.text("kind")) {
+        filter.kind = parse_reading_kind(*kind);
+        if (!filter.kind) {
+            throw Refused{problem(400, "query",
+                                  "kind=" + *kind +
+                                      " is none of interval, freeze, month, switch, move, manual, "
+                                      "replacement.")};
+        }
+    }
+    if (const auto period = query.text("period")) {
+        const auto month = parse_month(*period);
+        if (!month) {
+            throw Refused{
+                problem(400, "query", "period=" + *period + " is no month; write 2026-11.")};
+        }
+        // A reading at the edge ends the month before it, so a period begins just after its edge.
+        filter.from = call.app.zone.midnight(*month) + 1;
+        filter.to = call.app.zone.midnight(next_month(*month)) + 1;
+    }
+    query.finish();
+    const ReadingPage page = call.app.readers.take()->readings_after(after, limit, filter);
+    ListWriter list;
+    for (const StoredReading& item : page.items) list.item(reading_json(item, call.app.zone));
+    JsonWriter& json = list.end_items();
+    json.field("first", page.first);
+    if (page.truncated) json.field("truncated", true);
+    return list.finish(page.next, page.has_more);
+}
+
+Response get_quarantine(Call& call) {
+    Query query(call.request);
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    auto reader = call.app.readers.take();
+    const auto rows =
+        reader->quarantine(QuarantineRow::State::open, static_cast<std::int64_t>(after), limit + 1);
+    ListWriter list;
+    std::uint64_t next = after;
+    for (const QuarantineRow& row : rows) {
+        if (list.count() == limit) break;
+        list.item(quarantine_json(row, reader->time(row.at), call.app.zone));
+        next = static_cast<std::uint64_t>(row.id);
+    }
+    list.end_items();
+    return list.finish(next, rows.size() > limit);
+}
+
+void post_meter_read(Call& call, Respond respond) {
+    Query(call.request).finish();
+    const MeterView& meter =
+        find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter");
+    if (meter.by_eye) {
+        throw Refused{problem(
+            422, "by-eye", "The meter " + meter.meter + " has no bus; its face is read by eye.")};
+    }
+    if (!meter.enabled) {
+        throw Refused{problem(422, "disabled",
+                              "The meter " + meter.meter + " is not polled: " + meter.reason)};
+    }
+    const std::string id = meter.meter;
+    const Zone& zone = call.app.zone;
+    std::string why;
+    const bool taken = call.app.meters.read_now(
+        id,
+        [respond, id, &zone](MeterReadOutcome outcome) {
+            respond(read_response(id, outcome, zone));
+        },
+        why);
+    if (!taken) throw Refused{problem(503, "busy", "The meter cannot be read now: " + why)};
+}
+
+}  // namespace gatehouse::http

@@ -1,0 +1,164 @@
+// /metrics in the Prometheus text format. No label names a unit, an account or a household: what
+// leaves the house here is the state of machines. Series of single meters only where the
+// configuration asks for them.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "daemon/core/units.hpp"
+#include "daemon/http/params.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+class Metrics {
+  public:
+    void family(std::string_view name, const char* type, const char* help) {
+        name_ = "gatehouse_" + std::string(name);
+        text_ += "# HELP " + name_ + " " + help + "\n# TYPE " + name_ + " " + type + "\n";
+    }
+    template <class Number>
+    void value(Number number) {
+        text_ += name_ + " " + std::to_string(number) + "\n";
+    }
+    // labels: `bus="b1",result="ok"`; made by label().
+    void value(const std::string& labels, const std::string& number) {
+        text_ += name_ + "{" + labels + "} " + number + "\n";
+    }
+    template <class Number>
+    void only(std::string_view name, const char* type, const char* help, Number number) {
+        family(name, type, help);
+        value(number);
+    }
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+  private:
+    std::string text_, name_;
+};
+
+std::string label(std::string_view name, std::string_view value) {
+    std::string text(name);
+    text += "=\"";
+    for (const char c : value) {
+        if (c == '\\' || c == '"') text += '\\';
+        if (c == '\n') {
+            text += "\\n";
+        } else {
+            text += c;
+        }
+    }
+    return text + '"';
+}
+
+void buses(Metrics& out, const std::vector<BusStatus>& all) {
+    out.family("bus_online", "gauge", "1 while the bus is connected.");
+    for (const auto& bus : all) {
+        out.value(label("bus", bus.bus), bus.phase == BusPhase::online ? "1" : "0");
+    }
+    out.family("modbus_requests_total", "counter", "Exchanges on the wire by how they ended.");
+    for (const auto& bus : all) {
+        for (std::size_t i = 0; i < kPollResults; ++i) {
+            out.value(label("bus", bus.bus) + "," +
+                          label("result", to_string(static_cast<PollResult>(i))),
+                      std::to_string(bus.exchanges[i]));
+        }
+    }
+    out.family("bus_busy_seconds_total", "counter", "Time with an exchange on the wire.");
+    for (const auto& bus : all) out.value(label("bus", bus.bus), format_decimal(bus.busy_ms, 3));
+    out.family("bus_meters", "gauge", "Meters polled over the bus.");
+    for (const auto& bus : all) out.value(label("bus", bus.bus), std::to_string(bus.meters));
+    out.family("bus_meters_online", "gauge", "Of these, those that answer.");
+    for (const auto& bus : all) {
+        out.value(label("bus", bus.bus), std::to_string(bus.meters_online));
+    }
+}
+
+void meters(Metrics& out, const Snapshot& snapshot, bool each) {
+    int online = 0;
+    int held = 0;
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        online += snapshot.meters[i].online ? 1 : 0;
+        held += snapshot.meters[i].quality == Quality::held ? 1 : 0;
+    }
+    out.only("meters", "gauge", "Meters of the registry.", snapshot.meters.size());
+    out.only("meters_online", "gauge", "Meters that answer.", online);
+    out.only("meters_held", "gauge", "Meters with a reading in quarantine.", held);
+    if (!each) return;
+    out.family("meter_online", "gauge", "1 while the meter answers.");
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        const MeterView& meter = snapshot.meters[i];
+        out.value(label("meter", meter.meter), meter.online ? "1" : "0");
+    }
+    out.family("meter_last_success_timestamp_seconds", "gauge", "Of the last good poll.");
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        const MeterView& meter = snapshot.meters[i];
+        if (!meter.last_poll_at) continue;
+        out.value(label("meter", meter.meter), format_decimal(*meter.last_poll_at, 3));
+    }
+}
+
+void books(Metrics& out, const Snapshot& snapshot) {
+    out.only("samples_total", "counter", "Samples that reached the engine.",
+             snapshot.samples_total);
+    out.only("samples_coalesced_total", "counter", "Samples replaced while the queue was full.",
+             snapshot.samples_coalesced);
+    out.only("readings_stored_total", "counter", "Readings stored in this run.",
+             snapshot.readings_stored);
+    out.only("event_seq", "gauge", "Newest row of the event log.", snapshot.event_seq);
+    out.only("reading_seq", "gauge", "Newest stored reading.", snapshot.reading_seq);
+    out.only("accounts_low", "gauge", "Open accounts at level 1 or above.", snapshot.accounts_low);
+    out.only("store_ok", "gauge", "1 while commits succeed.", snapshot.store_ok ? 1 : 0);
+    out.only("clock_trusted", "gauge", "1 while the clock is trusted.",
+             snapshot.clock_trusted ? 1 : 0);
+    std::map<std::string, int> kinds;
+    for (const auto& alert : snapshot.open_alerts) ++kinds[alert->kind];
+    out.family("alerts_open", "gauge", "Open alerts by kind.");
+    for (const auto& [kind, count] : kinds) {
+        out.value(label("kind", kind), std::to_string(count));
+    }
+}
+
+void adapters(Metrics& out, const Call& call) {
+    const Snapshot& snapshot = *call.snapshot;
+    const MqttStatus mqtt = call.app.status.mqtt();
+    if (mqtt.configured) {
+        out.only("mqtt_connected", "gauge", "1 while connected to the broker.",
+                 mqtt.connected ? 1 : 0);
+        out.only("mqtt_published_total", "counter", "Messages that the broker acknowledged.",
+                 mqtt.published_total);
+        out.only("mqtt_reconnects_total", "counter", "Connections lost and made again.",
+                 mqtt.reconnects_total);
+        out.only("event_backlog", "gauge", "Events that the broker has not acknowledged.",
+                 snapshot.event_seq - std::min(snapshot.event_seq, snapshot.mqtt_cursor));
+    }
+    const Counters& counters = call.app.counters;
+    out.family("http_requests_total", "counter", "Requests answered by how they ended.");
+    out.value(label("result", "ok"), std::to_string(counters.requests.load()));
+    out.value(label("result", "refused"), std::to_string(counters.refused.load()));
+    out.value(label("result", "failed"), std::to_string(counters.failed.load()));
+    out.only("http_connections", "gauge", "Open connections.", counters.open.load());
+    out.only("http_connections_refused_total", "counter", "Connections beyond the limit.",
+             counters.connections_refused.load());
+}
+
+}  // namespace
+
+Response get_metrics(Call& call) {
+    const ProcessStatus process = call.app.status.process();
+    Metrics out;
+    out.family("build_info", "gauge", "Which program this is.");
+    out.value(label("version", process.version), "1");
+    out.family("start_time_seconds", "gauge", "When the process started.");
+    out.value(label("run", call.snapshot->run_id), format_decimal(process.started_ms, 3));
+    buses(out, call.app.status.buses());
+    meters(out, *call.snapshot, call.app.options.metrics_meters);
+    books(out, *call.snapshot);
+    adapters(out, call);
+    out.only("database_bytes", "gauge", "Size of the books on disk.", process.database_bytes);
+    out.only("disk_free_bytes", "gauge", "Free space beside them.", process.disk_free_bytes);
+    return {200, out.take(), "text/plain; version=0.0.4; charset=utf-8", {}};
+}
+
+}  // namespace gatehouse::http

@@ -1,0 +1,93 @@
+#include "daemon/http/params.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace gatehouse::http {
+
+std::optional<std::string> Query::text(std::string_view name) {
+    known_.emplace_back(name);
+    std::optional<std::string> value;
+    for (const auto& [key, text] : request_.query) {
+        if (key != name) continue;
+        if (value) {
+            throw Refused{
+                problem(400, "query", "The parameter " + key + " stands there more than once.")};
+        }
+        value = text;
+    }
+    return value;
+}
+
+std::uint64_t Query::number(std::string_view name, std::uint64_t fallback, std::uint64_t least,
+                            std::uint64_t most) {
+    const auto given = text(name);
+    if (!given) return fallback;
+    std::uint64_t value = 0;
+    const char* end = given->data() + given->size();
+    const auto [stop, error] = std::from_chars(given->data(), end, value);
+    if (error != std::errc{} || stop != end || value < least || value > most) {
+        throw Refused{problem(400, "query",
+                              std::string(name) + "=" + *given + " is no number from " +
+                                  std::to_string(least) + " to " + std::to_string(most) + ".")};
+    }
+    return value;
+}
+
+std::uint64_t Query::after_seq() {
+    return number("after", 0, 0, INT64_MAX);
+}
+
+bool Query::flag(std::string_view name) {
+    const auto given = text(name);
+    if (!given || *given == "0" || *given == "false") return false;
+    if (given->empty() || *given == "1" || *given == "true") return true;
+    throw Refused{problem(400, "query", std::string(name) + "=" + *given + " is neither 0 nor 1.")};
+}
+
+std::optional<UtcMs> Query::time(std::string_view name, const Zone& zone) {
+    const auto given = text(name);
+    if (!given) return std::nullopt;
+    const auto at = parse_iso8601(*given, zone);
+    if (!at) {
+        throw Refused{
+            problem(400, "query",
+                    std::string(name) + "=" + *given +
+                        " is no time; write 2026-11-23, or 2026-11-23T20:15:00%2B08:00.")};
+    }
+    return at;
+}
+
+void Query::finish() {
+    for (const auto& [key, value] : request_.query) {
+        if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+        std::string allowed;
+        for (const std::string& name : known_) allowed += allowed.empty() ? name : ", " + name;
+        throw Refused{problem(400, "query",
+                              "The parameter " + key + " is not known; this route takes " +
+                                  (allowed.empty() ? "none" : allowed) + ".")};
+    }
+}
+
+std::optional<LocalDate> parse_month(std::string_view text) {
+    if (text.size() != 7) return std::nullopt;
+    return parse_date(std::string(text) + "-01");
+}
+
+LocalDate next_month(LocalDate month) {
+    return month.month == 12 ? LocalDate{month.year + 1, 1, 1}
+                             : LocalDate{month.year, month.month + 1, 1};
+}
+
+void submit(Call& call, Command command, Respond respond) {
+    const bool taken = call.app.engine.submit(
+        std::move(command), [respond](Reply reply) { respond(to_response(std::move(reply))); });
+    if (!taken) {
+        throw Refused{problem(503, "busy",
+                              "The engine takes nothing more at the moment; nothing was done. "
+                              "Ask again in a second.")};
+    }
+}
+
+}  // namespace gatehouse::http

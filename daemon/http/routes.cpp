@@ -1,0 +1,107 @@
+#include "daemon/http/routes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace gatehouse::http {
+
+namespace {
+
+constexpr std::int64_t kImportTimeoutMs = 120'000;
+constexpr std::int64_t kVerifyTimeoutMs = 600'000;
+
+// clang-format off
+constexpr Route kRoutes[] = {
+    {"GET", "/healthz", "", get_health, nullptr, Runs::io},
+    {"GET", "/readyz", "", get_ready, nullptr, Runs::io},
+    {"GET", "/metrics", "", get_metrics},
+    {"GET", "/api/v1/openapi.json", "", get_openapi, nullptr, Runs::io},
+    {"GET", "/api/v1/units", "meters:read", get_units},
+    {"GET", "/api/v1/units/{unit}", "files:read", get_unit},
+    {"GET", "/api/v1/meters", "meters:read", get_meters},
+    {"GET", "/api/v1/meters/{meter}", "meters:read", get_meter},
+    {"GET", "/api/v1/meters/{meter}/readings", "readings:read", get_meter_readings},
+    {"POST", "/api/v1/meters/{meter}/read", "meters:write", nullptr, post_meter_read},
+    {"GET", "/api/v1/readings", "readings:read", get_readings},
+    {"GET", "/api/v1/quarantine", "meters:read", get_quarantine},
+    {"GET", "/api/v1/accounts", "balances:read", get_accounts},
+    {"GET", "/api/v1/accounts/{account}", "balances:read", get_account},
+    {"GET", "/api/v1/accounts/{account}/ledger", "balances:read", get_ledger},
+    {"GET", "/api/v1/accounts/{account}/why", "balances:read", get_why},
+    {"POST", "/api/v1/accounts/{account}/topups", "topups:write", nullptr, post_topup},
+    {"GET", "/api/v1/alerts", "alerts:read", get_alerts},
+    {"POST", "/api/v1/alerts/test", "alerts:write", nullptr, post_alert_test},
+    {"POST", "/api/v1/alerts/{alert}/ack", "alerts:write", nullptr, post_alert_ack},
+    {"GET", "/api/v1/events", "events:read", get_events},
+    {"GET", "/api/v1/registry", "admin", get_registry},
+    {"POST", "/api/v1/registry", "admin", nullptr, post_registry, Runs::pool,
+     /*large_body=*/true, kImportTimeoutMs},
+    {"GET", "/api/v1/status", "meters:read", get_status},
+    {"GET", "/api/v1/clock", "meters:read", get_clock},
+    {"POST", "/api/v1/clock/confirm", "admin", nullptr, post_clock_confirm},
+    {"POST", "/api/v1/verify", "admin", post_verify, nullptr, Runs::pool,
+     /*large_body=*/false, kVerifyTimeoutMs},
+    {"GET", "/api/v1/tokens", "admin", get_tokens},
+    {"POST", "/api/v1/tokens", "admin", nullptr, post_token},
+    {"DELETE", "/api/v1/tokens/{token}", "admin", nullptr, delete_token},
+};
+
+constexpr const char* kScopes[] = {
+    "readings:read", "meters:read", "meters:write", "balances:read", "topups:write",
+    "periods:close", "files:read", "alerts:read", "alerts:write", "keys:read", "cabinets:write",
+    "tickets:read", "tickets:write", "events:read", "admin",
+};
+// clang-format on
+
+// A literal segment wins over {...} because the table names it first: /alerts/test.
+std::optional<std::vector<std::string>> match_pattern(std::string_view pattern,
+                                                      const std::vector<std::string>& segments) {
+    std::vector<std::string> params;
+    std::size_t i = 0;
+    std::size_t at = 1;
+    while (at <= pattern.size()) {
+        const std::size_t slash = std::min(pattern.find('/', at), pattern.size());
+        const std::string_view part = pattern.substr(at, slash - at);
+        at = slash + 1;
+        if (i == segments.size()) return std::nullopt;
+        const std::string& segment = segments[i++];
+        if (part.front() == '{') {
+            if (segment.empty()) return std::nullopt;
+            params.push_back(segment);
+        } else if (part != segment) {
+            return std::nullopt;
+        }
+    }
+    if (i != segments.size()) return std::nullopt;
+    return params;
+}
+
+}  // namespace
+
+std::span<const Route> routes() {
+    return kRoutes;
+}
+
+std::span<const char* const> scopes() {
+    return kScopes;
+}
+
+Match match_route(std::string_view method, const std::vector<std::string>& segments) {
+    Match match;
+    for (const Route& route : kRoutes) {
+        auto params = match_pattern(route.pattern, segments);
+        if (!params) continue;
+        if (method == route.method) {
+            match.route = &route;
+            match.params = std::move(*params);
+            return match;
+        }
+        match.allow += match.allow.empty() ? "" : ", ";
+        match.allow += route.method;
+        if (std::string_view(route.method) == "GET") match.allow += ", HEAD";
+    }
+    return match;
+}
+
+}  // namespace gatehouse::http

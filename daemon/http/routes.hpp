@@ -1,0 +1,90 @@
+// The routes as one table: method, pattern, scope, handler. What the server, the authorisation, the
+// OpenAPI test and the limits know of a route stands in its row and nowhere else.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/engine/snapshot.hpp"
+#include "daemon/http/app.hpp"
+#include "daemon/http/message.hpp"
+
+namespace gatehouse::http {
+
+// One request on its way through a handler, on a pool thread (or the io_context thread for routes
+// that run there).
+struct Call {
+    App& app;
+    const Request& request;
+    std::vector<std::string> params;  // what the {...} of the pattern stood for
+    std::string actor;                // "local", or the token's id
+    std::shared_ptr<const Snapshot> snapshot;
+};
+using Respond = std::function<void(Response)>;  // once, from any thread
+
+using Handler = Response (*)(Call&);           // answers at once; may throw Refused, StoreError
+using LongHandler = void (*)(Call&, Respond);  // answers later; may throw before it took it
+
+enum class Runs { pool, io };  // io: reads the snapshot only, never blocks
+
+struct Route {
+    const char* method;
+    const char* pattern;  // "/api/v1/accounts/{account}/topups"
+    const char* scope;    // empty: open to everybody
+    Handler handler = nullptr;
+    LongHandler long_handler = nullptr;  // exactly one of the two
+    Runs runs = Runs::pool;
+    bool large_body = false;             // import_body_bytes instead of body_bytes
+    std::int64_t answer_timeout_ms = 0;  // 0: that of the limits
+};
+
+[[nodiscard]] std::span<const Route> routes();
+
+struct Match {
+    const Route* route = nullptr;  // null: see allow
+    std::vector<std::string> params;
+    std::string allow;  // methods of the path; empty: no such path
+};
+[[nodiscard]] Match match_route(std::string_view method, const std::vector<std::string>& segments);
+
+// The scopes of CONTRACT.md 5.
+[[nodiscard]] std::span<const char* const> scopes();
+
+// Handlers, by the file that holds them.
+Response get_health(Call& call);  // health.cpp
+Response get_ready(Call& call);
+Response get_metrics(Call& call);
+Response get_openapi(Call& call);
+Response get_status(Call& call);
+Response get_clock(Call& call);
+Response get_units(Call& call);  // meters.cpp
+Response get_unit(Call& call);
+Response get_meters(Call& call);
+Response get_meter(Call& call);
+Response get_meter_readings(Call& call);
+Response get_readings(Call& call);
+Response get_quarantine(Call& call);
+void post_meter_read(Call& call, Respond respond);
+Response get_accounts(Call& call);  // accounts.cpp
+Response get_account(Call& call);
+Response get_ledger(Call& call);
+Response get_why(Call& call);
+void post_topup(Call& call, Respond respond);
+Response get_alerts(Call& call);  // alerts.cpp
+void post_alert_test(Call& call, Respond respond);
+void post_alert_ack(Call& call, Respond respond);
+Response get_events(Call& call);
+Response get_registry(Call& call);  // admin.cpp
+void post_registry(Call& call, Respond respond);
+Response get_tokens(Call& call);
+void post_token(Call& call, Respond respond);
+void delete_token(Call& call, Respond respond);
+void post_clock_confirm(Call& call, Respond respond);
+Response post_verify(Call& call);
+
+}  // namespace gatehouse::http

@@ -1,0 +1,331 @@
+// One connection: requests one after the other, each within its limits, until the peer or a limit
+// ends it. A coroutine on the io_context thread; included by server.cpp alone. Every awaited
+// operation gets named objects only, because g++ 12 destroys some temporaries of a co_await twice.
+#pragma once
+
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "daemon/http/hub.hpp"
+
+namespace gatehouse::http {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace wire = boost::beast::http;
+
+template <class Stream>
+class Session {
+  public:
+    Session(Stream stream, Hub& hub, bool local)
+        : stream_(std::move(stream)),
+          hub_(hub),
+          limits_(hub.app.options.limits),
+          local_(local),
+          buffer_(limits_.header_bytes + 64 * 1024) {}
+
+    asio::awaitable<void> run() {
+        handle_.close = [this] {
+            beast::get_lowest_layer(stream_).close();
+            if (waiting_ != nullptr) waiting_->wake.cancel();
+        };
+        const auto place = hub_.sessions.insert(hub_.sessions.end(), &handle_);
+        bool open = true;
+        if constexpr (kTls) open = co_await handshake();
+        while (open && !hub_.app.stopping) open = co_await serve_one();
+        co_await finish();
+        hub_.sessions.erase(place);
+    }
+
+  private:
+    static constexpr bool kTls =
+        !std::is_same_v<Stream, beast::tcp_stream> &&
+        !std::is_same_v<Stream, beast::basic_stream<asio::local::stream_protocol>>;
+    using Parser = wire::request_parser<wire::string_body>;
+
+    void expires(std::int64_t after_ms) {
+        beast::get_lowest_layer(stream_).expires_after(std::chrono::milliseconds(after_ms));
+    }
+
+    asio::awaitable<bool> handshake() {
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        expires(limits_.header_timeout_ms);
+        if constexpr (kTls) {
+            co_await stream_.async_handshake(asio::ssl::stream_base::server, token);
+        }
+        co_return !error;
+    }
+
+    // False: the connection ends.
+    asio::awaitable<bool> serve_one() {
+        Parser parser;
+        parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
+        parser.body_limit(limits_.import_body_bytes);
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        if (buffer_.size() == 0) {
+            handle_.idle = true;
+            expires(limits_.idle_timeout_ms);
+            co_await wire::async_read_some(stream_, buffer_, parser, token);
+            handle_.idle = false;
+        }
+        if (!error && !parser.is_header_done()) {
+            expires(limits_.header_timeout_ms);
+            co_await wire::async_read_header(stream_, buffer_, parser, token);
+        }
+        if (error) {
+            Response refusal = refusal_of(error);
+            if (refusal.status != 0) co_await send_last(refusal);
+            co_return false;
+        }
+        co_return co_await answer(parser);
+    }
+
+    // What a broken message deserves; status 0: the peer has gone or is too slow, nothing is sent.
+    static Response refusal_of(boost::system::error_code error) {
+        if (error == wire::error::header_limit || error == wire::error::buffer_overflow) {
+            return problem(431, "header-too-large", "The header is larger than 16 KiB.");
+        }
+        if (error == wire::error::body_limit) {
+            return problem(413, "body-too-large", "The body is larger than this route takes.");
+        }
+        const bool message =
+            error.category() == wire::make_error_code(wire::error::bad_method).category();
+        if (!message || error == wire::error::end_of_stream ||
+            error == wire::error::partial_message) {
+            return {0, {}, {}, {}};
+        }
+        return problem(400, "http", "The request is no HTTP/1.1: " + error.message() + ".");
+    }
+
+    // A length told twice or in two ways is how one request is smuggled inside another.
+    static bool smuggles(const Parser::value_type& message) {
+        const auto lengths = message.count(wire::field::content_length);
+        const auto codings = message.count(wire::field::transfer_encoding);
+        if (lengths > 1 || codings > 1 || (lengths == 1 && codings == 1)) return true;
+        return codings == 1 && !beast::iequals(message[wire::field::transfer_encoding], "chunked");
+    }
+
+    static std::string text(beast::string_view view) { return {view.data(), view.size()}; }
+
+    asio::awaitable<bool> answer(Parser& parser) {
+        const auto& message = parser.get();
+        head_ = message.method() == wire::verb::head;
+        keep_alive_ = message.keep_alive();
+        if (smuggles(message)) {
+            Response refusal =
+                problem(400, "http", "The length of the body is told twice or in two ways.");
+            co_await send_last(refusal);
+            co_return false;
+        }
+        auto request = std::make_shared<Request>();
+        request->local = local_;
+        request->method = head_ ? "GET" : text(message.method_string());
+        request->authorization = text(message[wire::field::authorization]);
+        if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
+            request->idempotency_key = text(key->value());
+        }
+        auto target = parse_target({message.target().data(), message.target().size()});
+        if (!target) {
+            Response refusal = problem(400, "target", "The path or query is malformed.");
+            co_await send_last(refusal);
+            co_return false;
+        }
+        request->segments = std::move(target->segments);
+        request->query = std::move(target->query);
+        Match match = match_route(request->method, request->segments);
+        if (match.route == nullptr) {
+            Response refusal = no_route(match);
+            co_await send_last(refusal);
+            co_return false;
+        }
+        co_return co_await run_route(parser, match, request);
+    }
+
+    static Response no_route(const Match& match) {
+        if (match.allow.empty()) {
+            return problem(404, "no-route",
+                           "No such path. GET /api/v1/openapi.json lists them all.");
+        }
+        Response refusal = problem(405, "method", "This path takes " + match.allow + ".");
+        refusal.headers.emplace_back("Allow", match.allow);
+        return refusal;
+    }
+
+    asio::awaitable<bool> run_route(Parser& parser, Match& match,
+                                    std::shared_ptr<Request> request) {
+        const Route& route = *match.route;
+        std::string actor = "local";
+        // Before the body: a stranger is not given 32 MiB of memory.
+        if (!local_ && route.scope[0] != '\0') {
+            Waiting waiting(hub_.context);
+            std::uint64_t id = 0;
+            Respond respond = hub_.expect(waiting, id);
+            const bool taken = hub_.authorise(route, request, respond);
+            Response verdict = co_await wait_for(waiting, id, taken, limits_.answer_timeout_ms);
+            if (verdict.status != 0) {
+                co_await send_last(verdict);
+                co_return false;
+            }
+            actor = verdict.body;
+        }
+        Response refusal = co_await read_body(parser, route);
+        if (refusal.status != 0) {
+            co_await send_last(refusal);
+            co_return false;
+        }
+        if (!parser.is_done()) co_return false;
+        request->body = std::move(parser.get().body());
+        Waiting waiting(hub_.context);
+        std::uint64_t id = 0;
+        Respond respond = hub_.expect(waiting, id);
+        const bool taken =
+            hub_.handle(route, std::move(match.params), request, std::move(actor), respond);
+        const std::int64_t timeout_ms =
+            route.answer_timeout_ms != 0 ? route.answer_timeout_ms : limits_.answer_timeout_ms;
+        Response response = co_await wait_for(waiting, id, taken, timeout_ms);
+        co_return co_await send(response);
+    }
+
+    // Status 0: the body is here whole, or the peer has gone and parser.is_done() is false.
+    asio::awaitable<Response> read_body(Parser& parser, const Route& route) {
+        const std::size_t limit = route.large_body ? limits_.import_body_bytes : limits_.body_bytes;
+        const auto told = parser.content_length();
+        if (told && *told > limit) {
+            co_return problem(413, "body-too-large",
+                              "The body of " + std::to_string(*told) +
+                                  " bytes is larger than the " + std::to_string(limit) +
+                                  " that this route takes.");
+        }
+        parser.body_limit(limit);
+        if (parser.is_done()) co_return Response{0, {}, {}, {}};
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        expires(limits_.body_timeout_ms);
+        if (beast::iequals(parser.get()[wire::field::expect], "100-continue")) {
+            wire::response<wire::empty_body> go_on(wire::status::continue_, 11);
+            co_await wire::async_write(stream_, go_on, token);
+            if (error) co_return Response{0, {}, {}, {}};
+        }
+        co_await wire::async_read(stream_, buffer_, parser, token);
+        if (error) co_return refusal_of(error);
+        co_return Response{0, {}, {}, {}};
+    }
+
+    asio::awaitable<Response> wait_for(Waiting& waiting, std::uint64_t id, bool taken,
+                                       std::int64_t timeout_ms) {
+        if (!taken) {
+            hub_.forget(id);
+            co_return problem(503, "busy", "Too many requests wait; ask again in a second.");
+        }
+        beast::get_lowest_layer(stream_).expires_never();
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        waiting_ = &waiting;
+        waiting.wake.expires_after(std::chrono::milliseconds(timeout_ms));
+        co_await waiting.wake.async_wait(token);
+        waiting_ = nullptr;
+        hub_.forget(id);
+        if (waiting.response) co_return std::move(*waiting.response);
+        co_return problem(503, "timeout",
+                          "No answer came in time. Whether it was done is not known: ask again "
+                          "with the same Idempotency-Key, or look.");
+    }
+
+    void count(int status) {
+        Counters& counters = hub_.app.counters;
+        (status < 400   ? counters.requests
+         : status < 500 ? counters.refused
+                        : counters.failed)
+            .fetch_add(1);
+    }
+
+    template <class Message>
+    void fill_header(Message& message, const Response& response) {
+        message.set(wire::field::server, "gatehoused");
+        message.set(wire::field::content_type, response.content_type);
+        message.set(wire::field::cache_control, "no-store");
+        message.set("X-Content-Type-Options", "nosniff");
+        for (const auto& [name, value] : response.headers) message.set(name, value);
+        message.keep_alive(keep_alive_);
+        message.content_length(response.body.size());
+    }
+
+    // True: the connection may carry another request.
+    asio::awaitable<bool> send(Response& response) {
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        if (hub_.app.stopping) keep_alive_ = false;
+        count(response.status);
+        expires(limits_.write_timeout_ms);
+        const auto status = static_cast<unsigned>(response.status);
+        if (head_) {
+            wire::response<wire::empty_body> message;
+            message.result(status);
+            fill_header(message, response);
+            co_await wire::async_write(stream_, message, token);
+        } else {
+            wire::response<wire::string_body> message;
+            message.result(status);
+            fill_header(message, response);
+            message.body() = std::move(response.body);
+            co_await wire::async_write(stream_, message, token);
+        }
+        co_return !error && keep_alive_;
+    }
+
+    asio::awaitable<void> send_last(Response& response) {
+        keep_alive_ = false;
+        lingering_ = true;
+        co_await send(response);
+    }
+
+    // Closing with unread bytes would reset the connection and take the answer with it; so what
+    // the peer still sends is read away for a moment.
+    asio::awaitable<void> finish() {
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        expires(kLingerMs);
+        if constexpr (kTls) co_await stream_.async_shutdown(token);
+        auto& lowest = beast::get_lowest_layer(stream_);
+        boost::system::error_code ignored;
+        lowest.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+        error.clear();
+        std::size_t left = lingering_ ? kLingerBytes : 0;
+        std::string waste(4096, '\0');
+        auto space = asio::buffer(waste);
+        while (!error && left > 0) {
+            const std::size_t got = co_await lowest.async_read_some(space, token);
+            left -= std::min(left, got);
+        }
+        lowest.close();
+    }
+
+    static constexpr std::int64_t kLingerMs = 2'000;
+    static constexpr std::size_t kLingerBytes = 64 * 1024 * 1024;
+
+    Stream stream_;
+    Hub& hub_;
+    const Limits& limits_;
+    bool local_;
+    bool head_ = false;
+    bool keep_alive_ = false;
+    bool lingering_ = false;
+    beast::flat_buffer buffer_;
+    SessionHandle handle_;
+    Waiting* waiting_ = nullptr;
+};
+
+}  // namespace gatehouse::http
