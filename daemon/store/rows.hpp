@@ -50,6 +50,7 @@ struct ReadingRow {
     Milli register_value;            // face, before the multiplier
     Milli total;                     // billing cumulative, after it
     std::vector<std::uint16_t> raw;
+    std::string face;  // the register as an exact fraction, where 1e-3 cannot hold it
     std::optional<std::uint64_t> supersedes;
     std::uint64_t seq = 0;  // drawn by the store
 };

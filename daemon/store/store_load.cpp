@@ -1,0 +1,243 @@
+// The questions and the loaders of the start.
+#include "daemon/store/registry_rows.hpp"
+#include "daemon/store/store_impl.hpp"
+
+namespace gatehouse {
+
+using sql::Query;
+
+std::optional<IdempotencyRow> Store::idempotency(const std::string& key) {
+    return store::find_idempotency(impl_->connection, key);
+}
+
+LedgerAccountRow Store::ledger_account(const std::string& book_name) {
+    LedgerAccountRow row;
+    row.account = book_name;
+    Query query(impl_->connection,
+                "SELECT ledger_account.balance,last_entry,coalesce(entry.event,0) "
+                "FROM ledger_account LEFT JOIN entry ON entry.seq=last_entry WHERE name=?");
+    query << book_name;
+    if (!query.step()) return row;
+    row.balance = Fen{query.i64()};
+    row.last_entry = query.u64();
+    row.last_event = query.u64();
+    return row;
+}
+
+std::vector<LedgerAccountRow> Store::load_ledger_accounts() {
+    std::vector<LedgerAccountRow> rows;
+    Query query(impl_->connection,
+                "SELECT name,ledger_account.balance,last_entry,coalesce(entry.event,0) "
+                "FROM ledger_account LEFT JOIN entry ON entry.seq=last_entry ORDER BY name");
+    while (query.step()) {
+        LedgerAccountRow row;
+        row.account = query.text();
+        row.balance = Fen{query.i64()};
+        row.last_entry = query.u64();
+        row.last_event = query.u64();
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::optional<Entry> Store::find_entry(const std::string& entry_id) {
+    std::uint64_t seq = 0;
+    {
+        Query query(impl_->connection, "SELECT seq FROM entry WHERE entry=?");
+        query << entry_id;
+        if (!query.step()) return std::nullopt;
+        seq = query.u64();
+    }
+    auto row = store::load_entry(impl_->connection, seq, impl_->bases);
+    if (!row) return std::nullopt;
+    return std::move(row->entry);
+}
+
+bool Store::posted(const std::string& account, const std::string& cause) {
+    Query query(impl_->connection, "SELECT 1 FROM posting WHERE cause=? AND account=?");
+    query << cause << impl_->account_id(account);
+    return query.step();
+}
+
+Registry Store::load_registry() {
+    return store::load_registry(impl_->connection);
+}
+
+std::vector<RunRow> Store::load_runs() {
+    return store::load_runs(impl_->connection);
+}
+
+std::vector<EpochRow> Store::load_open_epochs() {
+    std::vector<EpochRow> rows;
+    Query query(impl_->connection,
+                "SELECT epoch.id,meter.meter,epoch.serial,epoch.multiplier,base_total,base_figure,"
+                "opened_run,opened_mono_ms,opened_wall_ms FROM epoch "
+                "JOIN meter ON meter.id=epoch.meter WHERE closed_run IS NULL "
+                "ORDER BY meter.meter, epoch.id");
+    while (query.step()) {
+        EpochRow row;
+        row.id = query.i64();
+        row.meter = query.text();
+        row.serial = query.text();
+        row.multiplier = query.text();
+        row.base_total = Milli{query.i64()};
+        row.base_figure = Milli{query.i64()};
+        if (const auto run = query.maybe_i64()) {
+            row.opened.emplace();
+            row.opened->run = *run;
+            row.opened->mono_ms = query.i64();
+            row.opened->wall_ms = query.i64();
+        }
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<ReadingRow> Store::load_last_readings() {
+    store::Contexts contexts;
+    store::load_contexts(impl_->connection, contexts, 0);
+    std::vector<ReadingRow> rows;
+    rows.reserve(impl_->last_of_meter.size());
+    for (const auto& [meter, seq] : impl_->last_of_meter) {
+        Query query(impl_->connection,
+                    "SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq=?");
+        query << seq;
+        if (!query.step()) continue;
+        ReadingRow row;
+        apply(contexts.at(store::reading_columns(query, impl_->bases, row)), row);
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+void Store::scan_readings(std::uint64_t after, const std::function<void(const ReadingRow&)>& each) {
+    store::Contexts contexts;
+    store::load_contexts(impl_->connection, contexts, 0);
+    Query query(impl_->connection,
+                "SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq>? ORDER BY seq");
+    query << after;
+    ReadingRow row;
+    while (query.step()) {
+        apply(contexts.at(store::reading_columns(query, impl_->bases, row)), row);
+        each(row);
+    }
+}
+
+std::vector<MarkRow> Store::load_marks() {
+    std::vector<MarkRow> rows;
+    Query query(impl_->connection,
+                "SELECT account.account,meter.meter,reading,total FROM mark "
+                "JOIN account ON account.id=mark.account JOIN meter ON meter.id=mark.meter");
+    while (query.step()) {
+        MarkRow row;
+        row.account = query.text();
+        row.meter = query.text();
+        row.reading = query.u64();
+        row.total = Milli{query.i64()};
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<DayRow> Store::load_days(std::int64_t from_day) {
+    std::vector<DayRow> rows;
+    Query query(impl_->connection,
+                "SELECT day,meter.meter,reading,total,quality FROM meter_day "
+                "JOIN meter ON meter.id=meter_day.meter WHERE day>=? ORDER BY day");
+    query << from_day;
+    while (query.step()) {
+        DayRow row;
+        row.day = query.i64();
+        row.meter = query.text();
+        row.reading = query.u64();
+        row.total = Milli{query.i64()};
+        row.quality = static_cast<ReadingQuality>(query.i64());
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<QuarantineRow> Store::load_open_quarantine() {
+    std::vector<QuarantineRow> rows;
+    Query query(impl_->connection,
+                "SELECT " GATEHOUSE_QUARANTINE_COLUMNS "WHERE state='open' ORDER BY quarantine.id");
+    while (query.step()) rows.push_back(store::quarantine_columns(query, impl_->bases));
+    return rows;
+}
+
+std::map<std::string, Settlement> Store::load_settlements(const std::string& from_scope,
+                                                          LocalDate counters_from) {
+    std::map<std::string, Settlement> rows;
+    {
+        Query query(impl_->connection,
+                    "SELECT account.account,line.service,scope,tariff,version,season,band,tier,"
+                    "price,quantity,posted FROM line JOIN account ON account.id=line.account "
+                    "WHERE scope>=?1 UNION ALL "
+                    "SELECT account.account,line.service,scope,tariff,version,season,band,tier,"
+                    "price,quantity,posted FROM line INDEXED BY line_unsettled "
+                    "JOIN account ON account.id=line.account WHERE unsettled<>0 AND scope<?1");
+        query << from_scope;
+        while (query.step()) {
+            Settlement& settlement = rows[query.text()];
+            LineKey key = store::line_key_columns(query);
+            Line line;
+            line.price = Price{query.i64()};
+            line.quantity = Milli{query.i64()};
+            line.posted = Fen{query.i64()};
+            settlement.lines.emplace(std::move(key), line);
+        }
+    }
+    Query query(impl_->connection,
+                "SELECT account.account,tariff,start,quantity FROM ladder_counter "
+                "JOIN account ON account.id=ladder_counter.account WHERE start>=?");
+    query << format_date(counters_from);
+    while (query.step()) {
+        Settlement& settlement = rows[query.text()];
+        std::string tariff = query.text();
+        const auto start = parse_date(query.text());
+        if (!start) throw StoreError(StoreError::Kind::corrupt, "ladder_counter: not a date");
+        settlement.counters[{std::move(tariff), *start}] = Milli{query.i64()};
+    }
+    return rows;
+}
+
+std::vector<AlertRow> Store::load_open_alerts() {
+    std::vector<AlertRow> rows;
+    Query query(impl_->connection, "SELECT " GATEHOUSE_ALERT_COLUMNS "WHERE open<>0 ORDER BY n");
+    while (query.step()) rows.push_back(store::alert_columns(query));
+    return rows;
+}
+
+std::map<std::string, std::uint64_t> Store::load_topic_heads() {
+    std::map<std::string, std::uint64_t> heads;
+    Query query(impl_->connection, "SELECT topic,seq FROM topic_head");
+    while (query.step()) {
+        std::string topic = query.text();
+        heads[std::move(topic)] = query.u64();
+    }
+    return heads;
+}
+
+std::uint64_t Store::load_mqtt_cursor() {
+    return static_cast<std::uint64_t>(
+        sql::number(impl_->connection, "SELECT mqtt_cursor FROM site").value_or(0));
+}
+
+std::optional<UtcMs> Store::load_newest_trusted() {
+    return sql::number(impl_->connection, "SELECT newest_trusted_ms FROM site");
+}
+
+std::vector<TokenRow> Store::load_tokens() {
+    std::vector<TokenRow> rows;
+    Query query(impl_->connection, "SELECT " GATEHOUSE_TOKEN_COLUMNS "ORDER BY created_at_ms, id");
+    while (query.step()) rows.push_back(store::token_columns(query));
+    return rows;
+}
+
+std::string Store::load_note(const std::string& name) {
+    Query query(impl_->connection, "SELECT value FROM note WHERE name=?");
+    query << name;
+    return query.step() ? query.text() : std::string{};
+}
+
+}  // namespace gatehouse
