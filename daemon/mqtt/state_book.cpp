@@ -1,0 +1,243 @@
+#include "daemon/mqtt/state_book.hpp"
+
+#include <algorithm>
+
+#include "daemon/core/assert.hpp"
+#include "daemon/engine/documents.hpp"
+#include "daemon/engine/json_writer.hpp"
+
+namespace gatehouse::mqtt {
+namespace {
+
+const char* word(BusPhase phase) {
+    switch (phase) {
+        case BusPhase::connecting:
+            return "connecting";
+        case BusPhase::online:
+            return "online";
+        case BusPhase::offline:
+            return "offline";
+    }
+    return "offline";
+}
+
+// Trial accounts have no balance yet, internal ones never have, and one that is refused as "not
+// yet" has none that could be believed.
+bool has_balance(const AccountView& account) {
+    return account.billing == Billing::prepaid && !account.trial && account.not_yet.empty();
+}
+
+// A meter of which nothing was ever heard has an availability and no state.
+bool has_state(const MeterView& meter) {
+    return meter.total.has_value() || meter.state_version != 0;
+}
+
+}  // namespace
+
+void StateBook::forget() {
+    queue_.clear();
+    meters_.clear();
+    accounts_.clear();
+    info_.clear();
+    health_key_.clear();
+    info_waits_ = health_waits_ = false;
+    seal_waits_ = false;
+    if (seal_) {
+        seal_waits_ = true;
+        queue_.push_back({Kind::seal});
+    }
+    scan_due_.reset();
+}
+
+void StateBook::scan(std::shared_ptr<const Snapshot> snapshot, MonoMs now) {
+    // Imports only add rows; should a table ever be shorter, no row that waits may point past it.
+    if (snapshot->meters.size() < meters_.size() || snapshot->accounts.size() < accounts_.size()) {
+        forget();
+    }
+    snapshot_ = std::move(snapshot);
+    scan_due_.reset();
+    scan_bridge();
+    scan_accounts(now);
+    scan_meters();
+}
+
+void StateBook::scan_bridge() {
+    if (std::string info = info_json(); info != info_) {
+        info_ = std::move(info);
+        if (!info_waits_) queue_.push_back({Kind::info});
+        info_waits_ = true;
+    }
+    std::string key = snapshot_->store_ok ? "1" : "0" + snapshot_->store_reason;
+    for (const BusStatus& bus : snapshot_->buses) {
+        key += '\n' + bus.bus + word(bus.phase) + bus.reason;
+    }
+    if (key != health_key_) {
+        health_key_ = std::move(key);
+        want_health();
+    }
+}
+
+void StateBook::want_health() {
+    if (!health_waits_) queue_.push_back({Kind::health});
+    health_waits_ = true;
+}
+
+void StateBook::seal(const std::optional<SealHead>& head) {
+    if (!head || (seal_ && seal_->date == head->date && seal_->h == head->h)) return;
+    seal_ = head;
+    if (!seal_waits_) queue_.push_back({Kind::seal});
+    seal_waits_ = true;
+}
+
+void StateBook::scan_meters() {
+    const Table<MeterView>& rows = snapshot_->meters;
+    meters_.resize(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const MeterView& row = rows[i];
+        Meter& known = meters_[i];
+        if (known.id != row.meter) known = Meter{.id = row.meter, .version = {}, .online = {}};
+        if (!known.availability_waits && known.online != row.online) {
+            known.availability_waits = true;
+            queue_.push_back({Kind::meter_availability, i});
+        }
+        if (!known.state_waits && has_state(row) && known.version != row.state_version) {
+            known.state_waits = true;
+            queue_.push_back({Kind::meter_state, i});
+        }
+    }
+}
+
+void StateBook::scan_accounts(MonoMs now) {
+    const Table<AccountView>& rows = snapshot_->accounts;
+    accounts_.resize(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const AccountView& row = rows[i];
+        Account& known = accounts_[i];
+        if (known.id != row.account) known = Account{.id = row.account, .version = {}};
+        if (known.waits || known.version == row.state_version || !has_balance(row)) continue;
+        // A closed account says its last balance once and is not repeated to a new connection.
+        if (!row.open && !known.version) continue;
+        const MonoMs due = known.at + settings_.balance_interval_ms;
+        if (known.version && due > now) {
+            scan_due_ = scan_due_ ? std::min(*scan_due_, due) : due;
+            continue;
+        }
+        known.waits = true;
+        queue_.push_back({Kind::balance, i});
+    }
+}
+
+Message StateBook::front(const HealthFacts& facts) const {
+    GH_ASSERT(!queue_.empty() && snapshot_ != nullptr);
+    const Entry& entry = queue_.front();
+    Message message{.topic = {}, .payload = {}, .qos = 1, .retained = true};
+    switch (entry.kind) {
+        case Kind::info:
+            message.topic = "bridge/info";
+            message.payload = info_;
+            break;
+        case Kind::health:
+            message.topic = "bridge/health";
+            message.payload = health_json(facts);
+            message.qos = 0;
+            break;
+        case Kind::seal: {
+            JsonWriter json;
+            json.begin_object().field("schema", 1).field("date", seal_->date);
+            json.field("seq", seal_->seq).field("h", seal_->h).end_object();
+            message.topic = "bridge/seal";
+            message.payload = json.take();
+            break;
+        }
+        case Kind::meter_state:
+            message.topic = "meter/" + snapshot_->meters[entry.row].meter + "/state";
+            message.payload = meter_state_json(snapshot_->meters[entry.row], zone_);
+            message.qos = 0;
+            break;
+        case Kind::meter_availability:
+            message.topic = "meter/" + snapshot_->meters[entry.row].meter + "/availability";
+            message.payload = availability(snapshot_->meters[entry.row]);
+            break;
+        case Kind::balance:
+            message.topic = "account/" + snapshot_->accounts[entry.row].account + "/balance";
+            message.payload =
+                account_balance_json(snapshot_->accounts[entry.row], settings_.currency, zone_);
+            break;
+    }
+    message.topic = full_topic(settings_, message.topic);
+    return message;
+}
+
+void StateBook::handed_over(MonoMs now) {
+    GH_ASSERT(!queue_.empty());
+    const Entry entry = queue_.front();
+    queue_.pop_front();
+    switch (entry.kind) {
+        case Kind::info:
+            info_waits_ = false;
+            break;
+        case Kind::health:
+            health_waits_ = false;
+            break;
+        case Kind::seal:
+            seal_waits_ = false;
+            break;
+        case Kind::meter_state:
+            meters_[entry.row].version = snapshot_->meters[entry.row].state_version;
+            meters_[entry.row].state_waits = false;
+            break;
+        case Kind::meter_availability:
+            meters_[entry.row].online = snapshot_->meters[entry.row].online;
+            meters_[entry.row].availability_waits = false;
+            break;
+        case Kind::balance:
+            accounts_[entry.row].version = snapshot_->accounts[entry.row].state_version;
+            accounts_[entry.row].at = now;
+            accounts_[entry.row].waits = false;
+            break;
+    }
+}
+
+std::vector<Message> StateBook::greeting(const Snapshot& snapshot) const {
+    std::vector<Message> messages;
+    messages.push_back({full_topic(settings_, "status"), "online", 1, true});
+    for (const auto& alert : snapshot.open_alerts) {
+        if (alert->payload.empty()) continue;
+        messages.push_back(
+            {full_topic(settings_, "alert/active/" + alert->id), alert->payload, 1, true});
+    }
+    return messages;
+}
+
+std::string StateBook::info_json() const {
+    JsonWriter json;
+    json.begin_object().field("schema", 1).field("version", settings_.version);
+    json.field("run", snapshot_->run_id);
+    json.field("clock", snapshot_->clock_trusted ? "trusted" : "untrusted");
+    json.field_if("clock_reason", snapshot_->clock_reason);
+    json.end_object();
+    return json.take();
+}
+
+std::string StateBook::health_json(const HealthFacts& facts) const {
+    const Snapshot& now = *snapshot_;
+    const std::uint64_t backlog = now.event_seq > facts.cursor ? now.event_seq - facts.cursor : 0;
+    JsonWriter json;
+    json.begin_object().field("schema", 1).field("backlog", backlog);
+    json.field("event_seq", now.event_seq).field("cursor", facts.cursor);
+    json.field("unpublishable", facts.unpublishable);
+    json.key("buses").begin_array();
+    for (const BusStatus& bus : now.buses) {
+        json.begin_object().field("bus", bus.bus).field("state", word(bus.phase));
+        json.field_if("reason", bus.reason);
+        json.field("meters", bus.meters).field("meters_online", bus.meters_online).end_object();
+    }
+    json.end_array().field("accounts_low", now.accounts_low);
+    json.field("store", now.store_ok ? "ok" : "failing");
+    json.field_if("store_reason", now.store_reason);
+    json.field("disk_free_bytes", facts.disk_free_bytes);
+    json.field("at", format_iso8601(now.now_ms, zone_)).end_object();
+    return json.take();
+}
+
+}  // namespace gatehouse::mqtt

@@ -1,0 +1,92 @@
+// What the state topics say and what of it the broker has: finds in a snapshot what changed since
+// it was last published, keeps it coalesced (the newest value of a topic alone waits), and writes
+// each payload when its turn comes. Pure but for the zone; the publishing thread's.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/core/time.hpp"
+#include "daemon/mqtt/link.hpp"
+#include "daemon/mqtt/settings.hpp"
+#include "daemon/mqtt/source.hpp"
+
+namespace gatehouse::mqtt {
+
+// What bridge/health says beside the snapshot.
+struct HealthFacts {
+    std::uint64_t cursor = 0;
+    std::uint64_t unpublishable = 0;
+    std::optional<std::uint64_t> disk_free_bytes;
+};
+
+class StateBook {
+  public:
+    StateBook(const Settings& settings, const Zone& zone) : settings_(settings), zone_(zone) {}
+
+    // A new connection: the broker may have nothing. Everything is published again, whole.
+    void forget();
+    // Looks at a snapshot, the same or a newer one.
+    void scan(std::shared_ptr<const Snapshot> snapshot, MonoMs now);
+    // When to scan again though the snapshot is the same (a balance waits for its second).
+    [[nodiscard]] std::optional<MonoMs> scan_due() const { return scan_due_; }
+
+    // Nothing to publish, or nothing seen yet to publish it from.
+    [[nodiscard]] bool empty() const { return queue_.empty() || snapshot_ == nullptr; }
+    [[nodiscard]] bool front_is_health() const {
+        return !queue_.empty() && queue_.front().kind == Kind::health;
+    }
+    // The message whose turn it is, from the newest snapshot scanned.
+    [[nodiscard]] Message front(const HealthFacts& facts) const;
+    void handed_over(MonoMs now);  // the front was taken
+    // bridge/health is due whatever changed.
+    void want_health();
+    void seal(const std::optional<SealHead>& head);
+
+    // What a new connection hears before any event: online, and every open alert, so that no
+    // later retained copy can be overtaken by an older one.
+    [[nodiscard]] std::vector<Message> greeting(const Snapshot& snapshot) const;
+
+  private:
+    enum class Kind { info, health, seal, meter_state, meter_availability, balance };
+    struct Entry {
+        Kind kind;
+        std::size_t row = 0;
+    };
+    struct Meter {
+        std::string id;
+        std::optional<std::uint64_t> version;  // published
+        std::optional<bool> online;            // published
+        bool state_waits = false, availability_waits = false;
+    };
+    struct Account {
+        std::string id;
+        std::optional<std::uint64_t> version;  // published
+        MonoMs at = 0;
+        bool waits = false;
+    };
+
+    void scan_bridge();
+    void scan_meters();
+    void scan_accounts(MonoMs now);
+    [[nodiscard]] std::string info_json() const;
+    [[nodiscard]] std::string health_json(const HealthFacts& facts) const;
+
+    const Settings& settings_;
+    const Zone& zone_;
+    // Shared with the engine and other readers, which let go of it in their own time.
+    std::shared_ptr<const Snapshot> snapshot_;
+    std::deque<Entry> queue_;
+    std::vector<Meter> meters_;
+    std::vector<Account> accounts_;
+    std::string info_, health_key_;  // published or waiting
+    bool info_waits_ = false, health_waits_ = false, seal_waits_ = false;
+    std::optional<SealHead> seal_;
+    std::optional<MonoMs> scan_due_;
+};
+
+}  // namespace gatehouse::mqtt
