@@ -126,7 +126,8 @@ class StoreReader {
     [[nodiscard]] EntryPage entries_after(std::uint64_t seq, std::size_t limit,
                                           const std::vector<EntryKind>& kinds = {});
     [[nodiscard]] std::optional<StoredEntry> entry(const std::string& entry_id);
-    // month "2026-11"; empty: everything. Entries are those booked in that month.
+    // month "2026-11"; empty: everything. Entries are those booked in that month or on its lines
+    // (the last day of a month is booked in the next).
     [[nodiscard]] WhyMaterial why(const std::string& account, const std::string& month);
 
     [[nodiscard]] std::vector<QuarantineRow> quarantine(std::optional<QuarantineRow::State> state,

@@ -23,7 +23,8 @@ CREATE TABLE site(
   site TEXT NOT NULL,
   newest_trusted_ms INTEGER,
   mqtt_cursor INTEGER NOT NULL DEFAULT 0,
-  marks_up_to INTEGER NOT NULL DEFAULT 0   -- meter_last is complete up to that reading
+  marks_up_to INTEGER NOT NULL DEFAULT 0,  -- meter_last is complete up to that reading
+  intervals_dropped_up_to INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE run(

@@ -286,6 +286,12 @@ std::size_t Store::drop_interval_readings(std::uint64_t up_to_seq, std::size_t l
         dropped = static_cast<std::size_t>(impl_->connection.changes());
     }
     impl_->connection.exec("DELETE FROM maintenance");
+    {
+        Query query(impl_->connection,
+                    "UPDATE site SET intervals_dropped_up_to=?1 WHERE intervals_dropped_up_to<?1");
+        query << up_to_seq;
+        query.run();
+    }
     return dropped;
 }
 

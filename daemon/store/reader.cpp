@@ -1,0 +1,393 @@
+#include "daemon/store/reader.hpp"
+
+#include <filesystem>
+
+#include "daemon/store/chain.hpp"
+#include "daemon/store/reader_impl.hpp"
+#include "daemon/store/registry_rows.hpp"
+
+namespace gatehouse {
+
+using sql::Query;
+
+StoreReader::Impl::Moment::Moment(Impl& impl) : impl_(impl) {
+    impl_.connection.exec("BEGIN");
+    try {
+        // The first read fixes the moment; data_version alone would not.
+        static_cast<void>(sql::number(impl_.connection, "SELECT one FROM site"));
+        const auto version = sql::number(impl_.connection, "PRAGMA data_version");
+        if (version == impl_.data_version) return;
+        impl_.bases = store::load_run_bases(impl_.connection);
+        impl_.times.set(store::load_runs(impl_.connection));
+        impl_.newest_context =
+            store::load_contexts(impl_.connection, impl_.contexts, impl_.newest_context);
+        impl_.data_version = version.value_or(-1);
+    } catch (...) {
+        impl_.connection.rollback();
+        throw;
+    }
+}
+
+StoreReader::Impl::Moment::~Moment() {
+    impl_.connection.rollback();
+}
+
+StoreReader::StoreReader(const std::string& path) : impl_(std::make_unique<Impl>(path)) {}
+StoreReader::~StoreReader() = default;
+StoreReader::StoreReader(StoreReader&&) noexcept = default;
+StoreReader& StoreReader::operator=(StoreReader&&) noexcept = default;
+
+StoredReading StoreReader::Impl::reading(Query& query) {
+    StoredReading stored;
+    const std::int64_t id = store::reading_columns(query, bases, stored.row);
+    const store::Context& context = contexts.at(id);
+    store::apply(context, stored.row);
+    stored.unit = context.unit;
+    stored.serial = context.serial;
+    stored.multiplier = context.multiplier;
+    stored.role = context.role;
+    stored.service = context.service;
+    stored.received_at = times.time(stored.row.at);
+    stored.at = stored.received_at;
+    if (stored.row.stands_at) stored.at.at = *stored.row.stands_at;
+    return stored;
+}
+
+std::optional<StoredReading> StoreReader::Impl::reading_at(std::uint64_t seq) {
+    Query query(connection, "SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq=?");
+    query << seq;
+    if (!query.step()) return std::nullopt;
+    return reading(query);
+}
+
+std::uint64_t StoreReader::Impl::first_reading_from(UtcMs at) {
+    // Rows arrive in order of time but for steps of the clock, so a bisection finds the place.
+    std::uint64_t low = 0;
+    std::uint64_t high = static_cast<std::uint64_t>(
+                             sql::number(connection, "SELECT max(seq) FROM reading").value_or(0)) +
+                         1;
+    while (low + 1 < high) {
+        const std::uint64_t middle = low + (high - low) / 2;
+        Query query(connection,
+                    "SELECT run,mono_ms,skew_ms FROM reading WHERE seq>=? ORDER BY seq LIMIT 1");
+        query << middle;
+        const bool before = query.step() && times.time(store::stamp_columns(query, bases)).at < at;
+        (before ? low : high) = middle;
+    }
+    return high;
+}
+
+std::uint64_t StoreReader::last_event() {
+    return static_cast<std::uint64_t>(
+        sql::number(impl_->connection, "SELECT max(seq) FROM event").value_or(0));
+}
+
+std::uint64_t StoreReader::last_reading() {
+    return static_cast<std::uint64_t>(
+        sql::number(impl_->connection, "SELECT max(seq) FROM reading").value_or(0));
+}
+
+namespace {
+
+#define GATEHOUSE_EVENT_COLUMNS                                                       \
+    "event.seq,event_kind.name,run,mono_ms,skew_ms,h,subject,body,reason FROM event " \
+    "JOIN event_kind ON event_kind.id=event.kind "                                    \
+    "LEFT JOIN event_body ON event_body.seq=event.seq "                               \
+    "LEFT JOIN event_removed ON event_removed.seq=event.seq "
+
+StoredEvent event_columns(Query& query, const store::RunBases& bases, const RunTimes& times) {
+    StoredEvent event;
+    event.seq = query.u64();
+    event.kind = query.text();
+    const Stamp stamp = store::stamp_columns(query, bases);
+    event.at = times.time(stamp);
+    if (const RunRow* run = times.find(stamp.run)) event.run = run->id;
+    event.h = store::hex(query.bytes());
+    event.subject = query.maybe_text().value_or("");
+    event.body = query.maybe_text().value_or("");
+    event.removed = query.maybe_text().value_or("");
+    return event;
+}
+
+bool wanted(const std::string& kind, const std::vector<std::string>& kinds) {
+    if (kinds.empty()) return true;
+    for (const auto& word : kinds) {
+        if (kind == word) return true;
+        if (!word.empty() && word.back() == '.' && kind.compare(0, word.size(), word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+std::vector<StoredEvent> StoreReader::events_after(std::uint64_t seq, std::size_t limit,
+                                                   const std::vector<std::string>& kinds) {
+    const Impl::Moment moment(*impl_);
+    std::vector<StoredEvent> events;
+    Query query(impl_->connection,
+                "SELECT " GATEHOUSE_EVENT_COLUMNS "WHERE event.seq>? ORDER BY event.seq");
+    query << seq;
+    while (events.size() < limit && query.step()) {
+        StoredEvent event = event_columns(query, impl_->bases, impl_->times);
+        if (wanted(event.kind, kinds)) events.push_back(std::move(event));
+    }
+    return events;
+}
+
+std::vector<StoredEvent> StoreReader::events_about(const std::string& about, std::uint64_t after,
+                                                   std::size_t limit) {
+    const Impl::Moment moment(*impl_);
+    std::vector<StoredEvent> events;
+    Query query(impl_->connection, "SELECT " GATEHOUSE_EVENT_COLUMNS
+                                   "JOIN event_about ON event_about.seq=event.seq "
+                                   "WHERE about=? AND event_about.seq>? "
+                                   "ORDER BY event_about.seq LIMIT ?");
+    query << about << after << static_cast<std::int64_t>(limit);
+    while (query.step()) events.push_back(event_columns(query, impl_->bases, impl_->times));
+    return events;
+}
+
+namespace {
+
+bool within(const StoredReading& reading, const ReadingFilter& filter) {
+    return (!filter.kind || reading.row.kind == *filter.kind) &&
+           (filter.meter.empty() || reading.row.meter == filter.meter) &&
+           (!filter.from || reading.at.at >= *filter.from) &&
+           (!filter.to || reading.at.at < *filter.to);
+}
+
+}  // namespace
+
+ReadingPage StoreReader::readings_after(std::uint64_t seq, std::size_t limit,
+                                        const ReadingFilter& filter) {
+    const Impl::Moment moment(*impl_);
+    ReadingPage page;
+    page.first = static_cast<std::uint64_t>(
+        sql::number(impl_->connection, "SELECT min(seq) FROM reading").value_or(0));
+    page.truncated =
+        static_cast<std::int64_t>(seq) <
+        sql::number(impl_->connection, "SELECT intervals_dropped_up_to FROM site").value_or(0);
+    page.next = seq;
+    std::uint64_t from = seq;
+    if (filter.from) {
+        // What stands at or after `from` also arrived then, but for what is read ahead of an edge.
+        constexpr UtcMs kAheadMs = 10 * 60'000;
+        const std::uint64_t first = impl_->first_reading_from(*filter.from - kAheadMs);
+        from = std::max(from, first == 0 ? 0 : first - 1);
+    }
+    const bool by_kind = filter.kind && *filter.kind != ReadingKind::interval;
+    Query query(impl_->connection,
+                by_kind ? "SELECT " GATEHOUSE_READING_COLUMNS
+                          "FROM reading WHERE seq>? AND kind=? AND kind<>0 ORDER BY seq"
+                        : "SELECT " GATEHOUSE_READING_COLUMNS
+                          "FROM reading WHERE seq>? ORDER BY seq");
+    query << from;
+    if (by_kind) query << static_cast<std::int64_t>(*filter.kind);
+    while (query.step()) {
+        StoredReading reading = impl_->reading(query);
+        if (!within(reading, filter)) continue;
+        if (page.items.size() == limit) {
+            page.has_more = true;
+            break;
+        }
+        page.next = reading.row.seq;
+        page.items.push_back(std::move(reading));
+    }
+    return page;
+}
+
+ReadingPage StoreReader::meter_readings(const std::string& meter, UtcMs from, UtcMs to,
+                                        std::uint64_t after, std::size_t limit) {
+    const Impl::Moment moment(*impl_);
+    ReadingPage page;
+    page.next = after;
+    page.first = static_cast<std::uint64_t>(
+        sql::number(impl_->connection, "SELECT min(seq) FROM reading").value_or(0));
+    constexpr UtcMs kAheadMs = 10 * 60'000;
+    const std::uint64_t first = impl_->first_reading_from(from - kAheadMs);
+    const std::uint64_t last = impl_->first_reading_from(to + kAheadMs);
+    ReadingFilter filter;
+    filter.meter = meter;
+    filter.from = from;
+    filter.to = to;
+    // Interval rows lie where their time is. The others may come much later (a split after an
+    // outage, a figure by eye) and are few: their indexes find them wherever they lie.
+    Query query(impl_->connection, "SELECT " GATEHOUSE_READING_COLUMNS
+                                   "FROM reading WHERE seq IN ("
+                                   "SELECT r.seq FROM reading r JOIN meter_context x "
+                                   "ON x.id=r.context JOIN meter m ON m.id=x.meter "
+                                   "WHERE r.seq>=?1 AND r.seq<?2 AND m.meter=?3 UNION "
+                                   "SELECT r.seq FROM meter m JOIN meter_context x ON x.meter=m.id "
+                                   "JOIN reading r INDEXED BY reading_rare "
+                                   "ON r.context=x.id AND r.kind>2 WHERE m.meter=?3 UNION "
+                                   "SELECT d.reading FROM meter_day d WHERE d.day BETWEEN ?4 AND "
+                                   "?5 AND d.meter=(SELECT id FROM meter WHERE meter=?3)"
+                                   ") AND seq>?6 ORDER BY seq");
+    constexpr UtcMs kDayMs = 86'400'000;
+    query << first << last << meter << from / kDayMs - 2 << to / kDayMs + 2 << after;
+    while (query.step()) {
+        StoredReading reading = impl_->reading(query);
+        if (!within(reading, filter)) continue;
+        if (page.items.size() == limit) {
+            page.has_more = true;
+            break;
+        }
+        page.next = reading.row.seq;
+        page.items.push_back(std::move(reading));
+    }
+    return page;
+}
+
+std::vector<MeterPoint> StoreReader::meter_hours(const std::string& meter, UtcMs from, UtcMs to) {
+    const Impl::Moment moment(*impl_);
+    constexpr UtcMs kHourMs = 3'600'000;
+    std::vector<MeterPoint> points;
+    Query query(impl_->connection,
+                "WITH RECURSIVE hours(h) AS (SELECT ?1 UNION ALL SELECT h+1 FROM hours WHERE "
+                "h<?2) SELECT hour,total FROM hours JOIN meter_hour ON hour=h AND "
+                "meter=(SELECT id FROM meter WHERE meter=?3) ORDER BY hour");
+    query << (from + kHourMs - 1) / kHourMs << (to - 1) / kHourMs << meter;
+    while (query.step()) {
+        MeterPoint point;
+        point.at = query.i64() * kHourMs;
+        point.total = Milli{query.i64()};
+        if (point.at >= from && point.at < to) points.push_back(point);
+    }
+    return points;
+}
+
+std::vector<MeterPoint> StoreReader::meter_days(const std::string& meter, std::int64_t from_day,
+                                                std::int64_t to_day) {
+    const Impl::Moment moment(*impl_);
+    std::vector<MeterPoint> points;
+    if (from_day >= to_day) return points;
+    // Days are the first part of the key, so that a midnight is a few pages: one lookup a day.
+    Query query(impl_->connection,
+                "WITH RECURSIVE days(d) AS (SELECT ?1 UNION ALL SELECT d+1 FROM days WHERE d<?2) "
+                "SELECT day,meter_day.total,meter_day.quality,meter_day.reading,run,mono_ms,"
+                "skew_ms,stands_at_ms FROM days CROSS JOIN meter_day ON day=d AND "
+                "meter=(SELECT id FROM meter WHERE meter=?3) "
+                "JOIN reading ON reading.seq=meter_day.reading");
+    query << from_day << to_day - 1 << meter;
+    while (query.step()) {
+        MeterPoint point;
+        point.day = query.i64();
+        point.total = Milli{query.i64()};
+        point.quality = static_cast<ReadingQuality>(query.i64());
+        point.reading = query.u64();
+        const Stamp stamp = store::stamp_columns(query, impl_->bases);
+        point.at = query.maybe_i64().value_or(impl_->times.time(stamp).at);
+        points.push_back(point);
+    }
+    return points;
+}
+
+std::vector<QuarantineRow> StoreReader::quarantine(std::optional<QuarantineRow::State> state,
+                                                   std::int64_t after, std::size_t limit) {
+    const Impl::Moment moment(*impl_);
+    std::vector<QuarantineRow> rows;
+    Query query(impl_->connection, "SELECT " GATEHOUSE_QUARANTINE_COLUMNS
+                                   "WHERE quarantine.id>? ORDER BY quarantine.id");
+    query << after;
+    while (rows.size() < limit && query.step()) {
+        QuarantineRow row = store::quarantine_columns(query, impl_->bases);
+        if (!state || row.state == *state) rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<AlertRow> StoreReader::alerts(bool open_only, const std::string& after_id,
+                                          std::size_t limit) {
+    const Impl::Moment moment(*impl_);
+    std::vector<AlertRow> rows;
+    Query query(impl_->connection,
+                "SELECT " GATEHOUSE_ALERT_COLUMNS
+                "WHERE n>coalesce((SELECT n FROM alert WHERE id=?1),0) AND (open<>0 OR ?2=0) "
+                "ORDER BY n LIMIT ?3");
+    query << after_id << open_only << static_cast<std::int64_t>(limit);
+    while (query.step()) rows.push_back(store::alert_columns(query));
+    return rows;
+}
+
+std::optional<AlertRow> StoreReader::alert(const std::string& id) {
+    Query query(impl_->connection, "SELECT " GATEHOUSE_ALERT_COLUMNS "WHERE id=?");
+    query << id;
+    if (!query.step()) return std::nullopt;
+    return store::alert_columns(query);
+}
+
+std::vector<AckRow> StoreReader::acks(const std::string& alert_id) {
+    std::vector<AckRow> rows;
+    Query query(impl_->connection,
+                "SELECT alert_ack.seq,by,via,note,result FROM alert_ack "
+                "JOIN alert ON alert.n=alert_ack.alert WHERE alert.id=? ORDER BY alert_ack.seq");
+    query << alert_id;
+    while (query.step()) {
+        AckRow row;
+        row.alert = alert_id;
+        row.seq = query.u64();
+        row.by = query.text();
+        row.via = query.text();
+        row.note = query.text();
+        row.result = query.text();
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::optional<TokenRow> StoreReader::token(const std::string& id) {
+    Query query(impl_->connection, "SELECT " GATEHOUSE_TOKEN_COLUMNS "WHERE id=?");
+    query << id;
+    if (!query.step()) return std::nullopt;
+    return store::token_columns(query);
+}
+
+std::vector<TokenRow> StoreReader::tokens() {
+    std::vector<TokenRow> rows;
+    Query query(impl_->connection, "SELECT " GATEHOUSE_TOKEN_COLUMNS "ORDER BY created_at_ms, id");
+    while (query.step()) rows.push_back(store::token_columns(query));
+    return rows;
+}
+
+std::optional<IdempotencyRow> StoreReader::idempotency(const std::string& key) {
+    return store::find_idempotency(impl_->connection, key);
+}
+
+Registry StoreReader::registry() {
+    const Impl::Moment moment(*impl_);
+    return store::load_registry(impl_->connection);
+}
+
+std::vector<RunRow> StoreReader::runs() {
+    const Impl::Moment moment(*impl_);
+    return impl_->times.runs();
+}
+
+std::uint64_t StoreReader::topic_head(const std::string& topic) {
+    Query query(impl_->connection, "SELECT seq FROM topic_head WHERE topic=?");
+    query << topic;
+    return query.step() ? query.u64() : 0;
+}
+
+RunTimes::Time StoreReader::time(const Stamp& stamp) {
+    const Impl::Moment moment(*impl_);
+    return impl_->times.time(stamp);
+}
+
+StoreReader::Sizes StoreReader::sizes() {
+    Sizes sizes;
+    std::error_code ignored;
+    const auto bytes = [&ignored](const std::string& path) -> std::uint64_t {
+        const auto size = std::filesystem::file_size(path, ignored);
+        return ignored ? 0 : size;
+    };
+    sizes.database_bytes = bytes(impl_->connection.path());
+    sizes.wal_bytes = bytes(impl_->connection.path() + "-wal");
+    sizes.schema =
+        static_cast<int>(sql::number(impl_->connection, "PRAGMA user_version").value_or(0));
+    return sizes;
+}
+
+}  // namespace gatehouse
