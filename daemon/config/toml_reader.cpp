@@ -223,7 +223,7 @@ void Section::finish() {
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& words) {
     const auto found = nearest(word, words);
-    return found.empty() ? std::string() : "; did you mean '" + std::string(found) + "'?";
+    return found ? "; did you mean '" + *found + "'?" : std::string();
 }
 
 namespace {

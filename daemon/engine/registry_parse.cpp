@@ -1,0 +1,280 @@
+#include <algorithm>
+#include <utility>
+
+#include "daemon/config/toml_reader.hpp"
+#include "daemon/engine/csv.hpp"
+#include "daemon/engine/registry_fields.hpp"
+#include "daemon/engine/registry_files.hpp"
+#include "daemon/engine/tariff_file.hpp"
+
+namespace gatehouse::registry_files {
+namespace {
+
+constexpr csv::Limits kCsvLimits{kFileBytesMax, kRowsMax, kCellBytesMax, kColumnsMax};
+
+std::string lower(std::string text) {
+    for (char& c : text) {
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    return text;
+}
+
+// The column that a heading means; null for none.
+const Column* column_named(const FileColumns& file, const std::string& heading) {
+    for (const Column& column : file.columns) {
+        if (lower(heading) == column.name || std::find(column.aliases.begin(), column.aliases.end(),
+                                                       heading) != column.aliases.end()) {
+            return &column;
+        }
+    }
+    return nullptr;
+}
+
+std::vector<std::string> headings_of(const FileColumns& file) {
+    std::vector<std::string> out;
+    for (const Column& column : file.columns) {
+        out.emplace_back(column.name);
+        out.insert(out.end(), column.aliases.begin(), column.aliases.end());
+    }
+    return out;
+}
+
+// One CSV file: header, then each row.
+class CsvReader {
+  public:
+    CsvReader(const FileColumns& columns, std::string file, Parsed& out)
+        : columns_(columns), file_(std::move(file)), out_(out) {}
+
+    template <class Row>
+    void run(std::string_view bytes, std::vector<Row>& rows) {
+        const csv::Table table = csv::read(file_, bytes, kCsvLimits);
+        out_.problems.insert(out_.problems.end(), table.problems.begin(), table.problems.end());
+        if (table.from_gb18030) {
+            out_.warnings.push_back(
+                {file_, 0, 0, "this is no valid UTF-8; it was read as GB18030"});
+        }
+        if (table.rows.empty()) {
+            if (table.problems.empty()) {
+                problem(0, 0, "the file is empty; its first line must name the columns");
+            }
+            return;
+        }
+        if (!header(table.rows.front())) {
+            return;
+        }
+        auto& present = out_.columns[columns_.table];
+        for (const Column* column : header_) {
+            if (column != nullptr) {
+                present.emplace(column->name);
+            }
+        }
+        for (std::size_t i = 1; i < table.rows.size(); ++i) {
+            row(table.rows[i], rows);
+        }
+    }
+
+  private:
+    void problem(int line, int column, std::string message) {
+        out_.problems.push_back({file_, line, column, std::move(message)});
+    }
+
+    bool header(const csv::Row& row) {
+        const auto before = out_.problems.size();
+        for (const csv::Cell& cell : row.cells) {
+            const Column* column = cell.text.empty() ? nullptr : column_named(columns_, cell.text);
+            if (column == nullptr && !cell.text.empty()) {
+                unknown_column(cell);
+            } else if (column != nullptr &&
+                       std::find(header_.begin(), header_.end(), column) != header_.end()) {
+                problem(cell.line, cell.column,
+                        "column '" + std::string(column->name) + "' stands twice; keep one");
+            }
+            header_.push_back(column);
+        }
+        for (const Column& column : columns_.columns) {
+            if (column.required &&
+                std::find(header_.begin(), header_.end(), &column) == header_.end()) {
+                problem(row.line, 1, "column '" + std::string(column.name) + "' is missing");
+            }
+        }
+        return out_.problems.size() == before;
+    }
+
+    void unknown_column(const csv::Cell& cell) {
+        std::string message = "unknown column '" + cell.text + "'" +
+                              toml_reader::did_you_mean(cell.text, headings_of(columns_));
+        if (cell.text.find_first_of(";\t") != std::string::npos) {
+            message += "; cells must be separated by commas";
+        }
+        problem(cell.line, cell.column, std::move(message));
+    }
+
+    bool right_count(const csv::Row& row) {
+        if (row.cells.size() < header_.size()) {
+            problem(row.line, row.cells.back().column,
+                    "the line has " + std::to_string(row.cells.size()) + " cells, but " +
+                        std::to_string(header_.size()) + " columns are named");
+            return false;
+        }
+        for (std::size_t i = 0; i < row.cells.size(); ++i) {
+            const bool nameless = i >= header_.size() || header_[i] == nullptr;
+            if (nameless && !row.cells[i].text.empty()) {
+                problem(row.cells[i].line, row.cells[i].column,
+                        "the cell '" + row.cells[i].text + "' stands under no column name");
+                return false;
+            }
+        }
+        return true;
+    }
+
+    template <class Row>
+    void row(const csv::Row& cells, std::vector<Row>& rows) {
+        if (!right_count(cells)) {
+            return;
+        }
+        const auto before = out_.problems.size();
+        Row row;
+        Place place{file_, cells.line, {}};
+        for (std::size_t i = 0; i < header_.size(); ++i) {
+            if (header_[i] != nullptr) {
+                place.columns.emplace(header_[i]->name, cells.cells[i].column);
+                cell(*header_[i], cells.cells[i], row);
+            }
+        }
+        if (out_.problems.size() != before) {
+            return;
+        }
+        for (auto& [column, message] : row_problems(row)) {
+            const auto at = place.columns.find(column);
+            problem(cells.line, at == place.columns.end() ? 1 : at->second, std::move(message));
+        }
+        keep(std::move(row), std::move(place), rows);
+    }
+
+    template <class Row>
+    void cell(const Column& column, const csv::Cell& cell, Row& row) {
+        if (cell.text.empty()) {
+            if (column.required) {
+                problem(cell.line, cell.column,
+                        "'" + std::string(column.name) + "' must not be empty");
+            }
+            return;
+        }
+        for (const Field<Row>& field : fields<Row>()) {
+            if (field.name == column.name) {
+                if (auto message = field.read(cell.text, row); !message.empty()) {
+                    problem(cell.line, cell.column,
+                            std::string(column.name) + ": " + std::move(message));
+                }
+                return;
+            }
+        }
+    }
+
+    template <class Row>
+    void keep(Row row, Place place, std::vector<Row>& rows) {
+        const std::string id = id_of(row);
+        const auto [first, fresh] = out_.places.emplace(std::pair(columns_.table, id), place);
+        if (!fresh) {
+            const auto at = place.columns.find(columns_.columns.front().name);
+            problem(place.line, at == place.columns.end() ? 1 : at->second,
+                    "'" + id + "' stands twice; it is already in line " +
+                        std::to_string(first->second.line));
+            return;
+        }
+        rows.push_back(std::move(row));
+    }
+
+    const FileColumns& columns_;
+    std::string file_;
+    Parsed& out_;
+    std::vector<const Column*> header_;
+};
+
+bool is_tariff_file(std::string_view name) {
+    return name.starts_with("tariffs/") && name.ends_with(".toml") &&
+           name.find('/', 8) == std::string_view::npos && name.size() > 13;
+}
+
+void read_tariff_file(const std::string& name, const std::string& bytes, Parsed& out) {
+    const csv::Decoded decoded = csv::decode(bytes);
+    if (!decoded.problem.empty()) {
+        out.problems.push_back({name, 0, 0, decoded.problem});
+        return;
+    }
+    if (decoded.from_gb18030) {
+        out.warnings.push_back({name, 0, 0, "this is no valid UTF-8; it was read as GB18030"});
+    }
+    TariffFile file = read_tariffs(name, decoded.text);
+    out.problems.insert(out.problems.end(), file.problems.begin(), file.problems.end());
+    out.warnings.insert(out.warnings.end(), file.warnings.begin(), file.warnings.end());
+    for (auto& [tariff, line] : file.tariffs) {
+        const auto key = std::pair(Table::tariffs, tariff.tariff);
+        const auto [first, fresh] = out.places.emplace(key, Place{name, line, {}});
+        if (!fresh) {
+            out.problems.push_back({name, line, 1,
+                                    "tariff '" + tariff.tariff +
+                                        "' stands twice; it is already in " + first->second.file +
+                                        " line " + std::to_string(first->second.line)});
+            continue;
+        }
+        out.registry.tariffs.push_back(std::move(tariff));
+    }
+}
+
+void read_one(const std::string& name, const std::string& bytes, Parsed& out) {
+    if (is_tariff_file(name)) {
+        read_tariff_file(name, bytes, out);
+        return;
+    }
+    bool known = false;
+    std::vector<std::string> names;
+    for_each_csv_table([&](Table table, auto member) {
+        const FileColumns& columns = columns_of(table);
+        names.emplace_back(columns.file);
+        if (name == columns.file) {
+            known = true;
+            CsvReader(columns, name, out).run(bytes, out.registry.*member);
+        }
+    });
+    if (!known) {
+        out.problems.push_back({name, 0, 0,
+                                "no file of the registry has this name; those are units.csv and "
+                                "its kind, and tariffs/<name>.toml" +
+                                    toml_reader::did_you_mean(name, names)});
+    }
+}
+
+// A file of another kind saved under the name would give a problem a cell; people read the first.
+void limit_problems(std::vector<Problem>& problems) {
+    if (problems.size() > kProblemsMax) {
+        const std::size_t more = problems.size() - kProblemsMax;
+        problems.resize(kProblemsMax);
+        problems.push_back({"registry", 0, 0, "and " + std::to_string(more) + " more problems"});
+    }
+}
+
+}  // namespace
+
+Parsed parse(const Files& files) {
+    Parsed out;
+    if (files.size() > kFilesMax) {
+        out.problems.push_back({"registry", 0, 0,
+                                "the folder has " + std::to_string(files.size()) +
+                                    " files; at most " + std::to_string(kFilesMax) + " are taken"});
+        return out;
+    }
+    std::set<std::string> names;
+    for (const auto& [name, bytes] : files) {
+        if (!names.insert(name).second) {
+            out.problems.push_back({name, 0, 0, "the file is given twice"});
+            continue;
+        }
+        read_one(name, bytes, out);
+    }
+    limit_problems(out.problems);
+    limit_problems(out.warnings);
+    return out;
+}
+
+}  // namespace gatehouse::registry_files
