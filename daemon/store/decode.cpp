@@ -1,5 +1,9 @@
 #include "daemon/store/decode.hpp"
 
+#include <algorithm>
+
+#include "daemon/store/chain.hpp"
+
 namespace gatehouse::store {
 namespace {
 
@@ -198,6 +202,16 @@ TokenRow token_columns(Query& query) {
     row.revoked_at = query.maybe_i64();
     row.last_used_at = query.maybe_i64();
     return row;
+}
+
+LogHead newest_seal(Connection& connection) {
+    LogHead head;
+    Query query(connection, "SELECT day,seq,h FROM event_seal ORDER BY day DESC LIMIT 1");
+    if (!query.step()) return head;
+    head.day = query.text();
+    head.seq = query.u64();
+    head.h = hex(query.bytes());
+    return head;
 }
 
 std::optional<IdempotencyRow> find_idempotency(Connection& connection, const std::string& key) {

@@ -63,6 +63,8 @@ void apply(const Context& context, ReadingRow& row);
     "FROM token "
 [[nodiscard]] TokenRow token_columns(sql::Query& query);
 
+[[nodiscard]] LogHead newest_seal(sql::Connection& connection);
+
 [[nodiscard]] std::optional<IdempotencyRow> find_idempotency(sql::Connection& connection,
                                                              const std::string& key);
 

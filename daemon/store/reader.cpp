@@ -149,6 +149,10 @@ std::vector<StoredEvent> StoreReader::events_about(const std::string& about, std
     return events;
 }
 
+LogHead StoreReader::newest_seal() {
+    return store::newest_seal(impl_->connection);
+}
+
 namespace {
 
 bool within(const StoredReading& reading, const ReadingFilter& filter) {

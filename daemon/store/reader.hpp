@@ -108,6 +108,7 @@ class StoreReader {
     // Events that name the subject in `about` ("account:a-1"), ascending.
     [[nodiscard]] std::vector<StoredEvent> events_about(const std::string& about,
                                                         std::uint64_t after, std::size_t limit);
+    [[nodiscard]] LogHead newest_seal();
     [[nodiscard]] ReadingPage readings_after(std::uint64_t seq, std::size_t limit,
                                              const ReadingFilter& filter = {});
     // One meter's stored rows with from <= at < to, ascending by time; after is the seq of the

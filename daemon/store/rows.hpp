@@ -113,6 +113,12 @@ struct EventRow {
     std::vector<std::string> about;
 };
 
+struct LogHead {
+    std::string day;  // empty: nothing was sealed yet
+    std::uint64_t seq = 0;
+    std::string h;  // hex
+};
+
 struct EntryExtra {           // beside the chained entry; text may be erased
     std::uint64_t event = 0;  // seq of the event that tells it; 0: none
     std::string method, reference, payer, note;

@@ -63,8 +63,13 @@ CREATE TABLE event_about(
 ) STRICT, WITHOUT ROWID;
 -- The head of the log at the end of each day; a prefix may be dropped at one.
 CREATE TABLE event_seal(
-  seq INTEGER PRIMARY KEY, day TEXT NOT NULL UNIQUE, h BLOB NOT NULL CHECK(length(h) = 32)
-) STRICT;
+  day TEXT PRIMARY KEY, seq INTEGER NOT NULL, h BLOB NOT NULL CHECK(length(h) = 32)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX event_seal_seq ON event_seal(seq);
+CREATE TRIGGER event_seal_keeps BEFORE UPDATE ON event_seal
+BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;
+CREATE TRIGGER event_seal_stays BEFORE DELETE ON event_seal
+BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;
 CREATE TABLE topic_head(topic TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER event_keeps BEFORE UPDATE ON event

@@ -105,6 +105,10 @@ class Store {
     // Small words of the engine that must survive; value empty: removed.
     void put_note(const std::string& name, const std::string& value);
 
+    // Records the newest event as the head of the log for that day ("2026-11-23"); a day is sealed
+    // once, and later calls give the same head.
+    LogHead seal_day(const std::string& day);
+
     // Removes a body; the chain still verifies and readers show `removed` with the reason.
     void remove_event_body(std::uint64_t seq, const std::string& reason);
     // Retention: removes interval readings (never another kind) up to that seq, at most `limit` a

@@ -1,5 +1,6 @@
 // What the engine writes beside the appended rows: state that changes, and the two removals.
 #include "daemon/core/assert.hpp"
+#include "daemon/store/chain.hpp"
 #include "daemon/store/registry_rows.hpp"
 #include "daemon/store/store_impl.hpp"
 
@@ -252,6 +253,24 @@ void Store::put_note(const std::string& name, const std::string& value) {
     query.run();
 }
 
+LogHead Store::seal_day(const std::string& day) {
+    impl_->need_transaction();
+    const std::uint64_t seq = impl_->now.last[static_cast<std::size_t>(Series::event)];
+    {
+        Query query(impl_->connection, "INSERT OR IGNORE INTO event_seal VALUES(?,?,?)");
+        query << day << seq;
+        query.blob(impl_->now.event_hash).run();
+    }
+    Query query(impl_->connection, "SELECT day,seq,h FROM event_seal WHERE day=?");
+    query << day;
+    GH_ASSERT(query.step());
+    LogHead head;
+    head.day = query.text();
+    head.seq = query.u64();
+    head.h = store::hex(query.bytes());
+    return head;
+}
+
 void Store::remove_event_body(std::uint64_t seq, const std::string& reason) {
     impl_->need_transaction();
     GH_ASSERT(!reason.empty());
@@ -268,6 +287,7 @@ void Store::remove_event_body(std::uint64_t seq, const std::string& reason) {
 
 std::size_t Store::drop_interval_readings(std::uint64_t up_to_seq, std::size_t limit) {
     impl_->need_transaction();
+    impl_->flush_last();  // so that meter_last below is as new as the rows
     {
         Query query(impl_->connection, "INSERT INTO maintenance VALUES(1,?,NULL)");
         query << up_to_seq;

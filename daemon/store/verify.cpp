@@ -102,7 +102,7 @@ bool Verifier::events() {
     {
         // Where a prefix was dropped the chain begins at the recorded seal.
         Query seal(connection_,
-                   "SELECT seq,h FROM event_seal WHERE seq=(SELECT min(seq)-1 FROM event)");
+                   "SELECT seq,h FROM event_seal WHERE seq=(SELECT min(seq)-1 FROM event) LIMIT 1");
         if (seal.step()) {
             before = seal.u64();
             previous = seal.bytes();
@@ -123,7 +123,10 @@ bool Verifier::events() {
         before = seq;
         breathe(++proof_.events);
     }
-    return true;
+    return nothing(
+        "SELECT 'seal of '||day FROM event_seal JOIN event ON event.seq=event_seal.seq "
+        "WHERE event.h<>event_seal.h LIMIT 1",
+        "the log's head is not what was sealed: ");
 }
 
 bool Verifier::legs(std::uint64_t seq) {

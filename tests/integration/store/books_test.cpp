@@ -187,6 +187,22 @@ TEST_CASE("a body can be removed with a reason, and the chain still holds") {
     CHECK(house.first_bad() == "");
 }
 
+TEST_CASE("a day is sealed once with the head of the log") {
+    House house;
+    StoreReader reader(house.path);
+    CHECK(reader.newest_seal().day.empty());
+    house.store->begin();
+    house.store->append_event(event_of(*house.store, "meter.online", 1));
+    const LogHead head = house.store->seal_day("2026-11-23");
+    house.store->append_event(event_of(*house.store, "meter.online", 2));
+    CHECK(house.store->seal_day("2026-11-23").seq == head.seq);
+    house.store->commit();
+    CHECK(head.seq == 1);
+    CHECK(head.h == reader.events_after(0, 1).at(0).h);
+    CHECK(reader.newest_seal().h == head.h);
+    CHECK(house.first_bad() == "");
+}
+
 TEST_CASE("events are filtered by kind and by the front of a kind") {
     House house;
     house.store->begin();
