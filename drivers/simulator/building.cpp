@@ -1,0 +1,522 @@
+#include "drivers/simulator/building.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+
+namespace gatehouse::simulator {
+namespace {
+
+using modbus::Measurement;
+using modbus::Profile;
+using modbus::Value;
+
+constexpr std::int64_t kMicro = 1'000'000;
+constexpr std::int64_t kMinuteMs = 60'000;
+constexpr int kExceptionFunction = 1, kExceptionAddress = 2, kExceptionCount = 3;
+constexpr int kExceptionDevice = 4, kExceptionTarget = 0x0B;
+constexpr int kRegistersMax = 125, kBitsMax = 2000;
+const Rational kUsualAmps{40, 1};  // where neither registry nor profile says
+const Rational kUsualFlow{5, 2};   // m3/h, a DN15 to DN20 water meter
+constexpr int kTreeDepthMax = 8;   // transformer, riser, floor, flat; and no loop by a wrong parent
+constexpr std::int64_t kNewRegisterMicroMax = 2 * kMicro;  // a meter comes with its test bench kWh
+
+// value x ratio, rounded down; saturates where it leaves 64 bits.
+std::int64_t scaled(std::int64_t value, const Rational& ratio) {
+    const Int128 product = Int128{value} * ratio.numerator / ratio.denominator;
+    constexpr Int128 limit = std::numeric_limits<std::int64_t>::max();
+    return static_cast<std::int64_t>(std::clamp(product, -limit, limit));
+}
+
+Rational inverse(const Rational& ratio) {
+    return {ratio.denominator, ratio.numerator};
+}
+
+// A multiple of `step`, not above the value.
+Rational floor_to(const Rational& value, const Rational& step) {
+    const Int128 count = value.numerator * step.denominator / (value.denominator * step.numerator);
+    return {count * step.numerator, step.denominator};
+}
+
+bool meets(const RegisterSpan& span, const modbus::Field& field, int channel) {
+    const int first = field.span.first + field.stride * channel;
+    return span.table == field.span.table && span.first < first + field.span.count &&
+           first < span.end();
+}
+
+bool meets(const RegisterSpan& span, const Value& value, int channel) {
+    return std::any_of(value.parts.begin(), value.parts.end(),
+                       [&](const modbus::Part& part) { return meets(span, part.field, channel); });
+}
+
+std::string names_of(const Misfortune& misfortune) {
+    std::string names;
+    for (std::size_t i = 0; i < kFaultNames.size(); ++i) {
+        if (misfortune.has[i]) {
+            names += names.empty() ? "" : "+";
+            names += kFaultNames[i];
+        }
+    }
+    return names;
+}
+
+int word_at(const Bytes& pdu, std::size_t at) {
+    return (pdu[at] << 8) | pdu[at + 1];
+}
+
+}  // namespace
+
+struct Building::Meter {
+    MeterSpec spec;
+    std::shared_ptr<const Profile> profile;
+    std::uint64_t seed = 0;
+    Dice dice;
+    Counter counter;
+    std::int64_t advanced_ms = 0;
+    std::int64_t rate_max = 0;  // millionths an hour, after the multiplier
+    std::vector<const Meter*> children;
+    std::string serial;
+    bool dead = false;
+    std::int64_t stuck_until_ms = 0;
+    std::int64_t stuck_micro = 0;
+};
+
+// What answers at one address: one meter, or a module with a meter on each channel.
+struct Building::Device {
+    std::shared_ptr<const Profile> profile;
+    std::vector<Meter*> meters;
+    bool tcp = false;
+};
+
+Building::Building(Site site, const Profiles& profiles, BuildingSettings settings)
+    : site_(std::move(site)), settings_(std::move(settings)) {
+    for (const FaultRule& rule : settings_.faults) {
+        faults_.add(rule);
+    }
+    for (std::size_t i = 0; i < site_.meters.size(); ++i) {
+        place(i, profiles);
+    }
+    for (const std::unique_ptr<Meter>& meter : meters_) {
+        Meter* const parent = find(meter->spec.parent);
+        if (parent != nullptr && parent != meter.get()) {
+            parent->children.push_back(meter.get());
+        }
+    }
+}
+
+Building::~Building() = default;
+
+void Building::place(std::size_t index, const Profiles& profiles) {
+    const MeterSpec& spec = site_.meters[index];
+    std::string reason;
+    const std::shared_ptr<const Profile> profile = profiles(spec.profile, &reason);
+    if (!profile) {
+        problems_.push_back("meter " + spec.id + " is left out: " + reason);
+        return;
+    }
+    if (spec.channel >= profile->channels) {
+        problems_.push_back("meter " + spec.id + " is left out: " + profile->id +
+                            " has channels 0 to " + std::to_string(profile->channels - 1));
+        return;
+    }
+    std::unique_ptr<Device>& device = devices_[{spec.bus, spec.address}];
+    if (device && device->profile->id != profile->id) {
+        problems_.push_back("meter " + spec.id + " is left out: its address belongs to a " +
+                            device->profile->id);
+        return;
+    }
+    if (!device) {
+        device = std::make_unique<Device>();
+        device->profile = profile;
+        device->tcp = site_.buses[spec.bus].settings.transport == modbus::Transport::tcp;
+    }
+    auto meter = std::make_unique<Meter>();
+    meter->spec = spec;
+    meter->profile = profile;
+    meter->seed = mix(settings_.seed, spec.id);
+    meter->dice = Dice(mix(settings_.seed + 1, spec.id));
+    meter->dead = settings_.dead.contains(spec.id);
+    Dice made_up(meter->seed);
+    meter->serial =
+        spec.serial.empty() ? std::to_string(20'000'000 + made_up.below(9'999'999)) : spec.serial;
+    const auto start = settings_.starts.find(spec.id);
+    // A meter that has hung there for years, where nobody says what it shows.
+    const Rational usual{static_cast<std::int64_t>(made_up.below(spec.water ? 40'000 : 900'000)),
+                         100};
+    const Rational opening =
+        start != settings_.starts.end() ? start->second : spec.opening_register.value_or(usual);
+    meter->counter.set(scaled(kMicro, opening));
+    set_limits(*meter);
+    device->meters.push_back(meter.get());
+    meters_.push_back(std::move(meter));
+}
+
+void Building::set_limits(Meter& meter) const {
+    const MeterTraits traits = meter.profile->traits();
+    if (meter.spec.water) {
+        const Rational flow =
+            meter.spec.rated_flow.value_or(traits.rated_flow.value_or(kUsualFlow));
+        meter.rate_max = scaled(kMicro, flow);
+        return;
+    }
+    const Rational amps = meter.spec.rated_amps.value_or(traits.rated_amps.value_or(kUsualAmps));
+    const std::int64_t watts = scaled(std::int64_t{traits.phases} * traits.nominal_voltage_v, amps);
+    meter.rate_max = scaled(watts * (kMicro / 1000), meter.spec.multiplier);
+}
+
+// A meter with others below it counts what they count; all others follow their household.
+std::int64_t Building::real_rate(const Meter& meter, std::int64_t now_ms, int depth) const {
+    std::int64_t rate = 0;
+    for (const Meter* child : meter.children) {
+        rate += depth < kTreeDepthMax ? real_rate(*child, now_ms, depth + 1) : 0;
+    }
+    if (meter.children.empty()) {
+        rate = demand_micro_per_hour(meter.spec.pattern, meter.spec.water, meter.seed,
+                                     settings_.day_start_ms + now_ms) *
+               settings_.speed;
+    }
+    return std::min(rate, meter.rate_max);
+}
+
+std::int64_t Building::face_rate(const Meter& meter, std::int64_t now_ms) const {
+    return scaled(real_rate(meter, now_ms), inverse(meter.spec.multiplier));
+}
+
+// The demand is constant within a minute of the simulated day, so the sum is exact.
+void Building::advance(Meter& meter, std::int64_t now_ms) {
+    while (meter.advanced_ms < now_ms) {
+        const std::int64_t day = settings_.day_start_ms + meter.advanced_ms;
+        const std::int64_t left = kMinuteMs - day % kMinuteMs;
+        const std::int64_t step = std::min(left, now_ms - meter.advanced_ms);
+        meter.counter.advance(face_rate(meter, meter.advanced_ms), step);
+        meter.advanced_ms += step;
+    }
+}
+
+std::int64_t Building::shown_micro(Meter& meter, std::int64_t now_ms) {
+    advance(meter, now_ms);
+    return now_ms < meter.stuck_until_ms ? meter.stuck_micro : meter.counter.micro();
+}
+
+Rational Building::billing(Meter& meter, std::int64_t now_ms) {
+    const MeterTraits traits = meter.profile->traits();
+    Rational shown{shown_micro(meter, now_ms), kMicro};
+    if (traits.rollover && traits.rollover->numerator > 0) {
+        const Rational turns = floor_to(shown, *traits.rollover);
+        shown = add(shown, Rational{-turns.numerator, turns.denominator}).value_or(shown);
+    }
+    return traits.step.numerator > 0 ? floor_to(shown, traits.step) : shown;
+}
+
+Rational Building::target(Meter& meter, Measurement what, std::int64_t now_ms) {
+    const MeterTraits traits = meter.profile->traits();
+    const std::int64_t phases = std::max(1, traits.phases);
+    const Int128 micro = shown_micro(meter, now_ms);
+    const std::int64_t rate = face_rate(meter, now_ms);
+    Dice noise(meter.seed ^ static_cast<std::uint64_t>(now_ms / kMinuteMs) ^
+               (static_cast<std::uint64_t>(what) << 32U));
+    const std::int64_t millivolt =
+        traits.nominal_voltage_v * 1000 - 2000 + static_cast<std::int64_t>(noise.below(4001));
+    switch (what) {
+        case Measurement::energy_import:
+        case Measurement::volume:
+        case Measurement::pulses:
+        case Measurement::volume_net:
+        case Measurement::energy_total:
+            return billing(meter, now_ms);
+        case Measurement::energy_import_l1:
+        case Measurement::energy_import_l2:
+        case Measurement::energy_import_l3:
+            return {micro / phases, kMicro};
+        case Measurement::energy_import_t1:
+        case Measurement::energy_import_t2:
+        case Measurement::energy_import_t3:
+        case Measurement::energy_import_t4:
+            return {micro / 4, kMicro};
+        case Measurement::power:
+            return {rate, 1000};
+        case Measurement::power_l1:
+        case Measurement::power_l2:
+        case Measurement::power_l3:
+            return {rate / phases, 1000};
+        case Measurement::flow:
+            return {real_rate(meter, now_ms), kMicro};
+        case Measurement::voltage_l1:
+        case Measurement::voltage_l2:
+        case Measurement::voltage_l3:
+            return {millivolt, 1000};
+        case Measurement::current_l1:
+        case Measurement::current_l2:
+        case Measurement::current_l3:
+            // Watts of a phase by the nominal voltage, at a power factor of 0.98.
+            return {Int128{rate} * 100, Int128{phases} * 1000 * traits.nominal_voltage_v * 98};
+        case Measurement::frequency:
+            return {49'980 + static_cast<std::int64_t>(noise.below(41)), 1000};
+        case Measurement::power_factor:
+            return {98, 100};
+        case Measurement::energy_export:
+        case Measurement::volume_reverse:
+        case Measurement::serial:
+        case Measurement::status:
+        case Measurement::own_balance:
+            break;
+    }
+    return {0, 1};
+}
+
+void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
+    const Profile& profile = *device.profile;
+    for (int channel = 0; channel < profile.channels; ++channel) {
+        const auto found = std::find_if(device.meters.begin(), device.meters.end(),
+                                        [&](const Meter* m) { return m->spec.channel == channel; });
+        Meter* const meter = found == device.meters.end() ? nullptr : *found;
+        encode_factors(profile, channel, words);
+        for (const Value& value : profile.values) {
+            // The serial number is the device's, whichever of its meters is entered first.
+            if (value.measurement == Measurement::serial) {
+                if (!encode_text(value, channel, device.meters.front()->serial, words)) {
+                    encode_text(value, channel, "1", words);
+                }
+                continue;
+            }
+            const Rational number =
+                meter == nullptr ? Rational{0, 1} : target(*meter, value.measurement, now_ms);
+            encode_number(profile, value, channel, number, words);
+        }
+    }
+}
+
+Words Building::words(std::size_t bus, int unit, std::int64_t now_ms) {
+    Words words;
+    const auto found = devices_.find({bus, unit});
+    if (found != devices_.end()) {
+        fill(*found->second, now_ms, words);
+    }
+    return words;
+}
+
+std::vector<Building::Meter*> Building::touched(Device& device, const RegisterSpan& span) const {
+    std::vector<Meter*> meters;
+    for (Meter* meter : device.meters) {
+        const auto& values = device.profile->values;
+        if (device.meters.size() == 1 ||
+            std::any_of(values.begin(), values.end(), [&](const Value& value) {
+                return meets(span, value, meter->spec.channel);
+            })) {
+            meters.push_back(meter);
+        }
+    }
+    if (meters.empty()) {
+        meters.push_back(device.meters.front());
+    }
+    return meters;
+}
+
+// What stays with the meter: everything else a fault does concerns one reply alone.
+void Building::befall(Meter& meter, const Misfortune& misfortune, std::int64_t now_ms) {
+    if (misfortune[Fault::counter_reset]) {
+        meter.counter.set(0);
+    }
+    if (misfortune[Fault::meter_replaced]) {
+        meter.counter.set(static_cast<std::int64_t>(meter.dice.below(kNewRegisterMicroMax)));
+        meter.serial = std::to_string(30'000'000 + meter.dice.below(9'999'999));
+    }
+    if (misfortune[Fault::stuck_value] && now_ms >= meter.stuck_until_ms) {
+        meter.stuck_micro = meter.counter.micro();
+        meter.stuck_until_ms = now_ms + kStuckMs;
+    }
+}
+
+void Building::tell(Device& device, const RegisterSpan& span, const std::string& fault,
+                    std::int64_t now_ms) {
+    const Value* const value = device.profile->find(device.profile->billing);
+    if (!on_truth_ || value == nullptr) {
+        return;
+    }
+    for (Meter* meter : device.meters) {
+        if (meets(span, *value, meter->spec.channel)) {
+            Words scratch;
+            const std::optional<Rational> written = encode_number(
+                *device.profile, *value, meter->spec.channel, billing(*meter, now_ms), scratch);
+            on_truth_({meter->spec.id, written.value_or(Rational{}), fault});
+        }
+    }
+}
+
+// The reply's PDU: the words, or the exception that says why not.
+Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_ms) {
+    const int function = static_cast<int>(span.table);
+    const bool bits =
+        span.table == RegisterTable::coils || span.table == RegisterTable::discrete_inputs;
+    const BlockRules& rules = device.profile->rules;
+    const int limit = bits ? kBitsMax : std::min(kRegistersMax, rules.registers_max);
+    if (span.count < 1 || span.count > limit) {
+        return exception_pdu(function, kExceptionCount);
+    }
+    Words words;
+    fill(device, now_ms, words);
+    const auto first = words.lower_bound({span.table, 0});
+    if (first == words.end() || first->first.first != span.table) {
+        return exception_pdu(function, kExceptionFunction);
+    }
+    const int lowest = first->first.second;
+    const int highest = std::prev(words.upper_bound({span.table, 0xFFFF}))->first.second;
+    const bool forbidden =
+        std::any_of(rules.forbidden.begin(), rules.forbidden.end(), [&](const RegisterSpan& out) {
+            return out.table == span.table && out.first < span.end() && span.first < out.end();
+        });
+    const std::size_t size = bits ? static_cast<std::size_t>((span.count + 7) / 8)
+                                  : 2 * static_cast<std::size_t>(span.count);
+    Bytes pdu{static_cast<std::uint8_t>(function), static_cast<std::uint8_t>(size)};
+    pdu.resize(2 + size, 0);
+    for (int i = 0; i < span.count; ++i) {
+        const int address = span.first + i;
+        const auto word = words.find({span.table, address});
+        const bool hole = rules.fill_holes && address > lowest && address < highest;
+        if (forbidden || (word == words.end() && !hole)) {
+            return exception_pdu(function, kExceptionAddress);
+        }
+        const std::uint16_t held = word == words.end() ? std::uint16_t{0} : word->second;
+        const auto at = static_cast<std::size_t>(i);
+        if (bits) {
+            std::uint8_t& byte = pdu[2 + at / 8];
+            byte = static_cast<std::uint8_t>(byte | ((held & 1U) << (at % 8)));
+        } else {
+            pdu[2 + 2 * at] = static_cast<std::uint8_t>(held >> 8U);
+            pdu[3 + 2 * at] = static_cast<std::uint8_t>(held & 0xFFU);
+        }
+    }
+    return pdu;
+}
+
+Answer Building::answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_t now_ms) {
+    const auto found = devices_.find({bus, unit});
+    const int function = pdu.empty() ? 0 : pdu.front();
+    if (found == devices_.end()) {
+        const bool tcp = bus < site_.buses.size() &&
+                         site_.buses[bus].settings.transport == modbus::Transport::tcp;
+        return {!tcp, unit, exception_pdu(function, kExceptionTarget), false, 0, 0};
+    }
+    Device& device = *found->second;
+    const bool read_function = function >= 1 && function <= 4 && pdu.size() == 5;
+    RegisterSpan span{RegisterTable::holding, 0, 0};
+    if (read_function) {
+        span = {static_cast<RegisterTable>(function), word_at(pdu, 1), word_at(pdu, 3)};
+    }
+    const std::vector<Meter*> meters = touched(device, span);
+    if (std::any_of(meters.begin(), meters.end(), [](const Meter* m) { return m->dead; })) {
+        return {};
+    }
+    Meter& meter = *meters.front();
+    advance(meter, now_ms);
+    const Misfortune misfortune = faults_.draw(meter.spec.id, meter.dice);
+    befall(meter, misfortune, now_ms);
+    const std::string fault = names_of(misfortune);
+    if (read_function) {
+        tell(device, span, fault, now_ms);
+    }
+    if (misfortune[Fault::silence]) {
+        return {};
+    }
+    Answer answer{false, unit, {}, false, misfortune.which_bit, 0};
+    answer.pdu =
+        read_function ? read(device, span, now_ms) : exception_pdu(function, kExceptionFunction);
+    if (misfortune[Fault::exception]) {
+        answer.pdu = exception_pdu(function, kExceptionDevice);
+    }
+    if (misfortune[Fault::bit_error]) {
+        // TCP carries no bit error to its end: there a gateway reports that its line failed.
+        answer.bit_error = !device.tcp;
+        answer.pdu = device.tcp ? exception_pdu(function, kExceptionTarget) : answer.pdu;
+    }
+    if (misfortune[Fault::wrong_unit]) {
+        answer.unit = unit % 247 + 1;
+    }
+    if (misfortune[Fault::late_reply]) {
+        const auto most = static_cast<std::uint64_t>(std::max(1, settings_.late_transactions));
+        answer.late_by = 1 + static_cast<int>(misfortune.how_late % most);
+    }
+    return answer;
+}
+
+Building::Meter* Building::find(const std::string& id) {
+    const auto found = std::find_if(meters_.begin(), meters_.end(),
+                                    [&](const auto& meter) { return meter->spec.id == id; });
+    return found == meters_.end() ? nullptr : found->get();
+}
+
+bool Building::knows(const std::string& meter) const {
+    return std::any_of(meters_.begin(), meters_.end(),
+                       [&](const auto& one) { return one->spec.id == meter; });
+}
+
+std::string Building::set_register(const std::string& meter, const std::string& value,
+                                   std::int64_t now_ms) {
+    Meter* const found = find(meter);
+    const std::optional<std::int64_t> micro = parse_decimal(value, 6);
+    if (found == nullptr) {
+        return "meter '" + meter + "' is not simulated here";
+    }
+    if (!micro || *micro < 0) {
+        return "register '" + value + "' is no decimal of at most 6 places";
+    }
+    advance(*found, now_ms);
+    found->counter.set(*micro);
+    found->stuck_until_ms = 0;
+    return "";
+}
+
+std::string Building::set_dead(const std::string& meter, bool dead) {
+    Meter* const found = find(meter);
+    if (found == nullptr) {
+        return "meter '" + meter + "' is not simulated here";
+    }
+    found->dead = dead;
+    return "";
+}
+
+std::string Building::set_stuck(const std::string& meter, bool stuck, std::int64_t now_ms) {
+    Meter* const found = find(meter);
+    if (found == nullptr) {
+        return "meter '" + meter + "' is not simulated here";
+    }
+    found->stuck_micro = shown_micro(*found, now_ms);
+    found->stuck_until_ms = stuck ? std::numeric_limits<std::int64_t>::max() : 0;
+    return "";
+}
+
+std::string Building::replace(const std::string& meter, const std::string& serial,
+                              const std::string& value, std::int64_t now_ms) {
+    std::string problem = set_register(meter, value, now_ms);
+    if (problem.empty()) {
+        find(meter)->serial = serial;
+    }
+    return problem;
+}
+
+std::string Building::set_speed(std::int64_t speed, std::int64_t now_ms) {
+    if (speed < 1 || speed > kSpeedMax) {
+        return "speed is a whole number from 1 to " + std::to_string(kSpeedMax);
+    }
+    for (const std::unique_ptr<Meter>& meter : meters_) {
+        advance(*meter, now_ms);
+    }
+    settings_.speed = speed;
+    return "";
+}
+
+std::vector<Truth> Building::truth(std::int64_t now_ms) {
+    std::vector<Truth> all;
+    for (const std::unique_ptr<Meter>& meter : meters_) {
+        const Value* const value = meter->profile->find(meter->profile->billing);
+        Words scratch;
+        const std::optional<Rational> written =
+            value == nullptr ? std::nullopt
+                             : encode_number(*meter->profile, *value, meter->spec.channel,
+                                             billing(*meter, now_ms), scratch);
+        all.push_back({meter->spec.id, written.value_or(Rational{}), meter->dead ? "dead" : ""});
+    }
+    return all;
+}
+
+}  // namespace gatehouse::simulator
