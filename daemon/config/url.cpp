@@ -83,9 +83,13 @@ class OptionReader {
         const auto equals = option.find('=');
         const std::string name(option.substr(0, equals));
         if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
-            out_.problems.push_back("unknown option '" + name +
-                                    "' for this kind of bus, which takes " + joined(known_) +
-                                    toml_reader::did_you_mean(name, known_));
+            // The rate behind a gateway is asked for as often as that of an own port.
+            const bool of_line =
+                std::find(known_.begin(), known_.end(), "line_" + name) != known_.end();
+            out_.problems.push_back(
+                "unknown option '" + name + "' for this kind of bus, which takes " +
+                joined(known_) +
+                toml_reader::did_you_mean(of_line ? "line_" + name : name, known_));
             return;
         }
         if (std::find(seen_.begin(), seen_.end(), name) != seen_.end()) {

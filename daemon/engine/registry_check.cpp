@@ -178,10 +178,9 @@ class Checker {
             return;
         }
         warning(Table::meters, meter.meter, "profile",
-                "meter " + in_quotes(meter.meter) + ": there is no profile " +
+                "meter " + in_quotes(meter.meter) + " will not be read: there is no profile " +
                     in_quotes(meter.profile) +
-                    (names ? toml_reader::did_you_mean(meter.profile, *names) : std::string()) +
-                    "; this meter will not be read");
+                    (names ? toml_reader::did_you_mean(meter.profile, *names) : std::string()));
     }
 
     void accounts() {
