@@ -1,0 +1,212 @@
+// gatehousectl: the operator's command line. It reads its arguments, finds the socket, and leaves
+// the rest to the daemon.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.hpp"
+#include "daemon/ctl/client.hpp"
+#include "daemon/ctl/verbs.hpp"
+
+namespace {
+
+using gatehouse::ctl::Options;
+
+constexpr const char* kDefaultConfig = "/etc/gatehouse/gatehouse.toml";
+constexpr const char* kDefaultSocket = "/run/gatehouse/api.sock";
+
+// An amount such as -5 is the daemon's to refuse, but CLI11 would take it for an option. It passes
+// through the parser behind this mark, which no argument can hold otherwise than by intent.
+constexpr char kMark = '\x01';
+
+bool looks_negative(const std::string& argument) {
+    return argument.size() > 1 && argument[0] == '-' &&
+           (argument[1] == '.' || (argument[1] >= '0' && argument[1] <= '9'));
+}
+
+std::string unmark(std::string text) {
+    if (!text.empty() && text.front() == kMark) text.erase(0, 1);
+    return text;
+}
+
+struct Verbs {
+    Options options;
+    std::function<int(const Options&)> chosen;
+
+    CLI::Option* text(CLI::App* app, const std::string& name, std::string& target,
+                      const std::string& help) {
+        return app->add_option(name, target, help)->transform([](std::string value) {
+            return unmark(std::move(value));
+        });
+    }
+    CLI::App* verb(CLI::App& parent, const std::string& name, const std::string& help,
+                   int (*run)(const Options&)) {
+        CLI::App* app = parent.add_subcommand(name, help);
+        app->parse_complete_callback([this, run] { chosen = run; });
+        return app;
+    }
+};
+
+void add_registry_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* import = verbs.verb(app, "import", "Load or update the registry from a folder",
+                              gatehouse::ctl::import_registry);
+    verbs.text(import, "DIR", o.subject, "Folder with units.csv, ..., tariffs/*.toml")->required();
+    import->add_flag("--dry-run", o.dry_run, "Say what would change, and change nothing");
+    verbs.text(import, "--by", o.by, "Staff, for a back-dated price version");
+    verbs.text(import, "--second", o.second, "Second person");
+    verbs.text(import, "--reason", o.reason, "Why");
+    auto* export_ = verbs.verb(app, "export", "Write the registry as the same files",
+                               gatehouse::ctl::export_registry);
+    verbs.text(export_, "DIR", o.subject, "Folder to write; it is made where it is absent")
+        ->required();
+}
+
+void add_meter_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    verbs.verb(app, "status", "Buses, meters, MQTT, event backlog, database, clock",
+               gatehouse::ctl::status);
+    auto* read = verbs.verb(app, "read", "Read one meter now", gatehouse::ctl::read_meter);
+    verbs.text(read, "METER", o.subject, "Meter")->required();
+    read->add_flag("--raw", o.raw, "Show the bytes on the wire");
+    auto* quarantine = app.add_subcommand("quarantine", "Readings that wait for staff");
+    quarantine->require_subcommand(1);
+    verbs.verb(*quarantine, "list", "List them", gatehouse::ctl::quarantine_list);
+}
+
+void add_money_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* accounts =
+        verbs.verb(app, "accounts", "Balances, days left, alert level", gatehouse::ctl::accounts);
+    accounts->add_flag("--low", o.low, "Only those at level 1 or above");
+    auto* topup = verbs.verb(app, "topup", "Book a payment", gatehouse::ctl::topup);
+    verbs.text(topup, "ACCOUNT", o.subject, "Account")->required();
+    verbs.text(topup, "AMOUNT", o.amount, "Amount, such as 100.00")->required();
+    verbs
+        .text(topup, "--key", o.key,
+              "Names this payment: asked again with the same key, it is booked once")
+        ->required();
+    verbs.text(topup, "--by", o.by, "Staff who took the money")->required();
+    verbs.text(topup, "--method", o.method, "cash, card, transfer, qr or cheque (cash)");
+    verbs.text(topup, "--reference", o.reference, "Number of the slip or transfer");
+    verbs.text(topup, "--receipt", o.receipt, "Number of a receipt already written by hand");
+    verbs.text(topup, "--payer", o.payer, "Who paid");
+    verbs.text(topup, "--note", o.note, "Note");
+    verbs.text(topup, "--received-at", o.received_at, "When the money arrived (now)");
+    auto* why = verbs.verb(app, "why", "Every fen of the balance", gatehouse::ctl::why);
+    verbs.text(why, "ACCOUNT", o.subject, "Account")->required();
+    verbs.text(why, "--month", o.month, "One month, such as 2026-11");
+    verbs.verb(app, "verify", "Prove the ledger, the event log and both chains",
+               gatehouse::ctl::verify);
+}
+
+void add_alert_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* alerts = app.add_subcommand("alerts", "List alerts");
+    alerts->add_flag("--open", o.open, "Only those that are open");
+    alerts->require_subcommand(0, 1);
+    alerts->callback([&verbs, alerts] {
+        if (alerts->get_subcommands().empty()) verbs.chosen = gatehouse::ctl::alerts;
+    });
+    verbs.verb(*alerts, "test", "Send a test alert to the broker", gatehouse::ctl::alerts_test);
+    auto* ack = verbs.verb(app, "ack", "Note that somebody was told", gatehouse::ctl::ack);
+    verbs.text(ack, "ALERT", o.subject, "Alert")->required();
+    verbs.text(ack, "--by", o.by, "Staff who told them")->required();
+    verbs.text(ack, "--via", o.via, "phone, visit, posted, message or other")->required();
+    verbs.text(ack, "--note", o.note, "Note");
+    verbs.text(ack, "--result", o.result, "What came of it");
+}
+
+void add_admin_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* token = app.add_subcommand("token", "Tokens of programs on the listener");
+    token->require_subcommand(1);
+    auto* add = verbs.verb(*token, "add", "Make one; its secret is shown this once",
+                           gatehouse::ctl::token_add);
+    verbs.text(add, "--name", o.name, "What it is for")->required();
+    add->add_option("--scope", o.scopes, "Scopes, with commas between")->required()->delimiter(',');
+    verbs.text(add, "--expires-at", o.expires_at, "Last moment, such as 2027-01-01");
+    verbs.verb(*token, "list", "List them, without secrets", gatehouse::ctl::token_list);
+    auto* revoke = verbs.verb(*token, "revoke", "End one at once", gatehouse::ctl::token_revoke);
+    verbs.text(revoke, "ID", o.subject, "Token")->required();
+    auto* clock = app.add_subcommand("clock", "Whether the clock is trusted");
+    clock->require_subcommand(1);
+    verbs.verb(*clock, "status", "Say so", gatehouse::ctl::clock_status);
+    auto* confirm = verbs.verb(*clock, "confirm", "Staff have looked: it is right",
+                               gatehouse::ctl::clock_confirm);
+    verbs.text(confirm, "--by", o.by, "Staff")->required();
+}
+
+// --socket, else http.socket of the configuration, else the place where the unit puts it. A
+// configuration that was named and is wrong is an error; the default one may be missing or broken
+// while its daemon still runs.
+bool find_socket(const std::string& config_path, Options& options) {
+    if (!options.socket_path.empty()) return true;
+    std::error_code ignored;
+    const bool named = !config_path.empty();
+    const std::string path = named ? config_path : kDefaultConfig;
+    options.socket_path = kDefaultSocket;
+    if (!named && !std::filesystem::exists(path, ignored)) return true;
+    const auto loaded = gatehouse::config::load(path);
+    if (loaded.problems.empty()) {
+        options.socket_path = loaded.config.http.socket;
+        return true;
+    }
+    if (!named) return true;
+    for (const auto& problem : loaded.problems) {
+        std::cerr << gatehouse::to_string(problem) << "\n";
+    }
+    return false;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("gatehousectl: the operator's command line of a running gatehoused");
+    app.name("gatehousectl");
+    app.fallthrough();
+    app.require_subcommand(1);
+    app.footer(
+        "Exit codes: 0 done, 1 failed, 2 bad usage or bad input.\n"
+        "The socket is --socket, else http.socket of the configuration\n"
+        "(/etc/gatehouse/gatehouse.toml), else /run/gatehouse/api.sock. Whoever may open it is\n"
+        "the local administrator. Under --json a verb prints one JSON document, what its HTTP\n"
+        "route would, and on failure the problem document on standard error.");
+    Verbs verbs;
+    std::string config_path;
+    auto* config = app.add_option("--config", config_path, "Configuration of the daemon");
+    app.add_option("--socket", verbs.options.socket_path, "Socket of the daemon")->excludes(config);
+    app.add_flag("--json", verbs.options.json, "Print JSON");
+    add_registry_verbs(app, verbs);
+    add_meter_verbs(app, verbs);
+    add_money_verbs(app, verbs);
+    add_alert_verbs(app, verbs);
+    add_admin_verbs(app, verbs);
+
+    std::vector<std::string> arguments;
+    for (int i = argc - 1; i > 0; --i) {
+        std::string argument = argv[i];
+        if (looks_negative(argument)) argument.insert(argument.begin(), kMark);
+        arguments.push_back(std::move(argument));
+    }
+    try {
+        app.parse(std::move(arguments));
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? gatehouse::ctl::kDone : gatehouse::ctl::kBadInput;
+    }
+    if (!find_socket(config_path, verbs.options)) return gatehouse::ctl::kBadInput;
+    return verbs.chosen(verbs.options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::cerr << "gatehousectl: " << error.what() << "\n";
+        return gatehouse::ctl::kFailed;
+    }
+}

@@ -1,0 +1,175 @@
+// import and export: folders of the caller's become the files of one request and back. The daemon
+// is sandboxed and reads no folder of anybody's.
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <system_error>
+
+#include "daemon/ctl/output.hpp"
+#include "daemon/http/base64.hpp"
+
+namespace gatehouse::ctl {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uintmax_t kFolderBytesMax = 24U * 1024 * 1024;  // fits in 32 MiB as base64
+
+int bad_input(const std::string& line) {
+    std::cerr << "gatehousectl: " << line << "\n";
+    return kBadInput;
+}
+
+// Every *.csv of the folder and every *.toml of its tariffs/, by name; others are none of ours.
+// Empty `problem`: all were read.
+std::map<std::string, std::string> read_folder(const fs::path& folder, std::string& problem) {
+    std::map<std::string, std::string> files;
+    std::uintmax_t total = 0;
+    const auto take = [&](const fs::path& where, const char* extension, const std::string& prefix) {
+        std::error_code error;
+        for (fs::directory_iterator it(where, error), end; !error && it != end;
+             it.increment(error)) {
+            if (it->path().extension() != extension || !it->is_regular_file(error)) continue;
+            std::ifstream stream(it->path(), std::ios::binary);
+            std::string bytes((std::istreambuf_iterator<char>(stream)),
+                              std::istreambuf_iterator<char>());
+            if (!stream.good() && !stream.eof()) {
+                problem = it->path().string() + ": cannot be read";
+                return;
+            }
+            total += bytes.size();
+            if (total > kFolderBytesMax) {
+                problem = folder.string() + ": the files are larger than 24 MiB together";
+                return;
+            }
+            files[prefix + it->path().filename().string()] = std::move(bytes);
+        }
+        if (error) problem = where.string() + ": " + error.message();
+    };
+    take(folder, ".csv", "");
+    std::error_code ignored;
+    if (problem.empty() && fs::is_directory(folder / "tariffs", ignored)) {
+        take(folder / "tariffs", ".toml", "tariffs/");
+    }
+    return files;
+}
+
+// Counts as the daemon gives them, whether a number or an object by table.
+std::string count_text(const json::object& result, const char* name) {
+    const json::value* value = result.if_contains(name);
+    if (value == nullptr) return "0";
+    if (!value->is_object()) return text(result, name);
+    std::string line;
+    for (const auto& member : value->get_object()) {
+        if (!line.empty()) line += ", ";
+        line += json::serialize(member.value()) + " " + std::string(member.key());
+    }
+    return line.empty() ? "0" : line;
+}
+
+// True where nothing of the name could lead out of the folder.
+bool stays_inside(const std::string& name) {
+    const fs::path path(name);
+    return !path.is_absolute() && std::none_of(path.begin(), path.end(),
+                                               [](const fs::path& part) { return part == ".."; });
+}
+
+// Whole or not at all: a file that is half written must never be imported again.
+bool write_file(const fs::path& path, const std::string& bytes) {
+    const fs::path next = path.string() + ".new";
+    {
+        std::ofstream stream(next, std::ios::binary | std::ios::trunc);
+        stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+        stream.flush();
+        if (!stream) return false;
+    }
+    std::error_code error;
+    fs::rename(next, path, error);
+    return !error;
+}
+
+}  // namespace
+
+int import_registry(const Options& options) {
+    std::error_code error;
+    if (!fs::is_directory(options.subject, error)) {
+        return bad_input(options.subject + " is no folder");
+    }
+    std::string problem;
+    const auto files = read_folder(options.subject, problem);
+    if (!problem.empty()) return bad_input(problem);
+    if (files.empty()) {
+        return bad_input(options.subject + " holds no *.csv and no tariffs/*.toml");
+    }
+    BodyBuilder body;
+    json::object encoded;
+    for (const auto& [name, bytes] : files) encoded[name] = http::base64_encode(bytes);
+    body.object["files"] = std::move(encoded);
+    body.field("by", options.by).field("second", options.second);
+    body.field("reason", options.reason);
+    const Answer answer =
+        call(options.socket_path, "POST",
+             std::string("/api/v1/registry") + (options.dry_run ? "?dry_run=1" : ""), body.take());
+    if (!answer.ok()) return report(options, answer);
+    if (options.json) return print_document(answer);
+    const json::object result = document(answer);
+    std::cout << (options.dry_run ? "would add      " : "added      ")
+              << count_text(result, "added") << "\n"
+              << (options.dry_run ? "would change   " : "changed    ")
+              << count_text(result, "changed") << "\n"
+              << (options.dry_run ? "would leave    " : "unchanged  ")
+              << count_text(result, "unchanged") << "\n";
+    for (const json::value& line : list(result, "money")) {
+        std::cout << "money: "
+                  << (line.is_string() ? std::string(line.get_string().c_str())
+                                       : json::serialize(line))
+                  << "\n";
+    }
+    for (const json::value& line : list(result, "warnings")) {
+        std::cout << "warning: "
+                  << (line.is_string() ? std::string(line.get_string().c_str())
+                                       : json::serialize(line))
+                  << "\n";
+    }
+    return kDone;
+}
+
+int export_registry(const Options& options) {
+    const Answer answer = call(options.socket_path, "GET", "/api/v1/registry");
+    if (!answer.ok()) return report(options, answer);
+    const json::object whole = document(answer);
+    const fs::path folder(options.subject);
+    std::error_code error;
+    fs::create_directories(folder / "tariffs", error);
+    if (error) return bad_input((folder / "tariffs").string() + ": " + error.message());
+    std::size_t count = 0;
+    for (const auto& member : member(whole, "files")) {
+        const std::string name = member.key();
+        const auto bytes = member.value().is_string()
+                               ? http::base64_decode(member.value().get_string().c_str())
+                               : std::nullopt;
+        if (!bytes || !stays_inside(name)) {
+            std::cerr << "gatehousectl: the daemon sent a file " << name
+                      << " that cannot be written\n";
+            return kFailed;
+        }
+        if (!write_file(folder / name, *bytes)) {
+            std::cerr << "gatehousectl: " << (folder / name).string()
+                      << " cannot be written; is the disk full or the folder read-only?\n";
+            return kFailed;
+        }
+        ++count;
+    }
+    if (options.json) return print_document(answer);
+    std::cout << count << " files written to " << options.subject << "\n";
+    return kDone;
+}
+
+}  // namespace gatehouse::ctl

@@ -1,0 +1,41 @@
+// The verbs of gatehousectl: each asks its route and prints what it said. No verb decides anything.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gatehouse::ctl {
+
+// 0 done, 1 failed, 2 bad usage or bad input (CONTRACT.md 1).
+enum Exit { kDone = 0, kFailed = 1, kBadInput = 2 };
+
+struct Options {
+    std::string socket_path;
+    bool json = false;
+
+    std::string subject;  // ACCOUNT, METER, ALERT, DIR, ID
+    std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
+        received_at, via, result, month, name, expires_at;
+    std::vector<std::string> scopes;
+    bool dry_run = false, raw = false, low = false, open = false;
+};
+
+int import_registry(const Options& options);
+int export_registry(const Options& options);
+int status(const Options& options);
+int read_meter(const Options& options);
+int accounts(const Options& options);
+int topup(const Options& options);
+int why(const Options& options);
+int alerts(const Options& options);
+int alerts_test(const Options& options);
+int ack(const Options& options);
+int token_add(const Options& options);
+int token_list(const Options& options);
+int token_revoke(const Options& options);
+int clock_status(const Options& options);
+int clock_confirm(const Options& options);
+int verify(const Options& options);
+int quarantine_list(const Options& options);
+
+}  // namespace gatehouse::ctl
