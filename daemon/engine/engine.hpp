@@ -112,6 +112,9 @@ struct EngineOptions {
     AlertSettings alerts;
     std::vector<std::string> buses;    // ids of the configuration, for the import's checks
     UtcMs build_date_ms = 0;
+    std::string version = "0";         // of the program, for the run's row
+    std::function<void(const std::string&)> say;  // one line for the journal; engine thread
+    std::int64_t max_pages = 0;        // 0: no limit; tests stand in for a full disk
     std::size_t sample_queue_max = 8192;
     std::size_t command_queue_max = 256;
 };

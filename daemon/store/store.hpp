@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -137,6 +138,8 @@ class Store {
     [[nodiscard]] std::map<std::string, Settlement> load_settlements(const std::string& from_scope,
                                                                      LocalDate counters_from);
     [[nodiscard]] std::vector<LedgerAccountRow> load_ledger_accounts();
+    // By account: the newest day that has a posting `day:<date>`.
+    [[nodiscard]] std::map<std::string, LocalDate> load_posted_days();
     [[nodiscard]] std::vector<AlertRow> load_open_alerts();  // by opening
     [[nodiscard]] std::map<std::string, std::uint64_t> load_topic_heads();
     [[nodiscard]] std::uint64_t load_mqtt_cursor();

@@ -59,6 +59,29 @@ bool Store::posted(const std::string& account, const std::string& cause) {
     return query.step();
 }
 
+std::map<std::string, LocalDate> Store::load_posted_days() {
+    std::map<std::string, LocalDate> days;
+    Query newest(impl_->connection,
+                 "SELECT max(cause) FROM posting WHERE cause>='day:' AND cause<'day;'");
+    if (!newest.step()) return days;
+    const std::optional<std::string> cause = newest.maybe_text();
+    if (!cause) return days;
+    const std::optional<LocalDate> last = parse_date(cause->substr(4));
+    if (!last) return days;
+    // Accounts are posted side by side: none lags further behind the others than this.
+    const LocalDate from = date_from_days(days_since_epoch(*last) - 40);
+    Query query(impl_->connection,
+                "SELECT account.account,max(cause) FROM posting "
+                "JOIN account ON account.id=posting.account "
+                "WHERE cause>=? AND cause<'day;' GROUP BY posting.account");
+    query << "day:" + format_date(from);
+    while (query.step()) {
+        std::string account = query.text();
+        if (const auto day = parse_date(query.text().substr(4))) days[std::move(account)] = *day;
+    }
+    return days;
+}
+
 Registry Store::load_registry() {
     return store::load_registry(impl_->connection);
 }

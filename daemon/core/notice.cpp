@@ -1,0 +1,173 @@
+#include "daemon/core/notice.hpp"
+
+#include <cstdlib>
+
+namespace gatehouse {
+namespace {
+
+std::string two_digits(int value) {
+    return (value < 10 ? "0" : "") + std::to_string(value);
+}
+
+std::string short_time(const LocalTime& time) {
+    const int minute = time.ms_of_day / 60'000;
+    return two_digits(time.date.month) + "-" + two_digits(time.date.day) + " " +
+           two_digits(minute / 60) + ":" + two_digits(minute % 60);
+}
+
+const char* level_word(int level, bool chinese) {
+    switch (level) {
+        case 1:
+            return chinese ? "一级提醒" : "Low balance";
+        case 2:
+            return chinese ? "二级提醒" : "Critical balance";
+        case 3:
+            return chinese ? "余额用完" : "Balance exhausted";
+        default:
+            return chinese ? "超透支" : "Beyond overdraft";
+    }
+}
+
+const char* kind_word(AlertKind kind, int level, bool chinese) {
+    switch (kind) {
+        case AlertKind::low_balance:
+            return level_word(level, chinese);
+        case AlertKind::stale_balance:
+            return chinese ? "余额未更新" : "Balance is stale";
+        case AlertKind::meter_offline:
+            return chinese ? "未抄到" : "Meter offline";
+        case AlertKind::reading_held:
+            return chinese ? "待核读数" : "Reading held";
+    }
+    return "";
+}
+
+std::string heading(const SentenceFacts& facts, bool chinese) {
+    const std::string word = kind_word(facts.kind, facts.level, chinese);
+    switch (facts.state) {
+        case AlertState::raised:
+            return word;
+        case AlertState::escalated:
+            return chinese ? "升级：" + word : word + ", escalated";
+        case AlertState::reminded:
+            return chinese ? "再次提醒：" + word : word + ", reminder";
+        case AlertState::acknowledged:
+            return chinese ? "已登记联系：" + word : word + ", contact recorded";
+        case AlertState::eased:
+            return chinese ? "降为" + word : word + ", eased";
+        case AlertState::cleared:
+            break;
+    }
+    if (facts.kind == AlertKind::low_balance) return chinese ? "已解除" : "Cleared";
+    return chinese ? word + "已解除" : word + ", cleared";
+}
+
+const char* service_word(AccountService service, bool chinese) {
+    switch (service) {
+        case AccountService::electricity:
+            return chinese ? "电费" : "electricity";
+        case AccountService::water:
+            return chinese ? "水费" : "water";
+        case AccountService::all:
+            return chinese ? "水电费" : "electricity and water";
+    }
+    return "";
+}
+
+const char* meter_word(AccountService service, bool chinese) {
+    switch (service) {
+        case AccountService::electricity:
+            return chinese ? "电表" : "electricity meter";
+        case AccountService::water:
+            return chinese ? "水表" : "water meter";
+        case AccountService::all:
+            return chinese ? "表" : "meter";
+    }
+    return "";
+}
+
+std::string money(const SentenceFacts& facts, bool chinese) {
+    if (chinese)
+        return format(facts.balance) + (facts.currency == "CNY" ? " 元" : " " + facts.currency);
+    return facts.currency + " " + format(facts.balance);
+}
+
+std::string balance_part(const SentenceFacts& facts, bool chinese) {
+    std::string text = service_word(facts.service, chinese);
+    text += chinese ? "余额 " : " balance ";
+    text += money(facts, chinese);
+    if (facts.days_left && facts.balance.count > 0) {
+        const std::string days = std::to_string(*facts.days_left);
+        text += chinese ? "，约可用 " + days + " 天"
+                        : ", about " + days + (*facts.days_left == 1 ? " day" : " days") + " left";
+    }
+    return text;
+}
+
+std::string as_of_part(const SentenceFacts& facts, bool chinese) {
+    if (!facts.as_of) return chinese ? "，尚无读数" : ", no reading yet";
+    const std::string time = short_time(*facts.as_of);
+    return chinese ? "，读数截至 " + time : ", read up to " + time;
+}
+
+std::string quality_part(const SentenceFacts& facts, bool chinese) {
+    std::string text;
+    if (facts.held) text += chinese ? "有读数待核。" : " A reading awaits a check.";
+    if (facts.offline) text += chinese ? "表未抄到（通讯中断）。" : " The meter does not answer.";
+    return text;
+}
+
+// What happened, for the kinds that are about a meter or a reading.
+std::string matter(const SentenceFacts& facts, bool chinese) {
+    const bool over = facts.state == AlertState::cleared;
+    const std::string meter = meter_word(facts.service, chinese);
+    switch (facts.kind) {
+        case AlertKind::meter_offline:
+            if (over) return chinese ? meter + "已恢复抄表" : meter + " answers again";
+            return chinese ? meter + "未抄到（通讯中断）" : meter + " does not answer";
+        case AlertKind::reading_held:
+            if (over) return chinese ? meter + "读数已核实处理" : meter + " reading was checked";
+            return chinese ? meter + "读数待核，核实前不扣费"
+                           : meter + " reading awaits a check and costs nothing until then";
+        case AlertKind::stale_balance:
+            if (over) {
+                return chinese ? "读数已恢复，" + balance_part(facts, true)
+                               : "readings are back, " + balance_part(facts, false);
+            }
+            return chinese ? "超过24小时无已核实读数，" + balance_part(facts, true)
+                           : "no confirmed reading for 24 hours, " + balance_part(facts, false);
+        case AlertKind::low_balance:
+            break;
+    }
+    return balance_part(facts, chinese);
+}
+
+}  // namespace
+
+const char* to_string(AlertKind kind) {
+    switch (kind) {
+        case AlertKind::low_balance:
+            return "low_balance";
+        case AlertKind::stale_balance:
+            return "stale_balance";
+        case AlertKind::meter_offline:
+            return "meter_offline";
+        case AlertKind::reading_held:
+            return "reading_held";
+    }
+    return "";
+}
+
+std::string sentence(const SentenceFacts& facts, bool chinese) {
+    const std::string& where = facts.unit_label.empty() ? facts.subject : facts.unit_label;
+    const bool about_money =
+        facts.kind == AlertKind::low_balance || facts.kind == AlertKind::stale_balance;
+    std::string text = chinese ? "【" + heading(facts, true) + "】" + where + " "
+                               : "[" + heading(facts, false) + "] " + where + ": ";
+    text += matter(facts, chinese) + as_of_part(facts, chinese) + (chinese ? "。" : ".");
+    // A meter's own alert says its quality already.
+    if (about_money) text += quality_part(facts, chinese);
+    return text;
+}
+
+}  // namespace gatehouse

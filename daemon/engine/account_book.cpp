@@ -1,0 +1,385 @@
+#include "daemon/engine/account_book.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/alert_desk.hpp"
+#include "daemon/engine/row_documents.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kEdgeWaitMs = 5 * 60'000;
+
+bool covers_ledger(const AccountRuntime& account) {
+    return account.row->billing == Billing::prepaid && !account.trial && account.not_yet.empty();
+}
+
+// A day that no version prices keeps its use unaccounted until one does; what passes the limit of
+// a line is a broken meter and stays unaccounted as well, where the auditor sees it.
+bool accrue_day(Settlement& settlement, const MeterRuntime& meter, LocalDate day,
+                Milli quantity) {
+    if (meter.tariff == nullptr || quantity.count < 0) return false;
+    return accrue(settlement, *meter.tariff, day, month_scope(day), quantity) == Accrual::ok;
+}
+
+// Adds a meter's use beyond its mark: each unposted freeze in the day it ends, then the rest.
+void accrue_unposted(const Context& context, const MeterRuntime& meter, Settlement& settlement,
+                     std::optional<Milli> total_now) {
+    if (!meter.marked) return;
+    Milli before = meter.mark.total;
+    for (const Freeze& freeze : meter.unposted) {
+        if (freeze.total < before) continue;
+        const LocalDate day = context.day_of(freeze.edge - 1);
+        if (accrue_day(settlement, meter, day, freeze.total - before)) before = freeze.total;
+    }
+    if (!total_now || *total_now <= before) return;
+    const UtcMs at = meter.last ? context.best(*meter.last) : context.now_ms();
+    accrue_day(settlement, meter, context.day_of(at), *total_now - before);
+}
+
+std::optional<Milli> last_total(const MeterRuntime& meter) {
+    return meter.last ? std::optional(meter.last->total) : std::nullopt;
+}
+
+Settlement priced(const Context& context, const AccountRuntime& account,
+                  std::optional<std::pair<std::size_t, Milli>> instead) {
+    Settlement copy = account.settlement;
+    for (const std::size_t index : account.meters) {
+        const MeterRuntime& meter = context.world.meters[index];
+        const bool other = instead && instead->first == index;
+        accrue_unposted(context, meter, copy, other ? instead->second : last_total(meter));
+    }
+    return copy;
+}
+
+Quality quality_of(const Context& context, const AccountRuntime& account) {
+    Quality quality = Quality::confirmed;
+    for (const std::size_t index : account.meters) {
+        const MeterRuntime& meter = context.world.meters[index];
+        if (meter.quarantine) return Quality::held;
+        if (!meter.row->bus.empty() && meter.seen && !meter.online)
+            quality = Quality::meter_offline;
+    }
+    return quality;
+}
+
+// Of the oldest figure that the balance rests on.
+std::optional<UtcMs> as_of(const Context& context, const AccountRuntime& account) {
+    std::optional<UtcMs> oldest;
+    for (const std::size_t index : account.meters) {
+        const MeterRuntime& meter = context.world.meters[index];
+        if (!meter.last) continue;
+        const UtcMs at = context.best(*meter.last);
+        oldest = oldest ? std::min(*oldest, at) : at;
+    }
+    return oldest;
+}
+
+// Quantities of the complete days that every meter of the tariff has, newest last.
+std::vector<Milli> day_quantities(const Context& context, const AccountRuntime& account,
+                                  const Tariff* tariff, std::int64_t today) {
+    std::vector<Milli> days;
+    for (std::int64_t day = today - kMeanDaysMax; day < today; ++day) {
+        Milli sum;
+        bool complete = false;
+        for (const std::size_t index : account.meters) {
+            const MeterRuntime& meter = context.world.meters[index];
+            if (meter.tariff != tariff) continue;
+            const auto end = meter.day_totals.find(day);
+            const auto begin = meter.day_totals.find(day - 1);
+            complete = end != meter.day_totals.end() && begin != meter.day_totals.end() &&
+                       end->second >= begin->second;
+            if (!complete) break;
+            sum += end->second - begin->second;
+        }
+        if (complete) days.push_back(sum);
+    }
+    return days;
+}
+
+std::optional<int> forecast(const Context& context, const AccountRuntime& account,
+                            const Settlement& now) {
+    if (!account.as_of || !context.clock.trusted()) return std::nullopt;
+    const LocalDate as_of_day = context.day_of(*account.as_of);
+    const std::int64_t today = days_since_epoch(context.day_of(context.now_ms()));
+    std::vector<DailyUse> uses;
+    std::vector<const Tariff*> seen;
+    for (const std::size_t index : account.meters) {
+        const Tariff* tariff = context.world.meters[index].tariff;
+        if (tariff == nullptr || std::find(seen.begin(), seen.end(), tariff) != seen.end())
+            continue;
+        seen.push_back(tariff);
+        const TariffVersion* version = version_on(*tariff, as_of_day);
+        if (version == nullptr) return std::nullopt;
+        uses.push_back({version, counter(now, *tariff, as_of_day),
+                        daily_mean(day_quantities(context, account, tariff, today))});
+    }
+    if (uses.empty()) return std::nullopt;
+    const std::optional<int> days = days_left(account.balance, as_of_day, uses);
+    if (!days) return days;
+    return counted_down(*days, *account.as_of, context.now_ms());
+}
+
+bool all_confirmed_this_run(const Context& context, const AccountRuntime& account) {
+    return std::all_of(account.meters.begin(), account.meters.end(), [&](std::size_t index) {
+        const MeterRuntime& meter = context.world.meters[index];
+        return meter.confirmed_this_run || meter.row->bus.empty() || !meter.last;
+    });
+}
+
+LevelInput level_input(const Context& context, const AccountRuntime& account, Mover mover) {
+    LevelInput input;
+    input.level = account.level;
+    input.balance = account.balance;
+    input.days_left = account.days_left;
+    input.vacant = account.unit != nullptr && account.unit->status == UnitStatus::vacant;
+    input.topup = mover == Mover::topup;
+    input.held = account.quality == Quality::held;
+    input.may_clear = all_confirmed_this_run(context, account);
+    return input;
+}
+
+bool same_figures(const AccountRuntime& a, const AccountRuntime& b) {
+    return a.ledger == b.ledger && a.balance == b.balance && a.provisional == b.provisional &&
+           a.days_left == b.days_left && a.level == b.level && a.quality == b.quality &&
+           a.as_of == b.as_of && a.ledger_seq == b.ledger_seq;
+}
+
+// One day, or one meter, of an account on its way into the lines.
+struct Posting {
+    std::size_t account = 0;
+    std::string cause;
+    std::map<LineKey, std::vector<LinePartRow>> parts;
+};
+
+void accrue_freeze(Context& context, Posting& posting, std::size_t index, const Freeze& freeze) {
+    AccountRuntime& account = context.world.accounts[posting.account];
+    MeterRuntime& meter = context.world.meters[index];
+    const LocalDate day = context.day_of(freeze.edge - 1);
+    const bool before_live =
+        account.row->live_from && day < *account.row->live_from;
+    if (freeze.total > meter.mark.total && !before_live) {
+        const std::map<LineKey, Line> before = account.settlement.lines;
+        if (!accrue_day(account.settlement, meter, day, freeze.total - meter.mark.total)) return;
+        for (const auto& [key, line] : account.settlement.lines) {
+            const auto old = before.find(key);
+            const Milli was = old == before.end() ? Milli{} : old->second.quantity;
+            if (line.quantity > was)
+                posting.parts[key].push_back(
+                    {meter.row->meter, meter.mark.reading, freeze.reading, line.quantity - was});
+        }
+        const LocalDate start = counter_start(*meter.tariff, day);
+        context.store.put_counter({account.row->account, meter.tariff->tariff, start,
+                                   account.settlement.counters[{meter.tariff->tariff, start}]});
+    }
+    meter.mark.reading = freeze.reading;
+    meter.mark.total = freeze.total;
+    context.store.put_mark(meter.mark);
+}
+
+void write_posting(Context& context, Posting& posting) {
+    AccountRuntime& account = context.world.accounts[posting.account];
+    std::map<LineKey, std::int64_t> lines;
+    const auto put = [&](const LineKey& key) {
+        lines[key] =
+            context.store.put_line(account.row->account, key, account.settlement.lines.at(key));
+        return lines[key];
+    };
+    for (const auto& [key, parts] : posting.parts) {
+        const std::int64_t line = put(key);
+        for (const LinePartRow& part : parts) context.store.add_line_part(line, part);
+    }
+    if (!covers_ledger(account)) return;
+    for (const Due& due : due(account.settlement)) {
+        if (due.amount.count <= 0) continue;
+        mark_posted(account.settlement, due);
+        const std::int64_t line = put(due.key);
+        book_entry(context, posting.account,
+                   charge_entry(account.row->account, due, posting.cause), {}, line);
+    }
+}
+
+bool day_ready(const Context& context, const AccountRuntime& account, UtcMs edge,
+               bool waited) {
+    if (waited) return true;
+    return std::all_of(account.meters.begin(), account.meters.end(), [&](std::size_t index) {
+        const MeterRuntime& meter = context.world.meters[index];
+        const bool expected = !meter.row->bus.empty() && meter.profile.traits.has_value() &&
+                              (meter.online || !meter.seen);
+        return !expected || !meter.last || meter.settled_until >= edge;
+    });
+}
+
+void post_day(Context& context, std::size_t index, LocalDate day, UtcMs edge) {
+    AccountRuntime& account = context.world.accounts[index];
+    const std::string cause = "day:" + format_date(day);
+    account.posted_through = day;
+    if (!context.store.add_posting(account.row->account, cause)) return;
+    struct MeterFreeze {
+        std::size_t meter;
+        Freeze freeze;
+    };
+    std::vector<MeterFreeze> freezes;
+    for (const std::size_t meter_index : account.meters) {
+        MeterRuntime& meter = context.world.meters[meter_index];
+        while (!meter.unposted.empty() && meter.unposted.front().edge <= edge) {
+            freezes.push_back({meter_index, meter.unposted.front()});
+            meter.unposted.pop_front();
+        }
+    }
+    std::sort(freezes.begin(), freezes.end(),
+              [](const MeterFreeze& a, const MeterFreeze& b) {
+                  return a.freeze.reading < b.freeze.reading;
+              });
+    Posting posting{index, cause, {}};
+    for (const MeterFreeze& one : freezes) accrue_freeze(context, posting, one.meter, one.freeze);
+    write_posting(context, posting);
+    const bool goes_live = account.row->live_from &&
+                           context.zone.midnight(*account.row->live_from) <= edge;
+    if (account.trial && goes_live) {
+        account.trial = false;
+        book_opening(context, index);
+    }
+    forget_settled(account.settlement, month_scope(day),
+                   date_from_days(days_since_epoch(day) - 800));
+    context.repriced.insert(index);
+    context.urgent = true;
+}
+
+}  // namespace
+
+Settlement unposted(const Context& context, const AccountRuntime& account) {
+    return priced(context, account, std::nullopt);
+}
+
+void reprice(Context& context, std::size_t index, Mover mover) {
+    AccountRuntime& account = context.world.accounts[index];
+    const AccountRuntime before = account;
+    const Settlement now = unposted(context, account);
+    const bool ledgered = covers_ledger(account);
+    account.balance = ledgered ? account.ledger - outstanding(now) : account.ledger;
+    account.provisional = account.balance;
+    for (const std::size_t meter_index : account.meters) {
+        const MeterRuntime& meter = context.world.meters[meter_index];
+        if (!ledgered || !meter.quarantine || meter.quarantine->total.count < 0) continue;
+        const Settlement held =
+            priced(context, account, std::pair(meter_index, meter.quarantine->total));
+        account.provisional -= outstanding(held) - outstanding(now);
+    }
+    account.quality = quality_of(context, account);
+    account.as_of = as_of(context, account);
+    account.days_left = forecast(context, account, now);
+    account.judged = account.judged || account.ledger_seq != 0 || outstanding(now).count != 0;
+    if (ledgered && account.judged && account.row->closed.empty() && context.writable) {
+        const LevelJudgement judgement =
+            judge_level(level_input(context, account, mover), account.thresholds);
+        apply_level(context, index, judgement, mover == Mover::topup        ? "topup"
+                                               : mover == Mover::correction ? "correction"
+                                                                            : "drift");
+    }
+    if (same_figures(before, account)) return;
+    ++account.state_version;
+    context.dirty_accounts.insert(index);
+}
+
+int level_if(const Context& context, std::size_t index, std::size_t meter, Milli total) {
+    const AccountRuntime& account = context.world.accounts[index];
+    if (!covers_ledger(account)) return account.level;
+    LevelInput input = level_input(context, account, Mover::drift);
+    input.balance = account.ledger - outstanding(priced(context, account, std::pair(meter, total)));
+    return judge_level(input, account.thresholds).level;
+}
+
+bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
+               MonoMs deadline_mono_ms) {
+    if (!context.clock.trusted() || !context.writable) return false;
+    const LocalDate today = context.day_of(context.now_ms());
+    for (std::size_t index = 0; index < context.world.accounts.size(); ++index) {
+        AccountRuntime& account = context.world.accounts[index];
+        if (!account.posted_through || account.row->billing == Billing::none ||
+            !account.row->closed.empty() || !account.not_yet.empty())
+            continue;
+        while (days_since_epoch(*account.posted_through) + 1 < days_since_epoch(today)) {
+            const LocalDate day = date_from_days(days_since_epoch(*account.posted_through) + 1);
+            const UtcMs edge = context.zone.midnight(date_from_days(days_since_epoch(day) + 1));
+            const bool waited = context.now_ms() >= edge + kEdgeWaitMs &&
+                                context.now.mono_ms - started_mono_ms >= kEdgeWaitMs;
+            if (!day_ready(context, account, edge, waited)) break;
+            post_day(context, index, day, edge);
+        }
+        if (clock.mono_ms() >= deadline_mono_ms) return true;
+    }
+    return false;
+}
+
+void post_meters(Context& context, std::size_t index, const std::vector<std::size_t>& meters,
+                 UtcMs up_to_edge, const std::string& cause) {
+    const AccountRuntime& account = context.world.accounts[index];
+    if (!context.store.add_posting(account.row->account, cause)) return;
+    Posting posting{index, cause, {}};
+    for (const std::size_t meter_index : meters) {
+        MeterRuntime& meter = context.world.meters[meter_index];
+        while (!meter.unposted.empty() && meter.unposted.front().edge <= up_to_edge) {
+            const Freeze freeze = meter.unposted.front();
+            meter.unposted.pop_front();
+            accrue_freeze(context, posting, meter_index, freeze);
+        }
+    }
+    write_posting(context, posting);
+    context.repriced.insert(index);
+    context.urgent = true;
+}
+
+std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, EntryExtra extra,
+                         std::int64_t line) {
+    AccountRuntime& account = context.world.accounts[index];
+    const std::uint64_t seq = context.store.next(Series::entry);
+    entry.entry = "e" + std::to_string(seq);
+    entry.month = month_scope(context.day_of(context.now_ms()));
+    GH_ASSERT(entry_fault(entry).empty());
+    StoredEntry stored;
+    stored.entry = entry;
+    stored.seq = seq;
+    stored.event = context.store.next(Series::event);
+    stored.line = line;
+    stored.balance_after = account.ledger + entry.amount;
+    stored.at = {context.now_ms(), context.clock.trusted()};
+    stored.method = extra.method;
+    const std::string subject = "{\"account\":\"" + entry.account + "\"}";
+    extra.event = log_event(context, std::string("entry.") + to_string(entry.kind), subject,
+                            entry_json(stored, context.zone));
+    GH_ASSERT(extra.event == stored.event);
+    GH_ASSERT(context.store.append_entry(entry, context.now, extra) == seq);
+    account.ledger += entry.amount;
+    account.ledger_seq = seq;
+    ++account.state_version;
+    context.dirty_accounts.insert(index);
+    context.repriced.insert(index);
+    return extra.event;
+}
+
+void book_opening(Context& context, std::size_t index) {
+    AccountRuntime& account = context.world.accounts[index];
+    if (account.opening_booked) return;
+    account.opening_booked = true;
+    const LocalDate day = context.day_of(context.now_ms());
+    const std::string& id = account.row->account;
+    for (std::size_t i = 0; i < account.row->opening_ladder.size(); ++i) {
+        for (const Tariff& tariff : context.world.registry->tariffs) {
+            if (i >= account.row->tariffs.size() || tariff.tariff != account.row->tariffs[i])
+                continue;
+            if (version_on(tariff, day) == nullptr) continue;
+            seed_counter(account.settlement, tariff, day, account.row->opening_ladder[i]);
+            const LocalDate start = counter_start(tariff, day);
+            context.store.put_counter(
+                {id, tariff.tariff, start, account.settlement.counters[{tariff.tariff, start}]});
+        }
+    }
+    if (!context.store.add_posting(id, "opening")) return;
+    if (account.row->opening_balance && account.row->opening_balance->count != 0 &&
+        account.row->billing == Billing::prepaid)
+        book_entry(context, index, opening_entry(id, *account.row->opening_balance), {});
+}
+
+}  // namespace gatehouse

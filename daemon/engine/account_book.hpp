@@ -1,0 +1,47 @@
+// The account book: prices what meters used, posts it at edges, keeps the three balances and has
+// the level judged. It carries what core/settlement, core/ledger and core/alert decide into rows.
+// It reads no meter (meter_book hands it totals). Engine thread only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/core/ledger.hpp"
+#include "daemon/engine/world.hpp"
+
+namespace gatehouse {
+
+// What moved the balance, for `cleared_by` and for how hysteresis treats it.
+enum class Mover { drift, topup, correction };
+
+// Computes balance, provisional balance, days left and quality anew and has the level judged.
+// Writes nothing but alerts, and those only where the store can be written.
+void reprice(Context& context, std::size_t account, Mover mover);
+
+// The level that the account would have if its meter stood at `total`: what asks for an immediate
+// second exchange.
+[[nodiscard]] int level_if(const Context& context, std::size_t account, std::size_t meter,
+                           Milli total);
+
+// Posts every day that has ended and whose meters are in, oldest first, until `deadline_mono_ms`;
+// true where some are left because time ran out.
+[[nodiscard]] bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
+                             MonoMs deadline_mono_ms);
+
+// Posts some meters' freezes up to an edge under a cause of their own: late:<reading>,
+// registry:<seq>, meter:<epoch>.
+void post_meters(Context& context, std::size_t account, const std::vector<std::size_t>& meters,
+                 UtcMs up_to_edge, const std::string& cause);
+
+// Books an entry with its event; returns the event's seq. The entry's id, receipt and month are
+// drawn here.
+std::uint64_t book_entry(Context& context, std::size_t account, Entry entry, EntryExtra extra,
+                         std::int64_t line = 0);
+
+// Opening balance and ladder of an account that goes live now; once.
+void book_opening(Context& context, std::size_t account);
+
+// What an account's meters would cost beyond what is posted, on a copy: lines as they would stand.
+[[nodiscard]] Settlement unposted(const Context& context, const AccountRuntime& account);
+
+}  // namespace gatehouse

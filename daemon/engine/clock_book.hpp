@@ -1,0 +1,54 @@
+// The clock book: which wall-clock time a monotonic instant of this run stands for, and whether
+// that may be believed (DESIGN.md 8). It decides from what it is told and reads no clock itself.
+// Engine thread only.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "daemon/core/time.hpp"
+
+namespace gatehouse {
+
+class ClockBook {
+  public:
+    enum class Trust { automatic, system, manual };
+    // What a look at the clocks led to; the caller logs it and stores the new offset.
+    enum class Change { none, trusted, stepped, distrusted };
+
+    // `newest_trusted_ms`: the newest trusted row's time, which the clock may never be below.
+    ClockBook(Trust trust, UtcMs build_date_ms, std::optional<UtcMs> newest_trusted_ms,
+              std::function<std::optional<bool>()> system_synchronised);
+
+    // Called each turn with both clocks as read in one moment.
+    Change look(MonoMs mono_ms, UtcMs wall_ms);
+    // `gatehousectl clock confirm`: the wall clock is right now. False where it is below the newest
+    // trusted row or the build date; reason() then says so.
+    [[nodiscard]] bool confirm(MonoMs mono_ms, UtcMs wall_ms);
+    // A trusted row was stored at that time.
+    void stored(UtcMs at);
+
+    [[nodiscard]] bool trusted() const { return offset_ms_.has_value(); }
+    [[nodiscard]] std::int64_t offset_ms() const { return *offset_ms_; }
+    [[nodiscard]] std::optional<UtcMs> trusted_time(MonoMs mono_ms) const;
+    // mono + offset where trusted, else the wall clock as seen.
+    [[nodiscard]] UtcMs time(MonoMs mono_ms, UtcMs wall_ms) const;
+    [[nodiscard]] const std::string& reason() const { return reason_; }
+    [[nodiscard]] UtcMs floor_ms() const { return floor_ms_; }
+
+  private:
+    // Steps smaller than this are the slewing of a synchronised clock and are not worth a row.
+    static constexpr std::int64_t kStepMs = 1'000;
+
+    [[nodiscard]] bool believable() const;
+
+    Trust trust_;
+    UtcMs floor_ms_;
+    std::function<std::optional<bool>()> system_synchronised_;
+    std::optional<std::int64_t> offset_ms_;
+    std::optional<std::int64_t> refused_offset_ms_;
+    std::string reason_;
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,23 @@
+// The command desk: what people and programs ask for, one function a command. Each answers with a
+// document or a refusal that names field, value and remedy and has changed nothing. The engine
+// sends the answer after the commit. Engine thread only.
+#pragma once
+
+#include "daemon/engine/world.hpp"
+
+namespace gatehouse {
+
+[[nodiscard]] Reply top_up(Context& context, const TopUp& command);
+[[nodiscard]] Reply confirm_clock(Context& context, const ConfirmClock& command);
+[[nodiscard]] Reply add_token(Context& context, const AddToken& command);
+[[nodiscard]] Reply revoke_token(Context& context, const RevokeToken& command);
+[[nodiscard]] Reply touch_token(Context& context, const TouchToken& command);
+[[nodiscard]] Reply move_cursor(Context& context, const MqttCursor& command);
+
+// Where the clock just became trusted: the offset is stored and the log says so.
+void note_clock(Context& context, const std::string& kind);
+
+// Refusals of one shape.
+[[nodiscard]] Reply refusal(ReplyKind kind, std::string type, std::string detail);
+
+}  // namespace gatehouse

@@ -1,0 +1,438 @@
+#include "daemon/engine/engine.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "daemon/engine/account_book.hpp"
+#include "daemon/engine/alert_desk.hpp"
+#include "daemon/engine/clock_book.hpp"
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/import_desk.hpp"
+#include "daemon/engine/input_queue.hpp"
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/snapshot_builder.hpp"
+#include "daemon/engine/world.hpp"
+#include "daemon/store/store.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr std::size_t kObservationsATurn = 512;
+constexpr std::int64_t kTickMs = 1'000;
+constexpr std::int64_t kPostingSliceMs = 20;
+// A power cut may lose interval readings of this long, or this many, and nothing else.
+constexpr std::int64_t kCommitEveryMs = 30'000;
+constexpr std::uint64_t kCommitEveryReadings = 1'024;
+constexpr std::int64_t kRetryFirstMs = 2'000, kRetryMaxMs = 30'000;
+
+std::string make_run_id(Random& random) {
+    static constexpr const char* kDigits = "0123456789abcdef";
+    std::string id;
+    for (int i = 0; i < 2; ++i)
+        for (std::uint64_t word = random.next_u64(), k = 0; k < 16; ++k, word >>= 4U)
+            id += kDigits[word & 15U];
+    return id;
+}
+
+ClockBook::Trust trust_of(EngineOptions::Trust trust) {
+    switch (trust) {
+        case EngineOptions::Trust::system:
+            return ClockBook::Trust::system;
+        case EngineOptions::Trust::manual:
+            return ClockBook::Trust::manual;
+        case EngineOptions::Trust::automatic:
+            break;
+    }
+    return ClockBook::Trust::automatic;
+}
+
+StoreOptions store_options(const EngineOptions& options, const std::string& run_id,
+                           const Clock& clock) {
+    StoreOptions store;
+    store.path = options.database_path;
+    store.run_id = run_id;
+    store.version = options.version;
+    store.mono_ms = clock.mono_ms();
+    store.wall_ms = clock.wall_ms();
+    store.site_id = options.site_id;
+    store.max_pages = options.max_pages;
+    return store;
+}
+
+// A command that nobody waits for may ride with the next commit.
+bool waits_for_commit(const Command& command) {
+    return !std::holds_alternative<MqttCursor>(command) &&
+           !std::holds_alternative<TouchToken>(command);
+}
+
+}  // namespace
+
+struct Engine::Impl {
+    Impl(EngineOptions options_, const Clock& clock_, Random& random, const Zone& zone,
+         ProfileLookup profiles_)
+        : options(std::move(options_)),
+          clock(clock_),
+          profiles(std::move(profiles_)),
+          run_id(make_run_id(random)),
+          started_mono_ms(clock.mono_ms()),
+          store(store_options(options, run_id, clock), random),
+          clock_book(trust_of(options.trust), options.build_date_ms, store.load_newest_trusted(),
+                     options.system_synchronised),
+          queue(options.sample_queue_max, options.command_queue_max),
+          context{options, store, clock_book, zone, random, profiles} {
+        context.run = store.report().run;
+        for (const std::string& line : store.report().lines) say(line);
+        look_at_clocks();
+        started_trusted = context.clock.trusted();
+        reload();
+        begin_run();
+        publish();
+    }
+
+    void say(const std::string& line) const {
+        if (options.say) options.say(line);
+    }
+
+    void look_at_clocks() {
+        context.now = {context.run, clock.mono_ms(), clock.wall_ms()};
+        change = clock_book.look(context.now.mono_ms, context.now.wall_ms);
+    }
+
+    // The way in and the way back: the world as the store has it, and what only the wire tells
+    // taken over from the world before.
+    void reload() {
+        World old = std::move(context.world);
+        context.world = World{};
+        context.world = load_world(context);
+        context.world.buses = std::move(old.buses);
+        for (const MeterRuntime& before : old.meters) {
+            const auto found = context.world.meter_index.find(before.row->meter);
+            if (found == context.world.meter_index.end()) continue;
+            MeterRuntime& meter = context.world.meters[found->second];
+            meter.online = before.online;
+            meter.seen = before.seen;
+            meter.power_milliwatt = before.power_milliwatt;
+            meter.flow_millilitre_per_hour = before.flow_millilitre_per_hour;
+            meter.last_poll_at = before.last_poll_at;
+            meter.state_version = before.state_version + 1;
+        }
+        for (std::size_t i = 0; i < context.world.meters.size(); ++i)
+            context.dirty_meters.insert(i);
+        for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
+            context.dirty_accounts.insert(i);
+            context.repriced.insert(i);
+        }
+        today.reset();
+    }
+
+    void begin_run() {
+        store.begin();
+        JsonWriter body;
+        body.begin_object()
+            .field("run", run_id)
+            .field("version", options.version)
+            .field("at", context.iso(context.now_ms()))
+            .field("clock_trusted", context.clock.trusted())
+            .end_object();
+        log_event(context, "run.started", "{}", body.take());
+        after_clock();
+        open_accounts(context);
+        reprice_all();
+        commit();
+    }
+
+    // --- one turn
+
+    void observe(Batch& batch) {
+        for (BusStatus& status : batch.buses) {
+            std::string id = status.bus;
+            context.world.buses.insert_or_assign(std::move(id), std::move(status));
+        }
+        for (const QueuedObservation& observation : batch.observations) {
+            if (const Sample* sample = std::get_if<Sample>(&observation))
+                take_sample(context, *sample);
+            else
+                take_failure(context, std::get<PollFailure>(observation));
+        }
+    }
+
+    Reply carry_out(const Command& command) {
+        return std::visit([this](const auto& one) { return carry(one); }, command);
+    }
+    Reply carry(const TopUp& one) { return top_up(context, one); }
+    Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
+    Reply carry(const TestAlert& one) { return test_alert(context, one); }
+    Reply carry(const ConfirmClock& one) {
+        Reply reply = confirm_clock(context, one);
+        if (reply.kind == ReplyKind::ok) {
+            settle_edges(context);
+            open_accounts(context);
+        }
+        return reply;
+    }
+    Reply carry(const AddToken& one) { return add_token(context, one); }
+    Reply carry(const RevokeToken& one) { return revoke_token(context, one); }
+    Reply carry(const TouchToken& one) { return touch_token(context, one); }
+    Reply carry(const MqttCursor& one) { return move_cursor(context, one); }
+    Reply carry(const ImportRegistry& one) {
+        Reply reply = import_registry(context, one);
+        registry_moved = registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
+        return reply;
+    }
+
+    void after_clock() {
+        if (change == ClockBook::Change::none || !context.writable) return;
+        const char* kind = change == ClockBook::Change::trusted   ? "clock.trusted"
+                           : change == ClockBook::Change::stepped ? "clock.stepped"
+                                                                  : "clock.not_followed";
+        note_clock(context, kind);
+        say(std::string(kind) + ": " + context.clock.reason());
+        if (change == ClockBook::Change::trusted) {
+            settle_edges(context);
+            open_accounts(context);
+        }
+        change = ClockBook::Change::none;
+    }
+
+    void tick() {
+        if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left) return;
+        last_tick_mono_ms = context.now.mono_ms;
+        posting_left = post_days(context, started_mono_ms, clock,
+                                 clock.mono_ms() + kPostingSliceMs);
+        if (!context.clock.trusted()) return;
+        const LocalDate now = context.day_of(context.now_ms());
+        if (today == now) return;
+        // A new local day: freezes are due, and days left count down.
+        if (today) poll_all_soon(context);
+        today = now;
+        open_accounts(context);
+        for (std::size_t i = 0; i < context.world.accounts.size(); ++i)
+            context.repriced.insert(i);
+    }
+
+    void reprice_all() {
+        while (!context.repriced.empty()) {
+            const std::set<std::size_t> accounts = std::exchange(context.repriced, {});
+            for (const std::size_t index : accounts) reprice(context, index, Mover::drift);
+        }
+    }
+
+    void commit() {
+        if (const auto at = context.clock.trusted_time(context.now.mono_ms)) {
+            store.put_newest_trusted(*at);
+            context.clock.stored(*at);
+        }
+        store.commit();
+        context.urgent = false;
+        committed_mono_ms = context.now.mono_ms;
+        committed_readings = context.readings_stored;
+    }
+
+    [[nodiscard]] bool commit_due() const {
+        return context.urgent ||
+               context.readings_stored - committed_readings >= kCommitEveryReadings ||
+               (context.readings_stored != committed_readings &&
+                context.now.mono_ms - committed_mono_ms >= kCommitEveryMs);
+    }
+
+    void fail(const StoreError& error) {
+        store.rollback();
+        context.writable = false;
+        context.urgent = false;
+        store_reason = error.what();
+        say("store: " + store_reason + "; reading goes on, nothing is booked until it recovers");
+        retry_ms = retry_ms == 0 ? kRetryFirstMs : std::min(retry_ms * 2, kRetryMaxMs);
+        retry_mono_ms = context.now.mono_ms + retry_ms;
+        context.readings_stored = committed_readings;
+        try_reload();
+    }
+
+    void try_reload() {
+        try {
+            reload();
+        } catch (const StoreError& error) {
+            store_reason = error.what();
+        }
+    }
+
+    // A write that is as small as a write can be; what it proves is that writes work again.
+    void recover() {
+        if (context.writable || context.now.mono_ms < retry_mono_ms) return;
+        try {
+            store.begin();
+            store.put_note("recovered_at", context.iso(context.now_ms()));
+            store.commit();
+            context.writable = true;
+            reload();
+            say("store: writes again");
+        } catch (const StoreError& error) {
+            context.writable = false;
+            fail(error);
+        }
+    }
+
+    struct Pending {
+        ReplyHandler handler;
+        Reply reply;
+    };
+
+    // `pending` keeps what was answered so far when the store fails half-way.
+    void take_commands(Batch& batch, std::vector<Pending>& pending) {
+        for (QueuedCommand& queued : batch.commands) {
+            if (!context.writable) {
+                pending.push_back({std::move(queued.handler), unavailable()});
+                continue;
+            }
+            if (waits_for_commit(queued.command)) context.urgent = true;
+            // Each command sees what the one before it left, balances included.
+            reprice_all();
+            pending.push_back({std::move(queued.handler), unavailable()});
+            pending.back().reply = carry_out(queued.command);
+        }
+    }
+
+    Reply unavailable() const {
+        return refusal(ReplyKind::unavailable, "store-unavailable",
+                       "the store cannot be written (" + store_reason +
+                           "); nothing was booked, ask again later with the same key");
+    }
+
+    MonoMs turn(std::int64_t wait_ms) {
+        Batch batch = queue.take(wait_ms, kObservationsATurn);
+        look_at_clocks();
+        recover();
+        std::vector<Pending> pending;
+        try {
+            if (context.writable && !store.in_transaction()) store.begin();
+            after_clock();
+            observe(batch);
+            take_commands(batch, pending);
+            tick();
+            reprice_all();
+            if (context.writable && commit_due()) commit();
+        } catch (const StoreError& error) {
+            fail(error);
+            for (Pending& one : pending) one.reply = unavailable();
+            for (QueuedCommand& queued : batch.commands)
+                if (queued.handler) pending.push_back({std::move(queued.handler), unavailable()});
+            reprice_all();
+        }
+        if (context.writable) retry_ms = 0;
+        publish();
+        for (Pending& one : pending)
+            if (one.handler) one.handler(std::move(one.reply));
+        if (registry_moved && poller != nullptr) poller->registry_changed(context.world.registry);
+        registry_moved = false;
+        heartbeat = clock.mono_ms();
+        return context.now.mono_ms + (posting_left ? 0 : kTickMs);
+    }
+
+    void publish() {
+        update_snapshot(context, building);
+        building.run_id = run_id;
+        building.store_reason = context.writable ? "" : store_reason;
+        building.samples_coalesced = queue.coalesced();
+        auto next = std::make_shared<const Snapshot>(building);
+        {
+            const std::lock_guard lock(snapshot_mutex);
+            current = std::move(next);
+        }
+        for (const auto& listener : listeners) listener();
+    }
+
+    void run() {
+        pthread_setname_np(pthread_self(), "engine");
+        std::int64_t wait_ms = 0;
+        while (!stopping) {
+            const MonoMs next = turn(wait_ms);
+            wait_ms = std::clamp<std::int64_t>(next - clock.mono_ms(), 0, kTickMs);
+        }
+        turn(0);
+        try {
+            if (store.in_transaction()) commit();
+        } catch (const StoreError& error) {
+            say(std::string("store: ") + error.what());
+        }
+        publish();
+    }
+
+    EngineOptions options;
+    const Clock& clock;
+    ProfileLookup profiles;
+    std::string run_id;
+    MonoMs started_mono_ms = 0;
+    Store store;
+    ClockBook clock_book;
+    InputQueue queue;
+    Context context;
+    Poller* poller = nullptr;
+
+    ClockBook::Change change = ClockBook::Change::none;
+    bool started_trusted = false;
+    std::optional<LocalDate> today;
+    MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
+    std::uint64_t committed_readings = 0;
+    bool posting_left = false;
+    bool registry_moved = false;
+    std::string store_reason;
+    std::int64_t retry_ms = 0;
+    MonoMs retry_mono_ms = 0;
+
+    Snapshot building;
+    mutable std::mutex snapshot_mutex;
+    std::shared_ptr<const Snapshot> current;
+    std::vector<std::function<void()>> listeners;
+    std::atomic<MonoMs> heartbeat{0};
+    std::atomic<bool> stopping{false};
+    std::thread thread;
+};
+
+Engine::Engine(EngineOptions options, const Clock& clock, Random& random, const Zone& zone,
+               ProfileLookup profiles)
+    : impl_(std::make_unique<Impl>(std::move(options), clock, random, zone,
+                                   std::move(profiles))) {}
+
+Engine::~Engine() { stop(); }
+
+void Engine::set_poller(Poller* poller) {
+    impl_->poller = poller;
+    impl_->context.poller = poller;
+}
+
+void Engine::start() {
+    impl_->heartbeat = impl_->clock.mono_ms();
+    impl_->thread = std::thread([this] { impl_->run(); });
+}
+
+void Engine::stop() {
+    impl_->stopping = true;
+    impl_->queue.close();
+    if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+MonoMs Engine::step() { return impl_->turn(0); }
+
+SampleSink& Engine::sink() { return impl_->queue; }
+
+bool Engine::submit(Command command, ReplyHandler handler) {
+    return impl_->queue.command(std::move(command), std::move(handler));
+}
+
+std::shared_ptr<const Snapshot> Engine::snapshot() const {
+    const std::lock_guard lock(impl_->snapshot_mutex);
+    return impl_->current;
+}
+
+void Engine::on_commit(std::function<void()> listener) {
+    impl_->listeners.push_back(std::move(listener));
+}
+
+MonoMs Engine::heartbeat_mono_ms() const { return impl_->heartbeat; }
+
+const std::string& Engine::run_id() const { return impl_->run_id; }
+
+}  // namespace gatehouse

@@ -1,0 +1,387 @@
+#include "daemon/engine/import_desk.hpp"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "daemon/engine/account_book.hpp"
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/registry_files.hpp"
+
+namespace gatehouse {
+namespace {
+
+namespace files = registry_files;
+
+// The site's own key for card numbers; drawn once, kept in the store, never exported.
+std::string card_key(Context& context) {
+    std::string key = context.store.load_note("card_key");
+    if (!key.empty()) return key;
+    for (int i = 0; i < 4; ++i) key += std::to_string(context.random.next_u64()) + ".";
+    context.store.put_note("card_key", key);
+    return key;
+}
+
+std::string hmac256_hex(const std::string& key, const std::string& text) {
+    crypto_auth_hmacsha256_state state;
+    std::array<unsigned char, crypto_auth_hmacsha256_BYTES> digest{};
+    const std::vector<unsigned char> key_bytes(key.begin(), key.end());
+    const std::vector<unsigned char> bytes(text.begin(), text.end());
+    crypto_auth_hmacsha256_init(&state, key_bytes.data(), key_bytes.size());
+    crypto_auth_hmacsha256_update(&state, bytes.data(), bytes.size());
+    crypto_auth_hmacsha256_final(&state, digest.data());
+    std::string out;
+    for (const unsigned char byte : digest) {
+        out += "0123456789abcdef"[byte >> 4U];
+        out += "0123456789abcdef"[byte & 15U];
+    }
+    return out;
+}
+
+Problem at_row(const files::Places& places, files::Table table, const std::string& id,
+               const std::string& column, std::string message) {
+    Problem problem;
+    problem.file = std::string(files::to_string(table)) + ".csv";
+    problem.message = std::move(message);
+    const auto found = places.find({table, id});
+    if (found == places.end()) return problem;
+    problem.file = found->second.file;
+    problem.line = found->second.line;
+    const auto cell = found->second.columns.find(column);
+    problem.column = cell == found->second.columns.end() ? 1 : cell->second;
+    return problem;
+}
+
+bool tariff_in_use(const Context& context, const std::string& tariff) {
+    return std::any_of(context.world.meters.begin(), context.world.meters.end(),
+                       [&](const MeterRuntime& meter) {
+                           return meter.marked && meter.tariff != nullptr &&
+                                  meter.tariff->tariff == tariff;
+                       });
+}
+
+// What the books forbid to change: openings that were used, prices that were charged.
+void check_books(const Context& context, const Registry& merged, const files::Places& places,
+                 std::vector<Problem>& problems) {
+    const World& world = context.world;
+    for (std::size_t i = 0; i < world.meters.size(); ++i) {
+        const Meter& before = *world.meters[i].row;
+        const Meter& after = merged.meters[i];
+        if (!world.meters[i].epoch || before.status != after.status) continue;
+        if (before.opening_register != after.opening_register ||
+            before.opening_at != after.opening_at)
+            problems.push_back(at_row(places, files::Table::meters, after.meter,
+                                      "opening_register",
+                                      "meter `" + after.meter +
+                                          "` has counted from its opening already; restore `" +
+                                          before.opening_register.value_or("") +
+                                          "`, or correct it by an adjustment"));
+    }
+    for (std::size_t i = 0; i < world.accounts.size(); ++i) {
+        const Account& before = *world.accounts[i].row;
+        const Account& after = merged.accounts[i];
+        if (!world.accounts[i].opening_booked) continue;
+        if (before.opening_balance != after.opening_balance ||
+            before.opening_ladder != after.opening_ladder || before.live_from != after.live_from)
+            problems.push_back(at_row(places, files::Table::accounts, after.account,
+                                      "opening_balance",
+                                      "account `" + after.account +
+                                          "` is open already; its opening values and live_from "
+                                          "stay, correct them by an adjustment"));
+    }
+    const LocalDate today = context.day_of(context.now_ms());
+    for (std::size_t i = 0; i < world.registry->tariffs.size(); ++i) {
+        const Tariff& before = world.registry->tariffs[i];
+        const Tariff& after = merged.tariffs[i];
+        if (before == after || !tariff_in_use(context, before.tariff)) continue;
+        for (const TariffVersion& version : after.versions) {
+            if (version.valid_from > today) continue;
+            const auto same = std::find(before.versions.begin(), before.versions.end(), version);
+            if (same != before.versions.end()) continue;
+            problems.push_back(
+                at_row(places, files::Table::tariffs, after.tariff, "valid_from",
+                       "version " + format_date(version.valid_from) + " of tariff `" +
+                           after.tariff +
+                           "` was charged already or lies in the past: leave it as it was and "
+                           "add a version that begins after today"));
+        }
+    }
+}
+
+void check_served(const Registry& merged, const files::Places& places,
+                  std::vector<Problem>& problems) {
+    for (const Account& account : merged.accounts) {
+        const std::string why = files::not_yet(merged, account);
+        if (!why.empty())
+            problems.push_back(
+                at_row(places, files::Table::accounts, account.account, "tariff", why));
+    }
+}
+
+struct Plan {
+    Registry merged;
+    std::vector<files::Change> changes;
+    std::vector<Problem> problems, warnings;
+};
+
+Plan plan_import(Context& context, const ImportRegistry& command) {
+    Plan plan;
+    files::Parsed parsed = files::parse(command.files);
+    plan.warnings = std::move(parsed.warnings);
+    if (!parsed.ok()) {
+        plan.problems = std::move(parsed.problems);
+        return plan;
+    }
+    const std::string key = card_key(context);
+    files::hash_cards(parsed.registry,
+                      [&](const std::string& card) { return hmac256_hex(key, card); });
+    files::Merged merged = files::merge(*context.world.registry, parsed);
+    files::Known known;
+    known.buses = context.options.buses;
+    known.profile_known = [&](const std::string& profile) {
+        return context.profiles(profile).traits.has_value();
+    };
+    files::Checked checked = files::check(merged.registry, known, parsed.places);
+    plan.problems = std::move(merged.problems);
+    plan.problems.insert(plan.problems.end(), checked.problems.begin(), checked.problems.end());
+    plan.warnings.insert(plan.warnings.end(), checked.warnings.begin(), checked.warnings.end());
+    if (plan.problems.empty()) {
+        check_served(merged.registry, parsed.places, plan.problems);
+        check_books(context, merged.registry, parsed.places, plan.problems);
+    }
+    plan.merged = std::move(merged.registry);
+    plan.changes = std::move(merged.changes);
+    return plan;
+}
+
+// What a meter is charged by; where it differs the import is an edge for it.
+struct Binding {
+    std::string account, tariff, multiplier;
+    friend bool operator==(const Binding&, const Binding&) = default;
+};
+std::map<std::string, Binding> bindings(const Registry& registry) {
+    std::map<std::string, Binding> result;
+    for (const Meter& meter : registry.meters) result[meter.meter].multiplier = meter.multiplier;
+    for (const files::Charged& charged : files::charged_meters(registry)) {
+        Binding& binding = result[charged.meter->meter];
+        binding.account = charged.account->account;
+        binding.tariff = charged.tariff->tariff;
+    }
+    return result;
+}
+
+std::vector<std::size_t> edged_meters(const Context& context, const Registry& merged) {
+    const std::map<std::string, Binding> before = bindings(*context.world.registry);
+    const std::map<std::string, Binding> after = bindings(merged);
+    std::vector<std::size_t> edged;
+    for (std::size_t i = 0; i < context.world.meters.size(); ++i) {
+        const MeterRuntime& meter = context.world.meters[i];
+        if (meter.last && before.at(meter.row->meter) != after.at(meter.row->meter))
+            edged.push_back(i);
+    }
+    return edged;
+}
+
+// Ends what held until now: a freeze of each changed meter, posted on the old terms.
+std::map<std::size_t, std::uint64_t> close_terms(Context& context,
+                                                 const std::vector<std::size_t>& edged,
+                                                 const std::string& cause) {
+    std::map<std::size_t, std::uint64_t> freezes;
+    std::map<std::size_t, std::vector<std::size_t>> by_account;
+    for (const std::size_t index : edged) {
+        freezes[index] = freeze_now(context, index, ReadingKind::switch_);
+        if (context.world.meters[index].account)
+            by_account[*context.world.meters[index].account].push_back(index);
+    }
+    for (const auto& [account, meters] : by_account)
+        post_meters(context, account, meters, context.now_ms(), cause);
+    return freezes;
+}
+
+// A new multiplier counts from the face as it stands, at the total as it stands.
+void change_multiplier(Context& context, MeterRuntime& meter) {
+    EpochRow old = *meter.epoch;
+    old.closed = context.now;
+    old.final_register = meter.last->register_value;
+    context.store.put_epoch(old);
+    EpochRow epoch;
+    epoch.meter = old.meter;
+    epoch.serial = old.serial;
+    epoch.multiplier = meter.row->multiplier;
+    epoch.opened = context.now;
+    epoch.base_total = meter.last->total;
+    const Rational face{meter.last->register_value.count, 1'000};
+    epoch.base_figure = figure(face, meter.terms.multiplier).value_or(Milli{});
+    epoch.id = context.store.put_epoch(epoch);
+    LastReading last;
+    last.register_value = meter.last->register_value;
+    last.figure = epoch.base_figure;
+    last.total = meter.last->total;
+    last.time = {meter.last->stamp.run, meter.last->stamp.mono_ms,
+                 context.trusted(meter.last->stamp)};
+    last.moved_at = last.time;
+    last.multiplier = meter.terms.multiplier;
+    meter.state = restore(last);
+    meter.epoch = std::move(epoch);
+}
+
+void begin_terms(Context& context, const std::map<std::size_t, std::uint64_t>& freezes) {
+    for (const auto& [index, reading] : freezes) {
+        MeterRuntime& meter = context.world.meters[index];
+        if (meter.epoch && meter.epoch->multiplier != meter.row->multiplier)
+            change_multiplier(context, meter);
+        meter.marked = meter.account.has_value();
+        if (!meter.marked) continue;
+        meter.mark = {context.world.accounts[*meter.account].row->account, meter.row->meter,
+                      reading, meter.last->total};
+        context.store.put_mark(meter.mark);
+    }
+}
+
+void write_counts(JsonWriter& json, const std::vector<files::Change>& changes) {
+    const auto count = [&](files::Outcome outcome, std::optional<files::Table> table) {
+        return std::count_if(changes.begin(), changes.end(), [&](const files::Change& change) {
+            return change.outcome == outcome && (!table || change.table == *table);
+        });
+    };
+    json.field("added", count(files::Outcome::added, std::nullopt))
+        .field("changed", count(files::Outcome::changed, std::nullopt))
+        .field("unchanged", count(files::Outcome::unchanged, std::nullopt));
+    json.key("tables").begin_object();
+    for (std::size_t i = 0; i < files::kTables; ++i) {
+        const auto table = static_cast<files::Table>(i);
+        json.key(files::to_string(table))
+            .begin_object()
+            .field("added", count(files::Outcome::added, table))
+            .field("changed", count(files::Outcome::changed, table))
+            .field("unchanged", count(files::Outcome::unchanged, table))
+            .end_object();
+    }
+    json.end_object();
+    json.key("changes").begin_array();
+    for (const files::Change& change : changes) {
+        if (change.outcome != files::Outcome::changed) continue;
+        json.begin_object()
+            .field("table", files::to_string(change.table))
+            .field("id", change.id)
+            .key("fields")
+            .begin_array();
+        for (const std::string& field : change.fields) json.value(field);
+        json.end_array().end_object();
+    }
+    json.end_array();
+}
+
+// Opening balances that this import books, or will book at live_from.
+void write_money(JsonWriter& json, const Context& context, const Plan& plan) {
+    json.key("money").begin_array();
+    Fen total;
+    for (std::size_t i = 0; i < plan.merged.accounts.size(); ++i) {
+        const Account& account = plan.merged.accounts[i];
+        const bool booked =
+            i < context.world.accounts.size() && context.world.accounts[i].opening_booked;
+        if (booked || !account.opening_balance || account.opening_balance->count == 0 ||
+            account.billing != Billing::prepaid)
+            continue;
+        total += *account.opening_balance;
+        json.begin_object()
+            .field("account", account.account)
+            .field("kind", "opening")
+            .field("amount", format(*account.opening_balance));
+        if (account.live_from) json.field("at", format_date(*account.live_from));
+        json.end_object();
+    }
+    json.end_array().field("money_total", format(total));
+}
+
+std::string import_json(const Context& context, const Plan& plan, bool dry_run,
+                        const std::vector<std::size_t>& edged) {
+    JsonWriter json;
+    json.begin_object();
+    write_counts(json, plan.changes);
+    write_money(json, context, plan);
+    json.key("edges").begin_array();
+    for (const std::size_t index : edged) json.value(context.world.meters[index].row->meter);
+    json.end_array();
+    json.key("warnings").begin_array();
+    for (const Problem& warning : plan.warnings) json.value(to_string(warning));
+    json.end_array().field("dry_run", dry_run).end_object();
+    return json.take();
+}
+
+Reply refuse_problems(const std::vector<Problem>& problems) {
+    Reply reply = refusal(ReplyKind::invalid, "registry",
+                          std::to_string(problems.size()) +
+                              (problems.size() == 1 ? " problem" : " problems") +
+                              " in the registry; nothing was changed");
+    for (const Problem& problem : problems)
+        reply.errors.push_back({"/files/" + problem.file, to_string(problem)});
+    return reply;
+}
+
+}  // namespace
+
+void open_accounts(Context& context) {
+    if (!context.clock.trusted() || !context.writable) return;
+    const LocalDate today = context.day_of(context.now_ms());
+    const LocalDate yesterday = date_from_days(days_since_epoch(today) - 1);
+    for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
+        AccountRuntime& account = context.world.accounts[i];
+        if (!account.posted_through) {
+            // The account's first day is today: what ends before it has no posting of its own.
+            if (!context.store.add_posting(account.row->account,
+                                           "day:" + format_date(yesterday)))
+                continue;
+            account.posted_through = yesterday;
+            context.urgent = true;
+        }
+        account.trial = !account.opening_booked && account.row->live_from &&
+                        *account.row->live_from > today;
+        if (account.opening_booked || account.trial) continue;
+        book_opening(context, i);
+        context.repriced.insert(i);
+        context.urgent = true;
+    }
+}
+
+Reply import_registry(Context& context, const ImportRegistry& command) {
+    Plan plan = plan_import(context, command);
+    if (!plan.problems.empty()) return refuse_problems(plan.problems);
+    const std::vector<std::size_t> edged = edged_meters(context, plan.merged);
+    if (!edged.empty() && !context.clock.trusted())
+        return refusal(ReplyKind::refused, "clock",
+                       "the import changes the terms of charged meters and the clock is not "
+                       "trusted (" + context.clock.reason() +
+                           "); confirm it with `gatehousectl clock confirm` first");
+    Reply reply;
+    reply.json = import_json(context, plan, command.dry_run, edged);
+    if (command.dry_run) return reply;
+    JsonWriter body;
+    body.begin_object();
+    write_counts(body, plan.changes);
+    body.field_if("by", command.by).field("actor", command.actor).end_object();
+    const std::uint64_t seq = log_event(context, "registry.imported", "{}", body.take());
+    const auto freezes = close_terms(context, edged, "registry:" + std::to_string(seq));
+    context.store.put_registry(plan.merged, context.now);
+    context.world.registry = std::make_shared<const Registry>(std::move(plan.merged));
+    bind_registry(context, context.world);
+    begin_terms(context, freezes);
+    open_accounts(context);
+    for (std::size_t i = 0; i < context.world.meters.size(); ++i) {
+        ++context.world.meters[i].state_version;
+        context.dirty_meters.insert(i);
+    }
+    for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
+        ++context.world.accounts[i].state_version;
+        context.dirty_accounts.insert(i);
+        context.repriced.insert(i);
+    }
+    context.urgent = true;
+    return reply;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,16 @@
+// The import desk: takes a registry folder's bytes, has them parsed, merged and checked, refuses
+// what the books forbid, and makes the registry's changes an edge (CONTRACT.md 3). All or nothing.
+// Engine thread only.
+#pragma once
+
+#include "daemon/engine/world.hpp"
+
+namespace gatehouse {
+
+[[nodiscard]] Reply import_registry(Context& context, const ImportRegistry& command);
+
+// Opens the books of accounts that have none yet: where their days begin, and their opening.
+// After an import, and after a start whose clock was not trusted then.
+void open_accounts(Context& context);
+
+}  // namespace gatehouse

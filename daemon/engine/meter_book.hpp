@@ -1,0 +1,23 @@
+// The meter book: takes samples and failed polls, has core/validation judge them, stores what is to
+// be stored (DESIGN.md 4), splits use at edges, and tells the account book what moved. It prices
+// nothing. Engine thread only.
+#pragma once
+
+#include "daemon/engine/world.hpp"
+
+namespace gatehouse {
+
+void take_sample(Context& context, const Sample& sample);
+void take_failure(Context& context, const PollFailure& failure);
+
+// Once the clock is trusted: handles the edges that the last confirmed samples have passed.
+void settle_edges(Context& context);
+
+// At a local midnight: every meter is polled soon, so that its freeze stands on the edge.
+void poll_all_soon(Context& context);
+
+// Stores the last confirmed sample of a meter as the end of what held until now: the edge of a
+// registry change. Returns the reading's seq; 0 where the meter has no confirmed reading.
+std::uint64_t freeze_now(Context& context, std::size_t meter, ReadingKind kind);
+
+}  // namespace gatehouse

@@ -1,0 +1,277 @@
+#include "daemon/engine/world.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/registry_files.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr const char* kCrockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+SampleTime sample_time(const Context& context, const Stamp& stamp) {
+    return {stamp.run, stamp.mono_ms, context.trusted(stamp)};
+}
+
+// The judging state as it follows from the last stored row and its epoch.
+MeterState state_of(const Context& context, const MeterRuntime& meter) {
+    LastReading last;
+    last.register_value = meter.last->register_value;
+    last.figure = meter.last->total - (meter.epoch->base_total - meter.epoch->base_figure);
+    last.total = meter.last->total;
+    last.time = sample_time(context, meter.last->stamp);
+    last.moved_at = last.time;
+    last.multiplier = parse_rational(meter.epoch->multiplier).value_or(Rational{1, 1});
+    return restore(last);
+}
+
+void load_readings(Context& context, World& world) {
+    for (EpochRow& epoch : context.store.load_open_epochs()) {
+        const auto found = world.meter_index.find(epoch.meter);
+        if (found != world.meter_index.end()) world.meters[found->second].epoch = std::move(epoch);
+    }
+    for (ReadingRow& row : context.store.load_last_readings()) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        MeterRuntime& meter = world.meters[found->second];
+        meter.last = Point{row.at,        row.stands_at,      row.register_value, row.total,
+                           std::move(row.raw), row.seq};
+    }
+    for (MarkRow& mark : context.store.load_marks()) {
+        const auto found = world.meter_index.find(mark.meter);
+        if (found == world.meter_index.end()) continue;
+        MeterRuntime& meter = world.meters[found->second];
+        if (!meter.account || world.accounts[*meter.account].row->account != mark.account) continue;
+        meter.mark = std::move(mark);
+        meter.marked = true;
+    }
+}
+
+void load_days(Context& context, World& world) {
+    // 40 days back: what a stopped daemon has frozen and not posted is never older than its last
+    // turn, and the mean needs nine.
+    const std::int64_t today = days_since_epoch(context.day_of(context.now_ms()));
+    for (const DayRow& row : context.store.load_days(today - 40)) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        MeterRuntime& meter = world.meters[found->second];
+        meter.day_totals[row.day] = row.total;
+        while (meter.day_totals.size() > kMeanDaysMax + 2)
+            meter.day_totals.erase(meter.day_totals.begin());
+        const UtcMs edge = context.zone.midnight(date_from_days(row.day + 1));
+        if (edge > meter.settled_until) {
+            meter.settled_until = edge;
+            meter.settled_total = row.total;
+            meter.settled_register = meter.last ? meter.last->register_value : Milli{};
+        }
+        if (meter.marked && row.reading > meter.mark.reading)
+            meter.unposted.push_back({edge, row.total, row.reading});
+    }
+}
+
+void load_meter_states(Context& context, World& world) {
+    for (MeterRuntime& meter : world.meters) {
+        if (!meter.last || !meter.epoch) continue;
+        meter.state = state_of(context, meter);
+        if (meter.settled_until == 0) {
+            // No midnight was passed yet: the epoch's beginning is where the first day begins.
+            meter.baseline = meter.epoch->opened;
+            meter.settled_until = context.trusted(*meter.last).value_or(0);
+            meter.settled_total = meter.last->total;
+            meter.settled_register = meter.last->register_value;
+        }
+        meter.stored_slot = context.best(*meter.last) /
+                            std::max<std::int64_t>(1'000, context.options.store_interval_ms);
+    }
+    for (QuarantineRow& row : context.store.load_open_quarantine()) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        MeterRuntime& meter = world.meters[found->second];
+        const auto reason = parse_quarantine_reason(row.reason);
+        if (reason) {
+            Quarantine open;
+            open.reason = *reason;
+            open.value.exact = Rational{row.register_value.count, 1'000};
+            open.value.register_value = row.register_value;
+            open.value.figure = row.total;
+            open.value.total = row.total;
+            open.value.at = row.at;
+            open.value.time = sample_time(context, row.at);
+            open.value.raw = row.raw;
+            restore_quarantine(meter.state, open);
+        }
+        meter.quarantine = std::move(row);
+    }
+}
+
+void load_accounts(Context& context, World& world) {
+    const LocalDate today = context.day_of(context.now_ms());
+    const LocalDate month{today.year, today.month, 1};
+    auto settlements = context.store.load_settlements(
+        month_scope(month), date_from_days(days_since_epoch(today) - 800));
+    const std::map<std::string, LocalDate> posted = context.store.load_posted_days();
+    std::unordered_map<std::string, LedgerAccountRow> ledger;
+    for (LedgerAccountRow& row : context.store.load_ledger_accounts()) {
+        std::string name = row.account;
+        ledger.emplace(std::move(name), std::move(row));
+    }
+    for (AccountRuntime& account : world.accounts) {
+        const std::string& id = account.row->account;
+        if (const auto found = settlements.find(id); found != settlements.end())
+            account.settlement = std::move(found->second);
+        if (const auto found = ledger.find(book::household(id)); found != ledger.end()) {
+            account.ledger = found->second.balance;
+            account.ledger_seq = found->second.last_entry;
+        }
+        if (const auto found = posted.find(id); found != posted.end())
+            account.posted_through = found->second;
+        account.opening_booked = context.store.posted(id, "opening");
+        account.judged = account.ledger_seq != 0;
+        account.trial = account.row->live_from && !account.opening_booked;
+    }
+}
+
+void load_alerts(Context& context, World& world) {
+    for (AlertRow& row : context.store.load_open_alerts()) {
+        OpenAlert alert;
+        alert.life = {row.level, row.acknowledged, row.told_at};
+        const auto found = world.account_index.find(row.account);
+        if (found != world.account_index.end() && row.kind == "low_balance") {
+            AccountRuntime& account = world.accounts[found->second];
+            account.alert = row.id;
+            account.level = row.level;
+        }
+        std::string id = row.id;
+        alert.row = std::move(row);
+        world.alerts.emplace(std::move(id), std::move(alert));
+    }
+    world.topic_heads = context.store.load_topic_heads();
+    world.mqtt_cursor = context.store.load_mqtt_cursor();
+    for (TokenRow& token : context.store.load_tokens()) {
+        std::string id = token.id;
+        world.tokens.emplace(std::move(id), std::move(token));
+    }
+}
+
+}  // namespace
+
+std::optional<UtcMs> Context::trusted(const Stamp& stamp) const {
+    if (stamp.run == run) return clock.trusted_time(stamp.mono_ms);
+    const RunTimes::Time time = world.runs.time(stamp);
+    return time.trusted ? std::optional(time.at) : std::nullopt;
+}
+
+UtcMs Context::best(const Stamp& stamp) const { return trusted(stamp).value_or(stamp.wall_ms); }
+
+std::optional<UtcMs> Context::trusted(const Point& point) const {
+    return point.stands_at ? point.stands_at : trusted(point.stamp);
+}
+
+UtcMs Context::best(const Point& point) const {
+    return point.stands_at ? *point.stands_at : best(point.stamp);
+}
+
+std::string Context::unit_label(const std::string& unit) const {
+    const auto found = world.units.find(unit);
+    if (found == world.units.end() || found->second->label.empty()) return unit;
+    return found->second->label;
+}
+
+std::string Context::new_ulid() {
+    std::string id(26, '0');
+    auto time = static_cast<std::uint64_t>(std::max<UtcMs>(0, now_ms()));
+    for (std::size_t i = 10; i-- > 0; time >>= 5U) id[i] = kCrockford[time & 31U];
+    std::uint64_t high = random.next_u64(), low = random.next_u64();
+    for (std::size_t i = 10; i < 18; ++i, high >>= 5U) id[i] = kCrockford[high & 31U];
+    for (std::size_t i = 18; i < 26; ++i, low >>= 5U) id[i] = kCrockford[low & 31U];
+    return id;
+}
+
+std::uint64_t log_event(Context& context, const std::string& kind, const std::string& subject,
+                        const std::string& body, std::vector<std::string> about,
+                        const std::string& topic) {
+    EventRow row;
+    row.kind = kind;
+    row.subject = subject;
+    row.body = body;
+    row.at = context.now;
+    row.about = std::move(about);
+    const std::uint64_t seq = context.store.append_event(row);
+    if (!topic.empty()) {
+        context.world.topic_heads[topic] = seq;
+        context.store.put_topic_head(topic, seq);
+    }
+    context.urgent = true;
+    return seq;
+}
+
+World load_world(Context& context) {
+    World world;
+    world.runs.set(context.store.load_runs());
+    // trusted() looks into the context's world for runs of the past.
+    context.world.runs = world.runs;
+    world.registry = std::make_shared<const Registry>(context.store.load_registry());
+    bind_registry(context, world);
+    load_readings(context, world);
+    load_days(context, world);
+    load_meter_states(context, world);
+    load_accounts(context, world);
+    load_alerts(context, world);
+    return world;
+}
+
+void bind_registry(Context& context, World& world) {
+    const Registry& registry = *world.registry;
+    world.meter_index.clear();
+    world.account_index.clear();
+    world.units.clear();
+    world.staff.clear();
+    for (const Unit& unit : registry.units) world.units.emplace(unit.unit, &unit);
+    for (const Staff& staff : registry.staff) world.staff.emplace(staff.staff, &staff);
+    world.meters.resize(registry.meters.size());
+    for (std::size_t i = 0; i < registry.meters.size(); ++i) {
+        MeterRuntime& meter = world.meters[i];
+        const Meter& row = registry.meters[i];
+        meter.row = &row;
+        meter.account.reset();
+        meter.tariff = nullptr;
+        meter.profile = row.profile.empty() ? ProfileFact{std::nullopt, "read by eye"}
+                                            : context.profiles(row.profile);
+        const std::optional<MeterTerms> terms =
+            make_terms(row, meter.profile.traits.value_or(MeterTraits{}), context.zone);
+        if (terms)
+            meter.terms = *terms;
+        else
+            meter.profile = {std::nullopt, "its row in meters.csv cannot be used"};
+        if (!meter.profile.traits && !row.profile.empty()) meter.reason = meter.profile.reason;
+        world.meter_index.emplace(row.meter, i);
+    }
+    world.accounts.resize(registry.accounts.size());
+    for (std::size_t i = 0; i < registry.accounts.size(); ++i) {
+        AccountRuntime& account = world.accounts[i];
+        account.row = &registry.accounts[i];
+        const auto unit = world.units.find(account.row->unit);
+        account.unit = unit == world.units.end() ? nullptr : unit->second;
+        account.thresholds =
+            thresholds_of(*account.row, account.unit ? account.unit->use : Use::home,
+                          context.options.alerts);
+        account.not_yet = registry_files::not_yet(registry, *account.row);
+        account.meters.clear();
+        world.account_index.emplace(account.row->account, i);
+    }
+    for (const registry_files::Charged& charged : registry_files::charged_meters(registry)) {
+        const std::size_t meter = world.meter_index.at(charged.meter->meter);
+        const std::size_t account = world.account_index.at(charged.account->account);
+        world.meters[meter].account = account;
+        world.meters[meter].tariff = charged.tariff;
+        world.accounts[account].meters.push_back(meter);
+    }
+    for (AccountRuntime& account : world.accounts)
+        std::sort(account.meters.begin(), account.meters.end(), [&](auto a, auto b) {
+            return world.meters[a].row->meter < world.meters[b].row->meter;
+        });
+}
+
+}  // namespace gatehouse
