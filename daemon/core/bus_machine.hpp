@@ -96,7 +96,7 @@ struct BusStep {
     bool status_changed = false;  // phase, reason or number of meters online
 };
 
-enum class MachinePhase { offline, connecting, idle, reading, quiet, draining, closing, backoff };
+enum class MachinePhase { connecting, idle, reading, quiet, draining, closing, backoff };
 [[nodiscard]] const char* to_string(MachinePhase phase);
 
 class BusMachine {
@@ -106,7 +106,7 @@ class BusMachine {
     static constexpr std::int64_t kBackoffFirstMs = 1'000;
     static constexpr std::int64_t kBackoffMaxMs = 300'000;
     static constexpr std::int64_t kConnectFirstMs = 500;
-    static constexpr std::int64_t kConnectMaxMs = 30'000;
+    static constexpr std::int64_t kConnectMaxMs = 10'000;
     static constexpr std::int64_t kLonelyProbeMs = 10'000;  // when no station answers at all
     static constexpr int kProbePercent = 4;                 // of the time, for all dead meters
     static constexpr std::int64_t kDebtMs = 30'000;         // after it nothing can be pending
@@ -118,8 +118,11 @@ class BusMachine {
     // Takes a new list of meters; those with the id and address of before keep what was learned.
     // Only between resume() calls whose action was `wait`.
     void configure(BusSetup setup, MonoMs now);
-    void poll_soon(int meter);
-    void read_full(int meter);
+    void poll_soon(int meter);  // an exchange of its own, before what is due
+    void read_full(int meter);  // for a person who waits: backoff does not hold it
+    // New blocks for one meter (the shell bisects what the meter refuses); it is due at once.
+    // Between resume() calls whose action was `wait`, or while the meter's visit has ended.
+    void replan(int meter, BusMeter blocks, MonoMs now);
 
     [[nodiscard]] BusStep resume(const BusEvent& event, MonoMs now);
 
@@ -142,80 +145,94 @@ class BusMachine {
     struct Station {
         int address = 0;
         bool online = false;
-        bool ever_online = false;
         int failures = 0;
         std::int64_t backoff_ms = 0;
-        MonoMs retry_at = 0;
         MonoMs not_before = 0;  // pause between reads
         std::int64_t lateness_ms = 0;
         std::int64_t turnaround_mean_us = 0;
         std::int64_t turnaround_max_us = 0;
-        int good_in_a_row = 0;
+        int good = 0;  // replies since the last failure
         std::vector<Owed> owed;
     };
     struct MeterState {
         int station = 0;
         int failures = 0;
         bool online = false;
-        bool reported_offline = false;
+        bool offline = false;  // reported so
         bool identity_due = true;
+        bool confirm_wanted = false;
         bool full_wanted = false;
         int busy_retries = 0;
     };
     struct Visit {
         int meter = -1;
         VisitKind kind = VisitKind::routine;
-        bool urgent = false;
-        bool identity = false;
         bool proving = false;
         std::vector<RegisterSpan> blocks;
+        std::size_t required = 0;  // the first so many; the rest may be refused
         std::size_t next = 0;
-        RegisterSpan asked;  // the span now on the wire
+        bool identity = false;  // has identity blocks, none of them refused so far
+        RegisterSpan asked;     // the span now on the wire
         MonoMs asked_at = 0;
     };
 
-    BusStep next(MonoMs now);
     BusStep act(BusAction action);
-    void begin_visit(int meter, bool urgent, MonoMs now);
+    BusStep wait(MonoMs until);
+    BusStep next(MonoMs now);
+    BusStep connect(MonoMs now);
+    BusStep close(MonoMs now);
     BusStep read_block(MonoMs now);
+    BusStep read_span(const RegisterSpan& span, bool proof, MonoMs now);
+    BusStep on_woken(MonoMs now);
+    BusStep on_connect_failed(const std::string& reason, MonoMs now);
     BusStep on_read(const ReadEnded& event, MonoMs now);
     BusStep on_good_read(const ReadEnded& event, MonoMs now);
+    BusStep on_refusal(const ReadEnded& event, MonoMs now);
     BusStep on_line_failure(const ReadEnded& event, MonoMs now);
     BusStep on_listened(const Listened& event, MonoMs now);
     BusStep on_drained(const Drained& event, MonoMs now);
-    BusStep on_connect_failed(const std::string& reason, MonoMs now);
     BusStep on_lost(const std::string& reason, MonoMs now);
+    BusStep listen(MonoMs now);
+    // False: the station cannot be asked yet and is held; somebody else may be.
+    bool begin_visit(int meter, MonoMs now);
+    bool may_probe(const Station& station, MonoMs now);
     void end_visit(PollResult result, const std::string& detail, MonoMs now);
     void fail_meter(int meter, VisitKind kind, PollResult result, const std::string& detail);
-    void fail_station(Station& station, MonoMs now);
-    void revive(Station& station, MonoMs now);
+    void fail_station(PollResult result, const std::string& detail, std::int64_t cost_us,
+                      MonoMs now);
+    void answered(Station& station, MonoMs now);
     void hold_station(int station, MonoMs until);
-    void go_offline(const std::string& reason, MonoMs now);
-    [[nodiscard]] std::optional<RegisterSpan> proof_for(const BusMeter& meter,
-                                                        const Station& station) const;
+    void settle(Station& station);
+    void accrue_credit(MonoMs now);
+    [[nodiscard]] std::optional<RegisterSpan> proof_for(int meter, const Station& station) const;
     [[nodiscard]] std::int64_t working_timeout_ms(const Station& station) const;
-    [[nodiscard]] std::int64_t jitter(std::int64_t range_ms);
+    [[nodiscard]] std::int64_t quiet_ms(const Station& station) const;
+    [[nodiscard]] std::int64_t jittered(std::int64_t delay_ms);
     [[nodiscard]] bool any_station_online() const;
-    void set_phase(MachinePhase phase, MonoMs now);
-    void forget_expired_debt(MonoMs now);
+    void show(BusPhase phase, std::string reason, MonoMs now);
     [[nodiscard]] Station& station_of(int meter);
+    [[nodiscard]] const Station& station_of(int meter) const;
+    void index_stations(const std::vector<Station>& known);
 
     BusSetup setup_;
     std::vector<MeterState> meters_;
     std::vector<Station> stations_;
     PollPlan plan_;
-    MachinePhase phase_ = MachinePhase::offline;
+    MachinePhase phase_ = MachinePhase::backoff;
     BusPhase shown_phase_ = BusPhase::connecting;
     std::string reason_;
     MonoMs since_ = 0;
+    bool good_since_connect_ = false;
     std::int64_t connect_backoff_ms_ = 0;
     MonoMs connect_at_ = 0;
     Visit visit_;
-    std::optional<Owed> listening_for_;
-    int quiet_station_ = -1;
+    int quiet_station_ = -1;  // who is owed, while quiet or draining
+    RegisterSpan quiet_span_;
+    MonoMs quiet_asked_at_ = 0;
+    MonoMs quiet_from_ = 0;
     int quiet_rounds_ = 0;
+    bool close_after_ = false;
     int failures_in_a_row_ = 0;
-    MonoMs last_probe_end_ = 0;
     std::int64_t probe_credit_us_ = 0;
     MonoMs credit_at_ = 0;
     std::uint64_t jitter_state_;

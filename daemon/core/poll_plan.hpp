@@ -64,8 +64,11 @@ class PollPlan {
         bool urgent = false;
     };
 
-    // Spreads the first polls of `count` meters evenly over the interval, from `now` on.
+    // All `count` meters are due at once, as soon as the bus can; after it their deadlines lie on
+    // a grid that spreads them evenly over the interval.
     void reset(int count, std::int64_t interval_ms, MonoMs now);
+    // Takes over what `from` knew of one of its meters.
+    void inherit(int index, const PollPlan& from, int from_index);
     void set_due(int index, MonoMs due) { entries_[at(index)].due = due; }
     [[nodiscard]] MonoMs due(int index) const { return entries_[at(index)].due; }
     // The meter is read before everything that is merely due.
@@ -80,14 +83,15 @@ class PollPlan {
     [[nodiscard]] std::optional<Pick> pick(MonoMs now) const;
     // When pick() can next answer; nothing where no meter exists.
     [[nodiscard]] std::optional<MonoMs> next_at() const;
-    // A visit ended: the next deadline is the next multiple of the interval after `now`, counted
-    // from the old one, so that a late poll does not shift the grid and missed ones are not caught
-    // up. An urgent visit leaves the deadline alone.
-    void done(int index, bool was_urgent, MonoMs now);
+    // A visit ended: the next deadline is the meter's next point on the grid after `now`, so that a
+    // late poll does not shift the grid and missed ones are not caught up.
+    void done(int index, MonoMs now);
+    void clear_urgent(int index) { entries_[at(index)].urgent = false; }
 
   private:
     struct Entry {
         MonoMs due = 0;
+        MonoMs anchor = 0;  // a point of this meter's grid
         MonoMs hold_until = 0;
         MonoMs visited = 0;
         bool urgent = false;

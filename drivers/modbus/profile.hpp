@@ -51,7 +51,7 @@ enum class Measurement {
     status,        // bits
     own_balance,   // the meter's own credit, in its own unit
 };
-inline constexpr int kMeasurements = 32;
+inline constexpr int kMeasurements = 30;
 [[nodiscard]] const char* to_string(Measurement measurement);  // snake_case, as in the files
 [[nodiscard]] const char* unit_of(Measurement measurement);    // "kWh", "W", ... ; "" for none
 [[nodiscard]] std::optional<Measurement> measurement_from(std::string_view name);

@@ -1,0 +1,164 @@
+// The stations of a bus: who owes a reply, who is asked again when, and what dead ones may cost.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/core/assert.hpp"
+#include "daemon/core/bus_machine.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kCreditMaxUs = 10'000'000;  // probes that a long quiet time can save up
+constexpr std::int64_t kTimeoutLeastMs = 150;      // the working timeout never falls below
+constexpr int kGoodToLearn = 8;                    // replies before a learned timeout is trusted
+
+}  // namespace
+
+void BusMachine::index_stations(const std::vector<Station>& known) {
+    for (std::size_t i = 0; i < setup_.meters.size(); ++i) {
+        const int address = setup_.meters[i].address;
+        const auto same = [&](const Station& station) { return station.address == address; };
+        auto found = std::find_if(stations_.begin(), stations_.end(), same);
+        if (found == stations_.end()) {
+            const auto before = std::find_if(known.begin(), known.end(), same);
+            Station station;
+            station.address = address;
+            stations_.push_back(before != known.end() ? *before : station);
+            found = stations_.end() - 1;
+        }
+        meters_[i].station = static_cast<int>(found - stations_.begin());
+    }
+}
+
+bool BusMachine::may_probe(const Station& station, MonoMs now) {
+    if (station.online || station.failures < kFailuresOffline) return true;
+    if (!any_station_online()) return true;
+    const std::int64_t cost_us = (setup_.response_timeout_ms + quiet_ms(station)) * 1'000;
+    const std::int64_t needed_us = std::min(cost_us, kCreditMaxUs);
+    if (probe_credit_us_ >= needed_us) return true;
+    const std::int64_t missing_ms = (needed_us - probe_credit_us_) / 1'000 + 1;
+    hold_station(static_cast<int>(&station - stations_.data()),
+                 now + missing_ms * 100 / kProbePercent);
+    return false;
+}
+
+// The last owed reply was heard whole. The station answers in order, so the older ones are settled
+// with it, unless one of them has the same length and this may have been that one.
+void BusMachine::settle(Station& station) {
+    const auto same = std::find_if(station.owed.begin(), station.owed.end(), [&](const Owed& owed) {
+        return owed.span.table == quiet_span_.table && owed.span.count == quiet_span_.count;
+    });
+    if (same == station.owed.end()) return;
+    station.owed.erase(station.owed.begin(), same + 1);
+}
+
+// The station did not answer: all its meters share the failure, and it is asked again after a
+// growing while.
+void BusMachine::fail_station(PollResult result, const std::string& detail, std::int64_t cost_us,
+                              MonoMs now) {
+    const Visit visit = std::exchange(visit_, Visit{});
+    const int index = meters_[static_cast<std::size_t>(visit.meter)].station;
+    Station& station = stations_[static_cast<std::size_t>(index)];
+    ++station.failures;
+    if (station.failures >= kFailuresOffline) {
+        station.online = false;
+        probe_credit_us_ -= cost_us;
+    }
+    station.backoff_ms =
+        station.backoff_ms == 0 ? kBackoffFirstMs : std::min(station.backoff_ms * 2, kBackoffMaxMs);
+    std::int64_t delay_ms = jittered(station.backoff_ms);
+    if (!any_station_online()) {
+        // Nobody else needs the bus: whoever comes back first is found soon.
+        delay_ms = std::min(delay_ms, kLonelyProbeMs);
+    }
+    for (std::size_t i = 0; i < meters_.size(); ++i) {
+        if (meters_[i].station != index) continue;
+        const int meter = static_cast<int>(i);
+        const bool visited = meter == visit.meter;
+        if (!visited && meters_[i].offline) continue;
+        if (visited && visit.kind == VisitKind::full) {
+            meters_[i].full_wanted = false;
+        }
+        // The urgent lane is for meters that answer; the retry itself will confirm.
+        if (visited) plan_.clear_urgent(meter);
+        if (meters_[i].full_wanted) plan_.poll_soon(meter);
+        plan_.set_due(meter, std::min(plan_.due(meter), now));
+        fail_meter(meter, visited ? visit.kind : VisitKind::routine, result, detail);
+        if (visited && visit.kind == VisitKind::full) {
+            fail_meter(meter, VisitKind::routine, result, detail);
+        }
+    }
+    hold_station(index, now + delay_ms);
+}
+
+void BusMachine::answered(Station& station, MonoMs now) {
+    failures_in_a_row_ = 0;
+    good_since_connect_ = true;
+    connect_backoff_ms_ = 0;
+    const bool alone = !any_station_online();
+    const bool was_away = station.failures > 0;
+    station.failures = 0;
+    station.backoff_ms = 0;
+    station.online = true;
+    if (!alone || !was_away) return;
+    // The whole line was away and is back: the others are asked at once and not after their
+    // backoff.
+    for (std::size_t i = 0; i < stations_.size(); ++i) {
+        if (&stations_[i] == &station || stations_[i].online) continue;
+        stations_[i].backoff_ms = 0;
+        hold_station(static_cast<int>(i), now);
+    }
+    probe_credit_us_ = kCreditMaxUs;
+}
+
+void BusMachine::hold_station(int station, MonoMs until) {
+    for (std::size_t i = 0; i < meters_.size(); ++i) {
+        if (meters_[i].station == station) plan_.hold(static_cast<int>(i), until);
+    }
+}
+
+void BusMachine::accrue_credit(MonoMs now) {
+    const std::int64_t passed_ms = std::max<std::int64_t>(now - credit_at_, 0);
+    credit_at_ = now;
+    probe_credit_us_ =
+        std::min(kCreditMaxUs, probe_credit_us_ + passed_ms * 1'000 * kProbePercent / 100);
+}
+
+std::optional<RegisterSpan> BusMachine::proof_for(int meter, const Station& station) const {
+    for (const RegisterSpan& proof : setup_.meters[static_cast<std::size_t>(meter)].proofs) {
+        // Another function code alone would do, but some meters answer 3 and 4 alike: the length
+        // must differ from every owed one, whatever the table.
+        const bool taken =
+            std::any_of(station.owed.begin(), station.owed.end(),
+                        [&](const Owed& owed) { return owed.span.count == proof.count; });
+        if (!taken) return proof;
+    }
+    return std::nullopt;
+}
+
+std::int64_t BusMachine::working_timeout_ms(const Station& station) const {
+    if (station.good < kGoodToLearn || !station.owed.empty()) return setup_.response_timeout_ms;
+    const std::int64_t learned = 3 * station.turnaround_max_us / 1'000 + kTimeoutLeastMs;
+    return std::min(setup_.response_timeout_ms, std::max(kTimeoutLeastMs, learned));
+}
+
+std::int64_t BusMachine::quiet_ms(const Station& station) const {
+    return std::max(setup_.response_timeout_ms, station.lateness_ms * 5 / 4);
+}
+
+std::int64_t BusMachine::jittered(std::int64_t delay_ms) {
+    jitter_state_ ^= jitter_state_ << 13U;  // xorshift64
+    jitter_state_ ^= jitter_state_ >> 7U;
+    jitter_state_ ^= jitter_state_ << 17U;
+    const std::int64_t range = delay_ms / 2;  // three quarters to five quarters of the delay
+    if (range <= 0) return delay_ms;
+    return delay_ms - range / 2 +
+           static_cast<std::int64_t>(jitter_state_ % static_cast<std::uint64_t>(range));
+}
+
+bool BusMachine::any_station_online() const {
+    return std::any_of(stations_.begin(), stations_.end(),
+                       [](const Station& station) { return station.online; });
+}
+
+}  // namespace gatehouse

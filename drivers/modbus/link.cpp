@@ -1,0 +1,590 @@
+#include "drivers/modbus/link.hpp"
+
+#include <fcntl.h>
+#include <modbus/modbus.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+#include "drivers/modbus/socket.hpp"
+
+namespace gatehouse::modbus {
+namespace {
+
+// libmodbus 3.1.6 turns any other rate silently into 9600.
+constexpr std::array kBauds{1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200};
+constexpr std::size_t kHeardMax = 1024;      // bytes of a quiet time that are looked at
+constexpr std::int64_t kSilenceUs = 40'000;  // after the owed reply was heard
+constexpr std::size_t kTcpHeader = 7;
+
+using Bytes = std::vector<std::uint8_t>;
+
+struct FreeContext {
+    void operator()(modbus_t* context) const { ::modbus_free(context); }
+};
+using Context = std::unique_ptr<modbus_t, FreeContext>;
+
+// libmodbus writes RTU frames with write(), which raises SIGPIPE on a closed socket. Blocked for
+// this thread alone and swallowed, so that no process-wide handler is needed.
+class SigpipeBlocked {
+  public:
+    SigpipeBlocked() {
+        sigemptyset(&pipe_);
+        sigaddset(&pipe_, SIGPIPE);
+        (void)::pthread_sigmask(SIG_BLOCK, &pipe_, &old_);
+    }
+    ~SigpipeBlocked() {
+        const int error = errno;
+        if (!sigismember(&old_, SIGPIPE)) {
+            const timespec none{};
+            if (error == EPIPE) (void)::sigtimedwait(&pipe_, nullptr, &none);
+            (void)::pthread_sigmask(SIG_SETMASK, &old_, nullptr);
+        }
+        errno = error;
+    }
+    SigpipeBlocked(const SigpipeBlocked&) = delete;
+    SigpipeBlocked& operator=(const SigpipeBlocked&) = delete;
+
+  private:
+    sigset_t pipe_{};
+    sigset_t old_{};
+};
+
+std::uint16_t crc16(const std::uint8_t* bytes, std::size_t count) {
+    std::uint32_t crc = 0xFFFF;
+    for (std::size_t i = 0; i < count; ++i) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; ++bit) {
+            crc = (crc & 1U) != 0 ? (crc >> 1U) ^ 0xA001U : crc >> 1U;
+        }
+    }
+    return static_cast<std::uint16_t>(crc);
+}
+
+void append_crc(Bytes& frame) {
+    const std::uint16_t crc = crc16(frame.data(), frame.size());
+    frame.push_back(static_cast<std::uint8_t>(crc & 0xFFU));
+    frame.push_back(static_cast<std::uint8_t>(crc >> 8U));
+}
+
+bool is_bits(RegisterTable table) {
+    return table == RegisterTable::coils || table == RegisterTable::discrete_inputs;
+}
+
+std::size_t data_bytes(const RegisterSpan& span) {
+    const auto count = static_cast<std::size_t>(span.count);
+    return is_bits(span.table) ? (count + 7) / 8 : 2 * count;
+}
+
+Bytes request_pdu(const Request& request) {
+    const auto high = [](int value) { return static_cast<std::uint8_t>((value >> 8) & 0xFF); };
+    const auto low = [](int value) { return static_cast<std::uint8_t>(value & 0xFF); };
+    return {low(request.address),     static_cast<std::uint8_t>(request.span.table),
+            high(request.span.first), low(request.span.first),
+            high(request.span.count), low(request.span.count)};
+}
+
+Bytes tcp_frame(std::uint16_t transaction, const Bytes& pdu) {
+    Bytes frame{static_cast<std::uint8_t>(transaction >> 8U),
+                static_cast<std::uint8_t>(transaction & 0xFFU),
+                0,
+                0,
+                0,
+                static_cast<std::uint8_t>(pdu.size())};
+    frame.insert(frame.end(), pdu.begin(), pdu.end());
+    return frame;
+}
+
+constexpr std::array<const char*, 12> kExceptions{
+    "unknown exception",  "illegal function",         "illegal data address",
+    "illegal data value", "device failure",           "acknowledge, still working",
+    "device busy",        "unknown exception",        "memory parity error",
+    "unknown exception",  "gateway path unavailable", "gateway target does not answer"};
+
+const char* exception_text(int code) {
+    const auto index = static_cast<std::size_t>(code);
+    return index < kExceptions.size() ? kExceptions[index] : kExceptions[0];
+}
+
+PollResult exception_result(int code) {
+    switch (code) {
+        case 5:
+        case 6:
+            return PollResult::busy;
+        case 10:
+            return PollResult::gateway_path;
+        case 11:
+            return PollResult::gateway_target;
+        default:
+            return PollResult::exception;
+    }
+}
+
+void set_exception(Reply& reply, int code) {
+    reply.exception = code;
+    reply.result = exception_result(code);
+    reply.detail = "exception " + std::to_string(code) + ": " + exception_text(code);
+}
+
+std::string errno_text(int error) {
+    return std::generic_category().message(error);
+}
+
+// What the connection itself does not survive; all else is one exchange's failure.
+bool breaks_connection(int error) {
+    switch (error) {
+        case ECONNRESET:
+        case ECONNABORTED:
+        case EPIPE:
+        case EBADF:
+        case EIO:
+        case ENXIO:
+        case ENODEV:
+        case ENOTCONN:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+        case ENETDOWN:
+        case ECONNREFUSED:
+            return true;
+        default:
+            return false;
+    }
+}
+
+class ModbusLink final : public Link {
+  public:
+    explicit ModbusLink(BusSettings settings)
+        : settings_(std::move(settings)), connector_(settings_.host, settings_.port) {}
+    ~ModbusLink() override { close_now(); }
+    ModbusLink(const ModbusLink&) = delete;
+    ModbusLink& operator=(const ModbusLink&) = delete;
+
+    std::string connect(std::int64_t timeout_ms) override;
+    void close() override { close_now(); }
+    Reply exchange(const Request& request) override;
+    Heard listen(std::int64_t for_ms, const Request& owed) override;
+
+  private:
+    [[nodiscard]] bool numbered() const {
+        return settings_.transport == Transport::tcp && settings_.transaction_id_echoed;
+    }
+    [[nodiscard]] bool rtu_frames() const { return settings_.transport != Transport::tcp; }
+    std::string connect_serial();
+    std::string connect_stream(std::int64_t timeout_ms);
+    std::string lock_serial();
+    void close_now();
+    void wait_for_gap();
+    void exchange_numbered(const Request& request, Reply& reply);
+    void exchange_raw(const Request& request, Reply& reply);
+    bool swallow_echo(const Request& request, Reply& reply, std::int64_t deadline_us);
+    void take_frame(const Request& request, const Bytes& frame, Reply& reply) const;
+    void failed(Reply& reply, int error, bool sending) const;
+    [[nodiscard]] bool holds_owed_reply(const Bytes& heard, const Request& owed) const;
+    [[nodiscard]] std::int64_t wire_us(const RegisterSpan& span) const;
+
+    BusSettings settings_;
+    Connector connector_;
+    Context context_;
+    Descriptor stream_;       // tcp and rtu_over_tcp
+    Descriptor serial_lock_;  // rtu
+    int fd_ = -1;
+    std::uint16_t transaction_ = 0;  // as libmodbus counts it, for the trace
+    std::int64_t last_byte_us_ = 0;
+};
+
+std::string ModbusLink::connect(std::int64_t timeout_ms) {
+    close_now();
+    const std::string reason =
+        settings_.transport == Transport::rtu ? connect_serial() : connect_stream(timeout_ms);
+    if (!reason.empty()) {
+        close_now();
+        return reason;
+    }
+    if (fd_ >= FD_SETSIZE) {
+        const std::string number = std::to_string(fd_);
+        close_now();
+        return "descriptor " + number +
+               " is too high for libmodbus, which uses select(): at most " +
+               std::to_string(FD_SETSIZE) + " may be open; set LimitNOFILE=1024";
+    }
+    (void)::modbus_set_error_recovery(context_.get(), MODBUS_ERROR_RECOVERY_NONE);
+    (void)::modbus_set_byte_timeout(context_.get(), 0, 0);  // the whole reply has one deadline
+    transaction_ = 0;
+    last_byte_us_ = steady_us();
+    return "";
+}
+
+std::string ModbusLink::connect_serial() {
+    if (std::find(kBauds.begin(), kBauds.end(), settings_.baud) == kBauds.end()) {
+        return "baud " + std::to_string(settings_.baud) +
+               " is not served; use 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200";
+    }
+    if (const std::string reason = lock_serial(); !reason.empty()) return reason;
+    const char parity = settings_.parity == Parity::none   ? 'N'
+                        : settings_.parity == Parity::even ? 'E'
+                                                           : 'O';
+    context_.reset(::modbus_new_rtu(settings_.device.c_str(), settings_.baud, parity,
+                                    settings_.data_bits, settings_.stop_bits));
+    if (!context_) return "cannot set up " + settings_.device + ": " + errno_text(errno);
+    if (::modbus_connect(context_.get()) != 0) {
+        return "cannot open " + settings_.device + ": " + errno_text(errno);
+    }
+    fd_ = ::modbus_get_socket(context_.get());
+    (void)::ioctl(fd_, TIOCEXCL);
+    return "";
+}
+
+// The lock is taken on a descriptor of its own before libmodbus changes the line's settings, so
+// that a line that somebody else uses is left alone.
+std::string ModbusLink::lock_serial() {
+    Descriptor lock(::open(settings_.device.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+    if (!lock.valid()) {
+        const int error = errno;
+        return "cannot open " + settings_.device + ": " + errno_text(error) +
+               (error == EBUSY ? " (another program has the port)" : "");
+    }
+    if (::isatty(lock.get()) == 0) return settings_.device + " is no serial port";
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        return settings_.device + " is in use: another bus or program has locked it";
+    }
+    serial_lock_ = std::move(lock);
+    return "";
+}
+
+std::string ModbusLink::connect_stream(std::int64_t timeout_ms) {
+    Opened opened =
+        settings_.dial_in ? connector_.accept(timeout_ms) : connector_.connect(timeout_ms);
+    if (!opened.socket.valid()) return opened.reason;
+    stream_ = std::move(opened.socket);
+    fd_ = stream_.get();
+    if (settings_.transport == Transport::tcp) {
+        context_.reset(::modbus_new_tcp("127.0.0.1", 502));  // the socket is ours, not by this
+    } else {
+        context_.reset(::modbus_new_rtu("/dev/null", 9600, 'N', 8, 1));
+    }
+    if (!context_) return "cannot set up libmodbus: " + errno_text(errno);
+    (void)::modbus_set_socket(context_.get(), fd_);
+    return "";
+}
+
+void ModbusLink::close_now() {
+    if (context_ && fd_ >= 0) {
+        if (stream_.valid()) {
+            (void)::modbus_set_socket(context_.get(), -1);
+        } else {
+            (void)::ioctl(fd_, TIOCNXCL);
+            ::modbus_close(context_.get());
+        }
+    }
+    fd_ = -1;
+    context_.reset();
+    stream_.reset();
+    serial_lock_.reset();
+}
+
+std::int64_t ModbusLink::wire_us(const RegisterSpan& span) const {
+    // Request 8 bytes, reply 5 and its data.
+    return line_character_us(settings_) * static_cast<std::int64_t>(13 + data_bytes(span));
+}
+
+void ModbusLink::wait_for_gap() {
+    std::int64_t gap_us = settings_.gap_ms * 1'000;
+    if (rtu_frames()) {
+        const std::int64_t char_us = line_character_us(settings_);
+        gap_us = std::max(gap_us, frame_gap_us(settings_.baud, char_us));
+    }
+    if (gap_us > 0 && steady_us() < last_byte_us_ + gap_us) sleep_until_us(last_byte_us_ + gap_us);
+}
+
+Reply ModbusLink::exchange(const Request& request) {
+    Reply reply;
+    if (fd_ < 0) {
+        reply.result = PollResult::not_connected;
+        reply.lost = reply.detail = "not connected";
+        return reply;
+    }
+    wait_for_gap();
+    // What lies there now answers nothing that will be asked.
+    const Heard stale = listen(0, request);
+    if (!stale.lost.empty()) {
+        reply.result = PollResult::not_connected;
+        reply.lost = reply.detail = stale.lost;
+        return reply;
+    }
+    const SigpipeBlocked blocked;
+    const std::int64_t timeout_us = request.timeout_ms * 1'000 + wire_us(request.span);
+    (void)::modbus_set_response_timeout(context_.get(),
+                                        static_cast<std::uint32_t>(timeout_us / 1'000'000),
+                                        static_cast<std::uint32_t>(timeout_us % 1'000'000));
+    (void)::modbus_set_slave(context_.get(), request.address);
+    const std::int64_t start_us = steady_us();
+    if (numbered()) {
+        exchange_numbered(request, reply);
+    } else {
+        exchange_raw(request, reply);
+    }
+    last_byte_us_ = steady_us();
+    reply.busy_us = last_byte_us_ - start_us;
+    reply.turnaround_us = std::max<std::int64_t>(reply.busy_us - wire_us(request.span), 0);
+    return reply;
+}
+
+// With transaction numbers libmodbus checks them, and nothing else of it returns a wrong reply.
+void ModbusLink::exchange_numbered(const Request& request, Reply& reply) {
+    const int first = request.span.first;
+    const int count = request.span.count;
+    transaction_ =
+        transaction_ == 0xFFFF ? std::uint16_t{0} : static_cast<std::uint16_t>(transaction_ + 1);
+    const Bytes pdu = request_pdu(request);
+    reply.request = tcp_frame(transaction_, pdu);
+    int rc = -1;
+    Bytes bits(static_cast<std::size_t>(count));
+    reply.words.resize(static_cast<std::size_t>(count));
+    switch (request.span.table) {
+        case RegisterTable::coils:
+            rc = ::modbus_read_bits(context_.get(), first, count, bits.data());
+            break;
+        case RegisterTable::discrete_inputs:
+            rc = ::modbus_read_input_bits(context_.get(), first, count, bits.data());
+            break;
+        case RegisterTable::holding:
+            rc = ::modbus_read_registers(context_.get(), first, count, reply.words.data());
+            break;
+        case RegisterTable::input:
+            rc = ::modbus_read_input_registers(context_.get(), first, count, reply.words.data());
+            break;
+    }
+    if (rc != count) {
+        const int error = rc >= 0 ? EMBBADDATA : errno;
+        reply.words.clear();
+        if (error > MODBUS_ENOBASE && error < MODBUS_ENOBASE + MODBUS_EXCEPTION_MAX) {
+            set_exception(reply, error - MODBUS_ENOBASE);
+            reply.response =
+                tcp_frame(transaction_, {pdu[0], static_cast<std::uint8_t>(pdu[1] | 0x80U),
+                                         static_cast<std::uint8_t>(reply.exception)});
+            return;
+        }
+        failed(reply, error, /*sending=*/false);
+        return;
+    }
+    Bytes answer{pdu[0], pdu[1], static_cast<std::uint8_t>(data_bytes(request.span))};
+    if (is_bits(request.span.table)) {
+        answer.resize(3 + data_bytes(request.span));
+        for (std::size_t i = 0; i < bits.size(); ++i) {
+            reply.words[i] = bits[i];
+            if (bits[i] != 0) answer[3 + i / 8] |= static_cast<std::uint8_t>(1U << (i % 8));
+        }
+    } else {
+        for (const std::uint16_t word : reply.words) {
+            answer.push_back(static_cast<std::uint8_t>(word >> 8U));
+            answer.push_back(static_cast<std::uint8_t>(word & 0xFFU));
+        }
+    }
+    reply.response = tcp_frame(transaction_, answer);
+    reply.result = PollResult::ok;
+}
+
+// Without them the frame is sent and taken raw, and every check of it is ours: libmodbus versions
+// differ in what they check first.
+void ModbusLink::exchange_raw(const Request& request, Reply& reply) {
+    const Bytes pdu = request_pdu(request);
+    if (rtu_frames()) {
+        reply.request = pdu;
+        append_crc(reply.request);
+    } else {
+        reply.request = tcp_frame(0, pdu);
+    }
+    const std::int64_t deadline_us =
+        steady_us() + request.timeout_ms * 1'000 + wire_us(request.span);
+    if (::modbus_send_raw_request(context_.get(), pdu.data(), static_cast<int>(pdu.size())) < 0) {
+        failed(reply, errno, /*sending=*/true);
+        return;
+    }
+    if (settings_.local_echo && rtu_frames() && !swallow_echo(request, reply, deadline_us)) return;
+    Bytes frame(MODBUS_MAX_ADU_LENGTH);
+    const int rc = ::modbus_receive_confirmation(context_.get(), frame.data());
+    if (rc < 0) {
+        failed(reply, errno, /*sending=*/false);
+        return;
+    }
+    if (rc == 0) {
+        reply.result = PollResult::foreign_frame;
+        reply.detail = "another address answered";
+        return;
+    }
+    frame.resize(static_cast<std::size_t>(rc));
+    take_frame(request, frame, reply);
+}
+
+// The adapter hears itself: the request comes back first, and must be the one that was sent.
+bool ModbusLink::swallow_echo(const Request& request, Reply& reply, std::int64_t deadline_us) {
+    Bytes echo;
+    while (echo.size() < reply.request.size()) {
+        const std::int64_t left_us = deadline_us - steady_us();
+        pollfd entry{fd_, POLLIN, 0};
+        const int ready =
+            left_us <= 0 ? 0 : ::poll(&entry, 1, static_cast<int>((left_us + 999) / 1'000));
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) {
+            reply.result = PollResult::timeout;
+            reply.detail = "no echo of the request: does the url say echo=yes wrongly?";
+            return false;
+        }
+        std::array<std::uint8_t, 16> chunk{};
+        const std::size_t wanted = std::min(chunk.size(), reply.request.size() - echo.size());
+        const ssize_t got = ::read(fd_, chunk.data(), wanted);
+        if (got <= 0) {
+            failed(reply, got == 0 ? ECONNRESET : errno, /*sending=*/false);
+            return false;
+        }
+        echo.insert(echo.end(), chunk.begin(), chunk.begin() + got);
+    }
+    if (echo == reply.request) return true;
+    reply.result = PollResult::foreign_frame;
+    reply.detail = "the echo is not the request of address " + std::to_string(request.address) +
+                   ": somebody else talks on the line";
+    return false;
+}
+
+void ModbusLink::take_frame(const Request& request, const Bytes& frame, Reply& reply) const {
+    reply.response = frame;
+    reply.result = PollResult::foreign_frame;
+    const std::size_t start = rtu_frames() ? 0 : kTcpHeader - 1;
+    const std::size_t tail = rtu_frames() ? 2 : 0;
+    if (frame.size() < start + 3 + tail) {
+        reply.detail = "the reply is too short";
+        return;
+    }
+    const std::uint8_t address = frame[start];
+    const std::uint8_t function = frame[start + 1];
+    const auto asked = static_cast<std::uint8_t>(request.span.table);
+    if (address != static_cast<std::uint8_t>(request.address)) {
+        reply.detail = "address " + std::to_string(address) + " answered";
+        return;
+    }
+    if (function == (asked | 0x80U)) {
+        set_exception(reply, frame[start + 2]);
+        return;
+    }
+    const std::size_t expected = data_bytes(request.span);
+    if (function != asked || frame[start + 2] != expected ||
+        frame.size() != start + 3 + expected + tail) {
+        reply.detail = "a reply to another question: function " + std::to_string(function) + ", " +
+                       std::to_string(frame[start + 2]) + " bytes instead of " +
+                       std::to_string(expected);
+        return;
+    }
+    const std::uint8_t* data = frame.data() + start + 3;
+    for (int i = 0; i < request.span.count; ++i) {
+        const auto k = static_cast<std::size_t>(i);
+        if (is_bits(request.span.table)) {
+            reply.words.push_back(static_cast<std::uint16_t>((data[k / 8] >> (k % 8)) & 1U));
+        } else {
+            reply.words.push_back(
+                static_cast<std::uint16_t>((data[2 * k] << 8U) | data[2 * k + 1]));
+        }
+    }
+    reply.result = PollResult::ok;
+}
+
+void ModbusLink::failed(Reply& reply, int error, bool sending) const {
+    if (breaks_connection(error)) {
+        reply.result = PollResult::not_connected;
+        reply.lost = settings_.transport == Transport::rtu
+                         ? settings_.device + ": " + errno_text(error)
+                         : "connection lost: " + errno_text(error);
+        reply.detail = reply.lost;
+        return;
+    }
+    if (error == EMBBADCRC) {
+        reply.result = PollResult::crc;
+        reply.detail = "the checksum is wrong";
+    } else if (error == ETIMEDOUT || error == EAGAIN) {
+        reply.result = PollResult::timeout;
+        reply.detail = sending ? "the line takes no request" : "no reply in time";
+    } else {
+        reply.result = PollResult::foreign_frame;
+        reply.detail = numbered() ? "another transaction's reply, or another length"
+                                  : std::string("not a reply: ") + ::modbus_strerror(error);
+    }
+}
+
+Heard ModbusLink::listen(std::int64_t for_ms, const Request& owed) {
+    Heard heard;
+    Bytes kept;
+    const std::int64_t start_us = steady_us();
+    const std::int64_t end_us = start_us + for_ms * 1'000;
+    for (;;) {
+        const std::int64_t now_us = steady_us();
+        const std::int64_t silent_at_us =
+            heard.owed_reply ? std::min(end_us, last_byte_us_ + kSilenceUs) : end_us;
+        const std::int64_t left_us = std::max<std::int64_t>(silent_at_us - now_us, 0);
+        pollfd entry{fd_, POLLIN, 0};
+        const int ready = ::poll(&entry, 1, static_cast<int>((left_us + 999) / 1'000));
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) return heard;
+        std::array<std::uint8_t, 512> chunk{};
+        const ssize_t got = ::read(fd_, chunk.data(), chunk.size());
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+        if (got <= 0) {
+            const int error = got == 0 ? ECONNRESET : errno;
+            heard.lost = settings_.transport == Transport::rtu
+                             ? settings_.device + " is gone"
+                             : "connection lost: " + errno_text(error);
+            return heard;
+        }
+        last_byte_us_ = steady_us();
+        heard.bytes += static_cast<std::size_t>(got);
+        heard.last_byte_ms = (last_byte_us_ - start_us) / 1'000;
+        if (kept.size() < kHeardMax) kept.insert(kept.end(), chunk.begin(), chunk.begin() + got);
+        heard.owed_reply = holds_owed_reply(kept, owed);
+        if (steady_us() >= end_us && for_ms > 0) return heard;
+        if (for_ms == 0 && heard.bytes > 64 * chunk.size()) return heard;
+    }
+}
+
+// Whether the bytes hold the whole frame that `owed` would have had, its refusal included.
+bool ModbusLink::holds_owed_reply(const Bytes& heard, const Request& owed) const {
+    if (!rtu_frames()) return false;
+    const auto address = static_cast<std::uint8_t>(owed.address);
+    const auto function = static_cast<std::uint8_t>(owed.span.table);
+    for (std::size_t i = 0; i + 5 <= heard.size(); ++i) {
+        if (heard[i] != address) continue;
+        std::size_t length = 0;
+        if (heard[i + 1] == function && heard[i + 2] == data_bytes(owed.span)) {
+            length = 5 + data_bytes(owed.span);
+        } else if (heard[i + 1] == (function | 0x80U)) {
+            length = 5;
+        }
+        // The checksum over a frame and its own checksum is 0.
+        if (length > 0 && i + length <= heard.size() && crc16(heard.data() + i, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
+std::unique_ptr<Link> make_link(const BusSettings& settings) {
+    return std::make_unique<ModbusLink>(settings);
+}
+
+std::int64_t line_character_us(const BusSettings& settings) {
+    if (settings.transport == Transport::tcp) return 0;
+    return character_us(settings.baud, settings.data_bits, settings.parity != Parity::none,
+                        settings.stop_bits);
+}
+
+}  // namespace gatehouse::modbus

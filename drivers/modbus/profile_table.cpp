@@ -1,0 +1,107 @@
+// The table of all profiles, from the installed folder and the technician's own.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "daemon/core/text.hpp"
+#include "drivers/modbus/profile.hpp"
+
+namespace gatehouse::modbus {
+namespace {
+
+constexpr std::uintmax_t kFileBytesMax = 256 * 1024;
+constexpr std::size_t kFilesMax = 1'000;
+
+// Reads the file, or says why not.
+std::optional<std::string> read_file(const std::filesystem::path& path, std::string& reason) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    if (error) {
+        reason = "cannot read it: " + error.message();
+        return std::nullopt;
+    }
+    if (size > kFileBytesMax) {
+        reason = "it is larger than 256 KiB, which no profile is";
+        return std::nullopt;
+    }
+    std::ifstream stream(path, std::ios::binary);
+    std::ostringstream text;
+    text << stream.rdbuf();
+    if (!stream) {
+        reason = "cannot read it";
+        return std::nullopt;
+    }
+    return text.str();
+}
+
+void load_file(ProfileTable& table, const std::filesystem::path& path) {
+    const std::string id = path.stem().string();
+    table.profiles.erase(id);
+    table.broken.erase(id);
+    std::string reason;
+    ParsedProfile parsed;
+    if (const auto text = read_file(path, reason)) {
+        parsed = parse_profile(*text, path.string());
+        if (parsed.profile && parsed.profile->id != id) {
+            parsed.problems.push_back(
+                {path.string(), 1, 1,
+                 "the file must be named as its id: " + parsed.profile->id + ".toml"});
+        }
+    } else {
+        parsed.problems.push_back({path.string(), 0, 0, reason});
+    }
+    if (parsed.problems.empty()) {
+        table.profiles[id] = parsed.profile;
+        return;
+    }
+    table.broken[id] = to_string(parsed.problems.front());
+    std::move(parsed.problems.begin(), parsed.problems.end(), std::back_inserter(table.problems));
+}
+
+}  // namespace
+
+std::shared_ptr<const Profile> ProfileTable::find(const std::string& id,
+                                                  std::string* reason) const {
+    if (const auto found = profiles.find(id); found != profiles.end()) return found->second;
+    if (reason == nullptr) return nullptr;
+    if (const auto found = broken.find(id); found != broken.end()) {
+        *reason = "profile " + id + " is broken: " + found->second;
+        return nullptr;
+    }
+    std::vector<std::string> names;
+    for (const auto& [name, profile] : profiles) names.push_back(name);
+    const auto near = nearest(id, names);
+    *reason =
+        "no profile is named \"" + id + "\"" + (near ? "; did you mean \"" + *near + "\"?" : "");
+    return nullptr;
+}
+
+ProfileTable load_profiles(const std::vector<std::string>& folders) {
+    ProfileTable table;
+    for (const std::string& folder : folders) {
+        if (folder.empty()) continue;
+        std::error_code error;
+        std::vector<std::filesystem::path> files;
+        for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+             entry.increment(error)) {
+            if (entry->path().extension() == ".toml") files.push_back(entry->path());
+        }
+        if (error) {
+            table.problems.push_back({folder, 0, 0, "cannot read the folder: " + error.message()});
+            continue;
+        }
+        std::sort(files.begin(), files.end());
+        if (files.size() > kFilesMax) {
+            table.problems.push_back(
+                {folder, 0, 0,
+                 "more than " + std::to_string(kFilesMax) + " profiles; the rest is left out"});
+            files.resize(kFilesMax);
+        }
+        for (const std::filesystem::path& file : files) load_file(table, file);
+    }
+    return table;
+}
+
+}  // namespace gatehouse::modbus
