@@ -55,6 +55,7 @@ std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& poin
     row.register_value = point.register_value;
     row.total = point.total;
     row.raw = point.raw;
+    row.face = point.face;
     const std::uint64_t seq = context.store.append_reading(row);
     ++context.readings_stored;
     if (const auto at = context.trusted(point)) context.clock.stored(*at);
@@ -111,6 +112,7 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, LocalDa
             frozen.register_value =
                 total_at_edge(from.register_value, from.at, point.register_value, at, edge);
         frozen.raw.clear();
+        frozen.face.clear();
         quality = ReadingQuality::estimated;
         store_last(context, meter);
     }
@@ -168,6 +170,7 @@ std::int64_t slot_of(const Context& context, const Point& point) {
 void store_opening(Context& context, MeterRuntime& meter, const Point& first) {
     Point opening = first;
     opening.raw.clear();
+    opening.face.clear();
     opening.register_value = *round_to_milli(*meter.terms.opening_register);
     opening.total = meter.epoch->base_total;
     if (meter.terms.opening_at) opening.stands_at = *meter.terms.opening_at;
@@ -205,6 +208,14 @@ void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed
     context.urgent = true;
 }
 
+// After a rollover the epoch counts from a new base, or a restart would take the lap twice.
+void move_base(Context& context, MeterRuntime& meter) {
+    meter.epoch->base_total = meter.state.base.base_total;
+    meter.epoch->base_figure = meter.state.base.base_figure;
+    context.store.put_epoch(*meter.epoch);
+    log_meter(context, meter, "meter.rollover", {});
+}
+
 void take_confirmed(Context& context, std::size_t index, const Confirmed& confirmed) {
     MeterRuntime& meter = context.world.meters[index];
     Point point;
@@ -212,10 +223,13 @@ void take_confirmed(Context& context, std::size_t index, const Confirmed& confir
     point.register_value = confirmed.value.register_value;
     point.total = confirmed.value.total;
     point.raw = confirmed.value.raw;
+    if (1'000 % confirmed.value.exact.denominator != 0)
+        point.face = format_fraction(confirmed.value.exact);
     const bool moved = !meter.last || meter.last->total != point.total;
     meter.confirmed_this_run = true;
     if (context.writable) {
         if (!meter.epoch) begin_epoch(context, index, confirmed, point);
+        if (confirmed.rollover) move_base(context, meter);
         point.reading = split_edges(context, index, point);
         const std::int64_t slot = slot_of(context, point);
         if (point.reading == 0 && slot != meter.stored_slot)

@@ -18,6 +18,7 @@ SampleTime sample_time(const Context& context, const Stamp& stamp) {
 // The judging state as it follows from the last stored row and its epoch.
 MeterState state_of(const Context& context, const MeterRuntime& meter) {
     LastReading last;
+    if (!meter.last->face.empty()) last.exact = parse_fraction(meter.last->face);
     last.register_value = meter.last->register_value;
     last.figure = meter.last->total - (meter.epoch->base_total - meter.epoch->base_figure);
     last.total = meter.last->total;
@@ -36,8 +37,9 @@ void load_readings(Context& context, World& world) {
         const auto found = world.meter_index.find(row.meter);
         if (found == world.meter_index.end()) continue;
         MeterRuntime& meter = world.meters[found->second];
-        meter.last = Point{row.at,        row.stands_at,      row.register_value, row.total,
-                           std::move(row.raw), row.seq};
+        meter.last = Point{row.at,    row.stands_at,       row.register_value,
+                           row.total, std::move(row.raw), std::move(row.face),
+                           row.seq};
     }
     for (MarkRow& mark : context.store.load_marks()) {
         const auto found = world.meter_index.find(mark.meter);

@@ -28,6 +28,7 @@ struct Point {
     std::optional<UtcMs> stands_at;  // where it stands for another instant than the stamp's
     Milli register_value, total;
     std::vector<std::uint16_t> raw;
+    std::string face;           // the register exactly, where 1e-3 cannot hold it
     std::uint64_t reading = 0;  // its row; 0: not stored
 };
 

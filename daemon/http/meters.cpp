@@ -192,6 +192,18 @@ Response read_response(const std::string& meter, const MeterReadOutcome& outcome
         }
         json.field_if("serial", sample.serial);
     }
+    json.key("values").begin_array();
+    for (const DecodedValue& value : outcome.values) {
+        json.begin_object()
+            .field("measurement", value.measurement)
+            .field("result", to_string(value.result))
+            .field_if("value", value.value)
+            .field_if("unit", value.unit)
+            .field("raw", raw_words(value.raw))
+            .field_if("steps", value.steps)
+            .end_object();
+    }
+    json.end_array();
     json.key("exchanges").begin_array();
     for (const WireExchange& exchange : outcome.exchanges) exchange_json(json, exchange);
     json.end_array().end_object();

@@ -30,11 +30,21 @@ struct WireExchange {
     std::int64_t took_ms = 0;
 };
 
-// How a reading at once ended: the exchanges in order, and the sample where there is one.
+// One value of a reading at once: how its words became it.
+struct DecodedValue {
+    std::string measurement, value, unit;  // value empty where `result` is not ok
+    PollResult result = PollResult::ok;
+    std::vector<std::uint16_t> raw;
+    std::string steps;
+};
+
+// How a reading at once ended: the exchanges in order, what they decode to, and the sample of the
+// billing register where there is one.
 struct MeterReadOutcome {
     PollResult result = PollResult::timeout;
     std::string detail;            // one line for a person where result is not ok
     std::optional<Sample> sample;  // the same that went to the engine
+    std::vector<DecodedValue> values;
     std::vector<WireExchange> exchanges;
 };
 

@@ -1,0 +1,89 @@
+// The adapters that main puts between the parts: the configuration's words to each part's own, the
+// engine's wishes to the buses, readings at once to HTTP, and what runs to the status page. They
+// translate and decide nothing. Each says which thread calls it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.hpp"
+#include "daemon/engine/engine.hpp"
+#include "daemon/http/ports.hpp"
+#include "daemon/mqtt/publisher.hpp"
+#include "drivers/modbus/bus_service.hpp"
+
+namespace gatehouse {
+
+[[nodiscard]] EngineOptions engine_options(const config::Config& config,
+                                           const std::string& database_path);
+[[nodiscard]] mqtt::Settings mqtt_settings(const config::Config& config);
+[[nodiscard]] std::vector<modbus::BusPlan> bus_plans(const config::Config& config,
+                                                     const Registry& registry,
+                                                     const modbus::ProfileTable& profiles);
+
+// The engine's poller and HTTP's meter reader over the bus service. Any thread.
+class BusPorts final : public Poller, public http::MeterReader {
+  public:
+    BusPorts(const config::Config& config, const modbus::ProfileTable& profiles);
+    void attach(modbus::BusService* buses, SampleSink* sink);
+
+    void poll_soon(const std::string& meter) override;
+    void registry_changed(std::shared_ptr<const Registry> registry) override;
+    [[nodiscard]] bool read_now(const std::string& meter, Handler handler,
+                                std::string& why) override;
+
+  private:
+    const config::Config& config_;
+    const modbus::ProfileTable& profiles_;
+    modbus::BusService* buses_ = nullptr;
+    SampleSink* sink_ = nullptr;
+};
+
+class EngineAdapter final : public http::EnginePort {
+  public:
+    explicit EngineAdapter(Engine& engine) : engine_(engine) {}
+    [[nodiscard]] bool submit(Command command, ReplyHandler handler) override {
+        return engine_.submit(std::move(command), std::move(handler));
+    }
+    [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override {
+        return engine_.snapshot();
+    }
+
+  private:
+    Engine& engine_;
+};
+
+// What else runs, for /status, /healthz, /metrics and the watchdog. Any thread.
+class RunningParts final : public http::StatusSource {
+  public:
+    RunningParts(const Clock& clock, std::string version, std::string database_path);
+    void attach(const Engine* engine, const modbus::BusService* buses,
+                const mqtt::Publisher* publisher);
+    void attach_http(std::function<MonoMs()> heartbeat);
+    void set_ready() { ready_ = true; }
+    void detach();
+
+    [[nodiscard]] std::vector<BusStatus> buses() const override;
+    [[nodiscard]] http::MqttStatus mqtt() const override;
+    [[nodiscard]] http::ProcessStatus process() const override;
+    // Threads that have not moved for too long; empty: all alive.
+    [[nodiscard]] std::vector<std::string> stalled() const;
+
+  private:
+    const Clock& clock_;
+    std::string version_, database_path_;
+    UtcMs started_wall_ms_;
+    MonoMs started_mono_ms_;
+    std::atomic<bool> ready_{false};
+    mutable std::mutex mutex_;
+    const Engine* engine_ = nullptr;
+    const modbus::BusService* buses_ = nullptr;
+    const mqtt::Publisher* publisher_ = nullptr;
+    std::function<MonoMs()> http_heartbeat_;
+};
+
+}  // namespace gatehouse

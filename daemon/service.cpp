@@ -1,0 +1,263 @@
+#include "daemon/service.hpp"
+
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "daemon/engine/engine.hpp"
+#include "daemon/engine/zone.hpp"
+#include "daemon/http/server.hpp"
+#include "daemon/mqtt/engine_source.hpp"
+#include "daemon/mqtt/publisher.hpp"
+#include "daemon/ports.hpp"
+#include "daemon/store/reader.hpp"
+#include "daemon/system_clock.hpp"
+#include "drivers/modbus/bus_service.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr long kLookEveryMs = 1'000;
+
+// libmodbus selects on descriptors and corrupts memory from 1024 on (style: finding 3).
+void keep_descriptors_low() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 1'024) return;
+    limit.rlim_cur = 1'024;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t block_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return signals;
+}
+
+void open_journal() {
+    auto logger = spdlog::stderr_logger_mt("gatehouse");
+    // systemd reads the level from the prefix and adds the time itself.
+    const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
+    logger->set_pattern(journal ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %l %v");
+    logger->flush_on(spdlog::level::info);
+    spdlog::set_default_logger(std::move(logger));
+}
+
+std::string state_directory(const config::Config& config) {
+    return config::state_directory(config, std::getenv("STATE_DIRECTORY"));
+}
+
+modbus::ProfileTable load_profiles(const config::Config& config) {
+    modbus::ProfileTable table = modbus::load_profiles(profile_folders(config));
+    for (const Problem& problem : table.problems)
+        spdlog::warn("profile: {}; its meters are disabled", to_string(problem));
+    return table;
+}
+
+ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
+    return [&profiles](const std::string& id) {
+        ProfileFact fact;
+        const auto profile = profiles.find(id, &fact.reason);
+        if (profile) fact.traits = profile->traits();
+        return fact;
+    };
+}
+
+http::ServerOptions server_options(const config::Config& config, const std::string& database) {
+    http::ServerOptions options;
+    options.socket_path = config.http.socket;
+    options.listen_host = config.http.listen_host;
+    options.listen_port = config.http.listen_port;
+    options.tls_cert_file = config.http.tls_cert_file;
+    options.tls_key_file = config.http.tls_key_file;
+    options.database_path = database;
+    options.site_id = config.site.id;
+    options.site_name = config.site.name;
+    options.currency = config.site.currency;
+    options.metrics_meters = config.http.metrics_meters;
+    return options;
+}
+
+std::string status_line(const Snapshot& snapshot) {
+    std::size_t polled = 0, good = 0;
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        const MeterView& meter = snapshot.meters[i];
+        if (meter.by_eye) continue;
+        ++polled;
+        if (meter.online) ++good;
+    }
+    std::string line = std::to_string(good) + "/" + std::to_string(polled) + " meters ok, backlog " +
+                       std::to_string(snapshot.event_seq - snapshot.mqtt_cursor) + ", " +
+                       std::to_string(snapshot.accounts_low) + " low";
+    if (!snapshot.clock_trusted) line += ", clock not trusted";
+    if (!snapshot.store_ok) line += ", STORE: " + snapshot.store_reason;
+    return line;
+}
+
+// Waits for the end; feeds the watchdog only while every worker moves.
+void watch(const sigset_t& signals, const Engine& engine, const RunningParts& parts) {
+    std::string told;
+    bool fed = true;
+    for (;;) {
+        const timespec wait{kLookEveryMs / 1'000, (kLookEveryMs % 1'000) * 1'000'000};
+        const int signal = sigtimedwait(&signals, nullptr, &wait);
+        if (signal == SIGTERM || signal == SIGINT) return;
+        if (signal == SIGHUP)
+            spdlog::info("SIGHUP: nothing is reloaded while running; restart to apply settings");
+        const std::vector<std::string> stalled = parts.stalled();
+        if (stalled.empty()) sd_notify(0, "WATCHDOG=1");
+        if (!stalled.empty() && fed) spdlog::error("stalled: {}", stalled.front());
+        fed = stalled.empty();
+        std::string line = status_line(*engine.snapshot());
+        if (line == told) continue;
+        sd_notifyf(0, "STATUS=%s", line.c_str());
+        told = std::move(line);
+    }
+}
+
+struct Parts {
+    explicit Parts(const config::Config& config_)
+        : config(config_),
+          database(config::database_path(config, state_directory(config))),
+          profiles(load_profiles(config)),
+          zone(make_zone(config.site.timezone)),
+          bus_ports(config, profiles),
+          running(clock, GATEHOUSE_VERSION, database) {}
+
+    void build() {
+        EngineOptions options = engine_options(config, database);
+        options.version = GATEHOUSE_VERSION;
+        options.say = [](const std::string& line) { spdlog::info("{}", line); };
+        engine = std::make_unique<Engine>(std::move(options), clock, random, *zone,
+                                          lookup_of(profiles));
+        engine->set_poller(&bus_ports);
+        engine_port = std::make_unique<EngineAdapter>(*engine);
+        buses = std::make_unique<modbus::BusService>(clock, random, engine->sink(),
+                                                     engine->snapshot()->run);
+        bus_ports.attach(buses.get(), &engine->sink());
+        server = std::make_unique<http::Server>(server_options(config, database), *engine_port,
+                                                bus_ports, running, *zone, clock);
+        if (config.mqtt) {
+            source = std::make_unique<mqtt::EngineSource>(*engine, database, *zone);
+            publisher = std::make_unique<mqtt::Publisher>(mqtt_settings(config), *source, *zone,
+                                                          clock, random);
+            engine->on_commit([this] { publisher->wake(); });
+        }
+    }
+
+    void start() {
+        // Buses first: libmodbus wants the low descriptors.
+        for (const std::string& line : buses->configure(
+                 bus_plans(config, *engine->snapshot()->registry, profiles)))
+            spdlog::error("{}", line);
+        engine->start();
+        server->start();
+        if (publisher) publisher->start();
+        running.attach(engine.get(), buses.get(), publisher.get());
+        running.attach_http([this] { return server->heartbeat_mono_ms(); });
+        running.set_ready();
+    }
+
+    void stop() {
+        // HTTP first, so that what was taken is answered; then the wire; then what is in the queue;
+        // then the broker, which may still hear of it.
+        server->stop();
+        buses->stop();
+        if (publisher) publisher->stop();
+        engine->stop();
+        running.detach();
+    }
+
+    const config::Config& config;
+    std::string database;
+    SystemClock clock;
+    SystemRandom random;
+    modbus::ProfileTable profiles;
+    std::unique_ptr<Zone> zone;
+    BusPorts bus_ports;
+    RunningParts running;
+    std::unique_ptr<Engine> engine;
+    std::unique_ptr<EngineAdapter> engine_port;
+    std::unique_ptr<modbus::BusService> buses;
+    std::unique_ptr<mqtt::EngineSource> source;
+    std::unique_ptr<mqtt::Publisher> publisher;
+    std::unique_ptr<http::Server> server;
+};
+
+}  // namespace
+
+std::vector<std::string> profile_folders(const config::Config& config) {
+    std::vector<std::string> folders;
+    char path[PATH_MAX] = {};
+    const ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    std::string beside(path, length > 0 ? static_cast<std::size_t>(length) : 0);
+    beside = beside.substr(0, beside.rfind('/')) + "/../share/gatehouse/meters";
+    folders.push_back(access(beside.c_str(), R_OK) == 0 ? beside
+                                                        : std::string(GATEHOUSE_SHARE "/meters"));
+    if (!config.profiles_path.empty() && access(config.profiles_path.c_str(), R_OK) == 0)
+        folders.push_back(config.profiles_path);
+    return folders;
+}
+
+int run_service(const config::Config& config) {
+    open_journal();
+    keep_descriptors_low();
+    const sigset_t signals = block_signals();
+    try {
+        Parts parts(config);
+        if (!parts.zone) {
+            spdlog::error("the host does not know the time zone {}", config.site.timezone);
+            return 2;
+        }
+        parts.build();
+        parts.start();
+        spdlog::info("gatehoused {} serves {}", GATEHOUSE_VERSION, config.site.id);
+        sd_notify(0, "READY=1");
+        watch(signals, *parts.engine, parts.running);
+        sd_notify(0, "STOPPING=1");
+        parts.stop();
+        spdlog::info("stopped");
+        return 0;
+    } catch (const std::exception& error) {
+        spdlog::error("{}", error.what());
+        return 1;
+    }
+}
+
+int run_dry(const config::Config& config) {
+    try {
+        const std::string database = config::database_path(config, state_directory(config));
+        Registry registry;
+        if (access(database.c_str(), R_OK) == 0) registry = StoreReader(database).registry();
+        const modbus::ProfileTable profiles = modbus::load_profiles(profile_folders(config));
+        for (const Problem& problem : profiles.problems)
+            std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+        const SystemClock clock;
+        std::size_t meters = 0;
+        for (const modbus::BusPlan& plan : bus_plans(config, registry, profiles)) {
+            meters += plan.meters.size();
+            std::printf("bus %s (%s)\n", plan.id.c_str(), plan.settings.text.c_str());
+            const auto results = modbus::poll_once(plan, clock);
+            std::fputs(modbus::to_text(results).c_str(), stdout);
+        }
+        if (meters == 0)
+            std::printf("no meter stands in the registry; import one with `gatehousectl import`\n");
+        return 0;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+}
+
+}  // namespace gatehouse
