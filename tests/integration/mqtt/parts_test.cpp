@@ -1,0 +1,119 @@
+// The parts that need no broker: window, backoff, routes.
+#include "daemon/mqtt/backoff.hpp"
+#include "daemon/mqtt/event_window.hpp"
+#include "daemon/mqtt/routes.hpp"
+#include "tests/integration/mqtt/fake_source.hpp"
+#include "tests/support/catch.hpp"
+
+namespace gatehouse::mqtt {
+namespace {
+
+TEST_CASE("the cursor is the last row before the first that is not acknowledged") {
+    EventWindow window(10);
+    window.add(11, 2);
+    window.add(12, 0);
+    window.add(13, 1);
+    CHECK(window.cursor() == 10);
+    window.acknowledged(13);
+    CHECK(window.cursor() == 10);
+    window.acknowledged(11);
+    CHECK(window.cursor() == 10);
+    window.acknowledged(11);
+    CHECK(window.cursor() == 13);
+    CHECK(window.rows() == 0);
+}
+
+TEST_CASE("a row that publishes nothing moves the cursor only when its turn has come") {
+    EventWindow window(0);
+    window.add(1, 0);
+    CHECK(window.cursor() == 1);
+    window.add(2, 1);
+    window.add(3, 0);
+    CHECK(window.cursor() == 1);
+    window.acknowledged(2);
+    CHECK(window.cursor() == 3);
+}
+
+TEST_CASE("a lost connection reads on from the cursor, and late words change nothing") {
+    EventWindow window(0);
+    window.add(1, 1);
+    window.add(2, 1);
+    window.acknowledged(1);
+    window.forget();
+    CHECK(window.cursor() == 1);
+    CHECK(window.last() == 1);
+    window.acknowledged(2);
+    CHECK(window.cursor() == 1);
+    window.add(2, 1);
+    CHECK(window.cursor() == 1);
+}
+
+TEST_CASE("the pause between attempts doubles, with jitter, and stays in its bounds") {
+    const std::uint64_t seed = GENERATE(1U, 7U, 4711U);
+    CAPTURE(seed);
+    test::SeededRandom random(seed);
+    Backoff backoff(1'000, 60'000);
+    std::int64_t most = 0;
+    for (int i = 0; i < 100; ++i) {
+        const std::int64_t pause = backoff.next_ms(random);
+        CHECK(pause >= 1'000);
+        CHECK(pause <= 60'000);
+        if (i == 0) CHECK(pause <= 2'000);
+        if (i >= 6) CHECK(pause >= 30'000);
+        most = std::max(most, pause);
+    }
+    CHECK(most > 45'000);
+    backoff.succeeded();
+    CHECK(backoff.next_ms(random) <= 2'000);
+}
+
+TEST_CASE("an alert goes to its kind's topic and to its retained copy") {
+    const Settings settings = test::settings_for(1883);
+    const Routed raised =
+        route({5, "alert.raised", test::FakeSource::body("A1", "raised", 5)}, settings);
+    REQUIRE(raised.messages.size() == 2);
+    CHECK(raised.messages[0].topic == "gatehouse/riverside/alert/low_balance");
+    CHECK(raised.messages[0].qos == 1);
+    CHECK_FALSE(raised.messages[0].retained);
+    CHECK(raised.messages[1].topic == "gatehouse/riverside/alert/active/A1");
+    CHECK(raised.messages[1].retained);
+    CHECK(raised.messages[1].payload == raised.messages[0].payload);
+
+    const Routed cleared =
+        route({6, "alert.cleared", test::FakeSource::body("A1", "cleared", 6)}, settings);
+    REQUIRE(cleared.messages.size() == 2);
+    CHECK_FALSE(cleared.messages[0].payload.empty());
+    CHECK(cleared.messages[1].payload.empty());
+}
+
+TEST_CASE("rows of other kinds, and removed bodies, only move the cursor") {
+    const Settings settings = test::settings_for(1883);
+    CHECK(route({1, "entry.charge", "{}"}, settings).messages.empty());
+    const Routed removed = route({2, "alert.raised", std::nullopt}, settings);
+    CHECK(removed.messages.empty());
+    CHECK_FALSE(removed.broken);
+}
+
+TEST_CASE("a body that is not what its kind promises is passed over and counted") {
+    const Settings settings = test::settings_for(1883);
+    for (const char* body : {"", "{", "[]", "{}", R"({"id":"A1","kind":"low_balance"})",
+                             R"({"id":"A/#","kind":"low_balance","state":"raised"})",
+                             R"({"id":"A1","kind":"low/+","state":"raised"})"}) {
+        CAPTURE(body);
+        const Routed routed = route({1, "alert.raised", body}, settings);
+        CHECK(routed.broken);
+        CHECK(routed.messages.empty());
+    }
+    CHECK(route({1, "alert.raised", std::string(65 * 1024, ' ')}, settings).broken);
+}
+
+TEST_CASE("a test alert leaves nothing retained behind") {
+    const Routed routed =
+        route({1, "alert.raised", R"({"id":"A1","seq":1,"kind":"test","state":"raised"})"},
+              test::settings_for(1883));
+    REQUIRE(routed.messages.size() == 1);
+    CHECK_FALSE(routed.messages[0].retained);
+}
+
+}  // namespace
+}  // namespace gatehouse::mqtt
