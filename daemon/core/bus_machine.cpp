@@ -83,6 +83,7 @@ void BusMachine::replan(int meter, BusMeter blocks, MonoMs now) {
     BusMeter& target = setup_.meters.at(static_cast<std::size_t>(meter));
     GH_ASSERT(target.id == blocks.id && target.address == blocks.address);
     target = std::move(blocks);
+    meters_.at(static_cast<std::size_t>(meter)).failures = 0;
     plan_.set_due(meter, now);
 }
 

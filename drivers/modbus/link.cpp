@@ -4,6 +4,7 @@
 #include <modbus/modbus.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -165,7 +166,9 @@ bool breaks_connection(int error) {
 class ModbusLink final : public Link {
   public:
     explicit ModbusLink(BusSettings settings)
-        : settings_(std::move(settings)), connector_(settings_.host, settings_.port) {}
+        : settings_(std::move(settings)),
+          connector_(settings_.host, settings_.port),
+          wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
     ~ModbusLink() override { close_now(); }
     ModbusLink(const ModbusLink&) = delete;
     ModbusLink& operator=(const ModbusLink&) = delete;
@@ -174,6 +177,7 @@ class ModbusLink final : public Link {
     void close() override { close_now(); }
     Reply exchange(const Request& request) override;
     Heard listen(std::int64_t for_ms, const Request& owed) override;
+    void wake() override { (void)::eventfd_write(wake_.get(), 1); }
 
   private:
     [[nodiscard]] bool numbered() const {
@@ -198,6 +202,7 @@ class ModbusLink final : public Link {
     Context context_;
     Descriptor stream_;       // tcp and rtu_over_tcp
     Descriptor serial_lock_;  // rtu
+    Descriptor wake_;
     int fd_ = -1;
     std::uint16_t transaction_ = 0;  // as libmodbus counts it, for the trace
     std::int64_t last_byte_us_ = 0;
@@ -530,10 +535,11 @@ Heard ModbusLink::listen(std::int64_t for_ms, const Request& owed) {
         const std::int64_t silent_at_us =
             heard.owed_reply ? std::min(end_us, last_byte_us_ + kSilenceUs) : end_us;
         const std::int64_t left_us = std::max<std::int64_t>(silent_at_us - now_us, 0);
-        pollfd entry{fd_, POLLIN, 0};
-        const int ready = ::poll(&entry, 1, static_cast<int>((left_us + 999) / 1'000));
+        std::array<pollfd, 2> entries{pollfd{fd_, POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+        const int ready =
+            ::poll(entries.data(), for_ms > 0 ? 2 : 1, static_cast<int>((left_us + 999) / 1'000));
         if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return heard;
+        if (ready <= 0 || entries[0].revents == 0) return heard;
         std::array<std::uint8_t, 512> chunk{};
         const ssize_t got = ::read(fd_, chunk.data(), chunk.size());
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;

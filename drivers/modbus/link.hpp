@@ -67,6 +67,8 @@ class Link {
     [[nodiscard]] virtual Reply exchange(const Request& request) = 0;
     // Reads and drops whatever comes for that long; 0 drops what is there and returns.
     [[nodiscard]] virtual Heard listen(std::int64_t for_ms, const Request& owed) = 0;
+    // From any thread: a listen() that is under way, or the next one, returns at once.
+    virtual void wake() {}
 };
 
 using LinkFactory = std::function<std::unique_ptr<Link>(const BusSettings&)>;
