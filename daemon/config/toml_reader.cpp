@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <tuple>
 #include <utility>
 
@@ -49,6 +48,13 @@ Position position_of(const toml::node& node) {
 
 void Report::add(Position at, std::string message) {
     problems_.push_back({file_, at.line, at.column, std::move(message)});
+}
+
+std::vector<Problem> Report::take() {
+    std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) {
+        return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+    });
+    return std::move(problems_);
 }
 
 std::optional<toml::table> parse(std::string_view text, Report& report) {

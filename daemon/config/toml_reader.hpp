@@ -28,7 +28,7 @@ class Report {
   public:
     explicit Report(std::string file) : file_(std::move(file)) {}
     void add(Position at, std::string message);
-    [[nodiscard]] std::vector<Problem> take() { return std::move(problems_); }  // by line, column
+    [[nodiscard]] std::vector<Problem> take();  // by line and column
     [[nodiscard]] std::size_t count() const { return problems_.size(); }
     [[nodiscard]] const std::string& file() const { return file_; }
 

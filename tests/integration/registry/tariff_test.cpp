@@ -53,23 +53,36 @@ service = "electricity"                  # priced per kWh; water per m3
 source = "where the prices were published"
 uses = ["home"]
   [[tariff.version]]
-  valid_from = "2026-01-01"              # local midnight, inclusive; until the next version
+  valid_from = "2026-01-01"              # local midnight
   ladder = "year"                        # none, month, year
   ladder_from = "07-01"                  # where a year begins
-  tiers = [ { up_to = "2880", price = "0.4883" }, { up_to = "4800", price = "0.5383" }, { price = "0.7883" } ]
+  tiers = [
+    { up_to = "2880", price = "0.4883" },
+    { up_to = "4800", price = "0.5383" },
+    { price = "0.7883" } ]
   per_person = { from = 6, up_to_plus = "100" }     # raises each limit
-  fixed = [ { name = "service", per = "month", amount = "2.00" } ]
+  fixed = [
+    { name = "service", per = "month", amount = "2.00" } ]
   minimum = "0.00"                       # a month
   quantity_step = "0.001"                # "1": whole tons, the rest carried
   [[tariff.version]]
   valid_from = "2027-01-01"
   ladder = "month"
-  tiers = [ { months = [5,6,7,8,9,10], up_to = "260", price = "0.58886875" }, { months = [5,6,7,8,9,10], price = "0.6389" }, { up_to = "200", price = "0.5889" }, { price = "0.6389" } ]
+  tiers = [
+    { months = [5,6,7,8,9,10], up_to = "260", price = "0.58886875" },
+    { months = [5,6,7,8,9,10], price = "0.6389" },
+    { up_to = "200", price = "0.5889" },
+    { price = "0.6389" } ]
   [[tariff.version]]
   valid_from = "2028-01-01"
   ladder = "year"
-  bands = [ { name = "peak", from = "08:00", to = "22:00", price = "0.568" }, { name = "valley", from = "22:00", to = "08:00", price = "0.288" } ]
-  tiers = [ { up_to = "2760", adder = "0.00" }, { up_to = "4800", adder = "0.05" }, { adder = "0.30" } ]
+  bands = [
+    { name = "peak", from = "08:00", to = "22:00", price = "0.568" },
+    { name = "valley", from = "22:00", to = "08:00", price = "0.288" } ]
+  tiers = [
+    { up_to = "2760", adder = "0.00" },
+    { up_to = "4800", adder = "0.05" },
+    { adder = "0.30" } ]
 )");
     INFO(listed(parsed.problems));
     REQUIRE(parsed.ok());
