@@ -120,15 +120,19 @@ Rational store_float(const Field& field, int channel, const Rational& raw, Words
     return exact(static_cast<double>(narrow));
 }
 
+// A counter goes on at zero where its registers end; what is measured stays at their end.
+enum class AtEnd { wrap, stay };
+
 // Writes one field and returns what its raw value is now.
-Rational store_raw(const Field& field, int channel, const Rational& raw, Words& words) {
+Rational store_raw(const Field& field, int channel, const Rational& raw, AtEnd at_end,
+                   Words& words) {
     if (field.encoding == Encoding::float_) {
         return store_float(field, channel, raw, words);
     }
     const Int128 limit = capacity(field);
     Int128 whole = floor_of(raw);
     if (whole >= 0) {
-        whole %= limit;
+        whole = at_end == AtEnd::wrap ? whole % limit : std::min(whole, limit - 1);
     }
     const auto bits = static_cast<std::uint64_t>(whole);
     store(
@@ -136,6 +140,12 @@ Rational store_raw(const Field& field, int channel, const Rational& raw, Words& 
         split(field.encoding == Encoding::bcd ? to_bcd(bits) : bits, std::min(field.span.count, 4)),
         words);
     return {whole, 1};
+}
+
+bool counts(modbus::Measurement measurement) {
+    using modbus::Measurement;
+    return measurement <= Measurement::energy_import_t4 || measurement == Measurement::volume ||
+           measurement == Measurement::volume_reverse || measurement == Measurement::pulses;
 }
 
 // The raw number that a factor's register holds here, and the factor that it makes.
@@ -166,7 +176,7 @@ void encode_factors(const modbus::Profile& profile, int channel, Words& words) {
         const Field& field = factor.part.field;
         const int first = field.span.first + field.stride * channel;
         if (!words.contains({field.span.table, first})) {
-            store_raw(field, channel, factor_setting(factor).first, words);
+            store_raw(field, channel, factor_setting(factor).first, AtEnd::stay, words);
         }
     }
 }
@@ -193,10 +203,12 @@ std::optional<Rational> encode_number(const modbus::Profile& profile, const modb
         return a->scale.numerator * b->scale.denominator >
                b->scale.numerator * a->scale.denominator;
     });
+    const AtEnd at_end = counts(value.measurement) ? AtEnd::wrap : AtEnd::stay;
     Rational rest = divide(target, factor);
     Rational written{0, 1};
     for (const Part* part : parts) {
-        const Rational raw = store_raw(part->field, channel, divide(rest, part->scale), words);
+        const Rational raw =
+            store_raw(part->field, channel, divide(rest, part->scale), at_end, words);
         const Rational share = multiply(raw, part->scale).value_or(Rational{});
         rest = add(rest, Rational{-share.numerator, share.denominator}).value_or(Rational{});
         written = add(written, share).value_or(Rational{});
@@ -212,7 +224,7 @@ bool encode_text(const modbus::Value& value, int channel, const std::string& tex
             field.encoding == Encoding::float_ || number->numerator >= capacity(field)) {
             return false;
         }
-        store_raw(field, channel, *number, words);
+        store_raw(field, channel, *number, AtEnd::stay, words);
         return true;
     }
     const auto count = static_cast<std::size_t>(field.span.count);

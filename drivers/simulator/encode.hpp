@@ -20,7 +20,8 @@ using Words = std::map<std::pair<RegisterTable, int>, std::uint16_t>;
 void encode_factors(const modbus::Profile& profile, int channel, Words& words);
 
 // Writes the largest value that is not above `target` (for floating point: the nearest) and
-// returns exactly what was written; wraps where the registers end. Nothing where the value has
+// returns exactly what was written; where the registers end, counters go on at zero and all else
+// stays at the end. Nothing where the value has
 // no number (a text) or a factor is zero: then no word is written.
 std::optional<Rational> encode_number(const modbus::Profile& profile, const modbus::Value& value,
                                       int channel, const Rational& target, Words& words);

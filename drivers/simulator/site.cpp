@@ -1,5 +1,7 @@
 #include "drivers/simulator/site.hpp"
 
+#include <toml++/toml.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -13,9 +15,6 @@
 #include <utility>
 
 #include "daemon/core/poll_plan.hpp"
-
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
 namespace gatehouse::simulator {
 namespace {
@@ -43,6 +42,51 @@ std::optional<int> to_int(std::string_view text) {
     return value;
 }
 
+// The headings of the registry's files as the office may write them (daemon/engine's
+// registry_columns.cpp), of the columns that are read here.
+const std::string& canonical(const std::string& heading) {
+    static const std::map<std::string, std::string, std::less<>> kAliases{
+        {"表号", "meter"},
+        {"表计编号", "meter"},
+        {"仪表编号", "meter"},
+        {"房号", "unit"},
+        {"户号", "unit"},
+        {"房间", "unit"},
+        {"房屋编号", "unit"},
+        {"类型", "service"},
+        {"能源", "service"},
+        {"表类型", "service"},
+        {"角色", "role"},
+        {"表计角色", "role"},
+        {"上级表", "parent"},
+        {"总表", "parent"},
+        {"总线", "bus"},
+        {"采集总线", "bus"},
+        {"通讯地址", "address"},
+        {"地址", "address"},
+        {"站号", "address"},
+        {"通道", "channel"},
+        {"回路", "channel"},
+        {"型号", "profile"},
+        {"表型号", "profile"},
+        {"通讯序列号", "serial"},
+        {"序列号", "serial"},
+        {"倍率", "multiplier"},
+        {"最大电流", "rated_amps"},
+        {"额定电流", "rated_amps"},
+        {"额定流量", "rated_flow"},
+        {"最大流量", "rated_flow"},
+        {"期初读数", "opening_register"},
+        {"起码", "opening_register"},
+        {"状态", "status"},
+        {"表计状态", "status"},
+        {"房屋状态", "status"},
+        {"用途", "use"},
+        {"房屋用途", "use"}};
+    const auto alias = kAliases.find(heading);
+    return alias == kAliases.end() ? heading : alias->second;
+}
+
 // A CSV file as rows of named cells. The headings may be those that the office writes.
 class Table {
   public:
@@ -58,16 +102,9 @@ class Table {
             problem_ = path + ": is no CSV file with a line of headings";
             return;
         }
-        static const std::map<std::string, std::string, std::less<>> aliases{
-            {"表计", "meter"},   {"房号", "unit"},       {"表类", "service"},
-            {"表性质", "role"},  {"上级表", "parent"},   {"线路", "bus"},
-            {"总线", "bus"},     {"地址", "address"},    {"通道", "channel"},
-            {"型号", "profile"}, {"倍率", "multiplier"}, {"用途", "use"},
-            {"状态", "status"},  {"通讯编号", "serial"}};
         const std::vector<std::string>& head = rows->front().cells;
         for (std::size_t i = 0; i < head.size(); ++i) {
-            const auto alias = aliases.find(head[i]);
-            columns_[alias == aliases.end() ? head[i] : alias->second] = i;
+            columns_[canonical(head[i])] = i;
         }
         rows->erase(rows->begin());
         rows_ = std::move(*rows);
@@ -97,12 +134,14 @@ void load_buses(const std::string& file, LoadedSite& loaded) {
         loaded.problems.push_back(file + ": cannot be read");
         return;
     }
-    const toml::parse_result parsed = toml::parse(*text, file);
-    if (!parsed) {
-        std::ostringstream where;
-        where << parsed.error().source().begin;
-        loaded.problems.push_back(file + ": " + where.str() + ": " +
-                                  std::string(parsed.error().description()));
+    toml::table parsed;
+    try {
+        parsed = toml::parse(*text, file);
+    } catch (const toml::parse_error& error) {
+        const toml::source_position at = error.source().begin;
+        loaded.problems.push_back(file + ":" + std::to_string(at.line) + ":" +
+                                  std::to_string(at.column) + ": " +
+                                  std::string(error.description()));
         return;
     }
     loaded.site.profiles_path = parsed["profiles"]["path"].value_or(std::string{});
