@@ -111,11 +111,9 @@ LevelJudgement judge_level(const LevelInput& in, const Thresholds& limits) {
     }
     const bool may_fall = in.topup || (!in.held && in.may_clear);
     if (level < in.level && !may_fall) {
-        // No rule may hold here any more; days speak for the level only while the amount could not.
+        // What holds it is that nothing may fall; the rule it once came by may not hold any more.
         level = in.level;
-        rules = {true, false};
-        const bool by_days = level <= 2 && in.vacant;
-        if (by_days) rules = {false, true};
+        rules = {!in.vacant || level > 2, in.vacant};
     }
     const bool days_alone = rules.days && !rules.amount;
     return described(level, days_alone ? AlertReason::days : AlertReason::balance, limits);

@@ -19,9 +19,9 @@ struct Thresholds {
     std::optional<int> amount_max_days;   // absent: never silences the amount rule
     friend bool operator==(const Thresholds&, const Thresholds&) = default;
 };
-// The account's own first, then "<service>.<use>", then "<service>", then the base; an account for
-// all services has no single service, so only its own and the base. What no table names is 0 (off)
-// and amount_max_days absent: the configuration fills the base in.
+// The account's own first, then the table "<service>.<use>", then "<service>", then the base; the
+// service of an account for all services is "all". What no table names is 0 (off), and
+// amount_max_days absent: the configuration fills the base in.
 [[nodiscard]] Thresholds thresholds_of(const Account& account, Use use,
                                        const AlertSettings& settings);
 

@@ -1,7 +1,5 @@
 #include "daemon/core/notice.hpp"
 
-#include <cstdlib>
-
 namespace gatehouse {
 namespace {
 
@@ -87,9 +85,9 @@ const char* meter_word(AccountService service, bool chinese) {
 }
 
 std::string money(const SentenceFacts& facts, bool chinese) {
-    if (chinese)
-        return format(facts.balance) + (facts.currency == "CNY" ? " 元" : " " + facts.currency);
-    return facts.currency + " " + format(facts.balance);
+    const std::string amount = format(facts.balance);
+    if (!chinese) return facts.currency + " " + amount;
+    return amount + " " + (facts.currency == "CNY" ? "元" : facts.currency);
 }
 
 std::string balance_part(const SentenceFacts& facts, bool chinese) {
@@ -113,7 +111,9 @@ std::string as_of_part(const SentenceFacts& facts, bool chinese) {
 std::string quality_part(const SentenceFacts& facts, bool chinese) {
     std::string text;
     if (facts.held) text += chinese ? "有读数待核。" : " A reading awaits a check.";
-    if (facts.offline) text += chinese ? "表未抄到（通讯中断）。" : " The meter does not answer.";
+    if (facts.offline) {
+        text += chinese ? "表未抄到（通讯中断）。" : " The meter does not answer.";
+    }
     return text;
 }
 

@@ -1,34 +1,85 @@
 #include "daemon/core/settlement.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gatehouse {
 namespace {
 
-// A day's mean cost is walked in steps of one day at most; each step is priced exactly over the
-// denominator of its mean, so nothing is rounded before the comparison with the balance.
+// Means are over 3 to 7 days; in 420ths every one of them is whole.
+constexpr Int128 kDayParts = 420;
+static_assert(kMeanDaysMin == 3 && kMeanDaysMax == 7);
+constexpr Int128 kFenParts = 1'000'000'000;  // of 1e-11 of the currency
+
+// A use on its walk; quantities in 420ths of 1e-3, so that nothing is rounded on the way.
 struct Walker {
-    const DailyUse* use = nullptr;
-    Int128 used = 0;  // counter x days of the mean
+    const TariffVersion* version = nullptr;
+    Int128 used = 0;
+    Int128 a_day = 0;
 };
 
-// Cost of one day in 1e-11 of the currency x days of the mean, moving the counter.
-Int128 day_cost(Walker& walker, LocalDate date, LocalDate before) {
-    const TariffVersion& version = *walker.use->version;
-    const Int128 days = walker.use->mean->days;
-    if (ladder_period_start(version, date) != ladder_period_start(version, before)) walker.used = 0;
-    Int128 left = walker.use->mean->sum.count;
-    Int128 cost = 0;
-    for (const Tier& tier : version.tiers) {
-        if (left == 0) break;
-        const Int128 limit = tier.up_to ? Int128{tier.up_to->count} * days : walker.used + left;
-        if (walker.used >= limit) continue;
-        const Int128 taken = std::min(limit - walker.used, left);
-        cost += taken * tier.price.count;
-        walker.used += taken;
-        left -= taken;
+// What so many days from here cost, in 420ths of 1e-11 of the currency.
+Int128 cost(const std::vector<Walker>& walkers, int days) {
+    Int128 sum = 0;
+    for (const Walker& walker : walkers) {
+        Int128 left = walker.a_day * days;
+        Int128 used = walker.used;
+        for (const Tier& tier : walker.version->tiers) {
+            const Int128 limit = tier.up_to ? tier.up_to->count * kDayParts : used + left;
+            if (used >= limit) continue;
+            const Int128 taken = std::min(limit - used, left);
+            sum += taken * tier.price.count;
+            used += taken;
+            left -= taken;
+        }
     }
-    return cost;
+    return sum;
+}
+
+// Days from `date` to the first day of the next ladder period; without a ladder, beyond any walk.
+int days_to_reset(const TariffVersion& version, LocalDate date) {
+    if (version.ladder == LadderPeriod::none) return kDaysLeftMax + 1;
+    // So many days after a period began, the next one runs and the one after it does not yet.
+    const int into_next = version.ladder == LadderPeriod::month ? 31 : 367;
+    const std::int64_t start = days_since_epoch(ladder_period_start(version, date));
+    const LocalDate next = ladder_period_start(version, date_from_days(start + into_next));
+    return static_cast<int>(days_since_epoch(next) - days_since_epoch(date));
+}
+
+// The most days, up to `days`, that `money` pays for; cost only grows with the days.
+int days_paid(const std::vector<Walker>& walkers, Int128 money, int days) {
+    int low = 0;
+    int high = days;
+    while (low < high) {
+        const int middle = low + (high - low + 1) / 2;
+        if (cost(walkers, middle) <= money) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+// Goes from one start of a ladder period to the next, because an account is repriced at every
+// poll and a walk day by day would cost more than the poll.
+int walk(std::vector<Walker> walkers, Int128 money, LocalDate day) {
+    int walked = 0;
+    while (walked < kDaysLeftMax) {
+        int stretch = kDaysLeftMax - walked;
+        for (const Walker& walker : walkers)
+            stretch = std::min(stretch, days_to_reset(*walker.version, day));
+        const int paid = days_paid(walkers, money, stretch);
+        walked += paid;
+        if (paid < stretch) break;
+        money -= cost(walkers, stretch);
+        for (Walker& walker : walkers) {
+            const bool ends = days_to_reset(*walker.version, day) == stretch;
+            walker.used = ends ? 0 : walker.used + walker.a_day * stretch;
+        }
+        day = date_from_days(days_since_epoch(day) + stretch);
+    }
+    return walked;
 }
 
 void take_part(Settlement& settlement, const Tariff& tariff, const TariffVersion& version,
@@ -134,26 +185,19 @@ std::optional<int> days_left(Fen balance, LocalDate as_of, const std::vector<Dai
     // Also without a mean: what is used up needs no forecast.
     if (balance.count <= 0) return 0;
     std::vector<Walker> walkers;
-    Int128 common = 1;
     for (const DailyUse& use : uses) {
         GH_ASSERT(use.version != nullptr);
         if (!use.mean) return std::nullopt;
-        if (use.mean->sum.count == 0) continue;
-        walkers.push_back({&use, Int128{use.counter.count} * use.mean->days});
-        common *= use.mean->days;
+        GH_ASSERT(use.mean->days >= kMeanDaysMin && use.mean->days <= kMeanDaysMax);
+        // No week can use more than a line may hold; the limit keeps 999 days within 128 bits.
+        const std::int64_t sum =
+            std::clamp<std::int64_t>(use.mean->sum.count, 0, kQuantityMax.count);
+        if (sum == 0) continue;
+        walkers.push_back(
+            {use.version, use.counter.count * kDayParts, sum * (kDayParts / use.mean->days)});
     }
     if (walkers.empty()) return std::nullopt;
-    // Means of at most seven days and two services: the common denominator stays tiny.
-    Int128 left = Int128{balance.count} * 1'000'000'000 * common;
-    const std::int64_t first = days_since_epoch(as_of);
-    for (int days = 0; days < kDaysLeftMax; ++days) {
-        const LocalDate date = date_from_days(first + days);
-        const LocalDate before = date_from_days(first + days - (days == 0 ? 0 : 1));
-        for (Walker& walker : walkers)
-            left -= day_cost(walker, date, before) * (common / walker.use->mean->days);
-        if (left < 0) return days;
-    }
-    return kDaysLeftMax;
+    return walk(std::move(walkers), balance.count * kFenParts * kDayParts, as_of);
 }
 
 int counted_down(int days, UtcMs as_of, UtcMs now) {

@@ -16,17 +16,25 @@ void add_word(std::string& words, const std::string& word) {
     words += (words.empty() ? "" : ", ") + word;
 }
 
-bool tiers_fit(const TariffVersion& version) {
+bool tiers_ascend(const TariffVersion& version) {
     if (version.tiers.empty() || version.tiers.back().up_to) return false;
     Milli below{0};
-    for (std::size_t i = 0; i < version.tiers.size(); ++i) {
+    for (std::size_t i = 0; i + 1 < version.tiers.size(); ++i) {
         const Tier& tier = version.tiers[i];
-        if (tier.price.count < 0 || tier.price > kPriceMax) return false;
-        if (i + 1 == version.tiers.size()) break;
         if (!tier.up_to || *tier.up_to <= below || *tier.up_to > kQuantityMax) return false;
         below = *tier.up_to;
     }
-    return version.ladder != LadderPeriod::none || version.tiers.size() == 1;
+    return true;
+}
+
+// What makes a version that needs nothing unserved unfit to price with all the same.
+std::string why_unfit(const TariffVersion& version) {
+    if (!tiers_ascend(version)) return "tiers that ascend to an open one";
+    if (version.ladder == LadderPeriod::none && version.tiers.size() > 1)
+        return "a ladder period for its tiers";
+    for (const Tier& tier : version.tiers)
+        if (tier.price.count < 0 || tier.price > kPriceMax) return "prices from 0 to 10000 a unit";
+    return "";
 }
 
 bool same_ladder(const TariffVersion& a, const TariffVersion& b) {
@@ -54,7 +62,7 @@ std::string why_not_yet(const TariffVersion& version) {
     if (!version.fixed.empty()) add_word(words, "fixed fees");
     if (version.minimum.count != 0) add_word(words, "a minimum");
     if (version.quantity_step.count != 1) add_word(words, "a quantity step");
-    if (words.empty() && !tiers_fit(version)) add_word(words, "tiers that ascend to an open one");
+    if (words.empty()) add_word(words, why_unfit(version));
     return words;
 }
 
