@@ -27,6 +27,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 DAEMON = os.environ.get("GATEHOUSED", "gatehoused")
 CONTROL = os.environ.get("GATEHOUSECTL", "gatehousectl")
 SIMULATOR = os.environ.get("GATEHOUSE_SIM", "gatehouse-sim")
+CLOCK_SHIM = os.environ.get("GATEHOUSE_CLOCK_SHIM", "")
 
 # eastron-sdm120: where the registers stand (drivers/meters/eastron-sdm120.toml).
 SDM120_IMPORT, SDM120_POWER, SDM120_VOLTAGE = 0x0048, 0x000C, 0x0000
@@ -87,6 +88,34 @@ def morning_zone():
         return abs(local.hour * 60 + local.minute - 8 * 60)
 
     return min(names, key=distance)
+
+
+class Clock:
+    """The wall clock of the daemon, where a test wants another one than the host's. It never goes
+    back: what is trusted never does."""
+
+    def __init__(self, folder):
+        check("GATEHOUSE_CLOCK_SHIM names the shim that clock_shim.c makes", CLOCK_SHIM)
+        self.file = folder / "clock"
+        self.file.write_bytes(struct.pack("<q", 0))
+        self.offset_ms = 0
+
+    @property
+    def environment(self):
+        return {"LD_PRELOAD": CLOCK_SHIM, "GATEHOUSE_TEST_CLOCK": str(self.file)}
+
+    def now(self):
+        return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
+            milliseconds=self.offset_ms
+        )
+
+    def set(self, moment):
+        ahead = moment - datetime.datetime.now(datetime.timezone.utc)
+        offset_ms = ahead // datetime.timedelta(milliseconds=1)
+        check("the clock goes forward", offset_ms >= self.offset_ms)
+        self.offset_ms = offset_ms
+        with open(self.file, "r+b") as file:  # in place: the daemon has it mapped
+            file.write(struct.pack("<q", offset_ms))
 
 
 class Process:
@@ -172,7 +201,7 @@ class Message:
         self.topic = record["topic"]
         self.retained = bool(record["retain"])
         self.qos = record["qos"]
-        self.text = record.get("payload", "")
+        self.text = record.get("payload") or ""  # null where the payload is empty
 
     @property
     def json(self):
@@ -323,6 +352,7 @@ class House:
         self.broker = Broker(self.folder)
         self._slaves = None
         self.daemon = None
+        self.clock = None
 
     def __enter__(self):
         return self
@@ -405,8 +435,9 @@ class House:
         """Starts the daemon and waits until it answers."""
         if self.daemon in self.started:
             self.started.remove(self.daemon)
+        environment = {"STATE_DIRECTORY": "", **(self.clock.environment if self.clock else {})}
         self.daemon = Process("gatehoused", [DAEMON, "--config", self.config], self.folder,
-                              environment={"STATE_DIRECTORY": ""})  # fmt: skip
+                              environment=environment)  # fmt: skip
         self.started.append(self.daemon)
         if wait:
             self.wait_ready()
@@ -419,6 +450,26 @@ class House:
                 return UnixConnection.request(self.socket, "GET", "/readyz")[0] == 200
 
         wait_for("the daemon is ready", ready, every=0.02)
+
+    def own_clock(self, day, hour=10):
+        """Gives the daemon a clock of its own, at that hour of that day of the next month: far
+        from the edges that a test does not ask for."""
+        self.clock = Clock(self.folder)
+        zone = zoneinfo.ZoneInfo(self.zone)
+        here = datetime.datetime.now(zone)
+        month = (here.replace(day=1) + datetime.timedelta(days=32)).replace(day=day)
+        self.clock.set(month.replace(hour=hour, minute=0, second=0, microsecond=0))
+
+    def before_midnight(self, seconds):
+        """Sets that clock to so many seconds before the next local midnight. Returns the day that
+        ends then."""
+        local = self.clock.now().astimezone(zoneinfo.ZoneInfo(self.zone))
+        begun = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        edge = begun + datetime.timedelta(days=1)
+        moment = edge - datetime.timedelta(seconds=seconds)
+        if moment > local:
+            self.clock.set(moment)
+        return begun.date()
 
     def kill(self):
         self.daemon.kill()
