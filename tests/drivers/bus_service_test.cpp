@@ -1,0 +1,385 @@
+// The bus service over a fake link: samples, failures, on-demand readings, a meter that refuses
+// holes, changes while it runs, and its limits.
+#include "drivers/modbus/bus_service.hpp"
+
+#include <time.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "drivers/modbus/bus_worker.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::modbus;
+
+namespace {
+
+class SteadyClock final : public Clock {
+  public:
+    [[nodiscard]] MonoMs mono_ms() const override {
+        timespec now{};
+        ::clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1'000 + now.tv_nsec / 1'000'000;
+    }
+    [[nodiscard]] UtcMs wall_ms() const override { return 1'795'000'000'000 + mono_ms(); }
+};
+
+class FixedRandom final : public Random {
+  public:
+    void fill(void* bytes, std::size_t count) override {
+        for (std::size_t i = 0; i < count; ++i) static_cast<unsigned char*>(bytes)[i] = 42;
+    }
+};
+
+class Collector final : public SampleSink {
+  public:
+    void sample(Sample sample) override {
+        add([&] { samples.push_back(std::move(sample)); });
+    }
+    void failure(PollFailure failure) override {
+        add([&] { failures.push_back(std::move(failure)); });
+    }
+    void bus(BusStatus status) override {
+        add([&] { statuses.push_back(std::move(status)); });
+    }
+    template <class Done>
+    bool wait(Done done) {
+        std::unique_lock lock(mutex);
+        return condition.wait_for(lock, std::chrono::seconds(20), done);
+    }
+    std::mutex mutex;
+    std::condition_variable condition;
+    std::vector<Sample> samples;
+    std::vector<PollFailure> failures;
+    std::vector<BusStatus> statuses;
+
+  private:
+    template <class Change>
+    void add(Change change) {
+        const std::lock_guard lock(mutex);
+        change();
+        condition.notify_all();
+    }
+};
+
+// Registers by address; what is not there is refused with exception 2. Shared by links and tests.
+struct Bench {
+    std::mutex mutex;
+    std::map<std::pair<int, std::pair<RegisterTable, int>>, std::uint16_t> words;
+    std::map<int, PollResult> failing;  // by address
+    std::string refuses_connection;
+    int connections = 0, closes = 0;
+    std::map<int, int> exchanges;  // by address
+
+    void put(int address, RegisterTable table, int first, std::vector<std::uint16_t> values) {
+        const std::lock_guard lock(mutex);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            words[{address, {table, first + static_cast<int>(i)}}] = values[i];
+        }
+    }
+};
+
+class FakeLink final : public Link {
+  public:
+    explicit FakeLink(Bench& bench) : bench_(bench) {}
+    std::string connect(std::int64_t) override {
+        const std::lock_guard lock(bench_.mutex);
+        ++bench_.connections;
+        return bench_.refuses_connection;
+    }
+    void close() override {
+        const std::lock_guard lock(bench_.mutex);
+        ++bench_.closes;
+    }
+    Reply exchange(const Request& request) override {
+        const std::lock_guard lock(bench_.mutex);
+        ++bench_.exchanges[request.address];
+        Reply reply;
+        reply.request = {1, 2};
+        const auto failing = bench_.failing.find(request.address);
+        if (failing != bench_.failing.end()) {
+            reply.result = failing->second;
+            reply.detail = "as the bench wants";
+            return reply;
+        }
+        for (int i = 0; i < request.span.count; ++i) {
+            const auto found =
+                bench_.words.find({request.address, {request.span.table, request.span.first + i}});
+            if (found == bench_.words.end()) {
+                reply.words.clear();
+                reply.result = PollResult::exception;
+                reply.exception = 2;
+                reply.detail = "exception 2: illegal data address";
+                return reply;
+            }
+            reply.words.push_back(found->second);
+        }
+        reply.result = PollResult::ok;
+        reply.response = {0xAB, 0xCD};
+        return reply;
+    }
+    Heard listen(std::int64_t, const Request&) override { return {}; }
+
+  private:
+    Bench& bench_;
+};
+
+std::shared_ptr<const Profile> profile(const std::string& id) {
+    static const ProfileTable table = load_profiles({GATEHOUSE_METERS});
+    return table.find(id);
+}
+
+struct Fixture {
+    SteadyClock clock;
+    FixedRandom random;
+    Collector sink;
+    Bench bench;
+    BusService service{clock, random, sink, 7,
+                       [this](const BusSettings&) { return std::make_unique<FakeLink>(bench); }};
+
+    Fixture() {
+        bench.put(1, RegisterTable::input, 0x48, {0x449A, 0x5000});
+        bench.put(1, RegisterTable::input, 0x0C, {0x42FA, 0x0000});
+        bench.put(1, RegisterTable::holding, 0xFC00, {0x0113, 0x8A2C});
+    }
+    BusPlan plan(const std::string& bus = "b1") const {
+        BusPlan plan;
+        plan.id = bus;
+        plan.settings.transport = Transport::rtu;
+        plan.settings.device = "/dev/null";
+        plan.poll_interval_ms = 50;
+        plan.response_timeout_ms = 100;
+        plan.meters = {{"m1", 1, 0, profile("eastron-sdm120")}};
+        return plan;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a poll becomes a sample with its words, power, serial and stamp") {
+    Fixture f;
+    CHECK(f.service.configure({f.plan()}).empty());
+    REQUIRE(f.sink.wait([&] { return f.sink.samples.size() >= 2; }));
+    const std::lock_guard lock(f.sink.mutex);
+    const Sample& first = f.sink.samples[0];
+    CHECK(first.meter == "m1");
+    CHECK(first.at.run == 7);
+    CHECK(first.at.wall_ms > 1'795'000'000'000);
+    CHECK(format_rational(first.register_value) == "1234.5");
+    CHECK(first.raw == std::vector<std::uint16_t>{0x449A, 0x5000});
+    CHECK(first.power_milliwatt == 125'000);
+    CHECK(first.current_flows);
+    CHECK_FALSE(first.confirming);
+    CHECK(first.serial == "18057772");
+    CHECK_FALSE(f.sink.samples[1].serial);  // read at start, not with every poll
+}
+
+TEST_CASE("a meter that refuses holes or registers is read without them, and is not failed") {
+    Fixture f;
+    // Only energy, power and serial exist on the bench: the planner's first block over the hole
+    // is refused. Chint has its power far away and no hole to fill; ABB has all apart.
+    BusPlan plan = f.plan();
+    plan.settings = {};  // TCP: holes are free, so the planner fills them
+    f.service.configure({plan});
+    REQUIRE(f.sink.wait([&] { return !f.sink.samples.empty(); }));
+    const std::lock_guard lock(f.sink.mutex);
+    CHECK(f.sink.failures.empty());
+    CHECK(f.sink.samples[0].power_milliwatt == 125'000);
+}
+
+TEST_CASE("a register that is refused alone is put aside, the billing register goes on") {
+    Fixture f;
+    {
+        const std::lock_guard lock(f.bench.mutex);
+        f.bench.words.erase({1, {RegisterTable::input, 0x0C}});
+    }
+    f.service.configure({f.plan()});
+    REQUIRE(f.sink.wait([&] { return !f.sink.samples.empty(); }));
+    const std::lock_guard lock(f.sink.mutex);
+    CHECK_FALSE(f.sink.samples[0].power_milliwatt);
+    CHECK(f.sink.failures.empty());
+}
+
+TEST_CASE("a refused billing register is that meter's failure alone") {
+    Fixture f;
+    BusPlan plan = f.plan();
+    plan.meters.push_back({"m2", 2, 0, profile("eastron-sdm120")});
+    f.bench.put(2, RegisterTable::input, 0x0C, {0, 0});
+    f.service.configure({plan});
+    REQUIRE(f.sink.wait([&] { return f.sink.failures.size() >= 3 && f.sink.samples.size() > 3; }));
+    const std::lock_guard lock(f.sink.mutex);
+    for (const PollFailure& failure : f.sink.failures) {
+        CHECK(failure.meter == "m2");
+        CHECK(failure.result == PollResult::exception);
+    }
+    CHECK_FALSE(f.sink.failures[0].offline);
+    CHECK(f.sink.failures[2].offline);
+}
+
+TEST_CASE("a sentinel is no reading and nothing else") {
+    Fixture f;
+    f.bench.put(1, RegisterTable::input, 0x48, {0x7FC0, 0x0000});
+    f.service.configure({f.plan()});
+    REQUIRE(f.sink.wait([&] { return f.sink.failures.size() >= 4; }));
+    const std::lock_guard lock(f.sink.mutex);
+    CHECK(f.sink.samples.empty());
+    for (const PollFailure& failure : f.sink.failures) {
+        CHECK(failure.result == PollResult::sentinel);
+        CHECK_FALSE(failure.offline);
+    }
+}
+
+TEST_CASE("poll_soon gives a confirming sample of its own exchange") {
+    Fixture f;
+    BusPlan plan = f.plan();
+    plan.poll_interval_ms = 3'600'000;
+    f.service.configure({plan});
+    REQUIRE(f.sink.wait([&] { return f.sink.samples.size() == 1; }));
+    int before = 0;
+    {
+        const std::lock_guard lock(f.bench.mutex);
+        before = f.bench.exchanges[1];
+    }
+    f.service.poll_soon("m1");
+    f.service.poll_soon("nobody");
+    REQUIRE(f.sink.wait([&] { return f.sink.samples.size() == 2; }));
+    CHECK(f.sink.samples[1].confirming);
+    const std::lock_guard lock(f.bench.mutex);
+    CHECK(f.bench.exchanges[1] > before);
+}
+
+TEST_CASE("an on-demand reading tells every value, its bytes and steps") {
+    Fixture f;
+    f.service.configure({f.plan()});
+    std::mutex mutex;
+    std::condition_variable condition;
+    std::optional<ReadResult> result;
+    REQUIRE(f.service.read_now("m1", [&](ReadResult read) {
+        const std::lock_guard lock(mutex);
+        result = std::move(read);
+        condition.notify_all();
+    }));
+    CHECK_FALSE(f.service.read_now("nobody", [](ReadResult) {}));
+    std::unique_lock lock(mutex);
+    REQUIRE(condition.wait_for(lock, std::chrono::seconds(20), [&] { return result.has_value(); }));
+    CHECK(result->result == PollResult::ok);
+    CHECK(result->bus == "b1");
+    CHECK(result->profile == "eastron-sdm120");
+    REQUIRE_FALSE(result->exchanges.empty());
+    CHECK(result->exchanges[0].request_hex == "01 02");
+    REQUIRE_FALSE(result->values.empty());
+    CHECK(result->values[0].value == "1234.5");
+    CHECK(result->values[0].unit == "kWh");
+    CHECK(result->values[0].steps.find("449A 5000") != std::string::npos);
+}
+
+TEST_CASE("a missing port: offline with its reason, and by itself back") {
+    Fixture f;
+    f.bench.refuses_connection = "cannot open /dev/rs485/b1: No such file or directory";
+    f.service.configure({f.plan()});
+    REQUIRE(f.sink.wait([&] {
+        return !f.sink.statuses.empty() && f.sink.statuses.back().phase == BusPhase::offline;
+    }));
+    REQUIRE(f.service.status().size() == 1);
+    CHECK(f.service.status()[0].reason.find("No such file") != std::string::npos);
+    std::atomic<int> answers{0};
+    REQUIRE(f.service.read_now("m1", [&](ReadResult read) {
+        if (read.result == PollResult::not_connected) ++answers;
+    }));
+    {
+        const std::lock_guard lock(f.bench.mutex);
+        f.bench.refuses_connection.clear();
+    }
+    REQUIRE(f.sink.wait([&] { return !f.sink.samples.empty(); }));
+    CHECK(answers == 1);
+    CHECK(f.service.status()[0].phase == BusPhase::online);
+}
+
+TEST_CASE("an import changes the meters and leaves the connection alone") {
+    Fixture f;
+    BusPlan plan = f.plan();
+    f.service.configure({plan, f.plan("b2")});
+    REQUIRE(f.sink.wait([&] { return f.sink.samples.size() > 3; }));
+    int connections = 0;
+    {
+        const std::lock_guard lock(f.bench.mutex);
+        connections = f.bench.connections;
+    }
+    plan.meters.push_back({"m9", 1, 0, profile("eastron-sdm120")});
+    plan.meters.push_back({"m10", 3, 0, nullptr});  // no profile: left out
+    f.service.configure({plan, f.plan("b2")});
+    REQUIRE(f.sink.wait([&] { return f.sink.samples.back().meter == "m9"; }));
+    {
+        const std::lock_guard lock(f.bench.mutex);
+        CHECK(f.bench.connections == connections);
+        CHECK(f.bench.closes == 0);
+    }
+    // A bus that is no longer wanted, or whose settings changed, is let go.
+    plan.settings.baud = 19'200;
+    f.service.configure({plan});
+    CHECK(f.service.status().size() == 1);
+    const std::lock_guard lock(f.bench.mutex);
+    CHECK(f.bench.closes == 2);
+}
+
+TEST_CASE("the sixty-fifth bus is refused by name, and stop ends all quickly") {
+    Fixture f;
+    std::vector<BusPlan> plans;
+    for (int i = 0; i < 65; ++i) {
+        plans.push_back(f.plan("b" + std::to_string(i)));
+        plans.back().meters = {{"m" + std::to_string(i), 1, 0, profile("eastron-sdm120")}};
+    }
+    const auto refused = f.service.configure(plans);
+    REQUIRE(refused.size() == 1);
+    CHECK(refused[0].find("b64") != std::string::npos);
+    CHECK(f.service.heartbeats().size() == kBusesMax);
+    const MonoMs before = f.clock.mono_ms();
+    f.service.stop();
+    CHECK(f.clock.mono_ms() - before < 5'000);
+    CHECK_FALSE(f.service.read_now("m1", [](ReadResult) {}));
+    CHECK(f.service.status().empty());
+    CHECK(f.service.configure(plans).size() == 1);
+}
+
+TEST_CASE("at most sixteen on-demand readings wait, and each is answered once") {
+    Fixture f;
+    BusPlan plan = f.plan();
+    {
+        const std::lock_guard lock(f.bench.mutex);
+        f.bench.refuses_connection = "not yet";
+    }
+    f.service.configure({plan});
+    std::atomic<int> answered{0};
+    int accepted = 0;
+    for (int i = 0; i < 200; ++i) {
+        if (f.service.read_now("m1", [&](ReadResult) { ++answered; })) ++accepted;
+    }
+    f.service.stop();
+    CHECK(accepted >= static_cast<int>(kReadsWaitingMax));
+    CHECK(answered == accepted);
+}
+
+TEST_CASE("the dry run reads every meter once and prints a table") {
+    Fixture f;
+    BusPlan plan = f.plan();
+    plan.meters.push_back({"m2", 2, 0, profile("eastron-sdm120")});
+    plan.meters.push_back({"m3", 2, 0, profile("eastron-sdm120")});
+    f.bench.failing[2] = PollResult::timeout;
+    const LinkFactory links = [&](const BusSettings&) {
+        return std::make_unique<FakeLink>(f.bench);
+    };
+    const auto results = poll_once(plan, f.clock, links);
+    REQUIRE(results.size() == 3);
+    CHECK(results[0].result == PollResult::ok);
+    CHECK(results[1].result == PollResult::timeout);
+    CHECK(results[2].detail.find("not asked") != std::string::npos);
+    const std::string table = to_text(results);
+    CHECK(table.find("1234.5 kWh") != std::string::npos);
+    CHECK(table.find("as the bench wants") != std::string::npos);
+    f.bench.refuses_connection = "no such port";
+    CHECK(poll_once(plan, f.clock, links)[0].detail == "no such port");
+}
