@@ -1,9 +1,11 @@
 #include "daemon/engine/account_book.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "daemon/engine/alert_desk.hpp"
+#include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/row_documents.hpp"
 
 namespace gatehouse {
@@ -23,19 +25,42 @@ bool accrue_day(Settlement& settlement, const MeterRuntime& meter, LocalDate day
     return accrue(settlement, *meter.tariff, day, month_scope(day), quantity) == Accrual::ok;
 }
 
+// The day in which what was used since the newest freeze lies. Where the clock is not trusted the
+// books know at least that it is not before their newest row.
+LocalDate day_of_rest(const Context& context, const MeterRuntime& meter) {
+    if (!meter.last) return context.day_of(context.now_ms());
+    const std::optional<UtcMs> at = context.trusted(*meter.last);
+    return context.day_of(at ? *at : std::max(context.best(*meter.last), context.clock.floor_ms()));
+}
+
+bool is_before_live(const AccountRuntime& account, LocalDate day) {
+    return account.row->live_from && day < *account.row->live_from;
+}
+
 // Adds a meter's use beyond its mark: each unposted freeze in the day it ends, then the rest.
-void accrue_unposted(const Context& context, const MeterRuntime& meter, Settlement& settlement,
+void accrue_unposted(const Context& context, const AccountRuntime& account,
+                     const MeterRuntime& meter, Settlement& settlement,
                      std::optional<Milli> total_now) {
     if (!meter.marked) return;
     Milli before = meter.mark.total;
     for (const Freeze& freeze : meter.unposted) {
         if (freeze.total < before) continue;
         const LocalDate day = context.day_of(freeze.edge - 1);
-        if (accrue_day(settlement, meter, day, freeze.total - before)) before = freeze.total;
+        if (is_before_live(account, day) ||
+            accrue_day(settlement, meter, day, freeze.total - before))
+            before = freeze.total;
     }
     if (!total_now || *total_now <= before) return;
-    const UtcMs at = meter.last ? context.best(*meter.last) : context.now_ms();
-    accrue_day(settlement, meter, context.day_of(at), *total_now - before);
+    const LocalDate day = day_of_rest(context, meter);
+    if (!is_before_live(account, day)) accrue_day(settlement, meter, day, *total_now - before);
+}
+
+// Brings back lines of months that were settled and forgotten: a late reading adds to them.
+void need_lines(Context& context, AccountRuntime& account, const std::string& scope) {
+    if (account.lines_from <= scope) return;
+    auto settlements = context.store.load_settlements(scope, LocalDate{9999, 12, 31});
+    account.settlement.lines.merge(settlements[account.row->account].lines);
+    account.lines_from = scope;
 }
 
 std::optional<Milli> last_total(const MeterRuntime& meter) {
@@ -48,7 +73,7 @@ Settlement priced(const Context& context, const AccountRuntime& account,
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = context.world.meters[index];
         const bool other = instead && instead->first == index;
-        accrue_unposted(context, meter, copy, other ? instead->second : last_total(meter));
+        accrue_unposted(context, account, meter, copy, other ? instead->second : last_total(meter));
     }
     return copy;
 }
@@ -140,10 +165,10 @@ LevelInput level_input(const Context& context, const AccountRuntime& account, Mo
     return input;
 }
 
-bool same_figures(const AccountRuntime& a, const AccountRuntime& b) {
-    return a.ledger == b.ledger && a.balance == b.balance && a.provisional == b.provisional &&
-           a.days_left == b.days_left && a.level == b.level && a.quality == b.quality &&
-           a.as_of == b.as_of && a.ledger_seq == b.ledger_seq;
+// What a screen shows of an account; where it is as it was, nothing is published.
+auto figures_of(const AccountRuntime& account) {
+    return std::tuple(account.balance, account.provisional, account.days_left, account.level,
+                      account.quality, account.as_of, account.judged);
 }
 
 // One day, or one meter, of an account on its way into the lines.
@@ -157,9 +182,8 @@ void accrue_freeze(Context& context, Posting& posting, std::size_t index, const 
     AccountRuntime& account = context.world.accounts[posting.account];
     MeterRuntime& meter = context.world.meters[index];
     const LocalDate day = context.day_of(freeze.edge - 1);
-    const bool before_live =
-        account.row->live_from && day < *account.row->live_from;
-    if (freeze.total > meter.mark.total && !before_live) {
+    if (freeze.total > meter.mark.total && !is_before_live(account, day)) {
+        need_lines(context, account, month_scope(day));
         const std::map<LineKey, Line> before = account.settlement.lines;
         if (!accrue_day(account.settlement, meter, day, freeze.total - meter.mark.total)) return;
         for (const auto& [key, line] : account.settlement.lines) {
@@ -170,8 +194,10 @@ void accrue_freeze(Context& context, Posting& posting, std::size_t index, const 
                     {meter.row->meter, meter.mark.reading, freeze.reading, line.quantity - was});
         }
         const LocalDate start = counter_start(*meter.tariff, day);
-        context.store.put_counter({account.row->account, meter.tariff->tariff, start,
-                                   account.settlement.counters[{meter.tariff->tariff, start}]});
+        // Without a ladder there is no period and nothing to count.
+        if (start != LocalDate{1970, 1, 1})
+            context.store.put_counter({account.row->account, meter.tariff->tariff, start,
+                                       account.settlement.counters[{meter.tariff->tariff, start}]});
     }
     meter.mark.reading = freeze.reading;
     meter.mark.total = freeze.total;
@@ -241,13 +267,30 @@ void post_day(Context& context, std::size_t index, LocalDate day, UtcMs edge) {
         account.trial = false;
         book_opening(context, index);
     }
-    forget_settled(account.settlement, month_scope(day),
-                   date_from_days(days_since_epoch(day) - 800));
+    account.lines_from =
+        std::max(account.lines_from,
+                 std::min(month_scope(day), lines_needed(context, context.world, account)));
+    forget_settled(account.settlement, account.lines_from,
+                   date_from_days(days_since_epoch(day) - kCountersDays));
     context.repriced.insert(index);
     context.urgent = true;
 }
 
 }  // namespace
+
+std::string lines_needed(const Context& context, const World& world,
+                         const AccountRuntime& account) {
+    LocalDate oldest =
+        context.day_of(std::min(context.now_ms(), context.clock.floor_ms()));
+    for (const std::size_t index : account.meters) {
+        const MeterRuntime& meter = world.meters[index];
+        if (!meter.marked) continue;
+        oldest = std::min(oldest, day_of_rest(context, meter));
+        if (!meter.unposted.empty())
+            oldest = std::min(oldest, context.day_of(meter.unposted.front().edge - 1));
+    }
+    return month_scope(oldest);
+}
 
 Settlement unposted(const Context& context, const AccountRuntime& account) {
     return priced(context, account, std::nullopt);
@@ -255,7 +298,9 @@ Settlement unposted(const Context& context, const AccountRuntime& account) {
 
 void reprice(Context& context, std::size_t index, Mover mover) {
     AccountRuntime& account = context.world.accounts[index];
-    const AccountRuntime before = account;
+    const auto before = figures_of(account);
+    if (context.writable)
+        need_lines(context, account, lines_needed(context, context.world, account));
     const Settlement now = unposted(context, account);
     const bool ledgered = covers_ledger(account);
     account.balance = ledgered ? account.ledger - outstanding(now) : account.ledger;
@@ -274,11 +319,14 @@ void reprice(Context& context, std::size_t index, Mover mover) {
     if (ledgered && account.judged && account.row->closed.empty() && context.writable) {
         const LevelJudgement judgement =
             judge_level(level_input(context, account, mover), account.thresholds);
+        // What changes a level is kept, so that the books can show what the alert rests on.
+        if (judgement.level != account.level)
+            for (const std::size_t meter : account.meters) keep_last(context, meter);
         apply_level(context, index, judgement, mover == Mover::topup        ? "topup"
                                                : mover == Mover::correction ? "correction"
                                                                             : "drift");
     }
-    if (same_figures(before, account)) return;
+    if (before == figures_of(account)) return;
     ++account.state_version;
     context.dirty_accounts.insert(index);
 }

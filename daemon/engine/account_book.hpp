@@ -11,6 +11,9 @@
 
 namespace gatehouse {
 
+// A ladder counter older than this is forgotten in memory: longer than any ladder's year.
+inline constexpr std::int64_t kCountersDays = 800;
+
 // What moved the balance, for `cleared_by` and for how hysteresis treats it.
 enum class Mover { drift, topup, correction };
 
@@ -22,6 +25,11 @@ void reprice(Context& context, std::size_t account, Mover mover);
 // second exchange.
 [[nodiscard]] int level_if(const Context& context, std::size_t account, std::size_t meter,
                            Milli total);
+
+// The oldest month whose lines the account's meters may still add to: that of the oldest use which
+// is not posted. Lines before it need not stand in memory.
+[[nodiscard]] std::string lines_needed(const Context& context, const World& world,
+                                       const AccountRuntime& account);
 
 // Posts every day that has ended and whose meters are in, oldest first, until `deadline_mono_ms`;
 // true where some are left because time ran out.

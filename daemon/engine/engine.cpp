@@ -105,10 +105,9 @@ struct Engine::Impl {
     // The way in and the way back: the world as the store has it, and what only the wire tells
     // taken over from the world before.
     void reload() {
-        World old = std::move(context.world);
-        context.world = World{};
-        context.world = load_world(context);
-        context.world.buses = std::move(old.buses);
+        World fresh = load_world(context);
+        const World old = std::exchange(context.world, std::move(fresh));
+        context.world.buses = old.buses;
         for (const MeterRuntime& before : old.meters) {
             const auto found = context.world.meter_index.find(before.row->meter);
             if (found == context.world.meter_index.end()) continue;
@@ -148,6 +147,7 @@ struct Engine::Impl {
     // --- one turn
 
     void observe(Batch& batch) {
+        buses_moved = buses_moved || !batch.buses.empty();
         for (BusStatus& status : batch.buses) {
             std::string id = status.bus;
             context.world.buses.insert_or_assign(std::move(id), std::move(status));
@@ -227,7 +227,7 @@ struct Engine::Impl {
             context.clock.stored(*at);
         }
         store.commit();
-        context.urgent = false;
+        context.urgent = context.unsaved = false;
         committed_mono_ms = context.now.mono_ms;
         committed_readings = context.readings_stored;
     }
@@ -235,14 +235,14 @@ struct Engine::Impl {
     [[nodiscard]] bool commit_due() const {
         return context.urgent ||
                context.readings_stored - committed_readings >= kCommitEveryReadings ||
-               (context.readings_stored != committed_readings &&
+               ((context.unsaved || context.readings_stored != committed_readings) &&
                 context.now.mono_ms - committed_mono_ms >= kCommitEveryMs);
     }
 
     void fail(const StoreError& error) {
         store.rollback();
         context.writable = false;
-        context.urgent = false;
+        context.urgent = context.unsaved = false;
         store_reason = error.what();
         say("store: " + store_reason + "; reading goes on, nothing is booked until it recovers");
         retry_ms = retry_ms == 0 ? kRetryFirstMs : std::min(retry_ms * 2, kRetryMaxMs);
@@ -287,7 +287,10 @@ struct Engine::Impl {
                 pending.push_back({std::move(queued.handler), unavailable()});
                 continue;
             }
-            if (waits_for_commit(queued.command)) context.urgent = true;
+            if (waits_for_commit(queued.command))
+                context.urgent = true;
+            else
+                context.unsaved = true;
             // Each command sees what the one before it left, balances included.
             reprice_all();
             pending.push_back({std::move(queued.handler), unavailable()});
@@ -331,7 +334,23 @@ struct Engine::Impl {
         return context.now.mono_ms + (posting_left ? 0 : kTickMs);
     }
 
+    // What a turn moved that somebody looks at; the time alone is published once a second and
+    // wakes nobody.
+    struct Seen {
+        std::uint64_t event_seq = 0, reading_seq = 0, mqtt_cursor = 0;
+        bool trusted = false, writable = false;
+        friend bool operator==(const Seen&, const Seen&) = default;
+    };
+
     void publish() {
+        const Seen now{store.last(Series::event), store.last(Series::reading),
+                       context.world.mqtt_cursor, context.clock.trusted(), context.writable};
+        const bool moved = !context.dirty_meters.empty() || !context.dirty_accounts.empty() ||
+                           buses_moved || !(now == seen);
+        if (!moved && context.now.mono_ms - published_mono_ms < kTickMs) return;
+        seen = now;
+        buses_moved = false;
+        published_mono_ms = context.now.mono_ms;
         update_snapshot(context, building);
         building.run_id = run_id;
         building.store_reason = context.writable ? "" : store_reason;
@@ -341,6 +360,7 @@ struct Engine::Impl {
             const std::lock_guard lock(snapshot_mutex);
             current = std::move(next);
         }
+        if (!moved) return;
         for (const auto& listener : listeners) listener();
     }
 
@@ -383,6 +403,9 @@ struct Engine::Impl {
     MonoMs retry_mono_ms = 0;
 
     Snapshot building;
+    Seen seen;
+    bool buses_moved = true;
+    MonoMs published_mono_ms = 0;
     mutable std::mutex snapshot_mutex;
     std::shared_ptr<const Snapshot> current;
     std::vector<std::function<void()>> listeners;

@@ -18,11 +18,12 @@ namespace {
 namespace files = registry_files;
 
 // The site's own key for card numbers; drawn once, kept in the store, never exported.
-std::string card_key(Context& context) {
+// A dry run draws one and keeps nothing.
+std::string card_key(Context& context, bool dry_run) {
     std::string key = context.store.load_note("card_key");
     if (!key.empty()) return key;
     for (int i = 0; i < 4; ++i) key += std::to_string(context.random.next_u64()) + ".";
-    context.store.put_note("card_key", key);
+    if (!dry_run) context.store.put_note("card_key", key);
     return key;
 }
 
@@ -136,7 +137,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
         plan.problems = std::move(parsed.problems);
         return plan;
     }
-    const std::string key = card_key(context);
+    const std::string key = card_key(context, command.dry_run);
     files::hash_cards(parsed.registry,
                       [&](const std::string& card) { return hmac256_hex(key, card); });
     files::Merged merged = files::merge(*context.world.registry, parsed);
@@ -331,6 +332,7 @@ void open_accounts(Context& context) {
     const LocalDate yesterday = date_from_days(days_since_epoch(today) - 1);
     for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
         AccountRuntime& account = context.world.accounts[i];
+        if (!account.row->closed.empty()) continue;
         if (!account.posted_through) {
             // The account's first day is today: what ends before it has no posting of its own.
             if (!context.store.add_posting(account.row->account,

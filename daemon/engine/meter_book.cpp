@@ -94,7 +94,7 @@ void remember_day(MeterRuntime& meter, std::int64_t day, Milli total) {
     while (meter.day_totals.size() > kDayTotalsMax) meter.day_totals.erase(meter.day_totals.begin());
 }
 
-// Returns the row's seq where the point itself stands on the edge, else 0.
+// `at` is when the point counts as read. Returns the row's seq where it stands on the edge, else 0.
 std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, LocalDate begins,
                         const Point& point, UtcMs at) {
     MeterRuntime& meter = context.world.meters[index];
@@ -133,22 +133,31 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, LocalDa
     return own_row;
 }
 
-// Splits at every local midnight between the last handled edge and the point. Returns the row that
-// holds the point itself, which the end of an estimated split always gets; else what it had.
-std::uint64_t split_edges(Context& context, std::size_t index, const Point& point) {
+// A first reading that was not dated when it came begins the first day as soon as it is. Where it
+// never will be, in a run whose clock nobody trusted, the first dated sample begins it.
+void begin_days(Context& context, MeterRuntime& meter, UtcMs at) {
+    if (meter.settled_until != 0) return;
+    const std::optional<UtcMs> since =
+        meter.baseline ? context.trusted(*meter.baseline) : std::nullopt;
+    meter.settled_until = since.value_or(at);
+}
+
+// Splits at every local midnight between the last handled edge and the point. A point that stands
+// on an edge has the edge's time from then on. Its row is set where it gets one, and the end of an
+// estimated split always does.
+void split_edges(Context& context, std::size_t index, Point& point) {
     MeterRuntime& meter = context.world.meters[index];
-    const std::optional<UtcMs> at = context.trusted(point);
-    if (!at || !context.writable) return point.reading;
-    if (meter.settled_until == 0) {
-        if (!meter.baseline) return point.reading;
-        const std::optional<UtcMs> since = context.trusted(*meter.baseline);
-        if (!since) return point.reading;
-        meter.settled_until = *since;
-    }
+    std::optional<UtcMs> at = context.trusted(point);
+    if (!at || !context.writable) return;
+    begin_days(context, meter, *at);
     std::int64_t day = days_since_epoch(context.day_of(meter.settled_until)) + 1;
     const std::int64_t today = days_since_epoch(context.day_of(*at));
     day = std::max(day, today - kEdgesMax);
-    std::uint64_t row = point.reading;
+    const UtcMs newest = context.zone.midnight(date_from_days(today));
+    if (newest > meter.settled_until && *at - newest <= kOnEdgeMs) {
+        at = newest;
+        point.stands_at = newest;
+    }
     bool estimated = false;
     for (; day <= today; ++day) {
         const LocalDate begins = date_from_days(day);
@@ -156,11 +165,11 @@ std::uint64_t split_edges(Context& context, std::size_t index, const Point& poin
         if (edge <= meter.settled_until || edge > *at) continue;
         estimated = estimated || *at - edge > kOnEdgeMs;
         const std::uint64_t own = freeze_at(context, index, edge, begins, point, *at);
-        if (row == 0) row = own;
+        if (point.reading == 0) point.reading = own;
     }
-    if (estimated && row == 0)
-        row = store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
-    return row;
+    if (estimated && point.reading == 0)
+        point.reading =
+            store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
 }
 
 std::int64_t slot_of(const Context& context, const Point& point) {
@@ -230,7 +239,7 @@ void take_confirmed(Context& context, std::size_t index, const Confirmed& confir
     if (context.writable) {
         if (!meter.epoch) begin_epoch(context, index, confirmed, point);
         if (confirmed.rollover) move_base(context, meter);
-        point.reading = split_edges(context, index, point);
+        split_edges(context, index, point);
         const std::int64_t slot = slot_of(context, point);
         if (point.reading == 0 && slot != meter.stored_slot)
             point.reading =
@@ -295,9 +304,10 @@ void come_online(Context& context, std::size_t index) {
 }
 
 // A value that waits for its second sample and would change the level asks for it at once.
-void hasten(Context& context, std::size_t index, const Verdict& verdict) {
+void hasten(Context& context, std::size_t index, const Sample& sample, const Verdict& verdict) {
     MeterRuntime& meter = context.world.meters[index];
-    if (context.poller == nullptr) return;
+    // One at once is enough; what it does not confirm waits for the next poll.
+    if (context.poller == nullptr || sample.confirming) return;
     bool soon = verdict.wants_second;
     if (!soon && meter.state.has_pending() && meter.state.neighbour) {
         const std::optional<UtcMs> last =
@@ -320,6 +330,8 @@ void take_sample(Context& context, const Sample& sample) {
     MeterRuntime& meter = context.world.meters[index];
     if (!meter.profile.traits || meter.row->status != MeterStatus::active) return;
     come_online(context, index);
+    ++context.samples;
+    context.dirty_meters.insert(index);
     const SampleTime time{sample.at.run, sample.at.mono_ms, context.trusted(sample.at)};
     meter.last_poll_at = context.best(sample.at);
     const Verdict verdict = judge(meter.state, sample, time, meter.terms);
@@ -345,7 +357,7 @@ void take_sample(Context& context, const Sample& sample) {
             if (meter.account) context.repriced.insert(*meter.account);
         }
     }
-    hasten(context, index, verdict);
+    hasten(context, index, sample, verdict);
 }
 
 void take_failure(Context& context, const PollFailure& failure) {
@@ -371,11 +383,15 @@ void settle_edges(Context& context) {
             // The last sample is the end of the split; what lies before is where it was settled.
             Point point = std::move(*meter.last);
             meter.last.reset();
-            point.reading = split_edges(context, index, point);
+            split_edges(context, index, point);
             meter.last = std::move(point);
         }
         if (meter.account) context.repriced.insert(*meter.account);
     }
+}
+
+void keep_last(Context& context, std::size_t index) {
+    if (context.writable) store_last(context, context.world.meters[index]);
 }
 
 void poll_all_soon(Context& context) {

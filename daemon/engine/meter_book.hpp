@@ -13,6 +13,9 @@ void take_failure(Context& context, const PollFailure& failure);
 // Once the clock is trusted: handles the edges that the last confirmed samples have passed.
 void settle_edges(Context& context);
 
+// Stores the last confirmed sample of a meter where no row holds it yet.
+void keep_last(Context& context, std::size_t meter);
+
 // At a local midnight: every meter is polled soon, so that its freeze stands on the edge.
 void poll_all_soon(Context& context);
 

@@ -133,6 +133,7 @@ void update_snapshot(Context& context, Snapshot& snapshot) {
     snapshot.clock_reason = context.clock.reason();
     snapshot.now_ms = context.now_ms();
     snapshot.store_ok = context.writable;
+    snapshot.samples_total = context.samples;
     snapshot.readings_stored = context.readings_stored;
 }
 

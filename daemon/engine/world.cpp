@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/engine/account_book.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/registry_files.hpp"
 
@@ -109,10 +110,16 @@ void load_meter_states(Context& context, World& world) {
 }
 
 void load_accounts(Context& context, World& world) {
-    const LocalDate today = context.day_of(context.now_ms());
-    const LocalDate month{today.year, today.month, 1};
-    auto settlements = context.store.load_settlements(
-        month_scope(month), date_from_days(days_since_epoch(today) - 800));
+    std::map<std::string, std::string> needed;
+    std::string oldest = "9999-12";
+    for (const AccountRuntime& account : world.accounts) {
+        std::string scope = lines_needed(context, world, account);
+        oldest = std::min(oldest, scope);
+        needed.emplace(account.row->account, std::move(scope));
+    }
+    const LocalDate today = context.day_of(std::min(context.now_ms(), context.clock.floor_ms()));
+    const LocalDate counters_from = date_from_days(days_since_epoch(today) - kCountersDays);
+    auto settlements = context.store.load_settlements(oldest, counters_from);
     const std::map<std::string, LocalDate> posted = context.store.load_posted_days();
     std::unordered_map<std::string, LedgerAccountRow> ledger;
     for (LedgerAccountRow& row : context.store.load_ledger_accounts()) {
@@ -123,6 +130,8 @@ void load_accounts(Context& context, World& world) {
         const std::string& id = account.row->account;
         if (const auto found = settlements.find(id); found != settlements.end())
             account.settlement = std::move(found->second);
+        account.lines_from = needed.at(id);
+        forget_settled(account.settlement, account.lines_from, counters_from);
         if (const auto found = ledger.find(book::household(id)); found != ledger.end()) {
             account.ledger = found->second.balance;
             account.ledger_seq = found->second.last_entry;

@@ -79,6 +79,7 @@ struct AccountRuntime {
     const Unit* unit = nullptr;
     Thresholds thresholds;
     Settlement settlement;            // as posted
+    std::string lines_from;           // scope; from it on every line stands in settlement
     Fen ledger, balance, provisional;
     std::vector<std::size_t> meters;  // in order of meter id
     std::optional<LocalDate> posted_through;
@@ -126,7 +127,8 @@ struct Context {
     Stamp now{};                // both clocks at the begin of the turn
     bool urgent = false;        // somebody waits: commit at the end of the turn
     bool writable = true;       // false: the store failed; judge in memory, write nothing
-    std::uint64_t readings_stored = 0;
+    bool unsaved = false;       // something is written that nobody waits for
+    std::uint64_t readings_stored = 0, samples = 0;
     std::set<std::size_t> dirty_meters{}, dirty_accounts{};
     std::set<std::size_t> repriced{};  // accounts whose balance is to be computed anew
 
