@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+"""What one poll of 8 values costs the processor: read, checked, priced and published, user and
+system time of the whole daemon from /proc/PID/stat over a counted number of polls. The meters are
+gatehouse-sim's behind Modbus TCP, the registers move so that each poll changes total and balance,
+and a real mosquitto takes what is published.
+
+  bench_poll.py [SECONDS [METERS]]    30 seconds, 32 meters on one bus
+
+Nothing depends on the figures; they are for ARCHITECTURE.md and for whoever changes the path.
+"""
+import json
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from house import SIMULATOR, House, Process, free_port, main, wait_for  # noqa: E402
+
+import time  # noqa: E402
+
+SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+METERS = int(sys.argv[2]) if len(sys.argv) > 2 else 32
+
+# Eight single-precision values in one block: what a technician's own profile would look like.
+EIGHT = """schema = 1
+id = "bench-eight"
+maker = "Bench"
+model = "Eight"
+service = "electricity"
+source = "tests/bench"
+map = "document"
+framing = "9600 8N1"
+billing = "energy_import"
+[meter]
+phases = 1
+nominal_voltage = 230
+rated_amps = "60"
+step = "0.001"
+[read]
+block_limit = 80
+"""
+VALUES = ["energy_import", "energy_export", "energy_total", "power", "voltage_l1", "current_l1",
+          "power_factor", "frequency"]  # fmt: skip
+
+
+def profile_text():
+    text = EIGHT
+    for number, value in enumerate(VALUES):
+        text += (f'[[value]]\nmeasurement = "{value}"\nfunction = 4\nregister = {2 * number}\n'
+                 'type = "f32"\n')  # fmt: skip
+    for number, high_word in (("1", "3F80"), ("2", "4000")):
+        words = ", ".join(f'"4:0x{2 * n:04X}" = "{high_word} 0000"' for n in range(len(VALUES)))
+        expect = ", ".join(f'{value} = "{number}"' for value in VALUES)
+        text += (f'[[test]]\nname = "all {number}"\nwords = {{ {words} }}\n'
+                 f'expect = {{ {expect} }}\n')  # fmt: skip
+    return text
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_kib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def measure(profile):
+    with House(poll_interval="100ms", store_interval="15m") as house:
+        house.broker.start()
+        house.buses["b1"] = f"modbus+tcp://127.0.0.1:{free_port()}"
+        own = house.folder / "meters"
+        own.mkdir()
+        (own / "bench-eight.toml").write_text(profile_text())
+        house.write_config(extra=f'[profiles]\npath = "{own}"\n')
+        numbers = range(1, METERS + 1)
+        house.write_registry([(f"e-{n}", f"u-{n}", "b1", n, profile) for n in numbers],
+                             [(f"a-{n}", f"u-{n}", "flat", "100000.00") for n in numbers])  # fmt: skip
+        truth = house.folder / "truth.jsonl"
+        simulator = Process(
+            "simulator",
+            [SIMULATOR, "--config", house.config, "--registry", house.registry, "--speed", 1000,
+             "--turnaround", 0, "--truth", truth],
+            house.folder,
+        )  # fmt: skip
+        house.started.append(simulator)
+        subscriber = house.subscribe()
+        house.launch()
+        house.ctl("import", house.registry)
+        wait_for("all meters read",
+                 lambda: house.get("/status")["meters"]["online"] == METERS)  # fmt: skip
+
+        def now():
+            return {"cpu": processor_seconds(house.daemon.pid),
+                    "polls": sum(1 for _ in open(truth, "rb")),
+                    "exchanges": house.good_polls("b1"),
+                    "published": len(subscriber.messages()),
+                    "time": time.monotonic()}  # fmt: skip
+
+        time.sleep(3)  # the first polls learn turnarounds and open accounts
+        before = now()
+        time.sleep(SECONDS)
+        after = now()
+        spent = {name: after[name] - before[name] for name in before}
+        polls = spent["polls"]
+        print(json.dumps({
+            "bench": "poll", "profile": profile, "values": 8, "meters": METERS,
+            "polls": polls, "polls_per_s": round(polls / spent["time"], 1),
+            "exchanges_per_poll": round(spent["exchanges"] / polls, 3),
+            "messages_per_poll": round(spent["published"] / polls, 3),
+            "processor_us_per_poll": round(spent["cpu"] / polls * 1e6, 1),
+            "resident_kib": resident_kib(house.daemon.pid),
+        }), flush=True)  # fmt: skip
+
+
+def test():
+    for profile in ("bench-eight", "eastron-sdm120"):
+        measure(profile)
+
+
+if __name__ == "__main__":
+    main(test)
