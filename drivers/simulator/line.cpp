@@ -29,7 +29,9 @@ using Error = boost::system::error_code;
 
 constexpr std::size_t kStreamBytesMax = 4096;   // of requests not yet whole; more is dropped
 constexpr std::size_t kUnsentBytesMax = 65536;  // to a client that does not read; more is dropped
-constexpr auto kSilence = std::chrono::milliseconds(50);   // after it half a request is forgotten
+constexpr auto kSilence = std::chrono::milliseconds(50);  // after it half a request is forgotten
+constexpr auto kSettle = std::chrono::milliseconds(500);
+constexpr speed_t kNobodysSpeed = B50;
 constexpr auto kRedial = std::chrono::milliseconds(1000);  // dial-in: between two attempts
 
 // Questions out of bytes, the same for sockets and pseudo-terminals. `Stream` is an Asio stream.
@@ -311,6 +313,7 @@ class TerminalLine : public Line {
                  const Now& now)
         : context_(context),
           wire_(context, building, settings, now),
+          settle_(context),
           echo_(building.site().buses[settings.bus].settings.local_echo),
           link_(settings.link.empty() ? building.site().buses[settings.bus].settings.device
                                       : settings.link) {}
@@ -340,6 +343,7 @@ class TerminalLine : public Line {
             return problem;
         }
         connection_->start(nullptr);
+        settle();
         return "";
     }
 
@@ -348,6 +352,7 @@ class TerminalLine : public Line {
     }
 
     void close() override {
+        settle_.cancel();
         wire_.close();
         if (connection_) {
             connection_->close();
@@ -364,6 +369,24 @@ class TerminalLine : public Line {
     }
 
   private:
+    // A pseudo-terminal has no parity, and glibc refuses a tcsetattr whose only change is one that
+    // the kernel ignores: a client that was killed and comes back with the same parity would be
+    // locked out. So the line is put to a speed that nobody asks for, which means nothing here.
+    void settle() {
+        termios now{};
+        if (::tcgetattr(slave_, &now) == 0 && ::cfgetospeed(&now) != kNobodysSpeed) {
+            ::cfsetispeed(&now, kNobodysSpeed);
+            ::cfsetospeed(&now, kNobodysSpeed);
+            ::tcsetattr(slave_, TCSANOW, &now);
+        }
+        settle_.expires_after(kSettle);
+        settle_.async_wait([this](const Error& error) {
+            if (!error) {
+                settle();
+            }
+        });
+    }
+
     // A link that an earlier run left behind is replaced; anything else is not ours to remove.
     std::string make_link() {
         std::error_code error;
@@ -388,6 +411,7 @@ class TerminalLine : public Line {
 
     asio::io_context& context_;
     Wire wire_;
+    asio::steady_timer settle_;
     bool echo_;
     std::string link_, device_;
     int slave_ = -1;

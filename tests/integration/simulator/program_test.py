@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import types
 import unittest
@@ -182,7 +183,7 @@ class Wire(unittest.TestCase):
         from pymodbus.client import ModbusSerialClient
 
         with Building() as building:
-            client = ModbusSerialClient(port=building.link, baudrate=9600, parity="E", timeout=5)
+            client = ModbusSerialClient(port=building.link, baudrate=9600, timeout=5)
             self.assertTrue(client.connect())
             started = time.monotonic()
             energy = as_float(read_input(client, ENERGY, 2, 1).registers)
@@ -191,6 +192,29 @@ class Wire(unittest.TestCase):
             # 8 + 9 characters of 11 bits at 9600 baud and 20 ms of turnaround, at the least.
             self.assertGreater(elapsed, 17 * 11 / 9600 + 0.019)
             client.close()
+
+    def test_a_client_that_was_killed_may_come_back_with_its_parity(self):
+        with Building() as building:
+            for _ in range(3):
+                # As libmodbus sets a port, and gone without putting anything back.
+                port = os.open(building.link, os.O_RDWR | os.O_NOCTTY)
+                flags = termios.tcgetattr(port)
+                flags[2] |= termios.PARENB
+                flags[4] = flags[5] = termios.B9600
+                deadline = time.monotonic() + DEADLINE_S
+                while True:
+                    try:
+                        termios.tcsetattr(port, termios.TCSANOW, flags)
+                        break
+                    except termios.error:
+                        self.assertLess(time.monotonic(), deadline)
+                        time.sleep(0.05)
+                os.write(port, question(1, 4, ENERGY, 2))
+                reply = b""
+                while len(reply) < REPLY_BYTES:
+                    reply += os.read(port, REPLY_BYTES - len(reply))
+                self.assertAlmostEqual(energy_in(reply), 300.25, delta=0.2)
+                os.close(port)
 
     def test_rtu_over_tcp_by_hand(self):
         with Building() as building, building.connect("r") as line:
