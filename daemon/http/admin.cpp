@@ -111,8 +111,7 @@ void post_clock_confirm(Call& call, Respond respond) {
 Response post_verify(Call& call) {
     Query(call.request).finish();
     Body(call.request.body, call.app.options.limits.json_depth).finish();
-    const Proof verdict =
-        call.app.readers.take()->verify([&] { return call.app.stopping.load(); });
+    const Proof verdict = call.app.readers.take()->verify([&] { return call.app.stopping.load(); });
     JsonWriter json;
     json.begin_object()
         .field("ok", verdict.ok)

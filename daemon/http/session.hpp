@@ -115,6 +115,9 @@ class Session {
         const auto lengths = message.count(wire::field::content_length);
         const auto codings = message.count(wire::field::transfer_encoding);
         if (lengths > 1 || codings > 1 || (lengths == 1 && codings == 1)) return true;
+        // Beast takes "2, 2" for 2; whoever stands before us may not.
+        const beast::string_view length = message[wire::field::content_length];
+        if (length.find_first_not_of("0123456789") != beast::string_view::npos) return true;
         return codings == 1 && !beast::iequals(message[wire::field::transfer_encoding], "chunked");
     }
 

@@ -1,0 +1,379 @@
+#include "tests/integration/http/http_house.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <cstring>
+#include <stdexcept>
+
+#include "daemon/http/app.hpp"
+
+namespace gatehouse::testing {
+
+namespace {
+
+constexpr std::int64_t kEastMs = 8 * 3'600'000;
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
+constexpr int kPatienceS = 20;
+
+}  // namespace
+
+LocalTime EightHoursEast::local(UtcMs at) const {
+    const std::int64_t local = at + kEastMs;
+    const std::int64_t day = local / kDayMs - (local % kDayMs < 0 ? 1 : 0);
+    return {date_from_days(day), static_cast<int>(local - day * kDayMs), 480};
+}
+
+UtcMs EightHoursEast::midnight(LocalDate date) const {
+    return days_since_epoch(date) * kDayMs - kEastMs;
+}
+
+MonoMs RealClock::mono_ms() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+bool ScriptedEngine::submit(Command command, ReplyHandler handler) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (full_) return false;
+        commands_.push_back(command);
+        if (hold_) {
+            held_.emplace_back(std::move(command), std::move(handler));
+            changed_.notify_all();
+            return true;
+        }
+    }
+    handler(script ? script(command) : Reply{});
+    return true;
+}
+
+std::shared_ptr<const Snapshot> ScriptedEngine::snapshot() const {
+    const std::lock_guard lock(mutex_);
+    return snapshot_;
+}
+
+void ScriptedEngine::set(Snapshot snapshot) {
+    auto fresh = std::make_shared<const Snapshot>(std::move(snapshot));
+    const std::lock_guard lock(mutex_);
+    snapshot_ = std::move(fresh);
+}
+
+void ScriptedEngine::hold() {
+    const std::lock_guard lock(mutex_);
+    hold_ = true;
+}
+
+void ScriptedEngine::release() {
+    std::vector<std::pair<Command, ReplyHandler>> held;
+    {
+        const std::lock_guard lock(mutex_);
+        hold_ = false;
+        held.swap(held_);
+    }
+    for (auto& [command, handler] : held) handler(script ? script(command) : Reply{});
+}
+
+void ScriptedEngine::refuse(bool full) {
+    const std::lock_guard lock(mutex_);
+    full_ = full;
+}
+
+void ScriptedEngine::wait_for_held(std::size_t n) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, std::chrono::seconds(kPatienceS),
+                           [&] { return held_.size() >= n; })) {
+        throw std::runtime_error("the engine was not asked");
+    }
+}
+
+bool ScriptedMeters::read_now(const std::string&, Handler handler, std::string& why) {
+    if (!outcome) {
+        why = "the bus is offline";
+        return false;
+    }
+    handler(*outcome);
+    return true;
+}
+
+std::string Got::header(const std::string& name) const {
+    const std::size_t place = head.find("\r\n" + name + ": ");
+    if (place == std::string::npos) return {};
+    const std::size_t from = place + name.size() + 4;
+    return head.substr(from, head.find("\r\n", from) - from);
+}
+
+Wire::Wire(const std::string& socket_path) : fd_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, socket_path.c_str(), sizeof address.sun_path - 1);
+    set_timeout();
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+        throw std::runtime_error("connect " + socket_path + ": " + std::strerror(errno));
+    }
+}
+
+Wire::Wire(int port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    set_timeout();
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+        throw std::runtime_error("connect " + std::to_string(port));
+    }
+}
+
+Wire::~Wire() {
+    if (fd_ >= 0) ::close(fd_);
+}
+
+void Wire::set_timeout() {
+    timeval patience{};
+    patience.tv_sec = kPatienceS;
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
+void Wire::send(const std::string& bytes) {
+    std::size_t sent = 0;
+    while (sent < bytes.size()) {
+        const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+        if (n <= 0) return;
+        sent += static_cast<std::size_t>(n);
+    }
+}
+
+bool Wire::more() {
+    std::string chunk(65536, '\0');
+    const ssize_t n = ::recv(fd_, chunk.data(), chunk.size(), 0);
+    if (n <= 0) return false;
+    rest_.append(chunk, 0, static_cast<std::size_t>(n));
+    return true;
+}
+
+Got Wire::receive(bool head_only) {
+    std::size_t end = 0;
+    while ((end = rest_.find("\r\n\r\n")) == std::string::npos) {
+        if (!more()) return {};
+    }
+    Got got;
+    got.head = rest_.substr(0, end + 2);
+    rest_.erase(0, end + 4);
+    got.status = std::stoi(got.head.substr(9, 3));
+    const std::string length = got.header("Content-Length");
+    const std::size_t size = length.empty() || head_only ? 0 : std::stoul(length);
+    while (rest_.size() < size) {
+        if (!more()) return {};
+    }
+    got.body = rest_.substr(0, size);
+    rest_.erase(0, size);
+    return got;
+}
+
+bool Wire::ended() {
+    std::string chunk(4096, '\0');
+    for (;;) {
+        const ssize_t n = ::recv(fd_, chunk.data(), chunk.size(), 0);
+        if (n == 0) return true;
+        if (n < 0) return errno == ECONNRESET;
+    }
+}
+
+std::string request_text(const std::string& method, const std::string& target,
+                         const std::string& body, const std::string& headers) {
+    std::string text = method + " " + target + " HTTP/1.1\r\nHost: gatehouse\r\n" + headers;
+    if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    return text + "\r\n" + body;
+}
+
+HttpHouse::HttpHouse(HouseOptions options) {
+    const Registry registry = homes(options.homes);
+    store = open_store(folder.file("books.db"), "run-1");
+    fill_store(registry);
+    fill_world(registry);
+    status.self.version = "0.1.0";
+    status.self.ready = true;
+    status.self.started_ms = kMorning;
+    BusStatus bus;
+    bus.bus = "b1";
+    bus.phase = BusPhase::online;
+    bus.meters = options.homes;
+    bus.meters_online = options.homes;
+    bus.exchanges[0] = 17;
+    status.all.push_back(bus);
+    socket_path = folder.file("api.sock");
+    http::ServerOptions server_options;
+    server_options.socket_path = socket_path;
+    server_options.listen_host = "127.0.0.1";
+    server_options.tls_cert_file = options.tls_cert_file;
+    server_options.tls_key_file = options.tls_key_file;
+    server_options.database_path = folder.file("books.db");
+    server_options.site_id = "riverside";
+    server_options.metrics_meters = options.metrics_meters;
+    server_options.limits = options.limits;
+    server = std::make_unique<http::Server>(server_options, engine, meters, status, zone, clock);
+    server->start();
+}
+
+HttpHouse::~HttpHouse() {
+    server->stop();
+    engine.release();
+}
+
+void HttpHouse::fill_store(const Registry& registry) {
+    store->begin();
+    store->put_registry(registry, stamp_of(*store));
+    store->put_run_offset(store->report().run, {0, kMorning - 1'000});
+    EpochRow epoch;
+    epoch.meter = "e-0";
+    epoch.serial = "s-0";
+    epoch.opened = stamp_of(*store);
+    const std::int64_t id = store->put_epoch(epoch);
+    for (int i = 0; i < 5; ++i) {
+        ReadingRow row = reading_of(*store, "e-0", 100'000 + i * 1'000, 2'000 + i * 60'000);
+        row.epoch = id;
+        row.account = "a-0";
+        readings.push_back(store->append_reading(row));
+    }
+    Entry entry = topup_entry("a-0", Fen{10'000}, Method::cash, "s-01", "topup:k-0");
+    entry.entry = "en-1";
+    entry.receipt = "R-1";
+    entry.month = "2026-11";
+    store->append_entry(entry, stamp_of(*store), {});
+    for (int i = 0; i < 3; ++i) store->append_event(event_of(*store, "test.event", i));
+    QuarantineRow held;
+    held.meter = "e-1";
+    held.account = "a-1";
+    held.at = stamp_of(*store);
+    held.register_value = Milli{99'000};
+    held.total = Milli{99'000};
+    held.raw = {0x0001, 0x82b8};
+    held.reason = "decrease";
+    held.epoch = id;
+    store->put_quarantine(held);
+    store->commit();
+    world_.event_seq = store->last(Series::event);
+    world_.reading_seq = store->last(Series::reading);
+}
+
+void HttpHouse::fill_world(const Registry& registry) {
+    Registry people = registry;
+    Person holder;
+    holder.person = "p-1";
+    holder.name = "张三";
+    holder.unit = "h-0";
+    people.people.push_back(holder);
+    world_.registry = std::make_shared<const Registry>(people);
+    world_.run_id = "run-1";
+    world_.now_ms = kMorning;
+    world_.clock_trusted = true;
+    world_.clock_reason = "test";
+    for (std::size_t i = 0; i < registry.meters.size(); ++i) {
+        MeterView meter;
+        meter.meter = registry.meters[i].meter;
+        meter.unit = registry.meters[i].unit;
+        meter.online = i == 0;
+        meter.reason = i == 0 ? "" : "no answer";
+        if (i == 0) meter.total = Milli{104'000};
+        if (i == 0) meter.register_value = Milli{104'000};
+        if (i == 0) meter.read_at = kMorning;
+        if (i == 0) meter.last_poll_at = kMorning;
+        meter.power_milliwatt = 1'234'500;
+        world_.meters.set(i, meter);
+        AccountView account;
+        account.account = registry.accounts[i].account;
+        account.unit = registry.accounts[i].unit;
+        account.tariffs = {"flat"};
+        account.ledger = i == 0 ? Fen{10'000} : Fen{0};
+        account.balance = i == 0 ? Fen{9'805} : Fen{0};
+        account.provisional = account.balance;
+        account.level = i == 0 ? 0 : 3;
+        world_.accounts.set(i, account);
+    }
+    AlertView alert;
+    alert.id = "01JDALERT";
+    alert.kind = "low_balance";
+    alert.state = "raised";
+    alert.account = "a-1";
+    alert.unit = "h-1";
+    alert.payload = R"({"schema":1,"id":"01JDALERT","kind":"low_balance","state":"raised"})";
+    world_.open_alerts.push_back(std::make_shared<const AlertView>(alert));
+    show();
+}
+
+Got HttpHouse::ask(const std::string& method, const std::string& target, const std::string& body,
+                   const std::string& headers) {
+    Wire wire(socket_path);
+    wire.send(request_text(method, target, body, headers));
+    return wire.receive(method == "HEAD");
+}
+
+Got HttpHouse::ask_tcp(const std::string& token, const std::string& method,
+                       const std::string& target, const std::string& body,
+                       const std::string& headers) {
+    Wire wire(server->port());
+    const std::string bearer = token.empty() ? "" : "Authorization: Bearer " + token + "\r\n";
+    wire.send(request_text(method, target, body, bearer + headers));
+    return wire.receive(method == "HEAD");
+}
+
+void HttpHouse::event(const std::string& kind) {
+    store->append_event(event_of(*store, kind, 0));
+}
+
+std::string HttpHouse::add_token(const std::string& id, const std::vector<std::string>& scopes,
+                                 std::optional<UtcMs> expires) {
+    TokenRow row;
+    row.id = id;
+    row.name = "test";
+    row.scopes = scopes;
+    row.secret_hash = http::sha256_hex("secret-" + id);
+    row.created_at = kMorning;
+    row.expires_at = expires;
+    store->begin();
+    store->put_token(row);
+    event("token.added");
+    store->commit();
+    tokens_[id] = row;
+    world_.event_seq = store->last(Series::event);
+    show();
+    return "gh_" + id + "_secret-" + id;
+}
+
+void HttpHouse::revoke_token(const std::string& id) {
+    tokens_[id].revoked_at = kMorning;
+    store->begin();
+    store->put_token(tokens_[id]);
+    event("token.revoked");
+    store->commit();
+    world_.event_seq = store->last(Series::event);
+    show();
+}
+
+std::string at(const std::string& json, const std::string& pointer) {
+    boost::system::error_code error;
+    const boost::json::value document = boost::json::parse(json, error);
+    if (error) return "(no JSON)";
+    const boost::json::value* value = document.find_pointer(pointer, error);
+    if (value == nullptr) return "(absent)";
+    if (value->is_string()) return value->get_string().c_str();
+    return boost::json::serialize(*value);
+}
+
+std::size_t count_items(const std::string& json) {
+    boost::system::error_code error;
+    const boost::json::value document = boost::json::parse(json, error);
+    return error ? 0 : document.at("items").as_array().size();
+}
+
+}  // namespace gatehouse::testing
