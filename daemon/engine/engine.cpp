@@ -227,6 +227,9 @@ struct Engine::Impl {
             context.clock.stored(*at);
         }
         store.commit();
+        // Only a batch of the books proves that there is room again: what recover() writes fits
+        // into the last gap of a full disk.
+        retry_ms = 0;
         context.urgent = context.unsaved = false;
         committed_mono_ms = context.now.mono_ms;
         committed_readings = context.readings_stored;
@@ -324,7 +327,6 @@ struct Engine::Impl {
                 if (queued.handler) pending.push_back({std::move(queued.handler), unavailable()});
             reprice_all();
         }
-        if (context.writable) retry_ms = 0;
         publish();
         for (Pending& one : pending)
             if (one.handler) one.handler(std::move(one.reply));
