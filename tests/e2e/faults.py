@@ -103,25 +103,33 @@ def broker_lost(house, subscriber):
 
 
 def wrong_registry(house):
-    """All problems of all files, exit 2, nothing changed."""
+    """All problems of all files, exit 2, nothing changed: first what no cell may hold, then what
+    points nowhere."""
     before = house.get("/registry")["files"]
     seq = house.get("/status")["store"]["event_seq"]
     good = {name: (house.registry / name).read_text() for name in ("meters.csv", "accounts.csv")}
-    (house.registry / "meters.csv").write_text(
-        "meter,unit,service,bus,address,profile,multiplier\n"
-        "e-1,u-1,electricity,b1,1,eastron-sdm120,\n"
-        "e-6,u-9,electricity,b1,6,eastron-sdm120,\n"
-        "2.02E+11,u-1,electricity,b1,7,eastron-sdm120,\n"
-        "e-8,u-1,electricity,b1,999,eastron-sdm120,0\n"
-    )
-    (house.registry / "accounts.csv").write_text(
-        "account,unit,service,tarif\na-1,u-1,electricity,flat\n"
-    )
-    refusal = house.refused("import", house.registry)
-    equal("exit", refusal.code, 2)
-    text = refusal.stderr
-    for named in ("meters.csv", "accounts.csv", "u-9", "2.02E+11", "999", "tarif"):
-        check(f"{named} is named: {text}", named in text)
+    meters, accounts = "meter,unit,service,bus,address,profile,multiplier\n", "account,unit,service,"
+    for wrong_meters, wrong_accounts, named in (
+        (
+            meters + "e-1,u-1,electricity,b1,1,eastron-sdm120,\n"
+            "2.02E+11,u-1,electricity,b1,7,eastron-sdm120,\n"
+            "e-8,u-1,electricity,b1,999,eastron-sdm120,0\n",
+            accounts + "tarif\na-1,u-1,electricity,flat\n",
+            ("meters.csv:3:1", "2.02E+11", "meters.csv:4:", "999", "accounts.csv:1:", "tariff"),
+        ),
+        (
+            meters + "e-6,u-9,electricity,b1,6,eastron-sdm120,\n"
+            "e-7,u-1,electricity,b9,7,eastron-sdm120,\n",
+            accounts + "tariff\na-9,u-1,electricity,falt\n",
+            ("meters.csv:2:", "u-9", "meters.csv:3:", "b9", "accounts.csv:2:", "falt"),
+        ),
+    ):
+        (house.registry / "meters.csv").write_text(wrong_meters)
+        (house.registry / "accounts.csv").write_text(wrong_accounts)
+        refusal = house.refused("import", house.registry)
+        equal("exit", refusal.code, 2)
+        for word in named:
+            check(f"{word} is named: {refusal.stderr}", word in refusal.stderr)
     for name, content in good.items():
         (house.registry / name).write_text(content)
     equal("the registry is as it was", house.get("/registry")["files"], before)
