@@ -85,7 +85,8 @@ struct Publisher::Impl {
     std::unordered_map<std::uint64_t, Pending> pending;
     std::uint64_t next_token = 1;
     std::size_t events_in_flight = 0, others_in_flight = 0;
-    std::uint64_t connections = 0, published = 0, unpublishable = 0, cursor_sent = 0;
+    std::uint64_t connections = 0, published = 0, held_back = 0, unpublishable = 0;
+    std::uint64_t cursor_sent = 0;
     std::string reason = "not yet connected";
     MonoMs next_attempt = 0, phase_deadline = 0, full_until = 0, last_ack = 0;
     MonoMs next_scan = 0, next_health = 0, next_cursor = 0, next_read = 0, next_seal = 0;
@@ -324,6 +325,7 @@ bool Publisher::Impl::hand_over(const Message& message, Owner owner, std::uint64
         case Link::Handed::yes:
             break;
         case Link::Handed::full:
+            ++held_back;
             full_until = now + kFullPauseMs;
             return false;
         case Link::Handed::down:
@@ -457,6 +459,7 @@ void Publisher::Impl::show() {
     now.in_flight = events_in_flight;
     now.reconnects = connections > 0 ? connections - 1 : 0;
     now.published = published;
+    now.held_back = held_back;
     now.unpublishable = unpublishable;
     const std::lock_guard lock(mutex);
     shown = std::move(now);

@@ -16,12 +16,13 @@ namespace gatehouse::mqtt {
 
 struct Status {
     bool connected = false;
-    std::string reason;               // why not connected, or what went wrong last; one line
-    std::uint64_t cursor = 0;         // highest contiguous PUBACK
-    std::uint64_t backlog = 0;        // event_seq - cursor
-    std::size_t in_flight = 0;        // messages of events handed over and not acknowledged
-    std::uint64_t reconnects = 0;     // connections made after the first
-    std::uint64_t published = 0;      // messages of events acknowledged since start
+    std::string reason;            // why not connected, or what went wrong last; one line
+    std::uint64_t cursor = 0;      // highest contiguous PUBACK
+    std::uint64_t backlog = 0;     // event_seq - cursor
+    std::size_t in_flight = 0;     // messages of events handed over and not acknowledged
+    std::uint64_t reconnects = 0;  // connections made after the first
+    std::uint64_t published = 0;   // messages of events acknowledged since start
+    std::uint64_t held_back = 0;   // times that the library was full and we waited for a delivery
     std::uint64_t unpublishable = 0;  // rows whose body was no JSON of its kind; passed over
 };
 
