@@ -3,6 +3,7 @@
 configuration, an unknown profile, a dead slave, a plug pulled and put back.
 """
 import re
+import sqlite3
 import subprocess
 from decimal import Decimal
 
@@ -137,6 +138,26 @@ def wrong_registry(house):
     check(f"no event of the registry: {kinds}", not [k for k in kinds if k.startswith("registry")])
 
 
+def database_locked(house):
+    """Another program holds the database: top-ups are refused honestly, reading goes on, and all
+    is well again without a restart."""
+    balance = Decimal(house.account("a-1")["balance"])
+    other = sqlite3.connect(house.folder / "gatehouse.db", timeout=60, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    words = ("topup", "a-1", "5.00", "--key", "locked", "--by", "s-01")
+    refusal = house.refused(*words)
+    equal("exit", refusal.code, 1)
+    equal("status", refusal.problem["status"], 503)
+    house.wait_polls("b1", 3)
+    store = house.get("/status")["store"]
+    check(f"it says why: {store}", not store["ok"] and store["reason"])
+    other.execute("ROLLBACK")
+    other.close()
+    wait_for("it writes again", lambda: house.get("/status")["store"]["ok"])
+    receipt = house.ctl(*words)
+    equal("booked once, now", Decimal(receipt["balance"]), balance + 5)
+
+
 def unknown_profile(house):
     meter = house.meter("e-4")
     equal("enabled", meter["enabled"], False)
@@ -204,6 +225,7 @@ def test():
         subscriber = broker_absent(house)
         wrong_registry(house)
         unknown_profile(house)
+        database_locked(house)
         broker_lost(house, subscriber)
         dead_slave(house)
         pulled_plugs(house)
