@@ -1,9 +1,9 @@
 #include "drivers/modbus/bus_service.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 
 #include "drivers/modbus/bus_worker.hpp"
@@ -16,19 +16,45 @@ struct BusService::Impl {
         std::unique_ptr<BusWorker> worker;
     };
 
+    Impl(const Clock& the_clock, Random& the_random, SampleSink& the_sink, std::int64_t the_run,
+         LinkFactory the_links)
+        : clock(the_clock),
+          random(the_random),
+          sink(the_sink),
+          run(the_run),
+          links(std::move(the_links)) {}
+
     const Clock& clock;
     Random& random;
     SampleSink& sink;
     std::int64_t run;
     LinkFactory links;
-    mutable std::mutex mutex;
+    std::mutex configuring;    // one configure() or stop() at a time; taken before `mutex`
+    mutable std::mutex mutex;  // never held while a worker is joined
     std::map<std::string, Running> buses;
     std::map<std::string, std::string> bus_of;  // by meter
-    bool stopped = false;
+    std::vector<std::unique_ptr<BusWorker>> ending;
+    std::atomic<bool> stopped{false};
 
     static bool keeps(const BusPlan& before, const BusPlan& now) {
         return before.settings == now.settings &&
                before.response_timeout_ms == now.response_timeout_ms;
+    }
+    // Workers that no plan keeps, out of the map and into `ending`.
+    std::vector<std::unique_ptr<BusWorker>>& take_ended(const std::vector<BusPlan>& plans) {
+        const std::lock_guard lock(mutex);
+        for (auto entry = buses.begin(); entry != buses.end();) {
+            const bool kept = std::any_of(plans.begin(), plans.end(), [&](const BusPlan& plan) {
+                return plan.id == entry->first && keeps(entry->second.plan, plan);
+            });
+            if (kept) {
+                ++entry;
+                continue;
+            }
+            ending.push_back(std::move(entry->second.worker));
+            entry = buses.erase(entry);
+        }
+        return ending;
     }
     BusWorker* worker_of(const std::string& meter) const {
         const auto bus = bus_of.find(meter);
@@ -40,7 +66,7 @@ struct BusService::Impl {
 
 BusService::BusService(const Clock& clock, Random& random, SampleSink& sink, std::int64_t run,
                        LinkFactory links)
-    : impl_(new Impl{clock, random, sink, run, std::move(links), {}, {}, {}, false}) {}
+    : impl_(std::make_unique<Impl>(clock, random, sink, run, std::move(links))) {}
 
 BusService::~BusService() {
     stop();
@@ -49,33 +75,20 @@ BusService::~BusService() {
 std::vector<std::string> BusService::configure(std::vector<BusPlan> plans) {
     Impl& impl = *impl_;
     std::vector<std::string> refused;
-    std::vector<std::unique_ptr<BusWorker>> ending;
-    const std::lock_guard lock(impl.mutex);
+    const std::lock_guard alone(impl.configuring);
     if (impl.stopped) return {"the bus service has stopped"};
     for (std::size_t i = kBusesMax; i < plans.size(); ++i) {
         refused.push_back("bus " + plans[i].id + " is left out: at most " +
                           std::to_string(kBusesMax) + " buses are served");
     }
     if (plans.size() > kBusesMax) plans.resize(kBusesMax);
-    std::set<std::string> wanted;
     for (BusPlan& plan : plans) {
         std::erase_if(plan.meters, [](const MeterPlan& meter) { return !meter.profile; });
-        wanted.insert(plan.id);
-    }
-    for (auto entry = impl.buses.begin(); entry != impl.buses.end();) {
-        const auto now = std::find_if(plans.begin(), plans.end(), [&](const BusPlan& plan) {
-            return plan.id == entry->first && Impl::keeps(entry->second.plan, plan);
-        });
-        if (now != plans.end()) {
-            ++entry;
-            continue;
-        }
-        ending.push_back(std::move(entry->second.worker));
-        ending.back()->ask_to_stop();
-        entry = impl.buses.erase(entry);
     }
     // A changed bus must let go of its port before its successor opens it.
-    ending.clear();
+    for (auto& worker : impl.take_ended(plans)) worker->ask_to_stop();
+    impl.ending.clear();
+    const std::lock_guard lock(impl.mutex);
     impl.bus_of.clear();
     for (BusPlan& plan : plans) {
         for (const MeterPlan& meter : plan.meters) impl.bus_of[meter.id] = plan.id;
@@ -121,15 +134,12 @@ std::vector<Heartbeat> BusService::heartbeats() const {
 }
 
 void BusService::stop() {
-    std::map<std::string, Impl::Running> ending;
-    {
-        const std::lock_guard lock(impl_->mutex);
-        impl_->stopped = true;
-        ending = std::exchange(impl_->buses, {});
-        impl_->bus_of.clear();
-    }
-    for (auto& [id, running] : ending) running.worker->ask_to_stop();
-    for (auto& [id, running] : ending) running.worker->join();
+    const std::lock_guard alone(impl_->configuring);
+    impl_->stopped = true;
+    for (auto& worker : impl_->take_ended({})) worker->ask_to_stop();
+    impl_->ending.clear();
+    const std::lock_guard lock(impl_->mutex);
+    impl_->bus_of.clear();
 }
 
 }  // namespace gatehouse::modbus

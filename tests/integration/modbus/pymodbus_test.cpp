@@ -69,19 +69,21 @@ class PymodbusSlave {
         ::close(out[1]);
         std::array<char, 64> line{};
         const ssize_t got = ::read(out[0], line.data(), line.size() - 1);
-        ::close(out[0]);
+        output_ = out[0];  // stays open: the rest of the line may come later
         REQUIRE(got > 0);
         REQUIRE(std::string(line.data()).find("ready") == 0);
     }
     ~PymodbusSlave() {
         ::kill(pid_, SIGKILL);
         ::waitpid(pid_, nullptr, 0);
+        ::close(output_);
     }
     PymodbusSlave(const PymodbusSlave&) = delete;
     PymodbusSlave& operator=(const PymodbusSlave&) = delete;
 
   private:
     pid_t pid_ = -1;
+    int output_ = -1;
 };
 
 int free_port() {
@@ -129,6 +131,52 @@ void read_building(BusPlan plan) {
     CHECK(serial);
 }
 
+// Two pseudo-terminals back to back, and a thread that is the cable between them.
+class Cable {
+  public:
+    Cable() {
+        for (std::size_t i = 0; i < 2; ++i) {
+            std::array<char, 128> name{};
+            termios raw{};
+            ::cfmakeraw(&raw);
+            // The near side stays open as well, so that the line never hangs up.
+            REQUIRE(::openpty(&far_[i], &near_[i], name.data(), &raw, nullptr) == 0);
+            names_[i] = name.data();
+        }
+        thread_ = std::thread([this] { carry(); });
+    }
+    ~Cable() {
+        stopping_ = true;
+        thread_.join();
+        for (const int fd : far_) ::close(fd);
+        for (const int fd : near_) ::close(fd);
+    }
+    Cable(const Cable&) = delete;
+    Cable& operator=(const Cable&) = delete;
+    [[nodiscard]] const std::string& end(std::size_t i) const { return names_[i]; }
+
+  private:
+    void carry() {
+        while (!stopping_) {
+            std::array<pollfd, 2> entries{pollfd{far_[0], POLLIN, 0}, pollfd{far_[1], POLLIN, 0}};
+            if (::poll(entries.data(), 2, 20) <= 0) continue;
+            for (std::size_t i = 0; i < 2; ++i) {
+                if ((entries[i].revents & POLLIN) == 0) continue;
+                std::array<char, 256> chunk{};
+                const ssize_t got = ::read(far_[i], chunk.data(), chunk.size());
+                if (got <= 0) continue;
+                (void)!::write(far_[1 - i], chunk.data(), static_cast<std::size_t>(got));
+            }
+        }
+    }
+
+    std::array<int, 2> far_{-1, -1};
+    std::array<int, 2> near_{-1, -1};
+    std::array<std::string, 2> names_;
+    std::atomic<bool> stopping_{false};
+    std::thread thread_;
+};
+
 }  // namespace
 
 TEST_CASE("pymodbus over TCP") {
@@ -151,40 +199,10 @@ TEST_CASE("pymodbus as RTU over TCP") {
 }
 
 TEST_CASE("pymodbus on a serial line") {
-    // Two pseudo-terminals back to back, and a thread that is the cable.
-    std::array<int, 2> masters{-1, -1};
-    std::array<std::string, 2> names;
-    for (std::size_t i = 0; i < 2; ++i) {
-        std::array<char, 128> name{};
-        termios raw{};
-        ::cfmakeraw(&raw);
-        int side = -1;
-        REQUIRE(::openpty(&masters[i], &side, name.data(), &raw, nullptr) == 0);
-        names[i] = name.data();  // the slave side stays open so that the line never hangs up
-    }
-    std::atomic<bool> stopping{false};
-    std::thread cable([&] {
-        while (!stopping) {
-            std::array<pollfd, 2> entries{pollfd{masters[0], POLLIN, 0},
-                                          pollfd{masters[1], POLLIN, 0}};
-            if (::poll(entries.data(), 2, 20) <= 0) continue;
-            for (std::size_t i = 0; i < 2; ++i) {
-                if ((entries[i].revents & POLLIN) == 0) continue;
-                std::array<char, 256> chunk{};
-                const ssize_t got = ::read(masters[i], chunk.data(), chunk.size());
-                if (got > 0)
-                    (void)!::write(masters[1 - i], chunk.data(), static_cast<std::size_t>(got));
-            }
-        }
-    });
-    {
-        const PymodbusSlave slave("serial", names[1]);
-        BusPlan plan;
-        plan.settings.transport = Transport::rtu;
-        plan.settings.device = names[0];
-        read_building(plan);
-    }
-    stopping = true;
-    cable.join();
-    for (const int master : masters) ::close(master);
+    const Cable cable;
+    const PymodbusSlave slave("serial", cable.end(1));
+    BusPlan plan;
+    plan.settings.transport = Transport::rtu;
+    plan.settings.device = cable.end(0);
+    read_building(plan);
 }
