@@ -1,0 +1,135 @@
+// A clock that nobody vouches for: reading and money go on, days wait for it.
+#include <algorithm>
+
+#include "tests/integration/engine/engine_house.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::testing;
+
+TEST_CASE("after a power cut with a lost clock: polls and top-ups go on, posting waits for trust") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(31 * kSecond);
+    house.crash();
+
+    // The box boots an hour later and believes that it is 2001.
+    const UtcMs wrong = 978'307'200'000;
+    const std::int64_t behind = house.clock.wall + kHour - wrong;
+    house.clock.wall = wrong;
+    house.clock.mono = 30'000;
+    house.synchronised = false;
+    house.open();
+    CHECK_FALSE(house.engine().snapshot()->clock_trusted);
+    const UtcMs polled = house.clock.wall + behind;
+    house.settle("e-103", "1000.00");
+    house.pass(10 * kMinute);
+    house.settle("e-103", "1001.00");
+    CHECK(house.balance("a-103") == "-0.53");
+    const Reply paid = house.top_up("a-103", "50.00", "k-1");
+    REQUIRE(paid.kind == ReplyKind::created);
+    CHECK(field(paid.json, "clock_trusted") == "false");
+    CHECK(field(paid.json, "balance") == "49.47");
+    house.pass(20 * kHour);
+    house.settle("e-103", "1021.00");
+    CHECK(house.balance("a-103") == "38.91");  // 21 x 0.5283 = 11.0943
+    CHECK(house.book("a-103").size() == 1);
+
+    house.clock.wall += behind;
+    house.synchronised = true;
+    house.pass(kSecond);
+    CHECK(house.engine().snapshot()->clock_trusted);
+    CHECK(house.events("clock.trusted").size() == 2);
+    const auto book = house.book("a-103");
+    REQUIRE(book.size() == 2);
+    CHECK(book[1].find(" day:2026-11-23") != std::string::npos);
+    CHECK(house.balance("a-103") == "38.91");
+    const auto rows = house.readings("e-103");
+    CHECK(std::any_of(rows.begin(), rows.end(), [&](const StoredReading& row) {
+        return row.at.trusted && row.at.at == polled;
+    }));
+    CHECK(house.entries("a-103").at(0).at.trusted);
+    CHECK(house.proof() == "");
+}
+
+TEST_CASE("manual trust waits for staff to confirm the clock") {
+    House house;
+    house.options.trust = EngineOptions::Trust::manual;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    CHECK_FALSE(house.engine().snapshot()->clock_trusted);
+    CHECK(house.book("a-101").empty());
+    CHECK(house.ask(ConfirmClock{"local", "nobody"}).kind == ReplyKind::invalid);
+    REQUIRE(house.ask(ConfirmClock{"local", "s-01"}).kind == ReplyKind::ok);
+    CHECK(house.engine().snapshot()->clock_trusted);
+    CHECK(house.book("a-101") == std::vector<std::string>{"opening 100.00 opening"});
+}
+
+TEST_CASE("a clock set back below the newest row is not followed, one set forward is") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    const UtcMs before = house.engine().snapshot()->now_ms;
+    house.clock.wall -= kHour;
+    house.pass(kMinute);
+    CHECK(house.events("clock.not_followed").size() == 1);
+    CHECK(house.engine().snapshot()->now_ms == before + kMinute);
+    house.pass(kMinute);
+    CHECK(house.events("clock.not_followed").size() == 1);
+    house.clock.wall += 3 * kHour;
+    house.pass(kMinute);
+    CHECK(house.events("clock.stepped").size() == 1);
+    CHECK(house.engine().snapshot()->now_ms == before + 2 * kHour + 3 * kMinute);
+    house.crash();
+    house.clock.wall -= 4 * kHour;
+    house.open();
+    CHECK_FALSE(house.engine().snapshot()->clock_trusted);
+    CHECK(house.engine().snapshot()->clock_reason.find("before the newest stored row") !=
+          std::string::npos);
+}
+
+TEST_CASE("a clock that was far ahead hides no line of the month") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(16 * kHour + kMinute);
+    house.settle("e-103", "1010.00");
+    REQUIRE(house.book("a-103").size() == 1);
+    house.crash();
+    const std::int64_t ahead = 400 * kDay;
+    house.clock.wall += ahead;
+    house.synchronised = false;
+    house.open();
+    house.clock.wall -= ahead;
+    house.synchronised = true;
+    house.pass(kDay);
+    house.settle("e-103", "1020.00");
+    // 10 kWh are 5.28, 20 kWh are 10.57
+    CHECK(house.book("a-103") ==
+          std::vector<std::string>{"charge -5.28 day:2026-11-23", "charge -5.29 day:2026-11-24"});
+    CHECK(house.proof() == "");
+}
+
+TEST_CASE("a run that nobody ever trusted does not keep its meters from their days") {
+    House house;
+    house.synchronised = false;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(31 * kSecond);
+    house.crash();
+    house.synchronised = true;
+    house.open();
+    house.pass(kHour);
+    house.settle("e-103", "1000.00");
+    house.pass(kHour);
+    house.settle("e-103", "1002.00");
+    house.pass(14 * kHour);
+    house.settle("e-103", "1010.00");
+    CHECK(house.book("a-103") == std::vector<std::string>{"charge -5.28 day:2026-11-23"});
+    CHECK(house.proof() == "");
+}
