@@ -19,8 +19,7 @@ bool covers_ledger(const AccountRuntime& account) {
 
 // A day that no version prices keeps its use unaccounted until one does; what passes the limit of
 // a line is a broken meter and stays unaccounted as well, where the auditor sees it.
-bool accrue_day(Settlement& settlement, const MeterRuntime& meter, LocalDate day,
-                Milli quantity) {
+bool accrue_day(Settlement& settlement, const MeterRuntime& meter, LocalDate day, Milli quantity) {
     if (meter.tariff == nullptr || quantity.count < 0) return false;
     return accrue(settlement, *meter.tariff, day, month_scope(day), quantity) == Accrual::ok;
 }
@@ -221,13 +220,12 @@ void write_posting(Context& context, Posting& posting) {
         if (due.amount.count <= 0) continue;
         mark_posted(account.settlement, due);
         const std::int64_t line = put(due.key);
-        book_entry(context, posting.account,
-                   charge_entry(account.row->account, due, posting.cause), {}, line);
+        book_entry(context, posting.account, charge_entry(account.row->account, due, posting.cause),
+                   {}, line);
     }
 }
 
-bool day_ready(const Context& context, const AccountRuntime& account, UtcMs edge,
-               bool waited) {
+bool day_ready(const Context& context, const AccountRuntime& account, UtcMs edge, bool waited) {
     if (waited) return true;
     return std::all_of(account.meters.begin(), account.meters.end(), [&](std::size_t index) {
         const MeterRuntime& meter = context.world.meters[index];
@@ -254,15 +252,14 @@ void post_day(Context& context, std::size_t index, LocalDate day, UtcMs edge) {
             meter.unposted.pop_front();
         }
     }
-    std::sort(freezes.begin(), freezes.end(),
-              [](const MeterFreeze& a, const MeterFreeze& b) {
-                  return a.freeze.reading < b.freeze.reading;
-              });
+    std::sort(freezes.begin(), freezes.end(), [](const MeterFreeze& a, const MeterFreeze& b) {
+        return a.freeze.reading < b.freeze.reading;
+    });
     Posting posting{index, cause, {}};
     for (const MeterFreeze& one : freezes) accrue_freeze(context, posting, one.meter, one.freeze);
     write_posting(context, posting);
-    const bool goes_live = account.row->live_from &&
-                           context.zone.midnight(*account.row->live_from) <= edge;
+    const bool goes_live =
+        account.row->live_from && context.zone.midnight(*account.row->live_from) <= edge;
     if (account.trial && goes_live) {
         account.trial = false;
         book_opening(context, index);
@@ -280,8 +277,7 @@ void post_day(Context& context, std::size_t index, LocalDate day, UtcMs edge) {
 
 std::string lines_needed(const Context& context, const World& world,
                          const AccountRuntime& account) {
-    LocalDate oldest =
-        context.day_of(std::min(context.now_ms(), context.clock.floor_ms()));
+    LocalDate oldest = context.day_of(context.clock.floor_ms());
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = world.meters[index];
         if (!meter.marked) continue;
@@ -322,9 +318,10 @@ void reprice(Context& context, std::size_t index, Mover mover) {
         // What changes a level is kept, so that the books can show what the alert rests on.
         if (judgement.level != account.level)
             for (const std::size_t meter : account.meters) keep_last(context, meter);
-        apply_level(context, index, judgement, mover == Mover::topup        ? "topup"
-                                               : mover == Mover::correction ? "correction"
-                                                                            : "drift");
+        apply_level(context, index, judgement,
+                    mover == Mover::topup        ? "topup"
+                    : mover == Mover::correction ? "correction"
+                                                 : "drift");
     }
     if (before == figures_of(account)) return;
     ++account.state_version;

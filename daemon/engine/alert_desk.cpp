@@ -37,8 +37,8 @@ SentenceFacts facts_of(const Context& context, const AccountRuntime& account, in
 }
 
 std::string payload_of(const Context& context, const AccountRuntime& account,
-                       const OpenAlert& alert, int level, const Telling& telling,
-                       std::uint64_t seq, std::uint64_t prev, const LevelJudgement& judgement) {
+                       const OpenAlert& alert, int level, const Telling& telling, std::uint64_t seq,
+                       std::uint64_t prev, const LevelJudgement& judgement) {
     const UtcMs at = context.now_ms();
     JsonWriter json;
     json.begin_object()
@@ -67,16 +67,15 @@ std::string payload_of(const Context& context, const AccountRuntime& account,
         json.value(context.iso(*account.as_of));
     else
         json.null();
-    json.field("notify_after",
-               context.iso(notify_after(at, context.zone, context.options.alerts)));
+    json.field("notify_after", context.iso(notify_after(at, context.zone, context.options.alerts)));
     json.field_if("cleared_by", telling.cleared_by);
     if (telling.acknowledgement != nullptr) {
         json.field("acked_by", telling.acknowledgement->by)
             .field("via", telling.acknowledgement->via);
         json.field_if("result", telling.acknowledgement->result);
     }
-    json.field("text", sentence(facts_of(context, account, level, telling.state),
-                                context.options.chinese));
+    json.field("text",
+               sentence(facts_of(context, account, level, telling.state), context.options.chinese));
     json.field("opened_at", context.iso(alert.row.opened_at)).field("at", context.iso(at));
     json.end_object();
     return json.take();
@@ -98,17 +97,15 @@ void tell(Context& context, AccountRuntime& account, OpenAlert& alert, int level
     const std::string topic = "alert/" + alert.row.kind;
     const std::uint64_t seq = context.store.next(Series::event);
     const std::uint64_t prev = context.world.topic_heads[topic];
-    alert.row.payload =
-        payload_of(context, account, alert, level, telling, seq, prev, judgement);
+    alert.row.payload = payload_of(context, account, alert, level, telling, seq, prev, judgement);
     alert.row.state = to_string(telling.state);
     alert.row.level = level;
     alert.row.seq = seq;
     alert.row.acknowledged = alert.life.acknowledged;
     alert.row.told_at = alert.life.told_at;
-    const std::uint64_t written =
-        log_event(context, std::string("alert.") + alert.row.state,
-                  subject_json(account, alert.row.id), alert.row.payload,
-                  {"account:" + account.row->account, "alert:" + alert.row.id}, topic);
+    const std::uint64_t written = log_event(
+        context, std::string("alert.") + alert.row.state, subject_json(account, alert.row.id),
+        alert.row.payload, {"account:" + account.row->account, "alert:" + alert.row.id}, topic);
     GH_ASSERT(written == seq);
     context.store.put_alert(alert.row);
 }
@@ -117,10 +114,9 @@ LevelJudgement judgement_of(const AccountRuntime& account, int level) {
     LevelJudgement judgement;
     judgement.level = level;
     judgement.reason = account.reason;
-    judgement.threshold =
-        level >= 3   ? Fen{0}
-        : level == 2 ? account.thresholds.critical_balance
-                     : account.thresholds.low_balance;
+    judgement.threshold = level >= 3   ? Fen{0}
+                          : level == 2 ? account.thresholds.critical_balance
+                                       : account.thresholds.low_balance;
     judgement.threshold_days =
         level == 2 ? account.thresholds.critical_days : account.thresholds.low_days;
     return judgement;
@@ -154,8 +150,8 @@ void apply_level(Context& context, std::size_t index, const LevelJudgement& judg
     telling.state = *step.state;
     const bool falls = telling.state == AlertState::eased || telling.state == AlertState::cleared;
     if (falls) telling.cleared_by = cleared_by;
-    alert.life = step.life.value_or(AlertLife{judgement.level, alert.life.acknowledged,
-                                              context.now_ms()});
+    alert.life =
+        step.life.value_or(AlertLife{judgement.level, alert.life.acknowledged, context.now_ms()});
     alert.row.open = step.life.has_value();
     tell(context, account, alert, judgement.level, telling, judgement);
     if (!step.life) {
@@ -202,8 +198,8 @@ Reply acknowledge_alert(Context& context, const AckAlert& command) {
     telling.acknowledgement = &command;
     tell(context, account, alert, alert.life.level, telling,
          judgement_of(account, alert.life.level));
-    context.store.add_ack({alert.row.id, alert.row.seq, command.by, command.via, command.note,
-                           command.result});
+    context.store.add_ack(
+        {alert.row.id, alert.row.seq, command.by, command.via, command.note, command.result});
     context.dirty_accounts.insert(context.world.account_index.at(alert.row.account));
     reply.json = alert.row.payload;
     return reply;
@@ -235,8 +231,8 @@ Reply test_alert(Context& context, const TestAlert&) {
         reply.json = json.take();
         JsonWriter subject;
         subject.begin_object().field("alert", id).end_object();
-        log_event(context, std::string("alert.") + to_string(state), subject.take(), reply.json,
-                  {}, topic);
+        log_event(context, std::string("alert.") + to_string(state), subject.take(), reply.json, {},
+                  topic);
     }
     return reply;
 }

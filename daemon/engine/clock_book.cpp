@@ -56,9 +56,10 @@ ClockBook::Change ClockBook::look(MonoMs mono_ms, UtcMs wall_ms) {
         return Change::none;
     }
     if (!believable()) {
-        reason_ = trust_ == Trust::manual
-                      ? "waiting for `gatehousectl clock confirm`"
-                      : "the system's clock is not synchronised; `gatehousectl clock confirm` helps";
+        reason_ =
+            trust_ == Trust::manual
+                ? "waiting for `gatehousectl clock confirm`"
+                : "the system's clock is not synchronised; `gatehousectl clock confirm` helps";
         return Change::none;
     }
     offset_ms_ = offset;
@@ -78,7 +79,9 @@ bool ClockBook::confirm(MonoMs mono_ms, UtcMs wall_ms) {
     return true;
 }
 
-void ClockBook::stored(UtcMs at) { floor_ms_ = std::max(floor_ms_, at); }
+void ClockBook::stored(UtcMs at) {
+    floor_ms_ = std::max(floor_ms_, at);
+}
 
 std::optional<UtcMs> ClockBook::trusted_time(MonoMs mono_ms) const {
     if (!offset_ms_) return std::nullopt;

@@ -20,8 +20,8 @@ constexpr std::size_t kKeyMax = 128;
 constexpr std::size_t kTextMax = 1'000;
 constexpr std::size_t kTokensMax = 200;
 constexpr std::array<const char*, 15> kScopes{
-    "readings:read", "meters:read", "meters:write",   "balances:read", "topups:write",
-    "periods:close", "files:read",  "alerts:read",    "alerts:write",  "keys:read",
+    "readings:read",  "meters:read",  "meters:write",  "balances:read", "topups:write",
+    "periods:close",  "files:read",   "alerts:read",   "alerts:write",  "keys:read",
     "cabinets:write", "tickets:read", "tickets:write", "events:read",   "admin"};
 
 std::string hex(const unsigned char* bytes, std::size_t count) {
@@ -50,8 +50,8 @@ std::string sha256_hex(const std::string& text) {
 void check_text(Reply& reply, const std::string& pointer, const std::string& text,
                 std::size_t limit) {
     if (text.size() > limit)
-        reply.errors.push_back({pointer, "longer than " + std::to_string(limit) +
-                                             " bytes; shorten it"});
+        reply.errors.push_back(
+            {pointer, "longer than " + std::to_string(limit) + " bytes; shorten it"});
 }
 
 // The first reply to the same key, byte for byte, or the refusal of another body under it.
@@ -70,8 +70,8 @@ std::optional<Reply> earlier(Context& context, const TopUp& command) {
 }
 
 Reply judged_refusal(const std::vector<Refusal>& refusals) {
-    const bool rule = std::all_of(refusals.begin(), refusals.end(),
-                                  [](const Refusal& one) { return one.rule; });
+    const bool rule =
+        std::all_of(refusals.begin(), refusals.end(), [](const Refusal& one) { return one.rule; });
     Reply reply = refusal(rule ? ReplyKind::refused : ReplyKind::invalid, refusals.front().type,
                           refusals.front().message);
     for (const Refusal& one : refusals) reply.errors.push_back({one.pointer, one.message});
@@ -140,9 +140,9 @@ Reply top_up(Context& context, const TopUp& command) {
     Reply reply;
     if (!judgement.refusals.empty()) reply = judged_refusal(judgement.refusals);
     if (context.world.staff.find(command.by) == context.world.staff.end())
-        reply.errors.push_back(
-            {"/by", command.by.empty() ? "`by` is missing: name the staff who took the money"
-                                       : "`" + command.by + "` is nobody in staff.csv"});
+        reply.errors.push_back({"/by", command.by.empty()
+                                           ? "`by` is missing: name the staff who took the money"
+                                           : "`" + command.by + "` is nobody in staff.csv"});
     check_text(reply, "/payer", command.payer, kTextMax);
     check_text(reply, "/note", command.note, kTextMax);
     check_text(reply, "/receipt", command.receipt, kReferenceMax);
@@ -177,10 +177,10 @@ Reply top_up(Context& context, const TopUp& command) {
     reprice(context, found->second, Mover::topup);
     reply.kind = ReplyKind::created;
     reply.json = topup_json(context, entry, event, account, command);
-    const bool fresh = context.store.add_idempotency(
-        {command.idempotency_key, kTopUpRoute, command.body_hash,
-         static_cast<int>(ReplyKind::created), reply.json},
-        context.now);
+    const bool fresh =
+        context.store.add_idempotency({command.idempotency_key, kTopUpRoute, command.body_hash,
+                                       static_cast<int>(ReplyKind::created), reply.json},
+                                      context.now);
     GH_ASSERT(fresh);
     context.urgent = true;
     return reply;
@@ -201,8 +201,8 @@ void note_clock(Context& context, const std::string& kind) {
 
 Reply confirm_clock(Context& context, const ConfirmClock& command) {
     if (context.world.staff.find(command.by) == context.world.staff.end()) {
-        Reply reply = refusal(ReplyKind::invalid, "invalid",
-                              "`" + command.by + "` is nobody in staff.csv");
+        Reply reply =
+            refusal(ReplyKind::invalid, "invalid", "`" + command.by + "` is nobody in staff.csv");
         reply.errors.push_back({"/by", reply.detail});
         return reply;
     }
@@ -237,8 +237,8 @@ Reply add_token(Context& context, const AddToken& command) {
     if (!command.expires_at.empty()) {
         expires = parse_iso8601(command.expires_at, context.zone);
         if (!expires || *expires <= context.now_ms())
-            reply.errors.push_back({"/expires_at", "`" + command.expires_at +
-                                                       "` is no time in the future"});
+            reply.errors.push_back(
+                {"/expires_at", "`" + command.expires_at + "` is no time in the future"});
     }
     if (context.world.tokens.size() >= kTokensMax)
         reply.errors.push_back({"", "there are 200 tokens already; revoke some"});

@@ -201,8 +201,8 @@ struct Engine::Impl {
     void tick() {
         if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left) return;
         last_tick_mono_ms = context.now.mono_ms;
-        posting_left = post_days(context, started_mono_ms, clock,
-                                 clock.mono_ms() + kPostingSliceMs);
+        posting_left =
+            post_days(context, started_mono_ms, clock, clock.mono_ms() + kPostingSliceMs);
         if (!context.clock.trusted()) return;
         const LocalDate now = context.day_of(context.now_ms());
         if (today == now) return;
@@ -210,8 +210,7 @@ struct Engine::Impl {
         if (today) poll_all_soon(context);
         today = now;
         open_accounts(context);
-        for (std::size_t i = 0; i < context.world.accounts.size(); ++i)
-            context.repriced.insert(i);
+        for (std::size_t i = 0; i < context.world.accounts.size(); ++i) context.repriced.insert(i);
     }
 
     void reprice_all() {
@@ -418,10 +417,11 @@ struct Engine::Impl {
 
 Engine::Engine(EngineOptions options, const Clock& clock, Random& random, const Zone& zone,
                ProfileLookup profiles)
-    : impl_(std::make_unique<Impl>(std::move(options), clock, random, zone,
-                                   std::move(profiles))) {}
+    : impl_(std::make_unique<Impl>(std::move(options), clock, random, zone, std::move(profiles))) {}
 
-Engine::~Engine() { stop(); }
+Engine::~Engine() {
+    stop();
+}
 
 void Engine::set_poller(Poller* poller) {
     impl_->poller = poller;
@@ -439,9 +439,13 @@ void Engine::stop() {
     if (impl_->thread.joinable()) impl_->thread.join();
 }
 
-MonoMs Engine::step() { return impl_->turn(0); }
+MonoMs Engine::step() {
+    return impl_->turn(0);
+}
 
-SampleSink& Engine::sink() { return impl_->queue; }
+SampleSink& Engine::sink() {
+    return impl_->queue;
+}
 
 bool Engine::submit(Command command, ReplyHandler handler) {
     return impl_->queue.command(std::move(command), std::move(handler));
@@ -456,8 +460,12 @@ void Engine::on_commit(std::function<void()> listener) {
     impl_->listeners.push_back(std::move(listener));
 }
 
-MonoMs Engine::heartbeat_mono_ms() const { return impl_->heartbeat; }
+MonoMs Engine::heartbeat_mono_ms() const {
+    return impl_->heartbeat;
+}
 
-const std::string& Engine::run_id() const { return impl_->run_id; }
+const std::string& Engine::run_id() const {
+    return impl_->run_id;
+}
 
 }  // namespace gatehouse

@@ -58,11 +58,10 @@ Problem at_row(const files::Places& places, files::Table table, const std::strin
 }
 
 bool tariff_in_use(const Context& context, const std::string& tariff) {
-    return std::any_of(context.world.meters.begin(), context.world.meters.end(),
-                       [&](const MeterRuntime& meter) {
-                           return meter.marked && meter.tariff != nullptr &&
-                                  meter.tariff->tariff == tariff;
-                       });
+    return std::any_of(
+        context.world.meters.begin(), context.world.meters.end(), [&](const MeterRuntime& meter) {
+            return meter.marked && meter.tariff != nullptr && meter.tariff->tariff == tariff;
+        });
 }
 
 // What the books forbid to change: openings that were used, prices that were charged.
@@ -75,12 +74,10 @@ void check_books(const Context& context, const Registry& merged, const files::Pl
         if (!world.meters[i].epoch || before.status != after.status) continue;
         if (before.opening_register != after.opening_register ||
             before.opening_at != after.opening_at)
-            problems.push_back(at_row(places, files::Table::meters, after.meter,
-                                      "opening_register",
-                                      "meter `" + after.meter +
-                                          "` has counted from its opening already; restore `" +
-                                          before.opening_register.value_or("") +
-                                          "`, or correct it by an adjustment"));
+            problems.push_back(at_row(
+                places, files::Table::meters, after.meter, "opening_register",
+                "meter `" + after.meter + "` has counted from its opening already; restore `" +
+                    before.opening_register.value_or("") + "`, or correct it by an adjustment"));
     }
     for (std::size_t i = 0; i < world.accounts.size(); ++i) {
         const Account& before = *world.accounts[i].row;
@@ -103,12 +100,11 @@ void check_books(const Context& context, const Registry& merged, const files::Pl
             if (version.valid_from > today) continue;
             const auto same = std::find(before.versions.begin(), before.versions.end(), version);
             if (same != before.versions.end()) continue;
-            problems.push_back(
-                at_row(places, files::Table::tariffs, after.tariff, "valid_from",
-                       "version " + format_date(version.valid_from) + " of tariff `" +
-                           after.tariff +
-                           "` was charged already or lies in the past: leave it as it was and "
-                           "add a version that begins after today"));
+            problems.push_back(at_row(
+                places, files::Table::tariffs, after.tariff, "valid_from",
+                "version " + format_date(version.valid_from) + " of tariff `" + after.tariff +
+                    "` was charged already or lies in the past: leave it as it was and "
+                    "add a version that begins after today"));
         }
     }
 }
@@ -335,14 +331,13 @@ void open_accounts(Context& context) {
         if (!account.row->closed.empty()) continue;
         if (!account.posted_through) {
             // The account's first day is today: what ends before it has no posting of its own.
-            if (!context.store.add_posting(account.row->account,
-                                           "day:" + format_date(yesterday)))
+            if (!context.store.add_posting(account.row->account, "day:" + format_date(yesterday)))
                 continue;
             account.posted_through = yesterday;
             context.urgent = true;
         }
-        account.trial = !account.opening_booked && account.row->live_from &&
-                        *account.row->live_from > today;
+        account.trial =
+            !account.opening_booked && account.row->live_from && *account.row->live_from > today;
         if (account.opening_booked || account.trial) continue;
         book_opening(context, i);
         context.repriced.insert(i);
@@ -357,7 +352,8 @@ Reply import_registry(Context& context, const ImportRegistry& command) {
     if (!edged.empty() && !context.clock.trusted())
         return refusal(ReplyKind::refused, "clock",
                        "the import changes the terms of charged meters and the clock is not "
-                       "trusted (" + context.clock.reason() +
+                       "trusted (" +
+                           context.clock.reason() +
                            "); confirm it with `gatehousectl clock confirm` first");
     Reply reply;
     reply.json = import_json(context, plan, command.dry_run, edged);

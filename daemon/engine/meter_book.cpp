@@ -42,8 +42,8 @@ void log_meter(Context& context, const MeterRuntime& meter, const std::string& k
     log_event(context, kind, subject.take(), body.take(), {"meter:" + meter.row->meter});
 }
 
-std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& point,
-                        ReadingKind kind, ReadingQuality quality) {
+std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& point, ReadingKind kind,
+                        ReadingQuality quality) {
     ReadingRow row;
     row.meter = meter.row->meter;
     row.epoch = meter.epoch->id;
@@ -58,7 +58,9 @@ std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& poin
     row.face = point.face;
     const std::uint64_t seq = context.store.append_reading(row);
     ++context.readings_stored;
-    if (const auto at = context.trusted(point)) context.clock.stored(*at);
+    // A typed time ahead of the clock must not hold the clock back.
+    if (const auto at = context.trusted(point))
+        context.clock.stored(std::min(*at, context.now_ms()));
     return seq;
 }
 
@@ -82,8 +84,7 @@ struct Anchor {
     Milli total, register_value;
 };
 Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
-    const std::optional<UtcMs> last =
-        meter.last ? context.trusted(*meter.last) : std::nullopt;
+    const std::optional<UtcMs> last = meter.last ? context.trusted(*meter.last) : std::nullopt;
     if (last && *last >= meter.settled_until)
         return {*last, meter.last->total, meter.last->register_value};
     return {meter.settled_until, meter.settled_total, meter.settled_register};
@@ -91,7 +92,8 @@ Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
 
 void remember_day(MeterRuntime& meter, std::int64_t day, Milli total) {
     meter.day_totals[day] = total;
-    while (meter.day_totals.size() > kDayTotalsMax) meter.day_totals.erase(meter.day_totals.begin());
+    while (meter.day_totals.size() > kDayTotalsMax)
+        meter.day_totals.erase(meter.day_totals.begin());
 }
 
 // `at` is when the point counts as read. Returns the row's seq where it stands on the edge, else 0.
@@ -205,8 +207,7 @@ void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed
     meter.epoch = epoch;
     meter.baseline = confirmed.value.at;
     if (meter.terms.opening_register) store_opening(context, meter, point);
-    point.reading =
-        store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
+    point.reading = store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
     if (!meter.terms.opening_register) {
         put_mark(context, meter, point.reading, point.total);
         meter.settled_until = context.trusted(point).value_or(0);
@@ -310,8 +311,7 @@ void hasten(Context& context, std::size_t index, const Sample& sample, const Ver
     if (context.poller == nullptr || sample.confirming) return;
     bool soon = verdict.wants_second;
     if (!soon && meter.state.has_pending() && meter.state.neighbour) {
-        const std::optional<UtcMs> last =
-            meter.last ? context.trusted(*meter.last) : std::nullopt;
+        const std::optional<UtcMs> last = meter.last ? context.trusted(*meter.last) : std::nullopt;
         const std::optional<UtcMs> now = context.clock.trusted_time(context.now.mono_ms);
         soon = last && now && context.day_of(*last) != context.day_of(*now);
         if (!soon && meter.account)

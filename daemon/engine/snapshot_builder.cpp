@@ -56,8 +56,8 @@ AccountView account_view(const Context& context, const AccountRuntime& account) 
     view.tariffs = row.tariffs;
     view.holder = row.holder;
     const Thresholds& limits = account.thresholds;
-    view.thresholds = {limits.low_balance, limits.critical_balance, limits.clear_margin,
-                       limits.overdraft,   limits.low_days,         limits.critical_days,
+    view.thresholds = {limits.low_balance,     limits.critical_balance, limits.clear_margin,
+                       limits.overdraft,       limits.low_days,         limits.critical_days,
                        limits.amount_max_days, row.hoarding_cap};
     view.ledger = account.ledger;
     view.balance = account.balance;

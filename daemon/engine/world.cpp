@@ -38,7 +38,7 @@ void load_readings(Context& context, World& world) {
         const auto found = world.meter_index.find(row.meter);
         if (found == world.meter_index.end()) continue;
         MeterRuntime& meter = world.meters[found->second];
-        meter.last = Point{row.at,    row.stands_at,       row.register_value,
+        meter.last = Point{row.at,    row.stands_at,      row.register_value,
                            row.total, std::move(row.raw), std::move(row.face),
                            row.seq};
     }
@@ -52,11 +52,17 @@ void load_readings(Context& context, World& world) {
     }
 }
 
+// Where the books end. The clock may stand in another century after a power cut, and would then
+// have all of them read at the start, or none.
+LocalDate newest_day(Context& context) {
+    return context.day_of(context.store.load_newest_trusted().value_or(context.now_ms()));
+}
+
 void load_days(Context& context, World& world) {
     // 40 days back: what a stopped daemon has frozen and not posted is never older than its last
     // turn, and the mean needs nine.
-    const std::int64_t today = days_since_epoch(context.day_of(context.now_ms()));
-    for (const DayRow& row : context.store.load_days(today - 40)) {
+    const std::int64_t newest = days_since_epoch(newest_day(context));
+    for (const DayRow& row : context.store.load_days(newest - 40)) {
         const auto found = world.meter_index.find(row.meter);
         if (found == world.meter_index.end()) continue;
         MeterRuntime& meter = world.meters[found->second];
@@ -117,8 +123,8 @@ void load_accounts(Context& context, World& world) {
         oldest = std::min(oldest, scope);
         needed.emplace(account.row->account, std::move(scope));
     }
-    const LocalDate today = context.day_of(std::min(context.now_ms(), context.clock.floor_ms()));
-    const LocalDate counters_from = date_from_days(days_since_epoch(today) - kCountersDays);
+    const LocalDate counters_from =
+        date_from_days(days_since_epoch(newest_day(context)) - kCountersDays);
     auto settlements = context.store.load_settlements(oldest, counters_from);
     const std::map<std::string, LocalDate> posted = context.store.load_posted_days();
     std::unordered_map<std::string, LedgerAccountRow> ledger;
@@ -174,7 +180,9 @@ std::optional<UtcMs> Context::trusted(const Stamp& stamp) const {
     return time.trusted ? std::optional(time.at) : std::nullopt;
 }
 
-UtcMs Context::best(const Stamp& stamp) const { return trusted(stamp).value_or(stamp.wall_ms); }
+UtcMs Context::best(const Stamp& stamp) const {
+    return trusted(stamp).value_or(stamp.wall_ms);
+}
 
 std::optional<UtcMs> Context::trusted(const Point& point) const {
     return point.stands_at ? point.stands_at : trusted(point.stamp);
@@ -265,9 +273,8 @@ void bind_registry(Context& context, World& world) {
         account.row = &registry.accounts[i];
         const auto unit = world.units.find(account.row->unit);
         account.unit = unit == world.units.end() ? nullptr : unit->second;
-        account.thresholds =
-            thresholds_of(*account.row, account.unit ? account.unit->use : Use::home,
-                          context.options.alerts);
+        account.thresholds = thresholds_of(
+            *account.row, account.unit ? account.unit->use : Use::home, context.options.alerts);
         account.not_yet = registry_files::not_yet(registry, *account.row);
         account.meters.clear();
         world.account_index.emplace(account.row->account, i);

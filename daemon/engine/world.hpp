@@ -47,12 +47,12 @@ struct MeterRuntime {
     MeterState state;
     std::optional<EpochRow> epoch;
     std::optional<Point> last;
-    std::optional<Stamp> baseline;    // of a first reading whose time was not trusted yet
-    UtcMs settled_until = 0;          // newest handled edge; 0: not known yet
-    Milli settled_total;              // the total there
+    std::optional<Stamp> baseline;  // of a first reading whose time was not trusted yet
+    UtcMs settled_until = 0;        // newest handled edge; 0: not known yet
+    Milli settled_total;            // the total there
     Milli settled_register;
-    std::deque<Freeze> unposted;      // ascending
-    MarkRow mark;                     // how far its use stands in the lines
+    std::deque<Freeze> unposted;  // ascending
+    MarkRow mark;                 // how far its use stands in the lines
     bool marked = false;
     std::optional<std::size_t> account;
     const Tariff* tariff = nullptr;
@@ -60,9 +60,9 @@ struct MeterRuntime {
     std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last nine
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
     std::optional<UtcMs> last_poll_at;
-    std::int64_t stored_slot = -1;    // of store_interval
+    std::int64_t stored_slot = -1;  // of store_interval
     bool online = false;
-    bool seen = false;                // polled in this run, well or not
+    bool seen = false;  // polled in this run, well or not
     bool confirmed_this_run = false;
     bool stuck = false;
     std::string reason;
@@ -78,8 +78,8 @@ struct AccountRuntime {
     const Account* row = nullptr;
     const Unit* unit = nullptr;
     Thresholds thresholds;
-    Settlement settlement;            // as posted
-    std::string lines_from;           // scope; from it on every line stands in settlement
+    Settlement settlement;   // as posted
+    std::string lines_from;  // scope; from it on every line stands in settlement
     Fen ledger, balance, provisional;
     std::vector<std::size_t> meters;  // in order of meter id
     std::optional<LocalDate> posted_through;
@@ -124,10 +124,10 @@ struct Context {
     std::int64_t run = 0;
 
     World world{};
-    Stamp now{};                // both clocks at the begin of the turn
-    bool urgent = false;        // somebody waits: commit at the end of the turn
-    bool writable = true;       // false: the store failed; judge in memory, write nothing
-    bool unsaved = false;       // something is written that nobody waits for
+    Stamp now{};           // both clocks at the begin of the turn
+    bool urgent = false;   // somebody waits: commit at the end of the turn
+    bool writable = true;  // false: the store failed; judge in memory, write nothing
+    bool unsaved = false;  // something is written that nobody waits for
     std::uint64_t readings_stored = 0, samples = 0;
     std::set<std::size_t> dirty_meters{}, dirty_accounts{};
     std::set<std::size_t> repriced{};  // accounts whose balance is to be computed anew
