@@ -95,8 +95,10 @@ def measure(profile):
         (own / "bench-eight.toml").write_text(profile_text())
         house.write_config(extra=f'[profiles]\npath = "{own}"\n')
         numbers = range(1, METERS + 1)
-        house.write_registry([(f"e-{n}", f"u-{n}", "b1", n, profile) for n in numbers],
-                             [(f"a-{n}", f"u-{n}", "flat", "100000.00") for n in numbers])  # fmt: skip
+        house.write_registry(
+            [(f"e-{n}", f"u-{n}", "b1", n, profile) for n in numbers],
+            [(f"a-{n}", f"u-{n}", "flat", "100000.00") for n in numbers],
+        )
         truth = house.folder / "truth.jsonl"
         simulator = Process(
             "simulator",
@@ -125,7 +127,8 @@ def measure(profile):
         spent = {name: after[name] - before[name] for name in before}
         polls = spent["polls"]
         print(json.dumps({
-            "bench": "poll", "profile": profile, "values_in_block": BLOCK[profile], "meters": METERS,
+            "bench": "poll", "profile": profile, "values_in_block": BLOCK[profile],
+            "meters": METERS,
             "polls": polls, "polls_per_s": round(polls / spent["time"], 1),
             "exchanges_per_poll": round(spent["exchanges"] / polls, 3),
             "messages_per_poll": round(spent["published"] / polls, 3),

@@ -49,8 +49,10 @@ def test():
         house.buses["b1"] = f"modbus+rtu://{link}?baud={BAUD}"
         house.write_config()
         numbers = range(1, METERS + 1)
-        house.write_registry([(f"e-{n}", f"u-{n}", "b1", n) for n in numbers],
-                             [(f"a-{n}", f"u-{n}", "flat", "1000.00") for n in numbers])  # fmt: skip
+        house.write_registry(
+            [(f"e-{n}", f"u-{n}", "b1", n) for n in numbers],
+            [(f"a-{n}", f"u-{n}", "flat", "1000.00") for n in numbers],
+        )
         truth = house.folder / "truth.jsonl"
         house.started.append(Process(
             "simulator",

@@ -16,6 +16,11 @@ def charges(house):
     return [(e["cause"], -Decimal(e["amount"])) for e in items if e["kind"] == "charge"]
 
 
+def freezes(house):
+    readings = house.get("/readings?after=0&limit=1000")["items"]
+    return [reading for reading in readings if reading["kind"] == "freeze"]
+
+
 def wait_charge(house, day):
     cause = f"day:{day}"
     wait_for(f"{cause} is posted: {charges(house)}", lambda: cause in dict(charges(house)))
@@ -38,7 +43,7 @@ def a_midnight(house):
     equal("its readings", [Decimal(r["register"]) for r in readings],
           [Decimal("100"), Decimal("110.5")])  # fmt: skip
     check(f"the words on the wire: {readings}", readings[-1]["raw"] == "42dd 0000")
-    frozen = [r for r in house.get("/readings?after=0&limit=1000")["items"] if r["kind"] == "freeze"]
+    frozen = freezes(house)
     equal("freezes", [(Decimal(r["register"]), r["quality"]) for r in frozen],
           [(Decimal("110.5"), "good")])  # fmt: skip
     return day
@@ -57,7 +62,7 @@ def three_days_off(house, day):
         check(f"{one} used something", wait_charge(house, one) > 0)
     causes = [cause for cause, _ in charges(house)]
     equal("each day once, oldest first", causes, [f"day:{d}" for d in (day, *missed)])
-    frozen = [r for r in house.get("/readings?after=0&limit=1000")["items"] if r["kind"] == "freeze"]
+    frozen = freezes(house)
     equal("their freezes", [r["quality"] for r in frozen], ["good", "estimated", "estimated"])
     used = Decimal("43.75")
     wait_for(

@@ -109,7 +109,8 @@ def wrong_registry(house):
     before = house.get("/registry")["files"]
     seq = house.get("/status")["store"]["event_seq"]
     good = {name: (house.registry / name).read_text() for name in ("meters.csv", "accounts.csv")}
-    meters, accounts = "meter,unit,service,bus,address,profile,multiplier\n", "account,unit,service,"
+    meters = "meter,unit,service,bus,address,profile,multiplier\n"
+    accounts = "account,unit,service,"
     for wrong_meters, wrong_accounts, named in (
         (
             meters + "e-1,u-1,electricity,b1,1,eastron-sdm120,\n"

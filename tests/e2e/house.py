@@ -331,7 +331,11 @@ source = "the end-to-end tests"
 [[tariff.version]]
 valid_from = "2020-01-01"
 ladder = "month"
-tiers = [ {{ up_to = "100", price = "0.4883" }}, {{ up_to = "150", price = "0.5383" }}, {{ price = "0.7883" }} ]
+tiers = [
+  {{ up_to = "100", price = "0.4883" }},
+  {{ up_to = "150", price = "0.5383" }},
+  {{ price = "0.7883" }},
+]
 """
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """kill -9 at random moments under load: registers move, days end, several cashiers book top-ups,
-the broker listens. Afterwards no acknowledged top-up is missing, nothing was charged twice, no event is
-missing or out of order at the subscriber once duplicate seqs are removed, and `verify` is clean.
+the broker listens. Afterwards no acknowledged top-up is missing, nothing was charged twice, no
+event is missing or out of order at the subscriber once duplicate seqs are removed, and `verify` is
+clean.
 
   kills.py [N [SEED]]     N kills (12); the seed is printed and drives every random choice
 """
@@ -15,8 +16,8 @@ import time
 import uuid
 from decimal import Decimal
 
-from house import FLAT, House, UnixConnection, charge, check, equal, half_up, main, sent_value
-from house import wait_for
+from house import FLAT, House, UnixConnection, charge, check, equal, half_up, main
+from house import sent_value, wait_for
 
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 12
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
@@ -314,8 +315,8 @@ def test():
         used = sum(REGISTERS.values()) - ACCOUNTS * FIRST
         asked = sum(cashier.asked_again for cashier in cashiers)
         print(f"kills.py: {len(booked)} top-ups booked once, {asked} requests broken off, "
-              f"{used} kWh charged once in {days} daily charges, {events} events, {alerts} alerts heard, "
-              f"{duplicates} of them twice")  # fmt: skip
+              f"{used} kWh charged once in {days} daily charges, {events} events, "
+              f"{alerts} alerts heard, {duplicates} of them twice")  # fmt: skip
 
 
 if __name__ == "__main__":
