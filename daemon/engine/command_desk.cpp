@@ -69,6 +69,18 @@ std::optional<Reply> earlier(Context& context, const TopUp& command) {
     return reply;
 }
 
+TopUpAccount facts_of(const AccountRuntime& account) {
+    TopUpAccount facts;
+    facts.account = account.row->account;
+    facts.open = account.row->closed.empty();
+    facts.billing = account.row->billing;
+    if (account.trial) facts.live_from = account.row->live_from;
+    facts.not_yet = account.not_yet;
+    facts.hoarding_cap = account.row->hoarding_cap;
+    facts.balance = account.balance;
+    return facts;
+}
+
 Reply judged_refusal(const std::vector<Refusal>& refusals) {
     const bool rule =
         std::all_of(refusals.begin(), refusals.end(), [](const Refusal& one) { return one.rule; });
@@ -127,16 +139,8 @@ Reply top_up(Context& context, const TopUp& command) {
         return refusal(ReplyKind::not_found, "not-found",
                        "no account has the id `" + command.account + "`");
     AccountRuntime& account = context.world.accounts[found->second];
-    TopUpAccount facts;
-    facts.account = command.account;
-    facts.open = account.row->closed.empty();
-    facts.billing = account.row->billing;
-    if (account.trial) facts.live_from = account.row->live_from;
-    facts.not_yet = account.not_yet;
-    facts.hoarding_cap = account.row->hoarding_cap;
-    facts.balance = account.balance;
     const TopUpJudgement judgement =
-        judge_topup(facts, command.amount, command.method, command.reference);
+        judge_topup(facts_of(account), command.amount, command.method, command.reference);
     Reply reply;
     if (!judgement.refusals.empty()) reply = judged_refusal(judgement.refusals);
     if (context.world.staff.find(command.by) == context.world.staff.end())
