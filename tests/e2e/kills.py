@@ -316,7 +316,7 @@ def test():
         asked = sum(cashier.asked_again for cashier in cashiers)
         print(f"kills.py: {len(booked)} top-ups booked once, {asked} requests broken off, "
               f"{used} kWh charged once in {days} daily charges, {events} events, "
-              f"{alerts} alerts heard, {duplicates} of them twice")  # fmt: skip
+              f"{alerts} alerts heard, {duplicates} duplicates among them")  # fmt: skip
 
 
 if __name__ == "__main__":
