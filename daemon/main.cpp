@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
-    const gatehouse::config::Loaded loaded = gatehouse::config::load(file, gatehouse::config::FileCheck::readable);
+    const gatehouse::config::Loaded loaded =
+        gatehouse::config::load(file, gatehouse::config::FileCheck::readable);
     for (const gatehouse::Problem& problem : loaded.problems)
         std::fprintf(stderr, "%s\n", to_string(problem).c_str());
     if (!loaded.problems.empty()) return 2;

@@ -57,8 +57,7 @@ std::optional<Rational> number_of(const std::string& text) {
     return value ? value : parse_fraction(text);
 }
 
-http::MeterReadOutcome outcome_of(const modbus::ReadResult& result,
-                                  modbus::Measurement billing) {
+http::MeterReadOutcome outcome_of(const modbus::ReadResult& result, modbus::Measurement billing) {
     http::MeterReadOutcome outcome;
     outcome.result = result.result;
     outcome.detail = result.detail;

@@ -97,7 +97,8 @@ std::string status_line(const Snapshot& snapshot) {
         ++polled;
         if (meter.online) ++good;
     }
-    std::string line = std::to_string(good) + "/" + std::to_string(polled) + " meters ok, backlog " +
+    std::string line = std::to_string(good) + "/" + std::to_string(polled) +
+                       " meters ok, backlog " +
                        std::to_string(snapshot.event_seq - snapshot.mqtt_cursor) + ", " +
                        std::to_string(snapshot.accounts_low) + " low";
     if (!snapshot.clock_trusted) line += ", clock not trusted";
@@ -139,8 +140,8 @@ struct Parts {
         EngineOptions options = engine_options(config, database);
         options.version = GATEHOUSE_VERSION;
         options.say = [](const std::string& line) { spdlog::info("{}", line); };
-        engine = std::make_unique<Engine>(std::move(options), clock, random, *zone,
-                                          lookup_of(profiles));
+        engine =
+            std::make_unique<Engine>(std::move(options), clock, random, *zone, lookup_of(profiles));
         engine->set_poller(&bus_ports);
         engine_port = std::make_unique<EngineAdapter>(*engine);
         buses = std::make_unique<modbus::BusService>(clock, random, engine->sink(),
@@ -158,8 +159,8 @@ struct Parts {
 
     void start() {
         // Buses first: libmodbus wants the low descriptors.
-        for (const std::string& line : buses->configure(
-                 bus_plans(config, *engine->snapshot()->registry, profiles)))
+        for (const std::string& line :
+             buses->configure(bus_plans(config, *engine->snapshot()->registry, profiles)))
             spdlog::error("{}", line);
         engine->start();
         server->start();

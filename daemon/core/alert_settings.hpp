@@ -16,8 +16,8 @@ struct AlertTable {
     std::optional<std::optional<int>> amount_max_days;  // inner nothing: null, never silences
 };
 struct AlertSettings {
-    AlertTable base;                                    // [alerts], defaults filled in
-    std::map<std::string, AlertTable> overrides;        // "water", "electricity.shop", ...
+    AlertTable base;                              // [alerts], defaults filled in
+    std::map<std::string, AlertTable> overrides;  // "water", "electricity.shop", ...
     int quiet_from_minute = 18 * 60, quiet_to_minute = 9 * 60;
 };
 

@@ -25,7 +25,16 @@ enum class MeterStatus { active, stored, retired };
 enum class AccountService { electricity, water, all };
 enum class Billing { prepaid, internal, none };
 enum class StaffRole { desk, duty, collector, cashier, billing, tech, head, admin, contractor };
-enum class KeyClass { entrusted, vacant, public_, equipment, rework, reserve_sealed, master, no_loan };
+enum class KeyClass {
+    entrusted,
+    vacant,
+    public_,
+    equipment,
+    rework,
+    reserve_sealed,
+    master,
+    no_loan
+};
 enum class PoolShare { equal, area, usage };
 enum class DayKind { holiday, workday };
 
@@ -99,33 +108,33 @@ struct Account {
     std::string account;
     std::string unit;
     AccountService service = AccountService::electricity;
-    std::vector<std::string> tariffs;             // one a covered service, electricity first
+    std::vector<std::string> tariffs;  // one a covered service, electricity first
     std::string holder;
     Billing billing = Billing::prepaid;
     std::optional<Fen> opening_balance;
-    std::vector<Milli> opening_ladder;            // in the order of tariffs, may be shorter
+    std::vector<Milli> opening_ladder;  // in the order of tariffs, may be shorter
     std::optional<LocalDate> live_from;
     std::optional<Fen> low_balance, critical_balance, overdraft, hoarding_cap;
     std::optional<int> low_days, critical_days;
     std::optional<bool> chase;
     std::string old_number;
-    std::string closed;                           // read-only, written by export
+    std::string closed;  // read-only, written by export
     friend bool operator==(const Account&, const Account&) = default;
 };
 
 enum class LadderPeriod { none, month, year };
 struct Tier {
-    std::vector<int> months;                      // empty: all months that no other entry names
-    std::optional<Milli> up_to;                   // inclusive; absent: open
-    Price price;                                  // without bands
-    Price adder;                                  // with bands
+    std::vector<int> months;     // empty: all months that no other entry names
+    std::optional<Milli> up_to;  // inclusive; absent: open
+    Price price;                 // without bands
+    Price adder;                 // with bands
     friend bool operator==(const Tier&, const Tier&) = default;
 };
 enum class BandDays { all, workday, weekend, holiday };
 struct Band {
     std::string name;
-    int from_minute = 0, to_minute = 0;           // of the local day; to is exclusive, 1440 = 24:00
-    std::vector<int> months;                      // empty: all
+    int from_minute = 0, to_minute = 0;  // of the local day; to is exclusive, 1440 = 24:00
+    std::vector<int> months;             // empty: all
     BandDays days = BandDays::all;
     Price price;
     friend bool operator==(const Band&, const Band&) = default;
@@ -143,7 +152,7 @@ struct PerPerson {
     friend bool operator==(const PerPerson&, const PerPerson&) = default;
 };
 struct TariffVersion {
-    LocalDate valid_from;                         // local midnight, inclusive
+    LocalDate valid_from;  // local midnight, inclusive
     LadderPeriod ladder = LadderPeriod::none;
     int ladder_from_month = 1, ladder_from_day = 1;
     std::vector<Tier> tiers;
@@ -155,12 +164,12 @@ struct TariffVersion {
     friend bool operator==(const TariffVersion&, const TariffVersion&) = default;
 };
 struct Tariff {
-    std::string tariff;                           // id
-    std::map<std::string, std::string> label;     // by language
+    std::string tariff;                        // id
+    std::map<std::string, std::string> label;  // by language
     Service service = Service::electricity;
     std::string source;
-    std::vector<Use> uses;                        // empty: all
-    std::vector<TariffVersion> versions;          // ascending valid_from
+    std::vector<Use> uses;                // empty: all
+    std::vector<TariffVersion> versions;  // ascending valid_from
     friend bool operator==(const Tariff&, const Tariff&) = default;
 };
 
@@ -184,7 +193,7 @@ struct Staff {
     std::string staff, name;
     std::vector<StaffRole> roles;
     std::string department, phone;
-    std::vector<std::string> cards;               // format:value as given, or hmac256:hex as exported
+    std::vector<std::string> cards;  // format:value as given, or hmac256:hex as exported
     std::optional<LocalDate> active_to;
     std::optional<Fen> cash_limit;
     friend bool operator==(const Staff&, const Staff&) = default;
@@ -199,7 +208,7 @@ struct Key {
     std::optional<int> count;
     std::vector<std::string> opens;
     std::optional<std::int64_t> max_hold_ms;
-    std::string curfew;                           // HH:MM or empty
+    std::string curfew;  // HH:MM or empty
     std::optional<bool> needs_second;
     std::string seal_no, set, label;
     friend bool operator==(const Key&, const Key&) = default;
@@ -219,7 +228,8 @@ struct Registry {
     friend bool operator==(const Registry&, const Registry&) = default;
 };
 
-// One thing wrong with an input file. line and column count from 1; 0 where the whole file is meant.
+// One thing wrong with an input file. line and column count from 1; 0 where the whole file is
+// meant.
 struct Problem {
     std::string file;
     int line = 0;

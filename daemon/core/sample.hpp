@@ -17,28 +17,28 @@ namespace gatehouse {
 // rated_flow). Core needs it for the cap, the rollover and the comparison with typed values.
 enum class MapStatus { checked, document, conflict };
 struct MeterTraits {
-    std::optional<Rational> rollover;      // the face shows value mod this; absent: never wraps
-    Rational step{1, 1000};                // the smallest move of the register, before multiplier
-    int phases = 1;                        // electricity
-    int nominal_voltage_v = 230;           // electricity, phase to neutral
-    std::optional<Rational> rated_amps;    // Imax on the meter's side
-    std::optional<Rational> rated_flow;    // m3/h, before the multiplier
+    std::optional<Rational> rollover;    // the face shows value mod this; absent: never wraps
+    Rational step{1, 1000};              // the smallest move of the register, before multiplier
+    int phases = 1;                      // electricity
+    int nominal_voltage_v = 230;         // electricity, phase to neutral
+    std::optional<Rational> rated_amps;  // Imax on the meter's side
+    std::optional<Rational> rated_flow;  // m3/h, before the multiplier
     MapStatus status = MapStatus::document;
-    bool reads_serial = false;             // the profile names a serial register
+    bool reads_serial = false;  // the profile names a serial register
 };
 
 // One successful poll of one meter's billing register, with what was read beside it.
 struct Sample {
     std::string meter;
-    Stamp at;                              // the middle of the reply on the wire
-    Rational register_value;               // face, before the multiplier
-    std::vector<std::uint16_t> raw;        // the words of the billing register as on the wire
+    Stamp at;                        // the middle of the reply on the wire
+    Rational register_value;         // face, before the multiplier
+    std::vector<std::uint16_t> raw;  // the words of the billing register as on the wire
     std::optional<std::int64_t> power_milliwatt;
     std::optional<std::int64_t> flow_millilitre_per_hour;
-    std::optional<std::string> serial;     // present where it was read with this poll
-    std::optional<Rational> own_balance;   // a meter that prepays by itself
-    bool confirming = false;               // the immediate second exchange that the engine asked for
-    bool current_flows = false;            // power or flow read above zero: for the stuck check
+    std::optional<std::string> serial;    // present where it was read with this poll
+    std::optional<Rational> own_balance;  // a meter that prepays by itself
+    bool confirming = false;              // the immediate second exchange that the engine asked for
+    bool current_flows = false;           // power or flow read above zero: for the stuck check
 };
 
 // How one exchange with a meter ended. Each states its consequence for the poller.
@@ -62,17 +62,17 @@ struct PollFailure {
     std::string meter;
     Stamp at;
     PollResult result = PollResult::timeout;
-    std::string detail;                    // one line for a person
-    bool offline = false;                  // the poller now holds the meter for offline
+    std::string detail;    // one line for a person
+    bool offline = false;  // the poller now holds the meter for offline
 };
 
 enum class BusPhase { connecting, online, offline };
 struct BusStatus {
     std::string bus;
     BusPhase phase = BusPhase::connecting;
-    std::string reason;                    // why offline, in one line
+    std::string reason;  // why offline, in one line
     std::array<std::uint64_t, kPollResults> exchanges{};
-    std::int64_t busy_ms = 0;              // time a transaction was on the wire
+    std::int64_t busy_ms = 0;  // time a transaction was on the wire
     int meters = 0;
     int meters_online = 0;
     MonoMs since_mono_ms = 0;

@@ -58,8 +58,8 @@ struct LocalDate {
 
 struct LocalTime {
     LocalDate date;
-    int ms_of_day = 0;        // wall milliseconds since local midnight, 0 to 86 399 999
-    int offset_minutes = 0;   // of UTC
+    int ms_of_day = 0;       // wall milliseconds since local midnight, 0 to 86 399 999
+    int offset_minutes = 0;  // of UTC
 };
 
 // The site's IANA zone. core defines the seam; engine/zone.cpp implements it over Howard Hinnant's

@@ -55,7 +55,9 @@ struct Rational {
 [[nodiscard]] std::string format_decimal(std::int64_t value, int places);
 [[nodiscard]] std::string format_decimal_trimmed(std::int64_t value, int places, int keep);
 
-[[nodiscard]] inline std::string format(Fen amount) { return format_decimal(amount.count, 2); }
+[[nodiscard]] inline std::string format(Fen amount) {
+    return format_decimal(amount.count, 2);
+}
 [[nodiscard]] inline std::string format(Milli quantity) {
     return format_decimal(quantity.count, 3);
 }

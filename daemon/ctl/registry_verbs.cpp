@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "daemon/ctl/output.hpp"
-#include "daemon/http/base64.hpp"
+#include "daemon/core/base64.hpp"
 
 namespace gatehouse::ctl {
 
@@ -110,7 +110,7 @@ int import_registry(const Options& options) {
     }
     BodyBuilder body;
     json::object encoded;
-    for (const auto& [name, bytes] : files) encoded[name] = http::base64_encode(bytes);
+    for (const auto& [name, bytes] : files) encoded[name] = base64_encode(bytes);
     body.object["files"] = std::move(encoded);
     body.field("by", options.by).field("second", options.second);
     body.field("reason", options.reason);
@@ -153,7 +153,7 @@ int export_registry(const Options& options) {
     for (const auto& member : member(whole, "files")) {
         const std::string name = member.key();
         const auto bytes = member.value().is_string()
-                               ? http::base64_decode(member.value().get_string().c_str())
+                               ? base64_decode(member.value().get_string().c_str())
                                : std::nullopt;
         if (!bytes || !stays_inside(name)) {
             std::cerr << "gatehousectl: the daemon sent a file " << name

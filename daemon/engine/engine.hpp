@@ -22,25 +22,25 @@ namespace gatehouse {
 
 // How a command ended; the HTTP status that tells it stands beside each.
 enum class ReplyKind {
-    ok,               // 200
-    created,          // 201
-    invalid,          // 422: a field is wrong; errors names it
-    bad_request,      // 400
-    not_found,        // 404
-    conflict,         // 409
-    key_reused,       // 422: the same Idempotency-Key with another body
-    refused,          // 422: a rule of the books says no (hoarding cap, trial, not yet)
-    unavailable,      // 503: queue full, disk full, stopping; nothing was done, ask again
+    ok,           // 200
+    created,      // 201
+    invalid,      // 422: a field is wrong; errors names it
+    bad_request,  // 400
+    not_found,    // 404
+    conflict,     // 409
+    key_reused,   // 422: the same Idempotency-Key with another body
+    refused,      // 422: a rule of the books says no (hoarding cap, trial, not yet)
+    unavailable,  // 503: queue full, disk full, stopping; nothing was done, ask again
 };
 struct FieldError {
-    std::string pointer;   // JSON Pointer into the body, or a header's name
+    std::string pointer;  // JSON Pointer into the body, or a header's name
     std::string message;
 };
 struct Reply {
     ReplyKind kind = ReplyKind::ok;
-    std::string json;      // the document on success; ready to send
-    std::string type;      // on failure: stable problem type, like "hoarding-cap"
-    std::string detail;    // on failure: one sentence with value and remedy
+    std::string json;    // the document on success; ready to send
+    std::string type;    // on failure: stable problem type, like "hoarding-cap"
+    std::string detail;  // on failure: one sentence with value and remedy
     std::vector<FieldError> errors;
 };
 using ReplyHandler = std::function<void(Reply)>;  // called once, on the engine thread, after commit
@@ -48,11 +48,11 @@ using ReplyHandler = std::function<void(Reply)>;  // called once, on the engine 
 // Commands. `actor` is who asked, for the log: "local" for the socket, a token's id otherwise.
 struct TopUp {
     std::string actor, account;
-    std::string amount;                // as given; the engine judges it
+    std::string amount;  // as given; the engine judges it
     std::string method = "cash", by, reference, payer, note, receipt;
     std::string received_at;
     std::string idempotency_key;
-    std::string body_hash;             // SHA-256 of the canonical body, hex
+    std::string body_hash;  // SHA-256 of the canonical body, hex
 };
 struct AckAlert {
     std::string actor, alert, by, via, note, result;
@@ -72,15 +72,15 @@ struct ConfirmClock {
 struct AddToken {
     std::string actor, name;
     std::vector<std::string> scopes;
-    std::string expires_at;            // optional ISO 8601
+    std::string expires_at;  // optional ISO 8601
 };
 struct RevokeToken {
     std::string actor, id;
 };
-struct TouchToken {                    // last use, coalesced by the caller; no event
+struct TouchToken {  // last use, coalesced by the caller; no event
     std::string id;
 };
-struct MqttCursor {                    // highest contiguous PUBACK; no event
+struct MqttCursor {  // highest contiguous PUBACK; no event
     std::uint64_t seq = 0;
 };
 using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
@@ -90,31 +90,32 @@ using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, Confirm
 class Poller {
   public:
     virtual ~Poller() = default;
-    virtual void poll_soon(const std::string& meter) = 0;   // an immediate second exchange
+    virtual void poll_soon(const std::string& meter) = 0;  // an immediate second exchange
     virtual void registry_changed(std::shared_ptr<const Registry> registry) = 0;
 };
 
 // How the profile table looks from here; absent: unknown or broken, with the reason.
 struct ProfileFact {
     std::optional<MeterTraits> traits;
-    std::string reason;                // where traits is absent
+    std::string reason;  // where traits is absent
 };
 using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;
 
 struct EngineOptions {
     std::string database_path;
     std::string site_id, site_name, timezone, currency = "CNY";
-    bool chinese = true;               // language of the alert sentences
+    bool chinese = true;  // language of the alert sentences
     std::int64_t store_interval_ms = 900'000;
     enum class Trust { automatic, system, manual } trust = Trust::automatic;
-    // What `automatic` sees: the synchronisation flag and the RTC, read by main; nothing: container.
+    // What `automatic` sees: the synchronisation flag and the RTC, read by main; nothing:
+    // container.
     std::function<std::optional<bool>()> system_synchronised;
     AlertSettings alerts;
-    std::vector<std::string> buses;    // ids of the configuration, for the import's checks
+    std::vector<std::string> buses;  // ids of the configuration, for the import's checks
     UtcMs build_date_ms = 0;
-    std::string version = "0";         // of the program, for the run's row
+    std::string version = "0";                    // of the program, for the run's row
     std::function<void(const std::string&)> say;  // one line for the journal; engine thread
-    std::int64_t max_pages = 0;        // 0: no limit; tests stand in for a full disk
+    std::int64_t max_pages = 0;                   // 0: no limit; tests stand in for a full disk
     std::size_t sample_queue_max = 8192;
     std::size_t command_queue_max = 256;
 };
@@ -128,15 +129,15 @@ class Engine {
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    void set_poller(Poller* poller);               // before start
-    void start();                                  // the thread
-    void stop();                                   // drains, commits, joins
+    void set_poller(Poller* poller);  // before start
+    void start();                     // the thread
+    void stop();                      // drains, commits, joins
 
     // One turn without a thread, for the simulation: takes what is queued, commits, returns when
     // it wants the next turn (monotonic). Never together with start().
     MonoMs step();
 
-    [[nodiscard]] SampleSink& sink();              // full queue: samples of one meter coalesce
+    [[nodiscard]] SampleSink& sink();  // full queue: samples of one meter coalesce
     // False: the queue is full or the engine stops; the handler is not called.
     [[nodiscard]] bool submit(Command command, ReplyHandler handler);
     [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;

@@ -26,20 +26,20 @@ struct MeterView {
     std::string bus, profile, serial, nameplate, location, account;
     std::optional<int> address, channel;
     std::string multiplier = "1";
-    bool by_eye = false;                       // no bus: never polled
-    bool enabled = true;                       // false: unknown or broken profile, see reason
+    bool by_eye = false;  // no bus: never polled
+    bool enabled = true;  // false: unknown or broken profile, see reason
     bool online = false;
-    std::string reason;                        // why offline, disabled or held; empty: nothing wrong
-    std::optional<Milli> register_value;       // last confirmed
-    std::optional<Milli> total;                // last confirmed billing cumulative
+    std::string reason;                   // why offline, disabled or held; empty: nothing wrong
+    std::optional<Milli> register_value;  // last confirmed
+    std::optional<Milli> total;           // last confirmed billing cumulative
     std::optional<std::int64_t> power_milliwatt;
     std::optional<std::int64_t> flow_millilitre_per_hour;
     Quality quality = Quality::confirmed;
-    std::optional<UtcMs> read_at;              // of the last confirmed sample, corrected time
-    std::optional<UtcMs> last_poll_at;         // of the last good poll
+    std::optional<UtcMs> read_at;       // of the last confirmed sample, corrected time
+    std::optional<UtcMs> last_poll_at;  // of the last good poll
     bool stuck = false;
     std::int64_t epoch = 0;
-    std::uint64_t state_version = 0;           // moves when total, power, flow or quality changed
+    std::uint64_t state_version = 0;  // moves when total, power, flow or quality changed
 };
 
 struct ThresholdsView {
@@ -54,33 +54,33 @@ struct AccountView {
     AccountService service = AccountService::electricity;
     Billing billing = Billing::prepaid;
     std::vector<std::string> tariffs;
-    std::string holder;                        // person id; never published over MQTT
+    std::string holder;  // person id; never published over MQTT
     ThresholdsView thresholds;
     Fen ledger, balance, provisional;
     std::optional<int> days_left;
     int level = 0;
-    bool judged = false;                       // an entry or an accrued fen exists
-    bool trial = false;                        // before live_from
-    std::string not_yet;                       // why the account is refused by name; empty: served
+    bool judged = false;  // an entry or an accrued fen exists
+    bool trial = false;   // before live_from
+    std::string not_yet;  // why the account is refused by name; empty: served
     Quality quality = Quality::confirmed;
-    std::optional<UtcMs> as_of;                // of the reading that the balance rests on
-    std::uint64_t ledger_seq = 0;              // event seq of its newest entry
+    std::optional<UtcMs> as_of;    // of the reading that the balance rests on
+    std::uint64_t ledger_seq = 0;  // event seq of its newest entry
     bool open = true;
-    std::uint64_t state_version = 0;           // moves when anything above that is published changed
+    std::uint64_t state_version = 0;  // moves when anything above that is published changed
 };
 
 // One alert while it is open, with the payload of its last transition as published.
 struct AlertView {
-    std::string id;                            // ULID
-    std::string kind;                          // low_balance, stale_balance, ...
-    std::string state;                         // of the last transition
-    std::string subject;                       // account, meter, ... id
+    std::string id;       // ULID
+    std::string kind;     // low_balance, stale_balance, ...
+    std::string state;    // of the last transition
+    std::string subject;  // account, meter, ... id
     std::string account, unit, unit_label;
     int level = 0;
     bool acknowledged = false;
     UtcMs opened_at = 0;
-    std::uint64_t seq = 0;                     // of the last transition
-    std::string payload;                       // JSON, CONTRACT.md 4
+    std::uint64_t seq = 0;  // of the last transition
+    std::string payload;    // JSON, CONTRACT.md 4
 };
 
 // A growing table of immutable rows: copying it copies chunk pointers, and only touched chunks are
@@ -117,18 +117,18 @@ struct Snapshot {
     Table<AccountView> accounts;               // in the order of registry->accounts
     std::vector<std::shared_ptr<const AlertView>> open_alerts;  // by opening
     std::vector<BusStatus> buses;
-    std::uint64_t event_seq = 0;               // newest committed row of the event log
-    std::uint64_t reading_seq = 0;             // newest committed reading
-    std::uint64_t mqtt_cursor = 0;             // highest contiguous PUBACK
+    std::uint64_t event_seq = 0;    // newest committed row of the event log
+    std::uint64_t reading_seq = 0;  // newest committed reading
+    std::uint64_t mqtt_cursor = 0;  // highest contiguous PUBACK
     std::int64_t run = 0;
-    std::string run_id;                        // text form, for bridge/info
+    std::string run_id;  // text form, for bridge/info
     bool clock_trusted = false;
-    std::string clock_reason;                  // one line
-    UtcMs now_ms = 0;                          // corrected time of the batch
-    bool store_ok = true;                      // false: last commit failed; see store_reason
-    std::string store_reason;                  // disk full, locked, ...
+    std::string clock_reason;  // one line
+    UtcMs now_ms = 0;          // corrected time of the batch
+    bool store_ok = true;      // false: last commit failed; see store_reason
+    std::string store_reason;  // disk full, locked, ...
     std::uint64_t samples_total = 0, samples_coalesced = 0, readings_stored = 0;
-    int accounts_low = 0;                      // open accounts at level 1 or above
+    int accounts_low = 0;  // open accounts at level 1 or above
 };
 
 }  // namespace gatehouse

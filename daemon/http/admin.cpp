@@ -5,7 +5,7 @@
 
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/row_documents.hpp"
-#include "daemon/http/base64.hpp"
+#include "daemon/core/base64.hpp"
 #include "daemon/http/body.hpp"
 #include "daemon/http/params.hpp"
 

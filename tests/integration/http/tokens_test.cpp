@@ -2,7 +2,7 @@
 #include <map>
 #include <string>
 
-#include "daemon/http/base64.hpp"
+#include "daemon/core/base64.hpp"
 #include "daemon/http/routes.hpp"
 #include "tests/integration/http/http_house.hpp"
 #include "tests/support/catch.hpp"
@@ -119,12 +119,12 @@ TEST_CASE("no list of tokens shows a secret or its hash") {
 TEST_CASE("base64 goes there and back, and takes nothing that an encoder does not write") {
     for (const std::string& bytes : {std::string(), std::string("f"), std::string("fo"),
                                      std::string("foo"), std::string("\0\xff\x80", 3)}) {
-        REQUIRE(http::base64_decode(http::base64_encode(bytes)) == bytes);
+        REQUIRE(base64_decode(base64_encode(bytes)) == bytes);
     }
-    REQUIRE(http::base64_encode("foobar") == "Zm9vYmFy");
+    REQUIRE(base64_encode("foobar") == "Zm9vYmFy");
     for (const std::string bad :
          {"Z", "Zg", "Zg=", "Zh==", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm9=", "Zm-_"}) {
         INFO(bad);
-        REQUIRE_FALSE(http::base64_decode(bad));
+        REQUIRE_FALSE(base64_decode(bad));
     }
 }

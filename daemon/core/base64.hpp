@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-namespace gatehouse::http {
+namespace gatehouse {
 
 [[nodiscard]] std::string base64_encode(std::string_view bytes);
 // Nothing where the text is not exactly what base64_encode writes.
 [[nodiscard]] std::optional<std::string> base64_decode(std::string_view text);
 
-}  // namespace gatehouse::http
+}  // namespace gatehouse

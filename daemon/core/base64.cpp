@@ -1,9 +1,9 @@
-#include "daemon/http/base64.hpp"
+#include "daemon/core/base64.hpp"
 
 #include <array>
 #include <cstdint>
 
-namespace gatehouse::http {
+namespace gatehouse {
 
 namespace {
 
@@ -65,4 +65,4 @@ std::optional<std::string> base64_decode(std::string_view text) {
     return bytes;
 }
 
-}  // namespace gatehouse::http
+}  // namespace gatehouse
