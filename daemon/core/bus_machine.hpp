@@ -120,6 +120,7 @@ class BusMachine {
     void configure(BusSetup setup, MonoMs now);
     void poll_soon(int meter);  // an exchange of its own, before what is due
     void read_full(int meter);  // for a person who waits: backoff does not hold it
+    void identify(int meter);   // its next routine visit reads the identity blocks as well
     // New blocks for one meter (the shell bisects what the meter refuses); it is due at once.
     // Between resume() calls whose action was `wait`, or while the meter's visit has ended.
     void replan(int meter, BusMeter blocks, MonoMs now);

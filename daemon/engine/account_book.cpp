@@ -81,7 +81,7 @@ Quality quality_of(const Context& context, const AccountRuntime& account) {
     Quality quality = Quality::confirmed;
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = context.world.meters[index];
-        if (meter.quarantine) return Quality::held;
+        if (meter.quarantine || meter.hold) return Quality::held;
         if (!meter.row->bus.empty() && meter.seen && !meter.online)
             quality = Quality::meter_offline;
     }

@@ -14,7 +14,11 @@
 #include "daemon/engine/input_queue.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/quarantine_desk.hpp"
+#include "daemon/engine/reading_desk.hpp"
+#include "daemon/engine/replacement_desk.hpp"
 #include "daemon/engine/snapshot_builder.hpp"
+#include "daemon/engine/use_desk.hpp"
 #include "daemon/engine/world.hpp"
 #include "daemon/store/store.hpp"
 
@@ -24,6 +28,7 @@ namespace {
 constexpr std::size_t kObservationsATurn = 512;
 constexpr std::int64_t kTickMs = 1'000;
 constexpr std::int64_t kPostingSliceMs = 20;
+constexpr std::int64_t kReviewMs = 600'000;
 // A power cut may lose interval readings of this long, or this many, and nothing else.
 constexpr std::int64_t kCommitEveryMs = 30'000;
 constexpr std::uint64_t kCommitEveryReadings = 1'024;
@@ -178,9 +183,15 @@ struct Engine::Impl {
     Reply carry(const RevokeToken& one) { return revoke_token(context, one); }
     Reply carry(const TouchToken& one) { return touch_token(context, one); }
     Reply carry(const MqttCursor& one) { return move_cursor(context, one); }
+    Reply carry(const SettleQuarantine& one) { return settle_quarantine(context, one); }
+    Reply carry(const ReadFace& one) { return read_face(context, one); }
+    Reply carry(const ConfirmFace& one) { return confirm_face(context, one); }
+    Reply carry(const HoldMeter& one) { return hold_meter(context, one); }
+    Reply carry(const ReplaceMeter& one) { return replace_meter(context, one); }
     Reply carry(const ImportRegistry& one) {
         Reply reply = import_registry(context, one);
-        registry_moved = registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
+        context.registry_moved =
+            context.registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
         return reply;
     }
 
@@ -203,6 +214,10 @@ struct Engine::Impl {
         last_tick_mono_ms = context.now.mono_ms;
         posting_left =
             post_days(context, started_mono_ms, clock, clock.mono_ms() + kPostingSliceMs);
+        if (context.now.mono_ms - last_review_mono_ms >= kReviewMs) {
+            last_review_mono_ms = context.now.mono_ms;
+            review_use(context);
+        }
         if (!context.clock.trusted()) return;
         const LocalDate now = context.day_of(context.now_ms());
         if (today == now) return;
@@ -329,8 +344,9 @@ struct Engine::Impl {
         publish();
         for (Pending& one : pending)
             if (one.handler) one.handler(std::move(one.reply));
-        if (registry_moved && poller != nullptr) poller->registry_changed(context.world.registry);
-        registry_moved = false;
+        if (context.registry_moved && poller != nullptr)
+            poller->registry_changed(context.world.registry);
+        context.registry_moved = false;
         heartbeat = clock.mono_ms();
         return context.now.mono_ms + (posting_left ? 0 : kTickMs);
     }
@@ -395,10 +411,10 @@ struct Engine::Impl {
     ClockBook::Change change = ClockBook::Change::none;
     bool started_trusted = false;
     std::optional<LocalDate> today;
+    MonoMs last_review_mono_ms = 0;
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
     bool posting_left = false;
-    bool registry_moved = false;
     std::string store_reason;
     std::int64_t retry_ms = 0;
     MonoMs retry_mono_ms = 0;

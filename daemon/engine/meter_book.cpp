@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/quarantine_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/row_documents.hpp"
 
@@ -15,31 +17,10 @@ constexpr std::int64_t kOnEdgeMs = 5 * 60'000;
 // A meter that comes back after longer than this has its lost days in one piece; the books begin
 // anew there rather than with thousands of invented days.
 constexpr std::int64_t kEdgesMax = 400;
-constexpr std::size_t kDayTotalsMax = kMeanDaysMax + 2;
 
 const std::string& account_id(const Context& context, const MeterRuntime& meter) {
     static const std::string kNone;
     return meter.account ? context.world.accounts[*meter.account].row->account : kNone;
-}
-
-void touch(Context& context, std::size_t index) {
-    ++context.world.meters[index].state_version;
-    context.dirty_meters.insert(index);
-}
-
-void log_meter(Context& context, const MeterRuntime& meter, const std::string& kind,
-               const std::string& reason) {
-    if (!context.writable) return;
-    JsonWriter subject, body;
-    subject.begin_object().field("meter", meter.row->meter).end_object();
-    body.begin_object()
-        .field("meter", meter.row->meter)
-        .field_if("unit", meter.row->unit)
-        .field_if("bus", meter.row->bus)
-        .field_if("reason", reason)
-        .field("at", context.iso(context.now_ms()))
-        .end_object();
-    log_event(context, kind, subject.take(), body.take(), {"meter:" + meter.row->meter});
 }
 
 std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& point, ReadingKind kind,
@@ -103,8 +84,9 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, LocalDa
     Point frozen = point;
     frozen.stands_at = edge;
     frozen.reading = 0;
-    ReadingQuality quality = ReadingQuality::good;
-    if (at - edge > kOnEdgeMs) {
+    ReadingQuality quality = point.quality;
+    const bool estimated = at - edge > kOnEdgeMs;
+    if (estimated) {
         const Anchor from = anchor_of(context, meter);
         // A typed opening may lie above the first reading by less than its tolerance.
         const Milli end = std::max(from.total, point.total);
@@ -126,7 +108,7 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, LocalDa
     meter.settled_until = edge;
     meter.settled_total = frozen.total;
     meter.settled_register = frozen.register_value;
-    const std::uint64_t own_row = quality == ReadingQuality::good ? seq : 0;
+    const std::uint64_t own_row = estimated ? 0 : seq;
     if (!meter.marked) return own_row;
     meter.unposted.push_back({edge, frozen.total, seq});
     const AccountRuntime& account = context.world.accounts[*meter.account];
@@ -170,8 +152,7 @@ void split_edges(Context& context, std::size_t index, Point& point) {
         if (point.reading == 0) point.reading = own;
     }
     if (estimated && point.reading == 0)
-        point.reading =
-            store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
+        point.reading = store_row(context, meter, point, ReadingKind::interval, point.quality);
 }
 
 std::int64_t slot_of(const Context& context, const Point& point) {
@@ -194,11 +175,14 @@ void store_opening(Context& context, MeterRuntime& meter, const Point& first) {
 }
 
 // The first confirmed reading of a meter opens its epoch.
-void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed, Point& point) {
+void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed,
+                 const Taking& taking, Point& point) {
     MeterRuntime& meter = context.world.meters[index];
     EpochRow epoch;
     epoch.meter = meter.row->meter;
-    epoch.serial = meter.terms.serial.value_or("");
+    epoch.serial = meter.terms.serial.value_or(
+        meter.serial_read.sure() ? meter.serial_read.mark.value_or("") : "");
+    if (meter.ratio_read.sure()) epoch.device_ratio = meter.ratio_read.mark.value_or("");
     epoch.multiplier = meter.row->multiplier;
     epoch.base_total = meter.state.base.base_total;
     epoch.base_figure = meter.state.base.base_figure;
@@ -206,9 +190,12 @@ void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed
     epoch.id = context.store.put_epoch(epoch);
     meter.epoch = epoch;
     meter.baseline = confirmed.value.at;
-    if (meter.terms.opening_register) store_opening(context, meter, point);
-    point.reading = store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
-    if (!meter.terms.opening_register) {
+    bind_identity(context, meter);
+    // What staff released below the opening register says that the opening was wrong.
+    const bool from_opening = meter.terms.opening_register && !confirmed.rebased;
+    if (from_opening) store_opening(context, meter, point);
+    point.reading = store_row(context, meter, point, taking.kind, point.quality);
+    if (!from_opening) {
         put_mark(context, meter, point.reading, point.total);
         meter.settled_until = context.trusted(point).value_or(0);
         meter.settled_total = point.total;
@@ -218,17 +205,23 @@ void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed
     context.urgent = true;
 }
 
-// After a rollover the epoch counts from a new base, or a restart would take the lap twice.
-void move_base(Context& context, MeterRuntime& meter) {
+// After a rollover the epoch counts from a new base, or a restart would take the lap twice; so it
+// does where staff released a register that fell.
+void move_base(Context& context, MeterRuntime& meter, const char* event) {
     meter.epoch->base_total = meter.state.base.base_total;
     meter.epoch->base_figure = meter.state.base.base_figure;
     context.store.put_epoch(*meter.epoch);
-    log_meter(context, meter, "meter.rollover", {});
+    log_meter(context, meter, event, {});
 }
 
-void take_confirmed(Context& context, std::size_t index, const Confirmed& confirmed) {
+}  // namespace
+
+std::uint64_t take_confirmed(Context& context, std::size_t index, const Confirmed& confirmed,
+                             const Taking& taking) {
     MeterRuntime& meter = context.world.meters[index];
     Point point;
+    point.stands_at = taking.stands_at;
+    point.quality = taking.quality;
     point.stamp = confirmed.value.at;
     point.register_value = confirmed.value.register_value;
     point.total = confirmed.value.total;
@@ -238,58 +231,25 @@ void take_confirmed(Context& context, std::size_t index, const Confirmed& confir
     const bool moved = !meter.last || meter.last->total != point.total;
     meter.confirmed_this_run = true;
     if (context.writable) {
-        if (!meter.epoch) begin_epoch(context, index, confirmed, point);
-        if (confirmed.rollover) move_base(context, meter);
+        const bool begins = !meter.epoch;
+        if (begins)
+            begin_epoch(context, index, confirmed, taking, point);
+        else if (confirmed.rollover || confirmed.rebased)
+            move_base(context, meter, confirmed.rollover ? "meter.rollover" : "meter.rebased");
         split_edges(context, index, point);
         const std::int64_t slot = slot_of(context, point);
-        if (point.reading == 0 && slot != meter.stored_slot)
-            point.reading =
-                store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
+        const bool by_people = taking.kind != ReadingKind::interval && !begins;
+        if (by_people || (point.reading == 0 && (taking.store || slot != meter.stored_slot)))
+            point.reading = store_row(context, meter, point, taking.kind, point.quality);
         meter.stored_slot = slot;
     }
     meter.last = std::move(point);
-    if (moved) touch(context, index);
+    if (moved) touch_meter(context, index);
     if (meter.account) context.repriced.insert(*meter.account);
+    return meter.last->reading;
 }
 
-void open_quarantine(Context& context, std::size_t index, const Quarantine& opened) {
-    MeterRuntime& meter = context.world.meters[index];
-    QuarantineRow row;
-    row.meter = meter.row->meter;
-    row.account = account_id(context, meter);
-    row.epoch = meter.epoch ? meter.epoch->id : 0;
-    row.at = opened.value.at;
-    row.register_value = opened.value.register_value;
-    row.total = opened.value.total;
-    row.raw = opened.value.raw;
-    row.reason = to_string(opened.reason);
-    meter.quarantine = row;
-    touch(context, index);
-    if (meter.account) {
-        AccountRuntime& account = context.world.accounts[*meter.account];
-        reprice(context, *meter.account, Mover::drift);
-        row.held = account.balance - account.provisional;
-    }
-    if (context.writable) {
-        row.id = context.store.put_quarantine(row);
-        log_meter(context, meter, "meter.quarantined", row.reason);
-    }
-    meter.quarantine = row;
-}
-
-void resolve_quarantine(Context& context, std::size_t index) {
-    MeterRuntime& meter = context.world.meters[index];
-    if (!meter.quarantine) return;
-    meter.quarantine->state = QuarantineRow::State::rejected;
-    if (context.writable && meter.quarantine->id != 0) {
-        context.store.put_quarantine(*meter.quarantine);
-        log_meter(context, meter, "meter.quarantine_resolved",
-                  "later samples confirmed against the old baseline");
-    }
-    meter.quarantine.reset();
-    touch(context, index);
-    if (meter.account) context.repriced.insert(*meter.account);
-}
+namespace {
 
 void come_online(Context& context, std::size_t index) {
     MeterRuntime& meter = context.world.meters[index];
@@ -299,9 +259,29 @@ void come_online(Context& context, std::size_t index) {
     meter.online = true;
     if (was_offline) log_meter(context, meter, "meter.online", {});
     if (was_offline || first) {
-        touch(context, index);
+        touch_meter(context, index);
         if (meter.account) context.repriced.insert(*meter.account);
     }
+}
+
+// What the meter says of itself is remembered once it has said so twice and nothing is doubted.
+void learn_identity(Context& context, MeterRuntime& meter, const Sample& sample) {
+    if (meter.terms.traits.reads_serial) meter.serial_read.see(sample.serial);
+    if (sample.device_ratio) meter.ratio_read.see(format_fraction(*sample.device_ratio));
+    if (!meter.epoch || meter.quarantine || !context.writable) return;
+    EpochRow& epoch = *meter.epoch;
+    const std::string registered = meter.terms.traits.reads_serial ? meter.row->serial : "";
+    std::string serial = registered;
+    if (serial.empty() && epoch.serial.empty() && meter.serial_read.sure())
+        serial = *meter.serial_read.mark;
+    const bool new_serial = !serial.empty() && serial != epoch.serial;
+    const bool new_ratio = epoch.device_ratio.empty() && meter.ratio_read.sure();
+    if (!new_serial && !new_ratio) return;
+    if (new_serial) epoch.serial = serial;
+    if (new_ratio) epoch.device_ratio = *meter.ratio_read.mark;
+    context.store.put_epoch(epoch);
+    context.unsaved = true;
+    bind_identity(context, meter);
 }
 
 // A value that waits for its second sample and would change the level asks for it at once.
@@ -334,29 +314,32 @@ void take_sample(Context& context, const Sample& sample) {
     context.dirty_meters.insert(index);
     const SampleTime time{sample.at.run, sample.at.mono_ms, context.trusted(sample.at)};
     meter.last_poll_at = context.best(sample.at);
-    const Verdict verdict = judge(meter.state, sample, time, meter.terms);
-    if (verdict.duplicate) return;
     if (meter.power_milliwatt != sample.power_milliwatt ||
         meter.flow_millilitre_per_hour != sample.flow_millilitre_per_hour) {
         meter.power_milliwatt = sample.power_milliwatt;
         meter.flow_millilitre_per_hour = sample.flow_millilitre_per_hour;
-        touch(context, index);
+        touch_meter(context, index);
     }
+    if (meter.hold) {
+        // A pair that confirms has nothing between its two, a time on hold least of all.
+        meter.state.neighbour.reset();
+        return;
+    }
+    const Verdict verdict = judge(meter.state, sample, time, meter.terms);
+    if (verdict.duplicate) return;
+    meter.newest_face = add(sample.register_value, meter.terms.offset);
+    meter.newest_time = time;
     if (verdict.stuck_changed || verdict.reason != meter.reason) {
         meter.stuck = verdict.stuck;
         meter.reason = verdict.reason;
-        touch(context, index);
+        touch_meter(context, index);
     }
+    learn_identity(context, meter, sample);
     for (const Confirmed& confirmed : verdict.confirmed) take_confirmed(context, index, confirmed);
+    count_rejected(context, index, verdict.rejected);
     if (verdict.quarantine_resolved) resolve_quarantine(context, index);
     if (verdict.opened) open_quarantine(context, index, *verdict.opened);
-    if (meter.quarantine) {
-        const std::optional<Milli> held = meter.state.held_total();
-        if (held && *held != meter.quarantine->total) {
-            meter.quarantine->total = *held;
-            if (meter.account) context.repriced.insert(*meter.account);
-        }
-    }
+    follow_held(context, index);
     hasten(context, index, sample, verdict);
 }
 
@@ -370,7 +353,7 @@ void take_failure(Context& context, const PollFailure& failure) {
     meter.online = false;
     if (!changed && meter.reason == failure.detail) return;
     meter.reason = failure.detail;
-    touch(context, found->second);
+    touch_meter(context, found->second);
     if (!changed) return;
     log_meter(context, meter, "meter.offline", failure.detail);
     if (meter.account) context.repriced.insert(*meter.account);
@@ -399,6 +382,11 @@ void poll_all_soon(Context& context) {
     for (const MeterRuntime& meter : context.world.meters)
         if (!meter.row->bus.empty() && meter.profile.traits)
             context.poller->poll_soon(meter.row->meter);
+}
+
+std::uint64_t store_point(Context& context, MeterRuntime& meter, const Point& point,
+                          ReadingKind kind) {
+    return store_row(context, meter, point, kind, point.quality);
 }
 
 std::uint64_t freeze_now(Context& context, std::size_t index, ReadingKind kind) {

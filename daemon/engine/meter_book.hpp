@@ -7,6 +7,21 @@
 
 namespace gatehouse {
 
+// How a confirmed value comes into the books, where it is no routine sample.
+struct Taking {
+    ReadingKind kind = ReadingKind::interval;
+    ReadingQuality quality = ReadingQuality::good;
+    std::optional<UtcMs> stands_at;  // where people typed the time
+    bool store = false;              // gets a row whatever the interval says
+};
+// Stores what is to be stored, splits at edges and has the account priced anew. Returns the row's
+// seq; 0 where it got none.
+std::uint64_t take_confirmed(Context& context, std::size_t meter, const Confirmed& confirmed,
+                             const Taking& taking = {});
+// Stores a row at a point of the meter's present epoch, and returns its seq.
+std::uint64_t store_point(Context& context, MeterRuntime& meter, const Point& point,
+                          ReadingKind kind);
+
 void take_sample(Context& context, const Sample& sample);
 void take_failure(Context& context, const PollFailure& failure);
 

@@ -16,18 +16,44 @@ SampleTime sample_time(const Context& context, const Stamp& stamp) {
     return {stamp.run, stamp.mono_ms, context.trusted(stamp)};
 }
 
-// The judging state as it follows from the last stored row and its epoch.
-MeterState state_of(const Context& context, const MeterRuntime& meter) {
+// What people typed is compared with to the last place that they typed.
+void recall_typed(Context& context, const MeterRuntime& meter, LastReading& last) {
+    if (meter.last->quality != ReadingQuality::manual) return;
+    std::string typed;
+    const auto read = context.store.newest_manual_reading(meter.row->meter, false);
+    if (read && read->reading == meter.last->reading) {
+        last.typed = Typed::dial;
+        typed = read->register_value;
+    } else if (const auto replaced = context.store.newest_replacement(meter.row->meter);
+               replaced && replaced->new_epoch == meter.epoch->id) {
+        last.typed = Typed::replacement;
+        typed = replaced->new_opening;
+    }
+    const auto tolerance = typed_tolerance(typed, meter.terms.traits.step);
+    last.tolerance = tolerance.value_or(Rational{0, 1});
+    if (!meter.last->stands_at) return;
+    // A typed time is when it was read; the stamp is when it was typed.
+    const std::int64_t before = *meter.last->stands_at - context.best(meter.last->stamp);
+    last.time.mono_ms += before;
+    last.time.trusted_utc_ms = meter.last->stands_at;
+}
+
+}  // namespace
+
+MeterState state_of(Context& context, const MeterRuntime& meter) {
     LastReading last;
     if (!meter.last->face.empty()) last.exact = parse_fraction(meter.last->face);
     last.register_value = meter.last->register_value;
     last.figure = meter.last->total - (meter.epoch->base_total - meter.epoch->base_figure);
     last.total = meter.last->total;
     last.time = sample_time(context, meter.last->stamp);
-    last.moved_at = last.time;
     last.multiplier = parse_rational(meter.epoch->multiplier).value_or(Rational{1, 1});
+    recall_typed(context, meter, last);
+    last.moved_at = last.time;
     return restore(last);
 }
+
+namespace {
 
 void load_readings(Context& context, World& world) {
     for (EpochRow& epoch : context.store.load_open_epochs()) {
@@ -40,7 +66,7 @@ void load_readings(Context& context, World& world) {
         MeterRuntime& meter = world.meters[found->second];
         meter.last = Point{row.at,    row.stands_at,      row.register_value,
                            row.total, std::move(row.raw), std::move(row.face),
-                           row.seq};
+                           row.seq,   row.quality};
     }
     for (MarkRow& mark : context.store.load_marks()) {
         const auto found = world.meter_index.find(mark.meter);
@@ -67,7 +93,7 @@ void load_days(Context& context, World& world) {
         if (found == world.meter_index.end()) continue;
         MeterRuntime& meter = world.meters[found->second];
         meter.day_totals[row.day] = row.total;
-        while (meter.day_totals.size() > kMeanDaysMax + 2)
+        while (meter.day_totals.size() > kDayTotalsMax)
             meter.day_totals.erase(meter.day_totals.begin());
         const UtcMs edge = context.zone.midnight(date_from_days(row.day + 1));
         if (edge > meter.settled_until) {
@@ -82,8 +108,9 @@ void load_days(Context& context, World& world) {
 
 void load_meter_states(Context& context, World& world) {
     for (MeterRuntime& meter : world.meters) {
+        if (meter.last && meter.epoch) meter.state = state_of(context, meter);
+        bind_identity(context, meter);
         if (!meter.last || !meter.epoch) continue;
-        meter.state = state_of(context, meter);
         if (meter.settled_until == 0) {
             // No midnight was passed yet: the epoch's beginning is where the first day begins.
             meter.baseline = meter.epoch->opened;
@@ -109,9 +136,15 @@ void load_meter_states(Context& context, World& world) {
             open.value.at = row.at;
             open.value.time = sample_time(context, row.at);
             open.value.raw = row.raw;
-            restore_quarantine(meter.state, open);
+            restore_quarantine(meter.state, open, row.serial);
         }
         meter.quarantine = std::move(row);
+    }
+    for (HoldRow& row : context.store.load_open_holds()) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        world.meters[found->second].reason = "held by staff";
+        world.meters[found->second].hold = std::move(row);
     }
 }
 
@@ -241,6 +274,20 @@ World load_world(Context& context) {
     return world;
 }
 
+void bind_identity(Context& context, MeterRuntime& meter) {
+    if (meter.epoch) {
+        const std::string& serial = meter.epoch->serial;
+        if (!meter.terms.serial && !serial.empty() && meter.terms.traits.reads_serial)
+            meter.terms.serial = serial;
+        if (!meter.epoch->device_ratio.empty())
+            meter.terms.device_ratio = parse_fraction(meter.epoch->device_ratio);
+    }
+    meter.state.face_confirmed = false;
+    if (meter.terms.traits.status != MapStatus::conflict) return;
+    const auto agreed = context.store.newest_manual_reading(meter.row->meter, true);
+    meter.state.face_confirmed = agreed && agreed->profile == meter.row->profile;
+}
+
 void bind_registry(Context& context, World& world) {
     const Registry& registry = *world.registry;
     world.meter_index.clear();
@@ -265,6 +312,7 @@ void bind_registry(Context& context, World& world) {
         else
             meter.profile = {std::nullopt, "its row in meters.csv cannot be used"};
         if (!meter.profile.traits && !row.profile.empty()) meter.reason = meter.profile.reason;
+        bind_identity(context, meter);
         world.meter_index.emplace(row.meter, i);
     }
     world.accounts.resize(registry.accounts.size());

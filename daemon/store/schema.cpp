@@ -193,7 +193,8 @@ CREATE TABLE epoch(
   multiplier TEXT NOT NULL, base_total INTEGER NOT NULL, base_figure INTEGER NOT NULL,
   opened_run INTEGER REFERENCES run(run), opened_mono_ms INTEGER, opened_wall_ms INTEGER,
   closed_run INTEGER REFERENCES run(run), closed_mono_ms INTEGER, closed_wall_ms INTEGER,
-  final_register INTEGER
+  final_register INTEGER,
+  device_ratio TEXT NOT NULL  -- CT, PT or resolution in registers of the device; empty: none read
 ) STRICT;
 CREATE INDEX epoch_meter ON epoch(meter);
 -- Where a meter stood when it was read: written once for each change, named by every reading.
@@ -245,8 +246,11 @@ CREATE TABLE manual_reading(
   epoch INTEGER REFERENCES epoch(id), run INTEGER NOT NULL REFERENCES run(run),
   mono_ms INTEGER NOT NULL, skew_ms INTEGER NOT NULL, read_at_ms INTEGER NOT NULL,
   register TEXT NOT NULL, by TEXT NOT NULL, second TEXT, photo TEXT,
-  state TEXT NOT NULL CHECK(state IN ('waiting', 'confirmed', 'rejected')), reading INTEGER
+  state TEXT NOT NULL CHECK(state IN ('waiting', 'confirmed', 'rejected')), reading INTEGER,
+  quarantine INTEGER REFERENCES quarantine(id),  -- that it waits for
+  profile TEXT NOT NULL  -- whose map the face agreed with; empty: a reading, not that question
 ) STRICT;
+CREATE INDEX manual_reading_meter ON manual_reading(meter);
 CREATE TABLE replacement(
   id INTEGER PRIMARY KEY, meter INTEGER NOT NULL REFERENCES meter(id),
   old_epoch INTEGER NOT NULL REFERENCES epoch(id), new_epoch INTEGER REFERENCES epoch(id),
@@ -254,6 +258,7 @@ CREATE TABLE replacement(
   new_opening TEXT NOT NULL, new_address INTEGER, by TEXT NOT NULL, second TEXT NOT NULL,
   event INTEGER NOT NULL REFERENCES event(seq)
 ) STRICT;
+CREATE INDEX replacement_meter ON replacement(meter);
 CREATE TABLE meter_hold(
   meter INTEGER NOT NULL REFERENCES meter(id), since INTEGER NOT NULL REFERENCES event(seq),
   until INTEGER REFERENCES event(seq), by TEXT NOT NULL, PRIMARY KEY(meter, since)

@@ -92,6 +92,9 @@ class Store {
     // False where (account, cause) is posted already: the caller then posts nothing.
     [[nodiscard]] bool add_posting(const std::string& account, const std::string& cause);
     std::int64_t put_quarantine(const QuarantineRow& row);  // returns id
+    std::int64_t put_manual_reading(const ManualReadingRow& row);  // returns id
+    std::int64_t put_replacement(const ReplacementRow& row);       // returns id
+    void put_hold(const HoldRow& row);
     void put_alert(const AlertRow& alert);
     void add_ack(const AckRow& ack);
     // False where the key is there already.
@@ -122,6 +125,14 @@ class Store {
     [[nodiscard]] std::optional<Entry> find_entry(const std::string& entry_id);
     [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
 
+    [[nodiscard]] std::optional<QuarantineRow> find_quarantine(std::int64_t id);
+    // The newest of a meter that is (or is not) about its profile's map, and the one that waits for
+    // a quarantine.
+    [[nodiscard]] std::optional<ManualReadingRow> newest_manual_reading(const std::string& meter,
+                                                                        bool about_profile);
+    [[nodiscard]] std::optional<ManualReadingRow> manual_reading_of(std::int64_t quarantine);
+    [[nodiscard]] std::optional<ReplacementRow> newest_replacement(const std::string& meter);
+
     // --- loaders of the start
     [[nodiscard]] Registry load_registry();
     [[nodiscard]] std::vector<RunRow> load_runs();
@@ -133,6 +144,7 @@ class Store {
     [[nodiscard]] std::vector<MarkRow> load_marks();
     [[nodiscard]] std::vector<DayRow> load_days(std::int64_t from_day);
     [[nodiscard]] std::vector<QuarantineRow> load_open_quarantine();
+    [[nodiscard]] std::vector<HoldRow> load_open_holds();
     // By account: lines of that scope and later and every older one that is not settled; counters
     // that began at or after counters_from.
     [[nodiscard]] std::map<std::string, Settlement> load_settlements(const std::string& from_scope,

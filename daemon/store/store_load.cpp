@@ -94,7 +94,7 @@ std::vector<EpochRow> Store::load_open_epochs() {
     std::vector<EpochRow> rows;
     Query query(impl_->connection,
                 "SELECT epoch.id,meter.meter,epoch.serial,epoch.multiplier,base_total,base_figure,"
-                "opened_run,opened_mono_ms,opened_wall_ms FROM epoch "
+                "device_ratio,opened_run,opened_mono_ms,opened_wall_ms FROM epoch "
                 "JOIN meter ON meter.id=epoch.meter WHERE closed_run IS NULL "
                 "ORDER BY meter.meter, epoch.id");
     while (query.step()) {
@@ -105,6 +105,7 @@ std::vector<EpochRow> Store::load_open_epochs() {
         row.multiplier = query.text();
         row.base_total = Milli{query.i64()};
         row.base_figure = Milli{query.i64()};
+        row.device_ratio = query.text();
         if (const auto run = query.maybe_i64()) {
             row.opened.emplace();
             row.opened->run = *run;

@@ -45,13 +45,13 @@ std::int64_t Store::put_epoch(const EpochRow& epoch) {
         }
     };
     Query query(impl_->connection,
-                "INSERT INTO epoch VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
+                "INSERT INTO epoch VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
                 "serial=excluded.serial,multiplier=excluded.multiplier,"
                 "base_total=excluded.base_total,base_figure=excluded.base_figure,"
                 "opened_run=excluded.opened_run,opened_mono_ms=excluded.opened_mono_ms,"
                 "opened_wall_ms=excluded.opened_wall_ms,closed_run=excluded.closed_run,"
                 "closed_mono_ms=excluded.closed_mono_ms,closed_wall_ms=excluded.closed_wall_ms,"
-                "final_register=excluded.final_register");
+                "final_register=excluded.final_register,device_ratio=excluded.device_ratio");
     query << id << impl_->meter_id(epoch.meter) << epoch.serial << epoch.multiplier
           << epoch.base_total.count << epoch.base_figure.count;
     bind(query, epoch.opened);
@@ -61,6 +61,7 @@ std::int64_t Store::put_epoch(const EpochRow& epoch) {
     } else {
         query << std::nullopt;
     }
+    query << epoch.device_ratio;
     query.run();
     impl_->contexts.erase(epoch.meter);
     return id;

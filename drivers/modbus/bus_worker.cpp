@@ -130,6 +130,8 @@ void BusWorker::adopt(BusMachine* machine, BusPlan plan) {
                                        [&](const MeterState& old) { return old.plan == meter; });
         if (same != meters_.end()) {
             state.caution = same->caution;
+            state.serial = same->serial;
+            state.register_value = same->register_value;
             state.aside = same->aside;
         }
         state.plan = meter;
@@ -281,6 +283,7 @@ void BusWorker::ended(BusMachine& machine, const VisitEnd& end) {
         answer(meter.plan.id, std::move(result));
     } else if (end.result == PollResult::ok) {
         emit(meter, end);
+        doubt_identity(machine, end);
     } else if (!more_cautious(machine, end.meter, end)) {
         emit_failure(meter, end.result, end.detail, end.offline);
     }
@@ -313,6 +316,26 @@ bool BusWorker::more_cautious(BusMachine& machine, int index, const VisitEnd& en
     return true;
 }
 
+// A serial number that is not the one of last time is read once more: twice alike it is believed.
+// A register that fell may be another meter's, so that the serial number is asked for as well.
+void BusWorker::doubt_identity(BusMachine& machine, const VisitEnd& end) {
+    MeterState& meter = meters_[static_cast<std::size_t>(end.meter)];
+    const Profile& profile = *meter.plan.profile;
+    const int channel = meter.plan.channel;
+    const Decoded billing = profile.decode(profile.billing, channel, meter.image);
+    bool doubt = false;
+    if (billing.result == PollResult::ok) {
+        doubt = meter.register_value && compare(billing.number, *meter.register_value) < 0;
+        meter.register_value = billing.number;
+    }
+    if (end.identity) {
+        const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
+        doubt = doubt || (serial.result == PollResult::ok && serial.text != meter.serial);
+        if (serial.result == PollResult::ok) meter.serial = serial.text;
+    }
+    if (doubt) machine.identify(end.meter);
+}
+
 void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
     const Profile& profile = *meter.plan.profile;
     const int channel = meter.plan.channel;
@@ -335,8 +358,11 @@ void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
         sample.power_milliwatt.value_or(0) > 0 || sample.flow_millilitre_per_hour.value_or(0) > 0;
     if (end.identity) {
         const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
-        if (serial.result == PollResult::ok) sample.serial = serial.text;
+        // A meter whose number was never set says 0, as many others do.
+        const bool named = serial.text.find_first_not_of("0 ") != std::string::npos;
+        if (serial.result == PollResult::ok && named) sample.serial = serial.text;
     }
+    sample.device_ratio = profile.device_ratio(channel, meter.image);
     const Decoded balance = profile.decode(Measurement::own_balance, channel, meter.image);
     if (balance.result == PollResult::ok) sample.own_balance = balance.number;
     sink_.sample(std::move(sample));

@@ -52,6 +52,8 @@ class BusWorker {
         std::optional<Stamp> billing_at;
         RegisterSpan last_asked;
         int last_exception = 0;  // of that read; 0: none
+        std::string serial;      // as it was read last
+        std::optional<Rational> register_value;  // likewise
         int caution = 0;
         std::vector<RegisterSpan> aside;  // refused alone
     };
@@ -66,6 +68,7 @@ class BusWorker {
     void wait_until(MonoMs until);
     void ended(BusMachine& machine, const VisitEnd& end);
     void emit(const MeterState& meter, const VisitEnd& end);
+    void doubt_identity(BusMachine& machine, const VisitEnd& end);
     void emit_failure(const MeterState& meter, PollResult result, std::string detail, bool offline);
     bool more_cautious(BusMachine& machine, int index, const VisitEnd& end);
     void answer(const std::string& meter, ReadResult result);

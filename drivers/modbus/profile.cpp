@@ -251,6 +251,21 @@ Decoded Profile::decode(Measurement measurement, int channel, const RegisterImag
     return decoded;
 }
 
+std::optional<Rational> Profile::device_ratio(int channel, const RegisterImage& image) const {
+    const Value* value = find(billing);
+    if (value == nullptr || value->factors.empty()) return std::nullopt;
+    std::optional<Rational> product{Rational{1, 1}};
+    for (const int index : value->factors) {
+        const Factor& factor = factors[static_cast<std::size_t>(index)];
+        const Read read = read_part(factor.part, channel, image);
+        if (read.missing || read.value.state != FieldState::ok) return std::nullopt;
+        const auto ratio = factor_of(factor, read.value.number);
+        product = ratio ? multiply(*product, *ratio) : std::nullopt;
+        if (!product) return std::nullopt;
+    }
+    return product;
+}
+
 std::string format_rational(const Rational& value) {
     const bool negative = value.numerator < 0;
     __extension__ using Wide = unsigned __int128;

@@ -154,6 +154,10 @@ class Profile {
     // `not_connected` where the image lacks a word of it.
     [[nodiscard]] Decoded decode(Measurement measurement, int channel,
                                  const RegisterImage& image) const;
+    // The product of the factors of the billing register as the device holds them; nothing where
+    // it has none or they were not read.
+    [[nodiscard]] std::optional<Rational> device_ratio(int channel,
+                                                       const RegisterImage& image) const;
 
     MeterTraits traits_;
 };
