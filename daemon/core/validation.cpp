@@ -355,8 +355,7 @@ void Judgement::compare_face(const Rational& tolerance) {
     }
     if (classified.fit == Fit::unknown) {
         verdict_.held = true;
-        verdict_.reason =
-            "the clock is not trusted and the time since the last reading is unknown";
+        verdict_.reason = "the clock is not trusted and the time since the last reading is unknown";
         return;
     }
     const bool below = classified.fit == Fit::decrease;
@@ -372,9 +371,9 @@ std::string Judgement::against_baseline(const char* relation) const {
     const MeterState::Baseline& baseline = *state_.baseline;
     const bool opening = baseline.opening || baseline.typed == Typed::replacement;
     return "register " + format(value_.register_value) + " is " + relation +
-           (opening                           ? " the opening register "
+           (opening                         ? " the opening register "
             : baseline.typed == Typed::dial ? " the reading by eye "
-                                              : " the last confirmed ") +
+                                            : " the last confirmed ") +
            format(state_.baseline->register_value) + ": held";
 }
 
@@ -577,6 +576,20 @@ Sample sample_of(const Rational& face, const Stamp& at, const MeterTerms& terms)
 }
 
 }  // namespace
+
+void rebase(MeterState& state, Milli total, const Rational& multiplier) {
+    if (!state.baseline) return;
+    const auto counted = figure(state.baseline->exact, multiplier);
+    if (!counted) return;
+    state.baseline->total = total;
+    state.base = CounterBase{total, *counted, multiplier};
+    if (!state.neighbour) return;
+    const auto next = figure(state.neighbour->value.exact, multiplier);
+    const auto beyond = figure(state.neighbour->unrolled, multiplier);
+    if (!next || !beyond) return;
+    state.neighbour->value.figure = *next;
+    state.neighbour->value.total = total + (*beyond - *counted);
+}
 
 Verdict judge_face(MeterState& state, const FaceReading& reading, const MeterTerms& terms) {
     const Sample sample = sample_of(reading.face, reading.at, terms);

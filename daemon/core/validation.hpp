@@ -227,8 +227,11 @@ struct LastReading {
 // The state after a restart. Totals go on without a thousandth lost, over rollovers too. Serves a
 // replacement as well: the new meter's opening with its figure, the old total, and its instant.
 [[nodiscard]] MeterState restore(const LastReading& reading);
-// An open quarantine of the store, so that what agrees with it stays held after a restart. `mark` is
-// the serial number or the ratio (format_fraction) that was read where that is the reason.
+// A change of multiplier at an edge that the last confirmed reading has passed: what it counts as
+// from the edge on is the caller's arithmetic, and from it the new multiplier goes on.
+void rebase(MeterState& state, Milli total, const Rational& multiplier);
+// An open quarantine of the store, so that what agrees with it stays held after a restart. `mark`
+// is the serial number or the ratio (format_fraction) that was read where that is the reason.
 void restore_quarantine(MeterState& state, const Quarantine& open, const std::string& mark = "");
 
 }  // namespace gatehouse

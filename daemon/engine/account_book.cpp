@@ -358,10 +358,10 @@ bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
     return false;
 }
 
-void post_meters(Context& context, std::size_t index, const std::vector<std::size_t>& meters,
-                 UtcMs up_to_edge, const std::string& cause) {
-    const AccountRuntime& account = context.world.accounts[index];
-    if (!context.store.add_posting(account.row->account, cause)) return;
+bool post_meters(Context& context, std::size_t index, const std::vector<std::size_t>& meters,
+                 UtcMs up_to_edge, const std::string& cause, const std::string& key) {
+    const std::string& account = context.world.accounts[index].row->account;
+    if (!context.store.add_posting(account, key.empty() ? cause : key)) return false;
     Posting posting{index, cause, {}};
     for (const std::size_t meter_index : meters) {
         MeterRuntime& meter = context.world.meters[meter_index];
@@ -374,6 +374,7 @@ void post_meters(Context& context, std::size_t index, const std::vector<std::siz
     write_posting(context, posting);
     context.repriced.insert(index);
     context.urgent = true;
+    return true;
 }
 
 std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, EntryExtra extra,

@@ -130,7 +130,9 @@ struct EngineOptions {
     // container.
     std::function<std::optional<bool>()> system_synchronised;
     AlertSettings alerts;
-    std::vector<std::string> buses;  // ids of the configuration, for the import's checks
+    // Ids of the configuration and names of the loaded profiles, for the import's checks. Cabinets
+    // are checked only where the configuration has some.
+    std::vector<std::string> buses, cabinets, profiles;
     UtcMs build_date_ms = 0;
     std::string version = "0";                    // of the program, for the run's row
     std::function<void(const std::string&)> say;  // one line for the journal; engine thread

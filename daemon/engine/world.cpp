@@ -55,6 +55,16 @@ MeterState state_of(Context& context, const MeterRuntime& meter) {
 
 namespace {
 
+// Before the registry is bound: what is in force hangs on them.
+void load_pending_edges(Context& context, World& world) {
+    std::unordered_map<std::string, std::size_t> index;
+    const std::vector<Meter>& meters = world.registry->meters;
+    for (std::size_t i = 0; i < meters.size(); ++i) index.emplace(meters[i].meter, i);
+    world.meters.resize(meters.size());
+    for (PendingEdgeRow& row : context.store.load_pending_edges())
+        world.meters[index.at(row.meter)].edges.push_back(std::move(row));
+}
+
 void load_readings(Context& context, World& world) {
     for (EpochRow& epoch : context.store.load_open_epochs()) {
         const auto found = world.meter_index.find(epoch.meter);
@@ -265,6 +275,7 @@ World load_world(Context& context) {
     // trusted() looks into the context's world for runs of the past.
     context.world.runs = world.runs;
     world.registry = std::make_shared<const Registry>(context.store.load_registry());
+    load_pending_edges(context, world);
     bind_registry(context, world);
     load_readings(context, world);
     load_days(context, world);
@@ -302,7 +313,7 @@ void bind_registry(Context& context, World& world) {
         const Meter& row = registry.meters[i];
         meter.row = &row;
         meter.account.reset();
-        meter.tariff = nullptr;
+        meter.by_registry = {};
         meter.profile = row.profile.empty() ? ProfileFact{std::nullopt, "read by eye"}
                                             : context.profiles(row.profile);
         const std::optional<MeterTerms> terms =
@@ -311,6 +322,7 @@ void bind_registry(Context& context, World& world) {
             meter.terms = *terms;
         else
             meter.profile = {std::nullopt, "its row in meters.csv cannot be used"};
+        meter.by_registry.multiplier = meter.terms.multiplier;
         if (!meter.profile.traits && !row.profile.empty()) meter.reason = meter.profile.reason;
         bind_identity(context, meter);
         world.meter_index.emplace(row.meter, i);
@@ -328,16 +340,42 @@ void bind_registry(Context& context, World& world) {
         world.account_index.emplace(account.row->account, i);
     }
     for (const registry_files::Charged& charged : registry_files::charged_meters(registry)) {
-        const std::size_t meter = world.meter_index.at(charged.meter->meter);
-        const std::size_t account = world.account_index.at(charged.account->account);
-        world.meters[meter].account = account;
-        world.meters[meter].tariff = charged.tariff;
-        world.accounts[account].meters.push_back(meter);
+        Charging& charging = world.meters[world.meter_index.at(charged.meter->meter)].by_registry;
+        charging.account = world.account_index.at(charged.account->account);
+        charging.tariff = charged.tariff;
     }
-    for (AccountRuntime& account : world.accounts)
-        std::sort(account.meters.begin(), account.meters.end(), [&](auto a, auto b) {
-            return world.meters[a].row->meter < world.meters[b].row->meter;
+    for (std::size_t i = 0; i < world.meters.size(); ++i) bind_charging(world, i);
+}
+
+const std::string& multiplier_in_force(const MeterRuntime& meter) {
+    return meter.edges.empty() ? meter.row->multiplier : meter.edges.front().multiplier;
+}
+
+void bind_charging(World& world, std::size_t index) {
+    MeterRuntime& meter = world.meters[index];
+    const auto by_id = [&](auto a, auto b) {
+        return world.meters[a].row->meter < world.meters[b].row->meter;
+    };
+    if (meter.account) std::erase(world.accounts[*meter.account].meters, index);
+    meter.account = meter.by_registry.account;
+    meter.tariff = meter.by_registry.tariff;
+    meter.terms.multiplier = meter.by_registry.multiplier;
+    if (!meter.edges.empty()) {
+        const PendingEdgeRow& before = meter.edges.front();
+        const auto account = world.account_index.find(before.account);
+        meter.account =
+            account == world.account_index.end() ? std::nullopt : std::optional(account->second);
+        const auto& tariffs = world.registry->tariffs;
+        const auto tariff = std::find_if(tariffs.begin(), tariffs.end(), [&](const Tariff& one) {
+            return one.tariff == before.tariff;
         });
+        meter.tariff = tariff == tariffs.end() ? nullptr : &*tariff;
+        meter.terms.multiplier =
+            parse_rational(before.multiplier).value_or(meter.by_registry.multiplier);
+    }
+    if (!meter.account) return;
+    auto& meters = world.accounts[*meter.account].meters;
+    meters.insert(std::upper_bound(meters.begin(), meters.end(), index, by_id), index);
 }
 
 }  // namespace gatehouse

@@ -57,6 +57,13 @@ struct Freeze {
     std::uint64_t reading = 0;
 };
 
+// What charges a meter: who pays, by which tariff, and what its register counts for.
+struct Charging {
+    std::optional<std::size_t> account;
+    const Tariff* tariff = nullptr;
+    Rational multiplier{1, 1};
+};
+
 // One meter of the registry as it runs: its judging state, its last figure, its freezes.
 struct MeterRuntime {
     const Meter* row = nullptr;
@@ -72,11 +79,13 @@ struct MeterRuntime {
     std::deque<Freeze> unposted;  // ascending
     MarkRow mark;                 // how far its use stands in the lines
     bool marked = false;
-    std::optional<std::size_t> account;
-    const Tariff* tariff = nullptr;
+    Charging by_registry;                // in force once `edges` is empty
+    std::deque<PendingEdgeRow> edges;    // registry changes that no sample has passed, oldest first
+    std::optional<std::size_t> account;  // in force: what the first of them says held before it
+    const Tariff* tariff = nullptr;      // the same, and so is terms.multiplier
     std::optional<QuarantineRow> quarantine;
-    std::optional<HoldRow> hold;             // staff's; nothing is judged meanwhile
-    std::optional<Rational> newest_face;     // of the newest sample, judged or not
+    std::optional<HoldRow> hold;          // staff's; nothing is judged meanwhile
+    std::optional<Rational> newest_face;  // of the newest sample, judged or not
     std::optional<SampleTime> newest_time;
     SeenTwice<std::string> serial_read, ratio_read;
     std::uint64_t rejected = 0;  // in this run: what rejected itself, and what staff rejected
@@ -149,10 +158,10 @@ struct Context {
     std::int64_t run = 0;
 
     World world{};
-    Stamp now{};           // both clocks at the begin of the turn
-    bool urgent = false;   // somebody waits: commit at the end of the turn
-    bool writable = true;  // false: the store failed; judge in memory, write nothing
-    bool unsaved = false;  // something is written that nobody waits for
+    Stamp now{};                  // both clocks at the begin of the turn
+    bool urgent = false;          // somebody waits: commit at the end of the turn
+    bool writable = true;         // false: the store failed; judge in memory, write nothing
+    bool unsaved = false;         // something is written that nobody waits for
     bool registry_moved = false;  // the poller is told after the commit
     std::uint64_t readings_stored = 0, samples = 0;
     std::set<std::size_t> dirty_meters{}, dirty_accounts{};
@@ -187,5 +196,10 @@ void bind_registry(Context& context, World& world);
 void bind_identity(Context& context, MeterRuntime& meter);
 // The judging state as it follows from the last stored row and its epoch.
 [[nodiscard]] MeterState state_of(Context& context, const MeterRuntime& meter);
+// Puts in force what charges a meter now: after a bind, and when a registry change was passed. Its
+// place in the lists of the accounts moves with it.
+void bind_charging(World& world, std::size_t meter);
+// The multiplier in force as the registry writes it.
+[[nodiscard]] const std::string& multiplier_in_force(const MeterRuntime& meter);
 
 }  // namespace gatehouse

@@ -41,8 +41,9 @@ enum class ReadingQuality { good, estimated, manual, released, void_ };
 
 struct ReadingRow {
     std::string meter;
-    std::int64_t epoch = 0;  // EpochRow::id
-    std::string account;     // that pays for the meter; empty: none
+    std::int64_t epoch = 0;           // EpochRow::id
+    std::string account;              // that pays for the meter; empty: none
+    std::optional<std::string> unit;  // where it stood; absent: as the registry says
     ReadingKind kind = ReadingKind::interval;
     ReadingQuality quality = ReadingQuality::good;
     Stamp at;                        // of the sample, or of the act that brought it
@@ -79,6 +80,7 @@ struct HourRow {
     std::string meter;
     std::int64_t hour = 0;  // UTC milliseconds of the hour's end / 3,600,000
     Milli total;
+    ReadingQuality quality = ReadingQuality::good;
 };
 
 // How far a meter's use stands in an account's lines: the next consumption begins here.
@@ -86,6 +88,15 @@ struct MarkRow {
     std::string account, meter;
     std::uint64_t reading = 0;  // seq
     Milli total;
+};
+
+// A registry change that a meter's samples have not passed yet, with what held before it.
+struct PendingEdgeRow {
+    std::string meter;
+    std::uint64_t event = 0;  // seq of the registry.imported that is the edge
+    Stamp at;
+    std::string unit, account, tariff;  // account empty: nobody paid
+    std::string multiplier = "1";
 };
 
 struct QuarantineRow {

@@ -230,7 +230,15 @@ CREATE TABLE meter_day(
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meter_hour(
   hour INTEGER NOT NULL, meter INTEGER NOT NULL REFERENCES meter(id), total INTEGER NOT NULL,
-  PRIMARY KEY(hour, meter)
+  quality INTEGER NOT NULL, PRIMARY KEY(hour, meter)
+) STRICT, WITHOUT ROWID;
+-- A registry change that a meter's samples have not passed yet, with what held before it: until
+-- they do, the meter is charged by the first of its rows here.
+CREATE TABLE pending_edge(
+  meter INTEGER NOT NULL REFERENCES meter(id), event INTEGER NOT NULL,
+  run INTEGER NOT NULL REFERENCES run(run), mono_ms INTEGER NOT NULL, skew_ms INTEGER NOT NULL,
+  unit TEXT NOT NULL, account TEXT NOT NULL, tariff TEXT NOT NULL, multiplier TEXT NOT NULL,
+  PRIMARY KEY(meter, event)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE quarantine(
   id INTEGER PRIMARY KEY, meter INTEGER NOT NULL REFERENCES meter(id), account TEXT NOT NULL,
