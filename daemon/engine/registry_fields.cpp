@@ -236,8 +236,10 @@ const std::vector<Field<Key>>& fields<Key>() {
 
 RowProblems row_problems(const Person& row) {
     if (row.valid_from && row.valid_to && *row.valid_to < *row.valid_from) {
-        return {{"valid_to", "valid_to " + format_date(*row.valid_to) + " lies before valid_from " +
-                                 format_date(*row.valid_from)}};
+        return {{"valid_to",
+                 "valid_to " + format_date(*row.valid_to) + " lies before valid_from " +
+                     format_date(*row.valid_from),
+                 {"valid_from"}}};
     }
     return {};
 }

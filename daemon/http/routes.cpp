@@ -35,6 +35,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/accounts", "balances:read", get_accounts},
     {"GET", "/api/v1/accounts/{account}", "balances:read", get_account},
     {"GET", "/api/v1/accounts/{account}/ledger", "balances:read", get_ledger},
+    {"GET", "/api/v1/charges", "balances:read", get_charges},
     {"GET", "/api/v1/accounts/{account}/why", "balances:read", get_why},
     {"POST", "/api/v1/accounts/{account}/topups", "topups:write", nullptr, post_topup},
     {"GET", "/api/v1/alerts", "alerts:read", get_alerts},

@@ -80,6 +80,7 @@ void post_reject(Call& call, Respond respond);
 Response get_accounts(Call& call);  // accounts.cpp
 Response get_account(Call& call);
 Response get_ledger(Call& call);
+Response get_charges(Call& call);
 Response get_why(Call& call);
 void post_topup(Call& call, Respond respond);
 Response get_alerts(Call& call);  // alerts.cpp

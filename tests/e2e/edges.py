@@ -86,7 +86,8 @@ def tariff_while_silent(house):
     )
     total = Decimal(edge["total"])
     line = 110 + 4 * share  # the API's times are whole seconds: within two of them
-    check(f"{total} lies on the line: {float(line)}", abs(Fraction(total) - line) < Fraction(4, 900))
+    near = abs(Fraction(total) - line) < Fraction(4, 900)
+    check(f"{total} lies on the line: {float(line)}", near)
     equal("at the old price", charges(house), {cause: charge(FLAT, total - 100)})
     wait_balance(house, OPENING - charge(FLAT, total - 100) - charge(DEAR, 114 - total))
     return charge(FLAT, total - 100), total
@@ -186,6 +187,9 @@ def test():
         house.wait_register("e-1", 100)
         multiplier_under_way(house, *tariff_while_silent(house))
         seal_and_hours(house, subscriber)
+        listed = house.get("/charges?after=0&limit=1000")["items"]
+        equal("the charges of all accounts", {e["cause"]: -Decimal(e["amount"]) for e in listed},
+              charges(house))  # fmt: skip
         problems_at_once(house)
         equal("verify", house.ctl("verify")["ok"], True)
 

@@ -266,7 +266,7 @@ TEST_CASE("the ledger of an account pages in order and knows each balance") {
     CHECK(reader.entries_after(3, 10).items.size() == 2);
     REQUIRE(reader.entry("E3"));
     CHECK(reader.entry("E3")->balance_after == Fen{300});
-    CHECK(StoreReader(house.path).entry("E3")->entry.receipt == "R3");
+    CHECK(reader.entry("E3")->entry.receipt == "R3");
     CHECK(house.store->ledger_account("cash:s-01").balance == Fen{-500});
 }
 
