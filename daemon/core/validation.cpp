@@ -577,20 +577,6 @@ Sample sample_of(const Rational& face, const Stamp& at, const MeterTerms& terms)
 
 }  // namespace
 
-void rebase(MeterState& state, Milli total, const Rational& multiplier) {
-    if (!state.baseline) return;
-    const auto counted = figure(state.baseline->exact, multiplier);
-    if (!counted) return;
-    state.baseline->total = total;
-    state.base = CounterBase{total, *counted, multiplier};
-    if (!state.neighbour) return;
-    const auto next = figure(state.neighbour->value.exact, multiplier);
-    const auto beyond = figure(state.neighbour->unrolled, multiplier);
-    if (!next || !beyond) return;
-    state.neighbour->value.figure = *next;
-    state.neighbour->value.total = total + (*beyond - *counted);
-}
-
 Verdict judge_face(MeterState& state, const FaceReading& reading, const MeterTerms& terms) {
     const Sample sample = sample_of(reading.face, reading.at, terms);
     if (!state.run_first || state.run_first->run != reading.time.run)
