@@ -36,13 +36,14 @@ Parsed parsed_house() {
 
 }  // namespace
 
-TEST_CASE("a sound house has no problem and no warning") {
+TEST_CASE("a sound house has no problem, and no warning but that of its pool") {
     const auto parsed = parsed_house();
     CHECK(parsed.warnings.empty());
     const auto checked = check(merge({}, parsed).registry, known(), parsed.places);
     INFO(listed(checked.problems) << listed(checked.warnings));
     CHECK(checked.problems.empty());
-    CHECK(checked.warnings.empty());
+    CHECK(checked.warnings.size() == 1);
+    CHECK(holds(checked.warnings, 2, 1, "pool 'lift' is stored"));
 }
 
 TEST_CASE("each wrong reference is named at its cell with the nearest name") {
