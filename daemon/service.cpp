@@ -62,6 +62,7 @@ modbus::ProfileTable load_profiles(const config::Config& config) {
     modbus::ProfileTable table = modbus::load_profiles(profile_folders(config));
     for (const Problem& problem : table.problems)
         spdlog::warn("profile: {}; its meters are disabled", to_string(problem));
+    for (const Problem& note : table.notes) spdlog::info("profile: {}", to_string(note));
     return table;
 }
 
@@ -206,8 +207,8 @@ std::vector<std::string> profile_folders(const config::Config& config) {
     beside = beside.substr(0, beside.rfind('/')) + "/../share/gatehouse/meters";
     folders.push_back(access(beside.c_str(), R_OK) == 0 ? beside
                                                         : std::string(GATEHOUSE_SHARE "/meters"));
-    if (!config.profiles_path.empty() && access(config.profiles_path.c_str(), R_OK) == 0)
-        folders.push_back(config.profiles_path);
+    // One that cannot be read is said when the profiles are loaded.
+    if (!config.profiles_path.empty()) folders.push_back(config.profiles_path);
     return folders;
 }
 
