@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/core/poll_plan.hpp"
 #include "daemon/core/time.hpp"
 #include "daemon/core/units.hpp"
 
@@ -66,16 +67,47 @@ struct PollFailure {
     bool offline = false;  // the poller now holds the meter for offline
 };
 
+// What a meter refused by itself and is read without, until it is tried again.
+struct SetAside {
+    int function = 3;  // that would read it: 1 to 4
+    int first = 0, count = 0;
+    std::string reason;  // one line for a person
+    MonoMs since_mono_ms = 0;
+    MonoMs retry_mono_ms = 0;
+};
+// One meter on its bus, counted since the bus began. Enough to tell a cable's fault (crc, timeouts
+// of many meters) from a meter's (one meter, an exception, a register).
+struct MeterLine {
+    std::string meter;
+    int address = 1;
+    bool online = false;
+    std::string reason;  // how the last exchange failed; empty after a good one
+    std::array<std::uint64_t, kPollResults> exchanges{};
+    std::int64_t busy_ms = 0;                       // time its exchanges were on the wire
+    std::optional<std::int64_t> turnaround_p50_us;  // absent: it has not answered yet
+    std::optional<std::int64_t> turnaround_p99_us;
+    std::int64_t timeout_ms = 0;                // the working one, to the first byte of a reply
+    std::optional<MonoMs> last_good_mono_ms;    // end of the last poll that read all it should
+    std::optional<MonoMs> next_probe_mono_ms;   // while it does not answer: not asked before
+    std::vector<RegisterSpan> blocks;           // of each poll, as planned
+    std::vector<SetAside> set_aside;
+};
+
 enum class BusPhase { connecting, online, offline };
 struct BusStatus {
     std::string bus;
     BusPhase phase = BusPhase::connecting;
-    std::string reason;  // why offline, in one line
+    std::string reason;  // why offline, or what is wrong with the line though it is open
     std::array<std::uint64_t, kPollResults> exchanges{};
     std::int64_t busy_ms = 0;  // time a transaction was on the wire
     int meters = 0;
     int meters_online = 0;
-    MonoMs since_mono_ms = 0;
+    MonoMs since_mono_ms = 0;                       // of this phase
+    MonoMs began_mono_ms = 0;                       // when counting began: busy_ms / (now - this)
+    std::optional<std::int64_t> turnaround_p50_us;  // over all meters of the bus
+    std::optional<std::int64_t> turnaround_p99_us;
+    std::optional<std::int64_t> character_us;  // of the line: as configured, or as learned
+    std::vector<MeterLine> lines;  // by meter as planned; empty in what the sink is told
 };
 
 // Key-cabinet events pass here too once their drivers exist (DESIGN.md 7).

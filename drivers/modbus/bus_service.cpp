@@ -119,6 +119,12 @@ bool BusService::read_now(const std::string& meter, ReadHandler handler) {
     return worker != nullptr && worker->read_now(meter, std::move(handler));
 }
 
+std::string BusService::run_job(const std::string& bus, std::shared_ptr<BusJob> job) {
+    const std::lock_guard lock(impl_->mutex);
+    if (!job || impl_->buses.count(bus) == 0) return "there is no bus " + bus;
+    return "bus " + bus + " takes no jobs";
+}
+
 std::vector<BusStatus> BusService::status() const {
     const std::lock_guard lock(impl_->mutex);
     std::vector<BusStatus> all;

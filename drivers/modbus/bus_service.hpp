@@ -11,6 +11,7 @@
 
 #include "daemon/core/sample.hpp"
 #include "daemon/core/time.hpp"
+#include "drivers/modbus/bus_job.hpp"
 #include "drivers/modbus/link.hpp"
 #include "drivers/modbus/profile.hpp"
 
@@ -83,6 +84,10 @@ class BusService {
     void poll_soon(const std::string& meter);  // unknown meter: nothing happens
     // False: unknown meter, stopping, or too many waiting; the handler is not called then.
     [[nodiscard]] bool read_now(const std::string& meter, ReadHandler handler);
+    // Takes a job for the bus; one at a time. Empty: it will be finished() in any case. Else why it
+    // was not taken (unknown bus, another job runs, stopping), and nothing of it is called.
+    [[nodiscard]] std::string run_job(const std::string& bus, std::shared_ptr<BusJob> job);
+    // With a line for each meter; at most a second old.
     [[nodiscard]] std::vector<BusStatus> status() const;
     [[nodiscard]] std::vector<Heartbeat> heartbeats() const;
     // Ends all workers; waits at most for the exchange that is on the wire.

@@ -575,6 +575,10 @@ bool ModbusLink::holds_owed_reply(const Bytes& heard, const Request& owed) const
 
 }  // namespace
 
+std::string Link::set_line(const LineSettings&) {
+    return "this bus has no serial line of its own to change";
+}
+
 std::unique_ptr<Link> make_link(const BusSettings& settings) {
     return std::make_unique<ModbusLink>(settings);
 }

@@ -35,10 +35,20 @@ struct BusSettings {
     friend bool operator==(const BusSettings&, const BusSettings&) = default;
 };
 
+// How bytes stand on a serial line.
+struct LineSettings {
+    int baud = 9600;
+    Parity parity = Parity::none;
+    int stop_bits = 1;
+    int data_bits = 8;
+    friend bool operator==(const LineSettings&, const LineSettings&) = default;
+};
+
 struct Request {
     int address = 1;
     RegisterSpan span;
-    std::int64_t timeout_ms = 1'000;  // for the whole reply
+    // To the first byte of the reply; the whole of it has that and the time of its bytes.
+    std::int64_t timeout_ms = 1'000;
 };
 struct Reply {
     PollResult result = PollResult::timeout;
@@ -67,6 +77,8 @@ class Link {
     [[nodiscard]] virtual Reply exchange(const Request& request) = 0;
     // Reads and drops whatever comes for that long; 0 drops what is there and returns.
     [[nodiscard]] virtual Heard listen(std::int64_t for_ms, const Request& owed) = 0;
+    // Other settings for a serial line that is open. Empty on success, else why not, in one line.
+    [[nodiscard]] virtual std::string set_line(const LineSettings& line);
     // From any thread: a listen() that is under way, or the next one, returns at once.
     virtual void wake() {}
 };
