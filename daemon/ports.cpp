@@ -97,6 +97,7 @@ EngineOptions engine_options(const config::Config& config, const std::string& da
     options.system_synchronised = system_clock_synchronised;
     options.alerts = config.alerts;
     for (const config::Bus& bus : config.buses) options.buses.push_back(bus.id);
+    for (const config::Cabinet& cabinet : config.cabinets) options.cabinets.push_back(cabinet.id);
     options.build_date_ms = kBuildDateMs;
     return options;
 }

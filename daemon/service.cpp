@@ -140,6 +140,7 @@ struct Parts {
     void build() {
         EngineOptions options = engine_options(config, database);
         options.version = GATEHOUSE_VERSION;
+        for (const auto& [id, profile] : profiles.profiles) options.profiles.push_back(id);
         options.say = [](const std::string& line) { spdlog::info("{}", line); };
         engine =
             std::make_unique<Engine>(std::move(options), clock, random, *zone, lookup_of(profiles));

@@ -38,6 +38,9 @@ struct Sample {
     std::optional<std::int64_t> power_milliwatt;
     std::optional<std::int64_t> flow_millilitre_per_hour;
     std::optional<std::string> serial;    // present where it was read with this poll
+    // Product of what the profile says stands in registers of the device as a factor of the billing
+    // register (CT, PT, resolution): who changes one there changes what the register means.
+    std::optional<Rational> device_ratio;
     std::optional<Rational> own_balance;  // a meter that prepays by itself
     bool confirming = false;              // the immediate second exchange that the engine asked for
     bool current_flows = false;           // power or flow read above zero: for the stuck check

@@ -76,6 +76,51 @@ void add_meter_verbs(CLI::App& app, Verbs& verbs) {
     auto* quarantine = app.add_subcommand("quarantine", "Readings that wait for staff");
     quarantine->require_subcommand(1);
     verbs.verb(*quarantine, "list", "List them", gatehouse::ctl::quarantine_list);
+    const auto settle = [&](const char* name, const char* help, int (*run)(const Options&)) {
+        auto* app_ = verbs.verb(*quarantine, name, help, run);
+        verbs.text(app_, "ID", o.subject, "As listed")->required();
+        verbs.text(app_, "--by", o.by, "Staff who decided")->required();
+        verbs.text(app_, "--reason", o.reason, "Why")->required();
+    };
+    settle("release", "It is right: charge it", gatehouse::ctl::quarantine_release);
+    settle("reject", "It is wrong: the readings before it go on", gatehouse::ctl::quarantine_reject);
+}
+
+void add_act_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    const auto two = [&](CLI::App* verb) {
+        verbs.text(verb, "--by", o.by, "Staff who looked")->required();
+        verbs.text(verb, "--second", o.second, "The second person who looked")->required();
+        verbs.text(verb, "--at", o.at, "When, such as 2026-11-23T20:15 (now)");
+    };
+    auto* dial = verbs.verb(app, "dial", "Enter a reading by eye", gatehouse::ctl::dial);
+    verbs.text(dial, "METER", o.subject, "Meter")->required();
+    verbs.text(dial, "FACE", o.face, "What its face shows, before the multiplier")->required();
+    two(dial);
+    verbs.text(dial, "--photo", o.photo, "Name or number of the picture");
+    auto* confirm = verbs.verb(app, "confirm", "The face agrees with a profile in conflict",
+                               gatehouse::ctl::confirm_face);
+    verbs.text(confirm, "METER", o.subject, "Meter")->required();
+    verbs.text(confirm, "FACE", o.face, "What its face shows")->required();
+    verbs.text(confirm, "--by", o.by, "Staff who looked")->required();
+    auto* replace = verbs.verb(app, "replace", "A meter was exchanged", gatehouse::ctl::replace);
+    verbs.text(replace, "METER", o.subject, "Meter")->required();
+    verbs.text(replace, "--old-final,--old_final", o.old_final, "Last face of the old meter")
+        ->required();
+    verbs.text(replace, "--new-serial,--new_serial", o.new_serial, "Serial number of the new one")
+        ->required();
+    verbs.text(replace, "--new-opening,--new_opening", o.new_opening, "First face of the new one")
+        ->required();
+    verbs.text(replace, "--new-address,--new_address", o.new_address, "Where it has another");
+    two(replace);
+    const auto hold = [&](const char* name, const char* help, int (*run)(const Options&)) {
+        auto* verb = verbs.verb(app, name, help, run);
+        verbs.text(verb, "METER", o.subject, "Meter")->required();
+        verbs.text(verb, "--by", o.by, "Staff");
+        verbs.text(verb, "--reason", o.reason, "Why");
+    };
+    hold("hold", "Confirm nothing of a meter until it is let go", gatehouse::ctl::hold);
+    hold("unhold", "Let it go on", gatehouse::ctl::unhold);
 }
 
 void add_money_verbs(CLI::App& app, Verbs& verbs) {
@@ -181,6 +226,7 @@ int run(int argc, char** argv) {
     app.add_flag("--json", verbs.options.json, "Print JSON");
     add_registry_verbs(app, verbs);
     add_meter_verbs(app, verbs);
+    add_act_verbs(app, verbs);
     add_money_verbs(app, verbs);
     add_alert_verbs(app, verbs);
     add_admin_verbs(app, verbs);

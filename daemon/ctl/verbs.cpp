@@ -223,21 +223,4 @@ int verify(const Options& options) {
     return ok ? kDone : kFailed;
 }
 
-int quarantine_list(const Options& options) {
-    const Listing listing = all_items(options, "/api/v1/quarantine");
-    if (listing.failed.status != 0) return report(options, listing.failed);
-    if (options.json) return print_items(listing);
-    TextTable table;
-    for (const char* heading : {"ID", "METER", "REASON", "REGISTER", "HELD", "AT", "WORDS"}) {
-        table.column(heading);
-    }
-    for (const json::value& item : listing.items) {
-        const json::object& row = item.get_object();
-        table.row({text(row, "id"), text(row, "meter"), text(row, "reason"), text(row, "register"),
-                   text(row, "held"), text(row, "at"), text(row, "raw")});
-    }
-    std::cout << (table.empty() ? "nothing is held\n" : table.text());
-    return kDone;
-}
-
 }  // namespace gatehouse::ctl

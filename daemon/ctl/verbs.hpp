@@ -15,7 +15,8 @@ struct Options {
 
     std::string subject;  // ACCOUNT, METER, ALERT, DIR, ID
     std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
-        received_at, via, result, month, name, expires_at;
+        received_at, via, result, month, name, expires_at, face, at, photo, old_final, new_serial,
+        new_opening, new_address;
     std::vector<std::string> scopes;
     bool dry_run = false, raw = false, low = false, open = false;
 };
@@ -37,5 +38,12 @@ int clock_status(const Options& options);
 int clock_confirm(const Options& options);
 int verify(const Options& options);
 int quarantine_list(const Options& options);
+int quarantine_release(const Options& options);
+int quarantine_reject(const Options& options);
+int dial(const Options& options);
+int confirm_face(const Options& options);
+int replace(const Options& options);
+int hold(const Options& options);
+int unhold(const Options& options);
 
 }  // namespace gatehouse::ctl

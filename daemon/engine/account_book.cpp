@@ -81,7 +81,7 @@ Quality quality_of(const Context& context, const AccountRuntime& account) {
     Quality quality = Quality::confirmed;
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = context.world.meters[index];
-        if (meter.quarantine) return Quality::held;
+        if (meter.quarantine || meter.hold) return Quality::held;
         if (!meter.row->bus.empty() && meter.seen && !meter.online)
             quality = Quality::meter_offline;
     }
@@ -358,10 +358,10 @@ bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
     return false;
 }
 
-void post_meters(Context& context, std::size_t index, const std::vector<std::size_t>& meters,
-                 UtcMs up_to_edge, const std::string& cause) {
-    const AccountRuntime& account = context.world.accounts[index];
-    if (!context.store.add_posting(account.row->account, cause)) return;
+bool post_meters(Context& context, std::size_t index, const std::vector<std::size_t>& meters,
+                 UtcMs up_to_edge, const std::string& cause, const std::string& key) {
+    const std::string& account = context.world.accounts[index].row->account;
+    if (!context.store.add_posting(account, key.empty() ? cause : key)) return false;
     Posting posting{index, cause, {}};
     for (const std::size_t meter_index : meters) {
         MeterRuntime& meter = context.world.meters[meter_index];
@@ -374,6 +374,7 @@ void post_meters(Context& context, std::size_t index, const std::vector<std::siz
     write_posting(context, posting);
     context.repriced.insert(index);
     context.urgent = true;
+    return true;
 }
 
 std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, EntryExtra extra,

@@ -37,9 +37,10 @@ void reprice(Context& context, std::size_t account, Mover mover);
                              MonoMs deadline_mono_ms);
 
 // Posts some meters' freezes up to an edge under a cause of their own: late:<reading>,
-// registry:<seq>, meter:<epoch>.
-void post_meters(Context& context, std::size_t account, const std::vector<std::size_t>& meters,
-                 UtcMs up_to_edge, const std::string& cause);
+// registry:<seq>, meter:<epoch>. Once for each key, which is the cause where none is given; false
+// where it was posted already.
+bool post_meters(Context& context, std::size_t account, const std::vector<std::size_t>& meters,
+                 UtcMs up_to_edge, const std::string& cause, const std::string& key = {});
 
 // Books an entry with its event; returns the event's seq. The entry's id, receipt and month are
 // drawn here.

@@ -135,6 +135,12 @@ std::string meter_json(const MeterView& meter, const Zone& zone) {
         .field("by_eye", meter.by_eye)
         .field("enabled", meter.enabled)
         .field("stuck", meter.stuck)
+        .field("hold", meter.hold)
+        .field("rejected", meter.rejected)
+        .key("flags")
+        .begin_array();
+    for (const std::string& flag : meter.flags) json.value(flag);
+    json.end_array()
         .field("epoch", meter.epoch)
         .field("last_poll_at", time_text(meter.last_poll_at, zone))
         .end_object();

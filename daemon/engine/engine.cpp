@@ -10,11 +10,17 @@
 #include "daemon/engine/alert_desk.hpp"
 #include "daemon/engine/clock_book.hpp"
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/input_queue.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/quarantine_desk.hpp"
+#include "daemon/engine/reading_desk.hpp"
+#include "daemon/engine/replacement_desk.hpp"
+#include "daemon/engine/retention.hpp"
 #include "daemon/engine/snapshot_builder.hpp"
+#include "daemon/engine/use_desk.hpp"
 #include "daemon/engine/world.hpp"
 #include "daemon/store/store.hpp"
 
@@ -24,9 +30,11 @@ namespace {
 constexpr std::size_t kObservationsATurn = 512;
 constexpr std::int64_t kTickMs = 1'000;
 constexpr std::int64_t kPostingSliceMs = 20;
+constexpr std::int64_t kReviewMs = 600'000;
 // A power cut may lose interval readings of this long, or this many, and nothing else.
 constexpr std::int64_t kCommitEveryMs = 30'000;
 constexpr std::uint64_t kCommitEveryReadings = 1'024;
+constexpr std::int64_t kSealsMax = 31;
 constexpr std::int64_t kRetryFirstMs = 2'000, kRetryMaxMs = 30'000;
 
 std::string make_run_id(Random& random) {
@@ -126,10 +134,13 @@ struct Engine::Impl {
             context.repriced.insert(i);
         }
         today.reset();
+        sealed_before.reset();
+        retention = {};
     }
 
     void begin_run() {
         store.begin();
+        seal_days();
         JsonWriter body;
         body.begin_object()
             .field("run", run_id)
@@ -178,9 +189,15 @@ struct Engine::Impl {
     Reply carry(const RevokeToken& one) { return revoke_token(context, one); }
     Reply carry(const TouchToken& one) { return touch_token(context, one); }
     Reply carry(const MqttCursor& one) { return move_cursor(context, one); }
+    Reply carry(const SettleQuarantine& one) { return settle_quarantine(context, one); }
+    Reply carry(const ReadFace& one) { return read_face(context, one); }
+    Reply carry(const ConfirmFace& one) { return confirm_face(context, one); }
+    Reply carry(const HoldMeter& one) { return hold_meter(context, one); }
+    Reply carry(const ReplaceMeter& one) { return replace_meter(context, one); }
     Reply carry(const ImportRegistry& one) {
         Reply reply = import_registry(context, one);
-        registry_moved = registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
+        context.registry_moved =
+            context.registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
         return reply;
     }
 
@@ -198,11 +215,40 @@ struct Engine::Impl {
         change = ClockBook::Change::none;
     }
 
+    // The head of the log of each day that has ended, before the first row of the new one. What
+    // no clock vouched for belongs to the day in which one did.
+    void seal_days() {
+        if (!context.writable || !context.clock.trusted()) return;
+        const LocalDate now = context.day_of(context.now_ms());
+        if (sealed_before == now) return;
+        sealed_before = now;
+        const std::int64_t end = days_since_epoch(now);
+        const std::optional<LocalDate> newest = parse_date(store.newest_seal().day);
+        std::int64_t day = newest ? days_since_epoch(*newest) + 1 : end - 1;
+        // Days without a daemon have the head of the day before; more than a month of them say
+        // nothing new.
+        for (day = std::max(day, end - kSealsMax); day < end; ++day) {
+            const UtcMs edge = context.zone.midnight(date_from_days(day + 1));
+            const std::uint64_t head = store.newest_event([&](const Stamp& stamp) {
+                const std::optional<UtcMs> at = context.trusted(stamp);
+                return at && *at < edge;
+            });
+            if (head == 0) continue;
+            store.seal_day(format_date(date_from_days(day)), head);
+            context.urgent = true;
+        }
+    }
+
     void tick() {
         if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left) return;
         last_tick_mono_ms = context.now.mono_ms;
         posting_left =
             post_days(context, started_mono_ms, clock, clock.mono_ms() + kPostingSliceMs);
+        if (context.now.mono_ms - last_review_mono_ms >= kReviewMs) {
+            last_review_mono_ms = context.now.mono_ms;
+            review_use(context);
+        }
+        if (!posting_left) retention.slice(context);
         if (!context.clock.trusted()) return;
         const LocalDate now = context.day_of(context.now_ms());
         if (today == now) return;
@@ -313,6 +359,7 @@ struct Engine::Impl {
         std::vector<Pending> pending;
         try {
             if (context.writable && !store.in_transaction()) store.begin();
+            seal_days();
             after_clock();
             observe(batch);
             take_commands(batch, pending);
@@ -329,8 +376,11 @@ struct Engine::Impl {
         publish();
         for (Pending& one : pending)
             if (one.handler) one.handler(std::move(one.reply));
-        if (registry_moved && poller != nullptr) poller->registry_changed(context.world.registry);
-        registry_moved = false;
+        if (context.registry_moved && poller != nullptr) {
+            poller->registry_changed(context.world.registry);
+            poll_edges_soon(context);
+        }
+        context.registry_moved = false;
         heartbeat = clock.mono_ms();
         return context.now.mono_ms + (posting_left ? 0 : kTickMs);
     }
@@ -394,11 +444,12 @@ struct Engine::Impl {
 
     ClockBook::Change change = ClockBook::Change::none;
     bool started_trusted = false;
-    std::optional<LocalDate> today;
+    std::optional<LocalDate> today, sealed_before;
+    Retention retention;
+    MonoMs last_review_mono_ms = 0;
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
     bool posting_left = false;
-    bool registry_moved = false;
     std::string store_reason;
     std::int64_t retry_ms = 0;
     MonoMs retry_mono_ms = 0;

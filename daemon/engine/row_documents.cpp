@@ -207,7 +207,7 @@ std::string quarantine_json(const QuarantineRow& row, const RunTimes::Time& at, 
     json.field("raw", raw_words(row.raw))
         .field("reason", row.reason)
         .field("held", format(row.held))
-        .field_if("serial", row.serial)
+        .field_if(row.reason == "multiplier_changed" ? "ratio" : "serial", row.serial)
         .end_object();
     return json.take();
 }

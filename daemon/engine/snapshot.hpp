@@ -38,6 +38,9 @@ struct MeterView {
     std::optional<UtcMs> read_at;       // of the last confirmed sample, corrected time
     std::optional<UtcMs> last_poll_at;  // of the last good poll
     bool stuck = false;
+    bool hold = false;               // staff hold it
+    std::vector<std::string> flags;  // abnormal_use, use_gone, no_reading, sum_apart
+    std::uint64_t rejected = 0;      // held values that were wrong, in this run
     std::int64_t epoch = 0;
     std::uint64_t state_version = 0;  // moves when total, power, flow or quality changed
 };

@@ -34,12 +34,15 @@ MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     }
     view.power_milliwatt = meter.power_milliwatt;
     view.flow_millilitre_per_hour = meter.flow_millilitre_per_hour;
-    if (meter.quarantine)
+    if (meter.quarantine || meter.hold)
         view.quality = Quality::held;
     else if (!view.by_eye && !meter.online)
         view.quality = Quality::meter_offline;
     view.last_poll_at = meter.last_poll_at;
     view.stuck = meter.stuck;
+    view.hold = meter.hold.has_value();
+    view.rejected = meter.rejected;
+    view.flags = meter.flags;
     view.epoch = meter.epoch ? meter.epoch->id : 0;
     view.state_version = meter.state_version;
     return view;

@@ -15,12 +15,16 @@
 #include "daemon/core/alert.hpp"
 #include "daemon/core/notice.hpp"
 #include "daemon/core/settlement.hpp"
+#include "daemon/core/use_check.hpp"
 #include "daemon/core/validation.hpp"
 #include "daemon/engine/clock_book.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/store/store.hpp"
 
 namespace gatehouse {
+
+// What the checks over whole days and the mean of days left need.
+inline constexpr std::size_t kDayTotalsMax = kUseDays + 2;
 
 // A confirmed figure of a meter: from a sample of this run, or its last stored row.
 struct Point {
@@ -30,6 +34,20 @@ struct Point {
     std::vector<std::uint16_t> raw;
     std::string face;           // the register exactly, where 1e-3 cannot hold it
     std::uint64_t reading = 0;  // its row; 0: not stored
+    ReadingQuality quality = ReadingQuality::good;
+};
+
+// What a meter said of itself twice running: only then it is believed.
+template <class Mark>
+struct SeenTwice {
+    std::optional<Mark> mark;
+    int count = 0;
+    void see(const std::optional<Mark>& read) {
+        if (!read) return;
+        count = mark == read ? count + 1 : 1;
+        mark = read;
+    }
+    [[nodiscard]] bool sure() const { return count >= 2; }
 };
 
 // The total at an edge, stored, and not yet in the lines of its account.
@@ -37,6 +55,13 @@ struct Freeze {
     UtcMs edge = 0;
     Milli total;
     std::uint64_t reading = 0;
+};
+
+// What charges a meter: who pays, by which tariff, and what its register counts for.
+struct Charging {
+    std::optional<std::size_t> account;
+    const Tariff* tariff = nullptr;
+    Rational multiplier{1, 1};
 };
 
 // One meter of the registry as it runs: its judging state, its last figure, its freezes.
@@ -54,10 +79,19 @@ struct MeterRuntime {
     std::deque<Freeze> unposted;  // ascending
     MarkRow mark;                 // how far its use stands in the lines
     bool marked = false;
-    std::optional<std::size_t> account;
-    const Tariff* tariff = nullptr;
+    Charging by_registry;                // in force once `edges` is empty
+    std::deque<PendingEdgeRow> edges;    // registry changes that no sample has passed, oldest first
+    std::optional<std::size_t> account;  // in force: what the first of them says held before it
+    const Tariff* tariff = nullptr;      // the same, and so is terms.multiplier
     std::optional<QuarantineRow> quarantine;
-    std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last nine
+    std::optional<HoldRow> hold;          // staff's; nothing is judged meanwhile
+    std::optional<Rational> newest_face;  // of the newest sample, judged or not
+    std::optional<SampleTime> newest_time;
+    SeenTwice<std::string> serial_read, ratio_read;
+    std::uint64_t rejected = 0;  // in this run: what rejected itself, and what staff rejected
+    std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last kDayTotalsMax
+    std::vector<std::string> flags;            // what people should look at
+    bool reviewed = false;                     // in this run
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
     std::optional<UtcMs> last_poll_at;
     std::int64_t stored_slot = -1;  // of store_interval
@@ -124,10 +158,11 @@ struct Context {
     std::int64_t run = 0;
 
     World world{};
-    Stamp now{};           // both clocks at the begin of the turn
-    bool urgent = false;   // somebody waits: commit at the end of the turn
-    bool writable = true;  // false: the store failed; judge in memory, write nothing
-    bool unsaved = false;  // something is written that nobody waits for
+    Stamp now{};                  // both clocks at the begin of the turn
+    bool urgent = false;          // somebody waits: commit at the end of the turn
+    bool writable = true;         // false: the store failed; judge in memory, write nothing
+    bool unsaved = false;         // something is written that nobody waits for
+    bool registry_moved = false;  // the poller is told after the commit
     std::uint64_t readings_stored = 0, samples = 0;
     std::set<std::size_t> dirty_meters{}, dirty_accounts{};
     std::set<std::size_t> repriced{};  // accounts whose balance is to be computed anew
@@ -156,5 +191,15 @@ std::uint64_t log_event(Context& context, const std::string& kind, const std::st
 [[nodiscard]] World load_world(Context& context);
 // Binds rows of a registry to runtimes: pointers, terms, shares. After load and after an import.
 void bind_registry(Context& context, World& world);
+// What a meter is compared with beyond its row: the serial number and ratio that its epoch learned
+// where the row names none, and whether its face was seen to agree with a profile in conflict.
+void bind_identity(Context& context, MeterRuntime& meter);
+// The judging state as it follows from the last stored row and its epoch.
+[[nodiscard]] MeterState state_of(Context& context, const MeterRuntime& meter);
+// Puts in force what charges a meter now: after a bind, and when a registry change was passed. Its
+// place in the lists of the accounts moves with it.
+void bind_charging(World& world, std::size_t meter);
+// The multiplier in force as the registry writes it.
+[[nodiscard]] const std::string& multiplier_in_force(const MeterRuntime& meter);
 
 }  // namespace gatehouse

@@ -89,6 +89,13 @@ std::string Body::required_decimal(std::string_view name) {
     return checked_text(*value, "/" + std::string(name));
 }
 
+std::string Body::number_text(std::string_view name) {
+    const json::value* value = find(name, /*required=*/false);
+    if (value == nullptr || value->is_null()) return {};
+    if (value->is_int64()) return std::to_string(value->get_int64());
+    return checked_text(*value, "/" + std::string(name));
+}
+
 std::vector<std::string> Body::required_texts(std::string_view name) {
     const json::value* value = find(name, /*required=*/true);
     if (value == nullptr) return {};

@@ -82,46 +82,6 @@ std::uint64_t StoreReader::last_event() {
         sql::number(impl_->connection, "SELECT max(seq) FROM event").value_or(0));
 }
 
-std::uint64_t StoreReader::last_reading() {
-    return static_cast<std::uint64_t>(
-        sql::number(impl_->connection, "SELECT max(seq) FROM reading").value_or(0));
-}
-
-namespace {
-
-#define GATEHOUSE_EVENT_COLUMNS                                                       \
-    "event.seq,event_kind.name,run,mono_ms,skew_ms,h,subject,body,reason FROM event " \
-    "JOIN event_kind ON event_kind.id=event.kind "                                    \
-    "LEFT JOIN event_body ON event_body.seq=event.seq "                               \
-    "LEFT JOIN event_removed ON event_removed.seq=event.seq "
-
-StoredEvent event_columns(Query& query, const store::RunBases& bases, const RunTimes& times) {
-    StoredEvent event;
-    event.seq = query.u64();
-    event.kind = query.text();
-    const Stamp stamp = store::stamp_columns(query, bases);
-    event.at = times.time(stamp);
-    if (const RunRow* run = times.find(stamp.run)) event.run = run->id;
-    event.h = store::hex(query.bytes());
-    event.subject = query.maybe_text().value_or("");
-    event.body = query.maybe_text().value_or("");
-    event.removed = query.maybe_text().value_or("");
-    return event;
-}
-
-bool wanted(const std::string& kind, const std::vector<std::string>& kinds) {
-    if (kinds.empty()) return true;
-    for (const auto& word : kinds) {
-        if (kind == word) return true;
-        if (!word.empty() && word.back() == '.' && kind.compare(0, word.size(), word) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-}  // namespace
-
 std::vector<StoredEvent> StoreReader::events_after(std::uint64_t seq, std::size_t limit,
                                                    const std::vector<std::string>& kinds) {
     const Impl::Moment moment(*impl_);
@@ -250,13 +210,14 @@ std::vector<MeterPoint> StoreReader::meter_hours(const std::string& meter, UtcMs
     std::vector<MeterPoint> points;
     Query query(impl_->connection,
                 "WITH RECURSIVE hours(h) AS (SELECT ?1 UNION ALL SELECT h+1 FROM hours WHERE "
-                "h<?2) SELECT hour,total FROM hours JOIN meter_hour ON hour=h AND "
+                "h<?2) SELECT hour,total,quality FROM hours JOIN meter_hour ON hour=h AND "
                 "meter=(SELECT id FROM meter WHERE meter=?3) ORDER BY hour");
     query << (from + kHourMs - 1) / kHourMs << (to - 1) / kHourMs << meter;
     while (query.step()) {
         MeterPoint point;
         point.at = query.i64() * kHourMs;
         point.total = Milli{query.i64()};
+        point.quality = static_cast<ReadingQuality>(query.i64());
         if (point.at >= from && point.at < to) points.push_back(point);
     }
     return points;

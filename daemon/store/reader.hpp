@@ -101,7 +101,6 @@ class StoreReader {
     StoreReader& operator=(StoreReader&&) noexcept;
 
     [[nodiscard]] std::uint64_t last_event();
-    [[nodiscard]] std::uint64_t last_reading();
     // Ascending; kinds empty: all. A prefix match where a kind ends in '.' ("alert.").
     [[nodiscard]] std::vector<StoredEvent> events_after(std::uint64_t seq, std::size_t limit,
                                                         const std::vector<std::string>& kinds = {});

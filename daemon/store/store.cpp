@@ -56,6 +56,8 @@ Numbers numbers_in(sql::Connection& connection) {
     at_least(Series::quarantine, sql::number(connection, "SELECT max(id) FROM quarantine"));
     at_least(Series::epoch, sql::number(connection, "SELECT max(id) FROM epoch"));
     at_least(Series::line, sql::number(connection, "SELECT max(line) FROM line"));
+    at_least(Series::other, sql::number(connection, "SELECT max(id) FROM manual_reading"));
+    at_least(Series::other, sql::number(connection, "SELECT max(id) FROM replacement"));
     for (std::size_t i = 0; i < kSeriesCount; ++i) {
         Query issued(connection,
                      "SELECT max(n) FROM (SELECT last AS n FROM issued WHERE series=?1 "

@@ -52,6 +52,7 @@ struct Store::Impl {
     struct CachedContext {
         std::int64_t id = 0, epoch = 0;
         std::string account;
+        std::optional<std::string> unit;
     };
     std::unordered_map<std::string, CachedContext> contexts;  // by meter
 

@@ -196,6 +196,10 @@ TEST_CASE("ledger and why show the same money, and why is of one moment") {
     REQUIRE(at(ledger.body, "/items/0/amount") == "100.00");
     REQUIRE(at(ledger.body, "/items/0/balance_after") == "100.00");
     REQUIRE(at(ledger.body, "/items/0/receipt") == "R-1");
+    const Got charges = house.ask("GET", "/api/v1/charges?limit=10");
+    REQUIRE(charges.status == 200);  // a top-up is none
+    REQUIRE(count_items(charges.body) == 0);
+    REQUIRE(at(charges.body, "/has_more") == "false");
     const Got why = house.ask("GET", "/api/v1/accounts/a-0/why?month=2026-11");
     REQUIRE(at(why.body, "/ledger") == "100.00");
     REQUIRE(at(why.body, "/unposted") == "1.95");
