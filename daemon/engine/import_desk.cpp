@@ -139,9 +139,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     files::Merged merged = files::merge(*context.world.registry, parsed);
     files::Known known;
     known.buses = context.options.buses;
-    known.profile_known = [&](const std::string& profile) {
-        return context.profiles(profile).traits.has_value();
-    };
+    known.profile_fault = [&](const Meter& meter) { return profile_of(context, meter).reason; };
     files::Checked checked = files::check(merged.registry, known, parsed.places);
     plan.problems = std::move(merged.problems);
     plan.problems.insert(plan.problems.end(), checked.problems.begin(), checked.problems.end());

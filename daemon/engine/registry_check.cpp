@@ -170,6 +170,14 @@ class Checker {
             }
             return;
         }
+        if (known_.profile_fault) {
+            const std::string fault = known_.profile_fault(meter);
+            if (!fault.empty()) {
+                warning(Table::meters, meter.meter, "profile",
+                        "meter " + in_quotes(meter.meter) + " will not be read: " + fault);
+            }
+            return;
+        }
         const auto& names = known_.profiles;
         const bool listed =
             names && std::find(names->begin(), names->end(), meter.profile) != names->end();
@@ -302,6 +310,9 @@ class Checker {
                 }
             }
             tariff(Table::pools, pool.pool, pool.tariff, pool.service, "");
+            warning(Table::pools, pool.pool, "pool",
+                    "pool " + in_quotes(pool.pool) +
+                        " is stored; its members are charged no share yet");
         }
     }
 

@@ -108,6 +108,8 @@ struct Known {
     std::optional<std::vector<std::string>> profiles;  // names, for the nearest one
     // Instead of, or beside, the names: whether a profile is known and whole.
     std::function<bool(const std::string& profile)> profile_known;
+    // Instead of both: why this meter cannot be read with its profile; empty where it can.
+    std::function<std::string(const Meter& meter)> profile_fault;
 };
 struct Checked {
     std::vector<Problem> problems;
