@@ -117,6 +117,8 @@ mqtt::Settings mqtt_settings(const config::Config& config) {
     settings.site_id = config.site.id;
     settings.currency = config.site.currency;
     settings.version = GATEHOUSE_VERSION;
+    if (config.mqtt->homeassistant)
+        settings.homeassistant_prefix = config.mqtt->homeassistant_prefix;
     return settings;
 }
 
@@ -132,8 +134,10 @@ std::vector<modbus::BusPlan> bus_plans(const config::Config& config, const Regis
         for (const Meter& meter : registry.meters) {
             if (meter.bus != bus.id || meter.status != MeterStatus::active || !meter.address)
                 continue;
+            auto profile = profiles.find(meter.profile);
+            if (profile && profile->service != meter.service) profile.reset();
             plan.meters.push_back({meter.meter, *meter.address, meter.channel.value_or(0),
-                                   profiles.find(meter.profile)});
+                                   std::move(profile)});
         }
         plans.push_back(std::move(plan));
     }

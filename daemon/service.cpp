@@ -70,7 +70,10 @@ ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
     return [&profiles](const std::string& id) {
         ProfileFact fact;
         const auto profile = profiles.find(id, &fact.reason);
-        if (profile) fact.traits = profile->traits();
+        if (profile) {
+            fact.traits = profile->traits();
+            fact.service = profile->service;
+        }
         return fact;
     };
 }
@@ -90,7 +93,8 @@ http::ServerOptions server_options(const config::Config& config, const std::stri
     return options;
 }
 
-std::string status_line(const Snapshot& snapshot) {
+// Without a broker nothing waits for one.
+std::string status_line(const Snapshot& snapshot, bool mqtt) {
     std::size_t polled = 0, good = 0;
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
         const MeterView& meter = snapshot.meters[i];
@@ -98,9 +102,9 @@ std::string status_line(const Snapshot& snapshot) {
         ++polled;
         if (meter.online) ++good;
     }
+    const std::uint64_t backlog = mqtt ? snapshot.event_seq - snapshot.mqtt_cursor : 0;
     std::string line = std::to_string(good) + "/" + std::to_string(polled) +
-                       " meters ok, backlog " +
-                       std::to_string(snapshot.event_seq - snapshot.mqtt_cursor) + ", " +
+                       " meters ok, backlog " + std::to_string(backlog) + ", " +
                        std::to_string(snapshot.accounts_low) + " low";
     if (!snapshot.clock_trusted) line += ", clock not trusted";
     if (!snapshot.store_ok) line += ", STORE: " + snapshot.store_reason;
@@ -108,7 +112,7 @@ std::string status_line(const Snapshot& snapshot) {
 }
 
 // Waits for the end; feeds the watchdog only while every worker moves.
-void watch(const sigset_t& signals, const Engine& engine, const RunningParts& parts) {
+void watch(const sigset_t& signals, const Engine& engine, const RunningParts& parts, bool mqtt) {
     std::string told;
     bool fed = true;
     for (;;) {
@@ -121,7 +125,7 @@ void watch(const sigset_t& signals, const Engine& engine, const RunningParts& pa
         if (stalled.empty()) sd_notify(0, "WATCHDOG=1");
         if (!stalled.empty() && fed) spdlog::error("stalled: {}", stalled.front());
         fed = stalled.empty();
-        std::string line = status_line(*engine.snapshot());
+        std::string line = status_line(*engine.snapshot(), mqtt);
         if (line == told) continue;
         sd_notifyf(0, "STATUS=%s", line.c_str());
         told = std::move(line);
@@ -227,7 +231,7 @@ int run_service(const config::Config& config) {
         parts.start();
         spdlog::info("gatehoused {} serves {}", GATEHOUSE_VERSION, config.site.id);
         sd_notify(0, "READY=1");
-        watch(signals, *parts.engine, parts.running);
+        watch(signals, *parts.engine, parts.running, config.mqtt.has_value());
         sd_notify(0, "STOPPING=1");
         parts.stop();
         spdlog::info("stopped");

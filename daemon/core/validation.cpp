@@ -104,6 +104,7 @@ class Judgement {
     [[nodiscard]] bool ratio_allows();
     [[nodiscard]] bool profile_allows();
     [[nodiscard]] bool stays_in_quarantine();
+    [[nodiscard]] bool leaps_back(const MeterState::Open& open) const;
     void compare_with_baseline();
     void compare_face(const Rational& tolerance);
 
@@ -288,6 +289,7 @@ bool Judgement::stays_in_quarantine() {
     }
     MeterState::Open& open = *state_.quarantine;
     if (is_less(value_.exact, open.anchor)) return false;
+    if (reason == QuarantineReason::decrease && leaps_back(open)) return false;
     if (!is_less(value_.exact, open.top)) {
         const auto growth = subtract(value_.exact, open.top);
         if (!growth || !within_cap(*growth, passed_since(open.top_time).ms)) return false;
@@ -299,6 +301,17 @@ bool Judgement::stays_in_quarantine() {
     ++state_.doubts;
     hold("quarantined (" + std::string(to_string(reason)) + "): staff release or reject it");
     return true;
+}
+
+// Whether a register that fell stands at or above its baseline again, with most of the way in one
+// step: then it never fell. Another meter in its place counts its way up and passes the baseline in
+// small steps, also where the rating lets any step through.
+bool Judgement::leaps_back(const MeterState::Open& open) const {
+    if (!state_.baseline || classify().fit != Fit::fits) return false;
+    const auto step = subtract(value_.exact, open.top);
+    const auto fall = subtract(state_.baseline->exact, open.anchor);
+    const auto twice = step ? multiply(*step, Rational{2, 1}) : std::nullopt;
+    return twice && fall && fall->numerator > 0 && is_less(*fall, *twice);
 }
 
 void Judgement::compare_with_baseline() {

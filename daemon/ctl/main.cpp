@@ -1,15 +1,19 @@
 // gatehousectl: the operator's command line. It reads its arguments, finds the socket, and leaves
 // the rest to the daemon.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/config/config.hpp"
+#include "daemon/core/text.hpp"
 #include "daemon/ctl/client.hpp"
+#include "daemon/ctl/output.hpp"
 #include "daemon/ctl/verbs.hpp"
 
 namespace {
@@ -202,10 +206,38 @@ bool find_socket(const std::string& config_path, Options& options) {
         return true;
     }
     if (!named) return true;
+    std::string lines;
     for (const auto& problem : loaded.problems) {
-        std::cerr << gatehouse::to_string(problem) << "\n";
+        lines += (lines.empty() ? "" : "\n") + gatehouse::to_string(problem);
+    }
+    if (options.json) {
+        gatehouse::ctl::fail(options, gatehouse::ctl::kBadInput, "configuration", lines);
+    } else {
+        std::cerr << lines << "\n";
     }
     return false;
+}
+
+// What is wrong with the arguments; --json is looked for in them, because they did not parse.
+int bad_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+    Options options;
+    options.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    const std::vector<std::string> rest = app.remaining();
+    if (app.get_subcommands().empty() && !rest.empty()) {
+        std::vector<std::string> verbs;
+        for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+            verbs.push_back(verb->get_name());
+        const auto near = gatehouse::nearest(rest.front(), verbs);
+        return gatehouse::ctl::fail(options, gatehouse::ctl::kBadInput, "usage",
+                                    "there is no verb " + rest.front() +
+                                        (near ? "; did you mean " + *near + "?" : "") +
+                                        " (--help lists them)");
+    }
+    if (!options.json) {
+        app.exit(error);
+        return gatehouse::ctl::kBadInput;
+    }
+    return gatehouse::ctl::fail(options, gatehouse::ctl::kBadInput, "usage", error.what());
 }
 
 int run(int argc, char** argv) {
@@ -240,10 +272,16 @@ int run(int argc, char** argv) {
     try {
         app.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? gatehouse::ctl::kDone : gatehouse::ctl::kBadInput;
+        if (error.get_exit_code() != 0) return bad_usage(app, error, argc, argv);
+        return app.exit(error);
     }
     if (!find_socket(config_path, verbs.options)) return gatehouse::ctl::kBadInput;
-    return verbs.chosen(verbs.options);
+    try {
+        return verbs.chosen(verbs.options);
+    } catch (const gatehouse::ctl::Unreachable& error) {
+        return gatehouse::ctl::fail(verbs.options, gatehouse::ctl::kFailed, "unreachable",
+                                    error.what());
+    }
 }
 
 }  // namespace

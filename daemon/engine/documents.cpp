@@ -174,9 +174,11 @@ std::string unit_json(const Unit& unit) {
         .field_if("floor", unit.floor)
         .field("use", to_string(unit.use))
         .field("status", to_string(unit.status))
+        .field_if("persons", unit.persons)
         .field_if("walk_order", unit.walk_order)
-        .field_if("collector", unit.collector)
-        .end_object();
+        .field_if("collector", unit.collector);
+    if (unit.area_centi) json.field("area", format_decimal_trimmed(*unit.area_centi, 2, 0));
+    json.end_object();
     return json.take();
 }
 

@@ -117,6 +117,7 @@ class Poller {
 struct ProfileFact {
     std::optional<MeterTraits> traits;
     std::string reason;  // where traits is absent
+    std::optional<Service> service = {};  // what such a meter counts; absent: either
 };
 using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;
 

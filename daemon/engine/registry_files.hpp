@@ -121,10 +121,9 @@ struct Known {
     std::optional<std::vector<std::string>> buses;
     std::optional<std::vector<std::string>> cabinets;
     std::optional<std::vector<std::string>> profiles;  // names, for the nearest one
-    // Instead of, or beside, the names: whether a profile is known and whole.
-    std::function<bool(const std::string& profile)> profile_known;
-    // Why it is not: unknown with the nearest name, or broken with file and place.
-    std::function<std::string(const std::string& profile)> profile_reason;
+    // Beside the names: why this meter cannot be read with its profile (unknown, broken with file
+    // and place, of the other service); empty where it can.
+    std::function<std::string(const Meter& meter)> profile_fault;
     // Whether its register has CT and PT in it, so that a multiplier would apply them twice.
     std::function<bool(const std::string& profile)> profile_primary;
 };

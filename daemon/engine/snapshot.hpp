@@ -12,6 +12,7 @@
 
 #include "daemon/core/registry.hpp"
 #include "daemon/core/sample.hpp"
+#include "daemon/core/settlement.hpp"
 
 namespace gatehouse {
 
@@ -52,6 +53,21 @@ struct ThresholdsView {
     std::optional<Fen> hoarding_cap;
 };
 
+// A share of what a meter used since the last posting, in the line that it will be posted to.
+struct PendingPart {
+    LineKey line;
+    Line before;  // that line without this part
+    Milli quantity;
+    std::string meter, multiplier;
+    std::uint64_t from = 0;  // the reading where it begins
+    std::uint64_t to = 0;    // the reading where it ends; 0: the sample below, which is not stored
+    Milli register_value, total;
+    std::vector<std::uint16_t> raw;
+    UtcMs at = 0;
+    friend bool operator==(const PendingPart&, const PendingPart&) = default;
+};
+using PendingParts = std::shared_ptr<const std::vector<PendingPart>>;
+
 struct AccountView {
     std::string account, unit, unit_label;
     AccountService service = AccountService::electricity;
@@ -69,6 +85,7 @@ struct AccountView {
     std::optional<UtcMs> as_of;    // of the reading that the balance rests on
     std::uint64_t ledger_seq = 0;  // event seq of its newest entry
     bool open = true;
+    PendingParts pending;  // what lies between ledger and balance; null: nothing
     std::uint64_t state_version = 0;  // moves when anything above that is published changed
 };
 

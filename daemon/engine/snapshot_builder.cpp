@@ -74,6 +74,7 @@ AccountView account_view(const Context& context, const AccountRuntime& account) 
     view.as_of = account.as_of;
     view.ledger_seq = account.ledger_seq;
     view.open = row.closed.empty();
+    view.pending = account.pending;
     view.state_version = account.state_version;
     return view;
 }

@@ -299,6 +299,19 @@ void bind_identity(Context& context, MeterRuntime& meter) {
     meter.state.face_confirmed = agreed && agreed->profile == meter.row->profile;
 }
 
+ProfileFact profile_of(const Context& context, const Meter& row) {
+    ProfileFact fact;
+    fact.reason = "read by eye";
+    if (row.profile.empty()) return fact;
+    fact = context.profiles(row.profile);
+    if (!fact.traits || !fact.service || *fact.service == row.service) return fact;
+    // Kilowatt-hours billed as cubic metres would be a wrong number with every check passed.
+    fact.traits.reset();
+    fact.reason = "profile " + row.profile + " is for " + to_string(*fact.service) +
+                  ", and the meter counts " + to_string(row.service);
+    return fact;
+}
+
 void bind_registry(Context& context, World& world) {
     const Registry& registry = *world.registry;
     world.meter_index.clear();
@@ -314,8 +327,7 @@ void bind_registry(Context& context, World& world) {
         meter.row = &row;
         meter.account.reset();
         meter.by_registry = {};
-        meter.profile = row.profile.empty() ? ProfileFact{std::nullopt, "read by eye"}
-                                            : context.profiles(row.profile);
+        meter.profile = profile_of(context, row);
         const std::optional<MeterTerms> terms =
             make_terms(row, meter.profile.traits.value_or(MeterTraits{}), context.zone);
         if (terms)

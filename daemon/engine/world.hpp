@@ -123,6 +123,7 @@ struct AccountRuntime {
     std::string not_yet;
     std::optional<int> days_left;
     std::optional<UtcMs> as_of;
+    PendingParts pending;
     Quality quality = Quality::confirmed;
     int level = 0;
     AlertReason reason = AlertReason::balance;
@@ -189,6 +190,9 @@ std::uint64_t log_event(Context& context, const std::string& kind, const std::st
 
 // Rebuilds the world from the store: the start, and the way back after a failed commit.
 [[nodiscard]] World load_world(Context& context);
+// What is known of the profile that a row names. Without traits the meter is not read, and
+// `reason` says why.
+[[nodiscard]] ProfileFact profile_of(const Context& context, const Meter& row);
 // Binds rows of a registry to runtimes: pointers, terms, shares. After load and after an import.
 void bind_registry(Context& context, World& world);
 // What a meter is compared with beyond its row: the serial number and ratio that its epoch learned

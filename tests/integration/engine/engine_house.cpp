@@ -19,7 +19,7 @@ ProfileFact profile(const std::string& name) {
     }
     if (name == "wirenboard-mwac2") {
         traits.step = Rational{1, 1'000};
-        return {traits, ""};
+        return {traits, "", Service::water};
     }
     if (name == "abb-b23" || name == "chint-dtsu666") {
         traits.step = Rational{1, 100};

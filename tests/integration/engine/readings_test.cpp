@@ -115,6 +115,18 @@ TEST_CASE_METHOD(Standing, "Beijing's ladder: each tier at its own price, from w
         CHECK(balance("a-102") == balance_then);
         CHECK(ledger("a-102") == "200.00");
     }
+    // What lies between the two is told by tier, from the reading before to the last sample.
+    const PendingParts pending = account("a-102").pending;
+    REQUIRE(pending != nullptr);
+    std::vector<std::pair<int, std::string>> tiers;
+    for (const PendingPart& part : *pending) {
+        tiers.emplace_back(part.line.tier, format(part.quantity));
+        CHECK(part.from == 1);
+        CHECK(part.register_value == Milli{6'931'000});
+        CHECK(part.before.quantity == Milli{});
+    }
+    CHECK(tiers == std::vector<std::pair<int, std::string>>{
+                       {1, "1.000"}, {2, "1920.000"}, {3, "10.000"}});
     reopen();
     CHECK(balance("a-102") == "-841.91");
 }

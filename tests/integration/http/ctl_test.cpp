@@ -67,6 +67,9 @@ TEST_CASE("usage errors are 2, help and success 0, an absent daemon 1") {
     REQUIRE(run(house.folder, {"--help"}).code == 0);
     REQUIRE(run(house.folder, {}).code == 2);
     REQUIRE(ask_ctl(house, {"fly"}).code == 2);
+    const Ran unknown = ask_ctl(house, {"statsu"});
+    REQUIRE(unknown.code == 2);
+    REQUIRE(unknown.err.find("no verb statsu; did you mean status?") != std::string::npos);
     REQUIRE(ask_ctl(house, {"topup", "a-0", "1.00", "--by", "s-01"}).code == 2);
     REQUIRE(ask_ctl(house, {"token"}).code == 2);
     for (const std::string later : {"scan", "dial", "reverse", "refund", "period", "backup"}) {
@@ -77,6 +80,30 @@ TEST_CASE("usage errors are 2, help and success 0, an absent daemon 1") {
     REQUIRE(absent.code == 1);
     REQUIRE(absent.err.find("is it running") != std::string::npos);
     REQUIRE(run(house.folder, {"--config", "x", "--socket", "y", "status"}).code == 2);
+}
+
+TEST_CASE("under --json a problem document says what never reached a route") {
+    HttpHouse house;
+    const auto problem = [&](const std::vector<std::string>& arguments, int code) {
+        const Ran ran = run(house.folder, arguments);
+        INFO(ran.err);
+        REQUIRE(ran.code == code);
+        REQUIRE(ran.out.empty());
+        const std::string type = "\"type\":\"";
+        const auto begin = ran.err.find(type);
+        REQUIRE(ran.err.starts_with("{"));
+        REQUIRE(begin != std::string::npos);
+        const auto from = begin + type.size();
+        return ran.err.substr(from, ran.err.find('"', from) - from);
+    };
+    const std::string none = house.folder.file("none");
+    REQUIRE(problem({"--socket", none, "--json", "status"}, 1) ==
+            "urn:gatehouse:problem:unreachable");
+    REQUIRE(problem({"--socket", none, "topup", "--json"}, 2) == "urn:gatehouse:problem:usage");
+    REQUIRE(problem({"--config", none, "--json", "status"}, 2) ==
+            "urn:gatehouse:problem:configuration");
+    REQUIRE(problem({"--socket", none, "--json", "import", none}, 2) ==
+            "urn:gatehouse:problem:input");
 }
 
 TEST_CASE("the socket comes from the configuration that is named") {
