@@ -307,7 +307,7 @@ bool Judgement::stays_in_quarantine() {
 // step: then it never fell. Another meter in its place counts its way up and passes the baseline in
 // small steps, also where the rating lets any step through.
 bool Judgement::leaps_back(const MeterState::Open& open) const {
-    if (!state_.baseline || classify().fit != Fit::fits) return false;
+    if (!state_.baseline || classify(Rational{0, 1}).fit != Fit::fits) return false;
     const auto step = subtract(value_.exact, open.top);
     const auto fall = subtract(state_.baseline->exact, open.anchor);
     const auto twice = step ? multiply(*step, Rational{2, 1}) : std::nullopt;

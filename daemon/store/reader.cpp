@@ -87,6 +87,41 @@ std::uint64_t StoreReader::last_event() {
         sql::number(impl_->connection, "SELECT max(seq) FROM event").value_or(0));
 }
 
+namespace {
+
+#define GATEHOUSE_EVENT_COLUMNS                                                       \
+    "event.seq,event_kind.name,run,mono_ms,skew_ms,h,subject,body,reason FROM event " \
+    "JOIN event_kind ON event_kind.id=event.kind "                                    \
+    "LEFT JOIN event_body ON event_body.seq=event.seq "                               \
+    "LEFT JOIN event_removed ON event_removed.seq=event.seq "
+
+StoredEvent event_columns(Query& query, const store::RunBases& bases, const RunTimes& times) {
+    StoredEvent event;
+    event.seq = query.u64();
+    event.kind = query.text();
+    const Stamp stamp = store::stamp_columns(query, bases);
+    event.at = times.time(stamp);
+    if (const RunRow* run = times.find(stamp.run)) event.run = run->id;
+    event.h = store::hex(query.bytes());
+    event.subject = query.maybe_text().value_or("");
+    event.body = query.maybe_text().value_or("");
+    event.removed = query.maybe_text().value_or("");
+    return event;
+}
+
+bool wanted(const std::string& kind, const std::vector<std::string>& kinds) {
+    if (kinds.empty()) return true;
+    for (const auto& word : kinds) {
+        if (kind == word) return true;
+        if (!word.empty() && word.back() == '.' && kind.compare(0, word.size(), word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
 std::vector<StoredEvent> StoreReader::events_after(std::uint64_t seq, std::size_t limit,
                                                    const std::vector<std::string>& kinds) {
     const Impl::Moment moment(*impl_);
