@@ -167,10 +167,11 @@ std::uint64_t take_confirmed(Context& context, std::size_t index, const Confirme
         split_edges(context, index, point);
         roll_hours(context, meter, point, read_at);
         const std::int64_t slot = slot_of(context, point);
-        // What nothing rests on is the first to go where space runs low.
+        // What nothing rests on is the first to go where space runs low. The first row of a lap is
+        // kept with its new base, or a restart passes the end once more.
         const bool room = context.space == SpaceState::plenty;
         const bool by_people = taking.kind != ReadingKind::interval && !begins;
-        const bool due = taking.store || (room && slot != meter.stored_slot);
+        const bool due = taking.store || confirmed.rollover || (room && slot != meter.stored_slot);
         if (by_people || (point.reading == 0 && due))
             point.reading = store_row(context, meter, point, taking.kind, point.quality);
         meter.stored_slot = slot;

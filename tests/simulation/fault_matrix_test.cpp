@@ -79,13 +79,12 @@ class Court final : public SampleSink {
             const Milli value = reading.value.register_value;
             ++one.confirmations;
             ++one.confirmations_since;
-            const bool wrong = !one.truth || *one.truth < value ||
-                               (one.confirmed && value < *one.confirmed);
+            const bool wrong =
+                !one.truth || *one.truth < value || (one.confirmed && value < *one.confirmed);
             if (wrong) {
                 ++one.wrong;
-                std::cout << "WRONG " << sample.meter << " (" << one.world << "): "
-                          << format(value) << ", truth "
-                          << (one.truth ? format(*one.truth) : "unknown") << "\n";
+                std::cout << "WRONG " << sample.meter << " (" << one.world << "): " << format(value)
+                          << ", truth " << (one.truth ? format(*one.truth) : "unknown") << "\n";
             }
             one.confirmed = value;
         }
@@ -117,8 +116,7 @@ class World {
         for (const std::string& fault : faults) {
             const ParsedFault parsed = parse_fault(fault);
             REQUIRE(parsed.problem.empty());
-            settings.faults.insert(settings.faults.end(), parsed.rules.begin(),
-                                   parsed.rules.end());
+            settings.faults.insert(settings.faults.end(), parsed.rules.begin(), parsed.rules.end());
         }
         building_ = std::make_unique<Building>(
             site,
@@ -158,7 +156,8 @@ class World {
     World& operator=(const World&) = delete;
     [[nodiscard]] const std::vector<modbus::BusPlan>& plans() const { return plans_; }
     void calm() {
-        boost::asio::post(context_, [this] { CHECK(run_command(*building_, "calm", 0) == "ok\n"); });
+        boost::asio::post(context_,
+                          [this] { CHECK(run_command(*building_, "calm", 0) == "ok\n"); });
     }
 
   private:
@@ -175,7 +174,7 @@ class World {
         plan.id = bus.id;
         plan.settings = bus.settings;
         plan.poll_interval_ms = 60;
-        plan.response_timeout_ms = 60;
+        plan.response_timeout_ms = 250;
         site.buses.push_back(bus);
         int address = 0;
         for (const char* profile : {"eastron-sdm120", "chint-ddsu666", "wirenboard-mwac2"}) {
@@ -240,8 +239,7 @@ std::string wait_for(Court& court, int samples, bool since) {
     return missing;
 }
 
-void run_worlds(const std::map<std::string, std::vector<std::string>>& faults,
-                std::uint64_t seed) {
+void run_worlds(const std::map<std::string, std::vector<std::string>>& faults, std::uint64_t seed) {
     char pattern[] = "/tmp/gatehouse-faults-XXXXXX";
     const std::string folder = ::mkdtemp(pattern);
     Court court;
@@ -258,13 +256,13 @@ void run_worlds(const std::map<std::string, std::vector<std::string>>& faults,
         plans.insert(plans.end(), world->plans().begin(), world->plans().end());
     }
     REQUIRE(service.configure(std::move(plans)).empty());
-    CHECK(wait_for(court, 15, /*since=*/false).empty());
+    CHECK(wait_for(court, 10, /*since=*/false) == "");
     for (const auto& world : worlds) world->calm();
     {
         const std::lock_guard lock(court.mutex);
         for (auto& [id, one] : court.cases) one.samples_since = one.confirmations_since = 0;
     }
-    CHECK(wait_for(court, 4, /*since=*/true).empty());
+    CHECK(wait_for(court, 3, /*since=*/true) == "");
     service.stop();
     for (const auto& [id, one] : court.cases) {
         CAPTURE(id, one.samples, one.confirmations);
@@ -287,7 +285,7 @@ TEST_CASE("every fault alone, and all mixed, on every transport") {
         const std::string fault = name;
         // What needs seconds to pass, or cannot be undone, is rarer.
         const bool lasting = fault == "mute" || fault == "slow-start" || stays_held(fault);
-        worlds[fault] = {fault + (lasting ? "=0.01" : "=0.1")};
+        worlds[fault] = {fault + (lasting ? "=0.005" : "=0.1")};
         mix.push_back(fault + (lasting ? "=0.001" : "=0.01"));
         if (worlds.size() == 10) {
             run_worlds(worlds, seed);
