@@ -204,12 +204,6 @@ std::string BusService::run_job(const std::string& bus, std::shared_ptr<BusJob> 
     return reason;
 }
 
-std::string BusService::run_job(const std::string& bus, std::shared_ptr<BusJob> job) {
-    const std::lock_guard lock(impl_->mutex);
-    if (!job || impl_->buses.count(bus) == 0) return "there is no bus " + bus;
-    return "bus " + bus + " takes no jobs";
-}
-
 std::vector<BusStatus> BusService::status() const {
     const std::lock_guard lock(impl_->mutex);
     std::vector<BusStatus> all;
