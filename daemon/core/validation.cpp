@@ -13,8 +13,6 @@ constexpr std::int64_t kDayMs = 86'400'000;
 constexpr int kStreakToAsk = 3;
 // A wrong serial number or ratio read once holds at most that many samples that carry none.
 constexpr int kWatchPatience = 16;
-// An opening register belongs to no run of this process.
-constexpr std::int64_t kNoRun = -1;
 
 constexpr std::int64_t kStuckAfterMs = 600'000;
 constexpr int kStuckSteps = 3;
@@ -178,21 +176,7 @@ void Judgement::follow_opening() {
         verdict_.quarantine_resolved = true;
     }
     state_.baseline.reset();
-    if (!opening) return;
-    const auto base = first_base(*opening, terms_.multiplier);
-    const auto register_value = round_to_milli(*opening);
-    if (!base || !register_value) return;
-    const SampleTime opened{kNoRun, 0, terms_.opening_at};
-    state_.base = *base;
-    state_.baseline = MeterState::Baseline{*opening,
-                                           *register_value,
-                                           base->base_total,
-                                           terms_.opening_tolerance,
-                                           opened,
-                                           opened,
-                                           true,
-                                           terms_.opening_at.has_value(),
-                                           Typed::no};
+    begin_with_opening(state_, terms_);
 }
 
 bool Judgement::read_value() {

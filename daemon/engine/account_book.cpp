@@ -59,8 +59,12 @@ bool is_before_live(const AccountRuntime& account, LocalDate day) {
 void accrue_unposted(const Context& context, const AccountRuntime& account,
                      const MeterRuntime& meter, Settlement& settlement,
                      std::optional<Milli> total_now, std::vector<PendingPart>* parts) {
-    if (!meter.marked) return;
     Milli before = meter.mark.total;
+    if (!meter.marked) {
+        // Held before its first reading: it would be charged from the opening register on.
+        if (meter.epoch || !total_now || !meter.terms.opening_register) return;
+        before = figure(*meter.terms.opening_register, meter.terms.multiplier).value_or(*total_now);
+    }
     PendingPart part;
     part.from = meter.mark.reading;
     for (const Freeze& freeze : meter.unposted) {

@@ -15,7 +15,7 @@ MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     view.role = row.role;
     view.bus = row.bus;
     view.profile = row.profile;
-    view.serial = row.serial;
+    view.serial = row.serial.empty() && meter.epoch ? meter.epoch->serial : row.serial;
     view.nameplate = row.nameplate;
     view.location = row.location;
     if (meter.account) view.account = context.world.accounts[*meter.account].row->account;
