@@ -87,7 +87,8 @@ void add_meter_verbs(CLI::App& app, Verbs& verbs) {
         verbs.text(app_, "--reason", o.reason, "Why")->required();
     };
     settle("release", "It is right: charge it", gatehouse::ctl::quarantine_release);
-    settle("reject", "It is wrong: the readings before it go on", gatehouse::ctl::quarantine_reject);
+    settle("reject", "It is wrong: the readings before it go on",
+           gatehouse::ctl::quarantine_reject);
 }
 
 void add_act_verbs(CLI::App& app, Verbs& verbs) {

@@ -113,9 +113,9 @@ Authoriser::Verdict Authoriser::check(const std::string& authorization, const st
         return {401, "The token has expired. `gatehousectl token add` makes a new one.", {}};
     }
     // Who may make a token of any scope has them all.
-    const bool allowed = std::any_of(token.scopes.begin(), token.scopes.end(), [&](const auto& one) {
-        return one == scope || one == "admin";
-    });
+    const bool allowed =
+        std::any_of(token.scopes.begin(), token.scopes.end(),
+                    [&](const auto& one) { return one == scope || one == "admin"; });
     if (!allowed) {
         return {403, "The token lacks the scope " + scope + ".", token.id};
     }
