@@ -96,6 +96,7 @@ class Court final : public SampleSink {
     std::mutex mutex;
     std::condition_variable changed;
     std::map<std::string, Case> cases;
+    std::map<std::string, int> struck;  // exchanges that a fault befell, by world
     modbus::BusService* service = nullptr;
 };
 
@@ -123,9 +124,11 @@ class World {
             [](const std::string& id, std::string* reason) { return profiles().find(id, reason); },
             settings);
         REQUIRE(building_->problems().empty());
-        building_->on_truth([&court](const Truth& truth) {
+        court.struck[name_] = 0;
+        building_->on_truth([this, &court](const Truth& truth) {
             const std::lock_guard lock(court.mutex);
             court.cases.at(truth.meter).truth = round_to_milli(truth.value);
+            if (!truth.fault.empty()) ++court.struck[name_];
         });
         const std::int64_t start = mono_now_ms();
         const Line::Now now = [start] { return mono_now_ms() - start; };
@@ -221,21 +224,36 @@ bool stays_held(const std::string& world) {
     return world == "counter-reset" || world == "meter-replaced" || world == "mix";
 }
 
-// Waits until every meter has had `samples` of what the test counts; says who has not.
-std::string wait_for(Court& court, int samples, bool since) {
+// Waits until `problem` finds nothing more to name; returns what is still named after the deadline.
+template <class Problem>
+std::string wait_until_served(Court& court, Problem problem) {
     std::unique_lock lock(court.mutex);
     std::string missing;
-    const auto served = [&] {
-        missing.clear();
-        for (const auto& [id, one] : court.cases) {
-            const int count = !since                  ? one.samples
-                              : stays_held(one.world) ? one.samples_since
-                                                      : one.confirmations_since;
-            if (count < samples) missing += id + " ";
-        }
+    court.changed.wait_for(lock, std::chrono::seconds(90), [&] {
+        missing = problem();
         return missing.empty();
-    };
-    court.changed.wait_for(lock, std::chrono::seconds(90), served);
+    });
+    return missing;
+}
+
+// While faults strike: each has struck, and every meter was read some times all the same.
+std::string not_yet_struck(const Court& court) {
+    std::string missing;
+    for (const auto& [world, count] : court.struck) {
+        if (count < 8) missing += world + " ";
+    }
+    for (const auto& [id, one] : court.cases) {
+        if (one.samples < 3) missing += id + " ";
+    }
+    return missing;
+}
+
+std::string not_yet_recovered(const Court& court) {
+    std::string missing;
+    for (const auto& [id, one] : court.cases) {
+        const int count = stays_held(one.world) ? one.samples_since : one.confirmations_since;
+        if (count < 3) missing += id + " ";
+    }
     return missing;
 }
 
@@ -256,13 +274,13 @@ void run_worlds(const std::map<std::string, std::vector<std::string>>& faults, s
         plans.insert(plans.end(), world->plans().begin(), world->plans().end());
     }
     REQUIRE(service.configure(std::move(plans)).empty());
-    CHECK(wait_for(court, 10, /*since=*/false) == "");
+    CHECK(wait_until_served(court, [&] { return not_yet_struck(court); }) == "");
     for (const auto& world : worlds) world->calm();
     {
         const std::lock_guard lock(court.mutex);
         for (auto& [id, one] : court.cases) one.samples_since = one.confirmations_since = 0;
     }
-    CHECK(wait_for(court, 3, /*since=*/true) == "");
+    CHECK(wait_until_served(court, [&] { return not_yet_recovered(court); }) == "");
     service.stop();
     for (const auto& [id, one] : court.cases) {
         CAPTURE(id, one.samples, one.confirmations);
