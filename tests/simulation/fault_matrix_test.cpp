@@ -176,7 +176,7 @@ class World {
         modbus::BusPlan plan;
         plan.id = bus.id;
         plan.settings = bus.settings;
-        plan.poll_interval_ms = 60;
+        plan.poll_interval_ms = 200;
         plan.response_timeout_ms = 250;
         site.buses.push_back(bus);
         int address = 0;
@@ -229,7 +229,7 @@ template <class Problem>
 std::string wait_until_served(Court& court, Problem problem) {
     std::unique_lock lock(court.mutex);
     std::string missing;
-    court.changed.wait_for(lock, std::chrono::seconds(90), [&] {
+    court.changed.wait_for(lock, std::chrono::seconds(240), [&] {
         missing = problem();
         return missing.empty();
     });
