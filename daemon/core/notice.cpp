@@ -36,6 +36,8 @@ const char* kind_word(AlertKind kind, int level, bool chinese) {
             return chinese ? "未抄到" : "Meter offline";
         case AlertKind::reading_held:
             return chinese ? "待核读数" : "Reading held";
+        case AlertKind::meter_prepaid_active:
+            return chinese ? "表内预付费启用" : "Meter prepays by itself";
         case AlertKind::log_gap:
             return chinese ? "记录缺口" : "Gap in the log";
     }
@@ -165,6 +167,13 @@ std::string matter(const SentenceFacts& facts, bool chinese) {
             if (over) return chinese ? meter + "读数已核实处理" : meter + " reading was checked";
             return chinese ? meter + "读数待核，核实前不扣费"
                            : meter + " reading awaits a check and costs nothing until then";
+        case AlertKind::meter_prepaid_active:
+            if (over)
+                return chinese ? meter + "自身的预付费已停用"
+                               : meter + " no longer prepays by itself";
+            return chinese ? meter + "自身的预付费在用，余额用完会自行断开，须改为保电或远程模式"
+                           : meter + " prepays by itself and may cut off its supply; switch its "
+                                     "own prepayment off";
         case AlertKind::stale_balance:
             if (over) {
                 return chinese ? "读数已恢复，" + balance_part(facts, true)
@@ -190,6 +199,8 @@ const char* to_string(AlertKind kind) {
             return "meter_offline";
         case AlertKind::reading_held:
             return "reading_held";
+        case AlertKind::meter_prepaid_active:
+            return "meter_prepaid_active";
         case AlertKind::log_gap:
             return "log_gap";
     }
@@ -199,7 +210,7 @@ const char* to_string(AlertKind kind) {
 std::optional<AlertKind> parse_alert_kind(std::string_view word) {
     for (const AlertKind kind :
          {AlertKind::low_balance, AlertKind::stale_balance, AlertKind::meter_offline,
-          AlertKind::reading_held, AlertKind::log_gap})
+          AlertKind::reading_held, AlertKind::meter_prepaid_active, AlertKind::log_gap})
         if (word == to_string(kind)) return kind;
     return std::nullopt;
 }

@@ -41,7 +41,9 @@ struct Sample {
     // Product of what the profile says stands in registers of the device as a factor of the billing
     // register (CT, PT, resolution): who changes one there changes what the register means.
     std::optional<Rational> device_ratio;
-    std::optional<Rational> own_balance;  // a meter that prepays by itself
+    // Whether its own prepayment is in use, of a meter that has one, and one line about it.
+    std::optional<bool> prepays;
+    std::string prepays_text;
     bool confirming = false;              // the immediate second exchange that the engine asked for
     bool current_flows = false;           // power or flow read above zero: for the stuck check
 };

@@ -27,6 +27,11 @@ struct About {
     int meters = 0;   // of that bus
 };
 
+bool is_about_meter(AlertKind kind) {
+    return kind == AlertKind::meter_offline || kind == AlertKind::reading_held ||
+           kind == AlertKind::meter_prepaid_active;
+}
+
 About about_of(const Context& context, const AlertRow& row) {
     const World& world = context.world;
     About about;
@@ -39,7 +44,7 @@ About about_of(const Context& context, const AlertRow& row) {
         if (watch != world.bus_watch.end()) about.meters = watch->second.meters;
         return about;
     }
-    if (about.kind == AlertKind::meter_offline || about.kind == AlertKind::reading_held) {
+    if (is_about_meter(about.kind)) {
         const auto meter = world.meter_index.find(row.subject);
         if (meter != world.meter_index.end()) about.meter = &world.meters[meter->second];
     }
@@ -257,7 +262,7 @@ OpenAlert& open_alert(Context& context, std::optional<std::string>& place, Alert
     opened.row.subject = subject;
     const World& world = context.world;
     const AccountRuntime* account = nullptr;
-    if (kind == AlertKind::meter_offline || kind == AlertKind::reading_held) {
+    if (is_about_meter(kind)) {
         const auto meter = world.meter_index.find(subject);
         if (meter != world.meter_index.end()) {
             opened.row.unit = world.meters[meter->second].row->unit;

@@ -145,6 +145,21 @@ void watch_held(Context& context, MeterRuntime& meter) {
                 holds ? meter.quarantine->reason : "", holds ? "" : "checked"});
 }
 
+// --- meters that prepay by themselves
+
+// Until the meter has said so twice what stands open stays open: after a restart nothing is known.
+void watch_prepaid(Context& context, MeterRuntime& meter) {
+    const bool watched = is_watched(context, meter);
+    if (watched && !meter.prepays.sure()) return;
+    const bool holds = watched && meter.prepays.mark.value_or(false);
+    if (holds == meter.prepaid_alert.has_value()) return;
+    const AlertStep step =
+        step_fact(life_of(context, meter.prepaid_alert), holds, 2, context.now_ms());
+    move_alert(context, meter.prepaid_alert,
+               {AlertKind::meter_prepaid_active, meter.row->meter, step,
+                holds ? meter.prepays_text : "", holds ? "" : watched ? "meter" : "registry"});
+}
+
 // --- balances that grew old
 
 bool is_old(const Context& context, const MeterRuntime& meter) {
@@ -217,14 +232,19 @@ bool is_stale(const Context& context, const AccountRuntime& account) {
 
 void watch_turn(Context& context) {
     if (!context.writable) return;
-    for (const std::size_t index : context.dirty_meters)
+    for (const std::size_t index : context.dirty_meters) {
         watch_held(context, context.world.meters[index]);
+        watch_prepaid(context, context.world.meters[index]);
+    }
 }
 
 void watch_time(Context& context, MonoMs run_began) {
     if (!context.writable) return;
     watch_outages(context);
-    for (MeterRuntime& meter : context.world.meters) watch_held(context, meter);
+    for (MeterRuntime& meter : context.world.meters) {
+        watch_held(context, meter);
+        watch_prepaid(context, meter);
+    }
     for (std::size_t index = 0; index < context.world.accounts.size(); ++index)
         close_ended(context, index);
     if (!context.clock.trusted()) return;

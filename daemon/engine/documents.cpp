@@ -135,6 +135,7 @@ std::string meter_json(const MeterView& meter, const Zone& zone) {
         .field("by_eye", meter.by_eye)
         .field("enabled", meter.enabled)
         .field("stuck", meter.stuck)
+        .field_if("own_prepayment", meter.own_prepayment)
         .field("hold", meter.hold)
         .field("rejected", meter.rejected)
         .key("flags")

@@ -255,6 +255,9 @@ void take_sample(Context& context, const Sample& sample) {
         meter.flow_millilitre_per_hour = sample.flow_millilitre_per_hour;
         touch_meter(context, index);
     }
+    // A meter without such registers says no, also where another stood there before.
+    meter.prepays.see(sample.prepays.value_or(false));
+    meter.prepays_text = sample.prepays_text;
     if (meter.hold) {
         // A pair that confirms has nothing between its two, a time on hold least of all.
         meter.state.neighbour.reset();

@@ -39,6 +39,7 @@ struct MeterView {
     std::optional<UtcMs> read_at;       // of the last confirmed sample, corrected time
     std::optional<UtcMs> last_poll_at;  // of the last good poll
     bool stuck = false;
+    std::string own_prepayment;      // of a meter that prepays by itself; empty: it does not
     bool hold = false;               // staff hold it
     std::vector<std::string> flags;  // abnormal_use, use_gone, no_reading, sum_apart
     std::uint64_t rejected = 0;      // held values that were wrong, in this run

@@ -41,6 +41,7 @@ MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     view.last_poll_at = meter.last_poll_at;
     view.stuck = meter.stuck;
     view.hold = meter.hold.has_value();
+    if (meter.prepays.mark.value_or(false)) view.own_prepayment = meter.prepays_text;
     view.rejected = meter.rejected;
     view.flags = meter.flags;
     view.epoch = meter.epoch ? meter.epoch->id : 0;

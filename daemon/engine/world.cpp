@@ -213,6 +213,7 @@ std::optional<std::string>* place_of(World& world, const AlertRow& row) {
     const auto found = world.meter_index.find(row.subject);
     if (found == world.meter_index.end()) return nullptr;
     MeterRuntime& meter = world.meters[found->second];
+    if (*kind == AlertKind::meter_prepaid_active) return &meter.prepaid_alert;
     return *kind == AlertKind::reading_held ? &meter.held_alert : &meter.offline_alert;
 }
 

@@ -95,6 +95,8 @@ struct MeterRuntime {
     std::optional<Rational> newest_face;  // of the newest sample, judged or not
     std::optional<SampleTime> newest_time;
     SeenTwice<std::string> serial_read, ratio_read;
+    SeenTwice<bool> prepays;  // by itself; one flipped bit tells nobody
+    std::string prepays_text;
     std::uint64_t rejected = 0;  // in this run: what rejected itself, and what staff rejected
     std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last kDayTotalsMax
     std::vector<std::string> flags;            // what people should look at
@@ -114,7 +116,7 @@ struct MeterRuntime {
         MonoMs since_mono_ms = 0;
         std::optional<MonoMs> cleared_mono_ms;
     } watch;
-    std::optional<std::string> offline_alert, held_alert;  // ids of its open alerts
+    std::optional<std::string> offline_alert, held_alert, prepaid_alert;  // ids of its open alerts
 };
 
 // The meters of one bus together: whether none of them answers.

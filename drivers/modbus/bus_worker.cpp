@@ -412,8 +412,10 @@ void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
         if (serial.result == PollResult::ok && named) sample.serial = serial.text;
     }
     sample.device_ratio = profile.device_ratio(channel, meter.image);
-    const Decoded balance = profile.decode(Measurement::own_balance, channel, meter.image);
-    if (balance.result == PollResult::ok) sample.own_balance = balance.number;
+    if (auto own = profile.own_prepayment(channel, meter.image)) {
+        sample.prepays = own->live;
+        sample.prepays_text = std::move(own->text);
+    }
     sink_.sample(std::move(sample));
 }
 

@@ -159,12 +159,15 @@ TEST_CASE_METHOD(Epochs, "a replacement across midnight splits its tail and gets
     // 30 kWh: 10 at 0.4883 (4.883) and 20 at 0.5383 (10.766)
     CHECK(balance("a-102") == "184.35");
     CHECK(ledger("a-102") == "184.35");
+    serials["e-102"] = "B-0042";
     pass(kHour);
     settle("e-102", "1.05");
     CHECK(meter("e-102").total == Milli{4'349'200});
-    CHECK(balance("a-102") == "183.81");  // 21 x 0.5383 = 11.3043
+    CHECK(balance("a-102") == "183.82");  // 4.88 and 21 x 0.5383 = 11.3043
+    pass(kMinute);
+    step();
     reopen();
-    CHECK(balance("a-102") == "183.81");
+    CHECK(balance("a-102") == "183.82");
     CHECK(meter("e-102").address == 9);
     CHECK(proof() == "");
 }

@@ -433,3 +433,33 @@ TEST_CASE_METHOD(Quiet, "a restored copy is an alert until somebody has looked i
     CHECK(engine().snapshot()->open_alerts.empty());
     CHECK(proof() == "");
 }
+
+TEST_CASE_METHOD(Quiet, "a meter that prepays by itself is told once, and when it no longer does") {
+    move_in();
+    prepaying["e-101"] = true;
+    pass(kMinute);
+    sample("e-101", "1000.00");
+    CHECK(steps("meter_prepaid_active").empty());  // once may be noise
+    pass(kMinute);
+    sample("e-101", "1000.00");
+    CHECK(steps("meter_prepaid_active") == Steps{"raised e-101 2 critical"});
+    CHECK(newest("reason") == "prepays by itself, credit 80");
+    CHECK(newest("account") == "a-101");
+    CHECK(newest("unit") == "1-101");
+    CHECK(meter("e-101").own_prepayment == "prepays by itself, credit 80");
+    reopen();
+    pass(kMinute);
+    step();
+    sample("e-101", "1000.00");
+    pass(kMinute);
+    sample("e-101", "1000.00");
+    CHECK(steps("meter_prepaid_active").size() == 1);
+    prepaying["e-101"] = false;
+    for (int i = 0; i < 2; ++i) {
+        pass(kMinute);
+        sample("e-101", "1000.00");
+    }
+    CHECK(steps("meter_prepaid_active") ==
+          Steps{"raised e-101 2 critical", "cleared e-101 0 info"});
+    CHECK(meter("e-101").own_prepayment.empty());
+}
