@@ -42,6 +42,8 @@ struct Sample {
     // register (CT, PT, resolution): who changes one there changes what the register means.
     std::optional<Rational> device_ratio;
     std::optional<Rational> own_balance;  // a meter that prepays by itself
+    // The meter's own calendar where it was read with this poll, in seconds as if it were UTC.
+    std::optional<std::int64_t> own_clock_s;
     bool confirming = false;              // the immediate second exchange that the engine asked for
     bool current_flows = false;           // power or flow read above zero: for the stuck check
 };
