@@ -13,6 +13,7 @@
 #include <memory>
 #include <utility>
 
+#include "daemon/commissioning.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/engine/zone.hpp"
 #include "daemon/http/server.hpp"
@@ -112,7 +113,7 @@ std::string status_line(const Snapshot& snapshot, bool mqtt) {
 }
 
 // Waits for the end; feeds the watchdog only while every worker moves.
-void watch(const sigset_t& signals, const Engine& engine, const RunningParts& parts, bool mqtt) {
+void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, bool mqtt) {
     std::string told;
     bool fed = true;
     for (;;) {
@@ -121,6 +122,7 @@ void watch(const sigset_t& signals, const Engine& engine, const RunningParts& pa
         if (signal == SIGTERM || signal == SIGINT) return;
         if (signal == SIGHUP)
             spdlog::info("SIGHUP: nothing is reloaded while running; restart to apply settings");
+        parts.note_counts();
         const std::vector<std::string> stalled = parts.stalled();
         if (stalled.empty()) sd_notify(0, "WATCHDOG=1");
         if (!stalled.empty() && fed) spdlog::error("stalled: {}", stalled.front());
@@ -139,6 +141,7 @@ struct Parts {
           profiles(load_profiles(config)),
           zone(make_zone(config.site.timezone)),
           bus_ports(config, profiles),
+          commissioning(config, profiles, clock),
           running(clock, GATEHOUSE_VERSION, database) {}
 
     void build() {
@@ -153,8 +156,10 @@ struct Parts {
         buses = std::make_unique<modbus::BusService>(clock, random, engine->sink(),
                                                      engine->snapshot()->run);
         bus_ports.attach(buses.get(), &engine->sink());
+        commissioning.attach(buses.get(), zone.get(),
+                             [this] { return engine->snapshot()->registry; });
         server = std::make_unique<http::Server>(server_options(config, database), *engine_port,
-                                                bus_ports, running, *zone, clock);
+                                                bus_ports, commissioning, running, *zone, clock);
         if (config.mqtt) {
             source = std::make_unique<mqtt::EngineSource>(*engine, database, *zone);
             publisher = std::make_unique<mqtt::Publisher>(mqtt_settings(config), *source, *zone,
@@ -193,6 +198,7 @@ struct Parts {
     modbus::ProfileTable profiles;
     std::unique_ptr<Zone> zone;
     BusPorts bus_ports;
+    BusCommissioning commissioning;
     RunningParts running;
     std::unique_ptr<Engine> engine;
     std::unique_ptr<EngineAdapter> engine_port;

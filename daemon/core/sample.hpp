@@ -44,6 +44,8 @@ struct Sample {
     // Whether its own prepayment is in use, of a meter that has one, and one line about it.
     std::optional<bool> prepays;
     std::string prepays_text;
+    // The meter's own calendar where it was read with this poll, in seconds as if it were UTC.
+    std::optional<std::int64_t> own_clock_s;
     bool confirming = false;              // the immediate second exchange that the engine asked for
     bool current_flows = false;           // power or flow read above zero: for the stuck check
 };

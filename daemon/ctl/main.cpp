@@ -72,11 +72,32 @@ void add_registry_verbs(CLI::App& app, Verbs& verbs) {
 
 void add_meter_verbs(CLI::App& app, Verbs& verbs) {
     Options& o = verbs.options;
-    verbs.verb(app, "status", "Buses, meters, MQTT, event backlog, database, clock",
-               gatehouse::ctl::status);
+    auto* status = verbs.verb(app, "status", "Buses, meters, MQTT, event backlog, database, clock",
+                              gatehouse::ctl::status);
+    status->add_flag("--meters", o.meters,
+                     "A line for every meter on a bus, not only for those with a fault");
     auto* read = verbs.verb(app, "read", "Read one meter now", gatehouse::ctl::read_meter);
     verbs.text(read, "METER", o.subject, "Meter")->required();
-    read->add_flag("--raw", o.raw, "Show the bytes on the wire");
+    read->add_flag("--raw", o.raw,
+                   "Show the bytes on the wire, how they are decoded, and a verdict");
+    auto* scan = verbs.verb(app, "scan",
+                            "Find the meters of a bus and print registry lines for them; polling "
+                            "goes on meanwhile, and nothing is written to any device",
+                            gatehouse::ctl::scan_bus);
+    verbs.text(scan, "BUS", o.subject, "Bus of the configuration")->required();
+    scan->add_option("--from", o.from, "First address (1)")->check(CLI::Range(1, 247));
+    scan->add_option("--to", o.to, "Last address (247)")->check(CLI::Range(1, 247));
+    scan->add_flag("--own-settings", o.own_settings,
+                   "Try no other speed or parity than the bus's own (a serial line alone has "
+                   "others)");
+    scan->add_flag("--lines", o.lines, "Print the registry lines alone, for > meters.csv");
+    auto* meter_clock =
+        verbs.verb(app, "set-clock",
+                   "Set a meter's own clock to the daemon's: the only thing that is ever written "
+                   "to a device",
+                   gatehouse::ctl::set_clock);
+    verbs.text(meter_clock, "METER", o.subject, "Meter")->required();
+    verbs.text(meter_clock, "--by", o.by, "Staff who ordered it")->required();
     auto* quarantine = app.add_subcommand("quarantine", "Readings that wait for staff");
     quarantine->require_subcommand(1);
     verbs.verb(*quarantine, "list", "List them", gatehouse::ctl::quarantine_list);

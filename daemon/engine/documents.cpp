@@ -143,8 +143,15 @@ std::string meter_json(const MeterView& meter, const Zone& zone) {
     for (const std::string& flag : meter.flags) json.value(flag);
     json.end_array()
         .field("epoch", meter.epoch)
-        .field("last_poll_at", time_text(meter.last_poll_at, zone))
-        .end_object();
+        .field("last_poll_at", time_text(meter.last_poll_at, zone));
+    if (meter.clock_drift_s) {
+        json.key("clock")
+            .begin_object()
+            .field("drift_s", *meter.clock_drift_s)
+            .field("read_at", time_text(meter.clock_read_at, zone))
+            .end_object();
+    }
+    json.end_object();
     return json.take();
 }
 

@@ -21,6 +21,7 @@
 #include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/replacement_desk.hpp"
 #include "daemon/engine/retention.hpp"
+#include "daemon/engine/service_desk.hpp"
 #include "daemon/engine/snapshot_builder.hpp"
 #include "daemon/engine/space_desk.hpp"
 #include "daemon/engine/use_desk.hpp"
@@ -204,6 +205,9 @@ struct Engine::Impl {
     Reply carry(const AddToken& one) { return add_token(context, one); }
     Reply carry(const RevokeToken& one) { return revoke_token(context, one); }
     Reply carry(const TouchToken& one) { return touch_token(context, one); }
+    Reply carry(const JudgeReading& one) { return judge_reading(context, one); }
+    Reply carry(const OrderMeterClock& one) { return order_meter_clock(context, one); }
+    Reply carry(const NoteMeterClock& one) { return note_meter_clock(context, one); }
     Reply carry(const MqttCursor& one) { return move_cursor(context, one); }
     Reply carry(const SettleQuarantine& one) { return settle_quarantine(context, one); }
     Reply carry(const ReadFace& one) { return read_face(context, one); }

@@ -217,6 +217,16 @@ void learn_identity(Context& context, MeterRuntime& meter, const Sample& sample)
     bind_identity(context, meter);
 }
 
+// How far the meter's own calendar is off. It says nothing while our own clock is not trusted.
+void compare_clock(Context& context, MeterRuntime& meter, const Sample& sample) {
+    const std::optional<UtcMs> at = context.trusted(sample.at);
+    if (!sample.own_clock_s || !at) return;
+    const LocalTime local = context.zone.local(*at);
+    meter.clock_drift_s =
+        *sample.own_clock_s - (days_since_epoch(local.date) * 86'400 + local.ms_of_day / 1'000);
+    meter.clock_read_at = *at;
+}
+
 // A value that waits for its second sample and would change the level asks for it at once.
 void hasten(Context& context, std::size_t index, const Sample& sample, const Verdict& verdict) {
     MeterRuntime& meter = context.world.meters[index];
@@ -249,6 +259,7 @@ void take_sample(Context& context, const Sample& sample) {
     context.dirty_meters.insert(index);
     const SampleTime time{sample.at.run, sample.at.mono_ms, context.trusted(sample.at)};
     meter.last_poll_at = context.best(sample.at);
+    compare_clock(context, meter, sample);
     if (meter.power_milliwatt != sample.power_milliwatt ||
         meter.flow_millilitre_per_hour != sample.flow_millilitre_per_hour) {
         meter.power_milliwatt = sample.power_milliwatt;

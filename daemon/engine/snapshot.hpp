@@ -36,8 +36,10 @@ struct MeterView {
     std::optional<std::int64_t> power_milliwatt;
     std::optional<std::int64_t> flow_millilitre_per_hour;
     Quality quality = Quality::confirmed;
-    std::optional<UtcMs> read_at;       // of the last confirmed sample, corrected time
-    std::optional<UtcMs> last_poll_at;  // of the last good poll
+    std::optional<UtcMs> read_at;               // of the last confirmed sample, corrected time
+    std::optional<UtcMs> last_poll_at;          // of the last good poll
+    std::optional<std::int64_t> clock_drift_s;  // the meter's own clock minus local time
+    std::optional<UtcMs> clock_read_at;
     bool stuck = false;
     std::string own_prepayment;      // of a meter that prepays by itself; empty: it does not
     bool hold = false;               // staff hold it

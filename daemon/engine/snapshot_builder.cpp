@@ -39,6 +39,8 @@ MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     else if (!view.by_eye && !meter.online)
         view.quality = Quality::meter_offline;
     view.last_poll_at = meter.last_poll_at;
+    view.clock_drift_s = meter.clock_drift_s;
+    view.clock_read_at = meter.clock_read_at;
     view.stuck = meter.stuck;
     view.hold = meter.hold.has_value();
     if (meter.prepays.mark.value_or(false)) view.own_prepayment = meter.prepays_text;

@@ -103,6 +103,8 @@ struct MeterRuntime {
     bool reviewed = false;                     // in this run
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
     std::optional<UtcMs> last_poll_at;
+    std::optional<std::int64_t> clock_drift_s;  // the meter's own clock minus local time
+    std::optional<UtcMs> clock_read_at;
     std::int64_t stored_slot = -1;  // of store_interval
     bool online = false;
     bool seen = false;  // polled in this run, well or not

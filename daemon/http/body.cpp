@@ -127,6 +127,26 @@ std::string Body::number_text(std::string_view name) {
     return checked_text(*value, "/" + std::string(name));
 }
 
+std::optional<std::int64_t> Body::integer(std::string_view name, std::int64_t least,
+                                          std::int64_t most) {
+    const json::value* value = find(name, /*required=*/false);
+    if (value == nullptr || value->is_null()) return std::nullopt;
+    const bool fits =
+        value->is_int64() && value->get_int64() >= least && value->get_int64() <= most;
+    if (fits) return value->get_int64();
+    wrong("/" + std::string(name),
+          "is to be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    return std::nullopt;
+}
+
+bool Body::flag(std::string_view name) {
+    const json::value* value = find(name, /*required=*/false);
+    if (value == nullptr || value->is_null()) return false;
+    if (value->is_bool()) return value->get_bool();
+    wrong("/" + std::string(name), "is to be true or false");
+    return false;
+}
+
 std::vector<std::string> Body::required_texts(std::string_view name) {
     const json::value* value = find(name, /*required=*/true);
     if (value == nullptr) return {};

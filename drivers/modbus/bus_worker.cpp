@@ -354,6 +354,7 @@ void BusWorker::ended(const VisitEnd& end) {
         result.detail = end.detail;
         result.values = read_values(meter.plan, meter.image);
         result.exchanges = meter.traces;
+        result.image = meter.image;
         answer(meter.plan.id, std::move(result));
     } else if (end.result == PollResult::ok) {
         emit(meter, end);
@@ -439,7 +440,9 @@ void BusWorker::answer(const std::string& meter, ReadResult result) {
     result.bus = plan_.id;
     result.at = stamp();
     for (const MeterState& state : meters_) {
-        if (state.plan.id == meter) result.profile = state.plan.profile->id;
+        if (state.plan.id != meter) continue;
+        result.profile = state.plan.profile->id;
+        result.channel = state.plan.channel;
     }
     for (const ReadHandler& handler : handlers) handler(result);
 }

@@ -426,7 +426,9 @@ class House:
         rows = []
         for meter, unit, bus, address, *profile in meters:
             model = profile[0] if profile else "eastron-sdm120"
-            rows.append((meter, unit, "electricity", bus, address, model, "10000000"))
+            water = model.startswith("arad-")
+            rows.append((meter, unit, "water" if water else "electricity", bus, address, model,
+                         "" if water else "10000000"))  # fmt: skip
         self._csv("meters.csv", "meter,unit,service,bus,address,profile,rated_amps", rows)
         self._csv("accounts.csv", "account,unit,service,tariff,opening_balance",
                   [(account, unit, "electricity", tariff, opening)

@@ -263,6 +263,71 @@ TEST_CASE("alerts test, ack, token, clock confirm, verify") {
     REQUIRE(verify.code == (at(verify.out, "/ok") == "true" ? 0 : 1));
 }
 
+TEST_CASE("scan prints what was found and lines to import, and no bar in a pipe") {
+    HttpHouse house;
+    http::ScanView& view = house.commissioning.view;
+    view.state = "done";
+    http::ScanDevice device;
+    device.address = 7;
+    http::ScanCandidate candidate;
+    candidate.profile = "eastron-sdm120";
+    candidate.service = "electricity";
+    candidate.match = "likely";
+    candidate.why = "voltage_l1 230.5 V";
+    device.candidates = {candidate, candidate};
+    device.candidates[1].profile = "eastron-sdm230";
+    device.duplicate = "certain";
+    device.duplicate_why = "a second reply followed the first 2 of 9 times";
+    view.devices = {device, device};
+    view.devices[1].address = 8;
+    view.devices[1].duplicate = "none";
+    view.devices[1].duplicate_why.clear();
+    view.silent = {{"e-1", "eastron-sdm120", 9}};
+    view.notes = {"one note"};
+    const Ran found = ask_ctl(house, {"scan", "b1", "--from", "7", "--to", "9"});
+    REQUIRE(found.code == 0);
+    REQUIRE(house.commissioning.asked.at(0).from == 7);
+    for (const char* part :
+         {"DUPLICATE ADDRESS: a second reply", "as well as it fits eastron-sdm230", "voltage_l1",
+          "e-1 of the registry does not answer", "one note",
+          "b1-8,,electricity,check,b1,8,,eastron-sdm120,\r\n"}) {
+        INFO(part);
+        REQUIRE(found.out.find(part) != std::string::npos);
+    }
+    REQUIRE(found.out.find("left") == std::string::npos);
+    const Ran lines = ask_ctl(house, {"scan", "b1", "--lines"});
+    REQUIRE(lines.out.rfind("meter,unit,", 0) == 0);
+    REQUIRE(at(ask_ctl(house, {"--json", "scan", "b1"}).out, "/devices/1/address") == "8");
+    view.state = "failed";
+    view.reason = "connection lost";
+    const Ran failed = ask_ctl(house, {"scan", "b1"});
+    REQUIRE(failed.code == 1);
+    REQUIRE(failed.err.find("connection lost") != std::string::npos);
+    REQUIRE(ask_ctl(house, {"scan", "b1", "--from", "248"}).code == 2);
+    REQUIRE(ask_ctl(house, {"scan", "b1", "--from", "9", "--to", "8"}).code == 2);
+    house.commissioning.answer = http::Commissioning::Started::no_such_bus;
+    REQUIRE(ask_ctl(house, {"scan", "b9"}).code == 1);
+}
+
+TEST_CASE("a meter's clock is set by command, and what came of it is the exit code") {
+    HttpHouse house;
+    house.engine.script = [](const Command&) {
+        return Reply{ReplyKind::ok, R"({"offset_ms":1})", {}, {}, {}};
+    };
+    REQUIRE(ask_ctl(house, {"set-clock", "e-0"}).code == 2);
+    REQUIRE(ask_ctl(house, {"set-clock", "e-0", "--by", "s-01"}).code == 2);
+    house.commissioning.setting = http::ClockSetting{
+        true, "2026-11-23 08:00:00", "2026-11-23 08:02:00", "2026-11-23 08:02:01", -120, ""};
+    const Ran set = ask_ctl(house, {"set-clock", "e-0", "--by", "s-01"});
+    REQUIRE(set.code == 0);
+    REQUIRE(set.out.find("off by -120 s") != std::string::npos);
+    house.commissioning.setting->done = false;
+    house.commissioning.setting->reason = "exception 1: illegal function";
+    const Ran refused = ask_ctl(house, {"set-clock", "e-0", "--by", "s-01"});
+    REQUIRE(refused.code == 1);
+    REQUIRE(refused.err.find("illegal function") != std::string::npos);
+}
+
 TEST_CASE("Chinese characters take two columns") {
     REQUIRE(ctl::display_width("3栋") == 3);
     REQUIRE(ctl::display_width("é") == 1);
