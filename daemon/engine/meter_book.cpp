@@ -242,7 +242,8 @@ void take_confirmed(Context& context, std::size_t index, const Confirmed& confir
         if (confirmed.rollover) move_base(context, meter);
         split_edges(context, index, point);
         const std::int64_t slot = slot_of(context, point);
-        if (point.reading == 0 && slot != meter.stored_slot)
+        // The first row of a lap is kept with its new base, or a restart passes the end once more.
+        if (point.reading == 0 && (slot != meter.stored_slot || confirmed.rollover))
             point.reading =
                 store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
         meter.stored_slot = slot;

@@ -193,6 +193,7 @@ TEST_CASE_METHOD(Standing, "a register that passes its end goes on, over a resta
     settle("e-103", "1.00");
     // 2 kWh = 1.0566
     CHECK(balance("a-103") == "-1.06");
+    reopen();
     pass(10 * kMinute);
     settle("e-103", "2.00");
     CHECK(balance("a-103") == "-1.58");
