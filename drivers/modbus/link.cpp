@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -189,6 +190,7 @@ class ModbusLink final : public Link {
     std::string lock_serial();
     void close_now();
     void wait_for_gap();
+    void set_timeout(std::int64_t timeout_us);
     void exchange_numbered(const Request& request, Reply& reply);
     void exchange_raw(const Request& request, Reply& reply);
     bool swallow_echo(const Request& request, Reply& reply, std::int64_t deadline_us);
@@ -204,7 +206,7 @@ class ModbusLink final : public Link {
     Descriptor serial_lock_;  // rtu
     Descriptor wake_;
     int fd_ = -1;
-    std::uint16_t transaction_ = 0;  // as libmodbus counts it, for the trace
+    std::uint16_t transaction_ = 0;  // of the last numbered request
     std::int64_t last_byte_us_ = 0;
 };
 
@@ -328,10 +330,7 @@ Reply ModbusLink::exchange(const Request& request) {
         return reply;
     }
     const SigpipeBlocked blocked;
-    const std::int64_t timeout_us = request.timeout_ms * 1'000 + wire_us(request.span);
-    (void)::modbus_set_response_timeout(context_.get(),
-                                        static_cast<std::uint32_t>(timeout_us / 1'000'000),
-                                        static_cast<std::uint32_t>(timeout_us % 1'000'000));
+    set_timeout(request.timeout_ms * 1'000 + wire_us(request.span));
     (void)::modbus_set_slave(context_.get(), request.address);
     const std::int64_t start_us = steady_us();
     if (numbered()) {
@@ -345,59 +344,48 @@ Reply ModbusLink::exchange(const Request& request) {
     return reply;
 }
 
-// With transaction numbers libmodbus checks them, and nothing else of it returns a wrong reply.
+// With transaction numbers a reply under another one is not ours, however late or doubled, and the
+// wait goes on. libmodbus itself would give up there, and it never looks at the unit, which is all
+// that tells apart two meters behind a gateway; hence the frame is taken raw and checked here.
 void ModbusLink::exchange_numbered(const Request& request, Reply& reply) {
-    const int first = request.span.first;
-    const int count = request.span.count;
-    transaction_ =
-        transaction_ == 0xFFFF ? std::uint16_t{0} : static_cast<std::uint16_t>(transaction_ + 1);
-    const Bytes pdu = request_pdu(request);
-    reply.request = tcp_frame(transaction_, pdu);
-    int rc = -1;
-    Bytes bits(static_cast<std::size_t>(count));
-    reply.words.resize(static_cast<std::size_t>(count));
-    switch (request.span.table) {
-        case RegisterTable::coils:
-            rc = ::modbus_read_bits(context_.get(), first, count, bits.data());
-            break;
-        case RegisterTable::discrete_inputs:
-            rc = ::modbus_read_input_bits(context_.get(), first, count, bits.data());
-            break;
-        case RegisterTable::holding:
-            rc = ::modbus_read_registers(context_.get(), first, count, reply.words.data());
-            break;
-        case RegisterTable::input:
-            rc = ::modbus_read_input_registers(context_.get(), first, count, reply.words.data());
-            break;
-    }
-    if (rc != count) {
-        const int error = rc >= 0 ? EMBBADDATA : errno;
-        reply.words.clear();
-        if (error > MODBUS_ENOBASE && error < MODBUS_ENOBASE + MODBUS_EXCEPTION_MAX) {
-            set_exception(reply, error - MODBUS_ENOBASE);
-            reply.response =
-                tcp_frame(transaction_, {pdu[0], static_cast<std::uint8_t>(pdu[1] | 0x80U),
-                                         static_cast<std::uint8_t>(reply.exception)});
-            return;
-        }
-        failed(reply, error, /*sending=*/false);
+    const std::int64_t deadline_us = steady_us() + request.timeout_ms * 1'000;
+    ++transaction_;
+    reply.request = tcp_frame(transaction_, request_pdu(request));
+    const ssize_t sent = ::send(fd_, reply.request.data(), reply.request.size(), MSG_NOSIGNAL);
+    if (sent != static_cast<ssize_t>(reply.request.size())) {
+        // Half a request would put the stream out of step for good.
+        failed(reply, sent < 0 ? errno : ECONNABORTED, /*sending=*/true);
         return;
     }
-    Bytes answer{pdu[0], pdu[1], static_cast<std::uint8_t>(data_bytes(request.span))};
-    if (is_bits(request.span.table)) {
-        answer.resize(3 + data_bytes(request.span));
-        for (std::size_t i = 0; i < bits.size(); ++i) {
-            reply.words[i] = bits[i];
-            if (bits[i] != 0) answer[3 + i / 8] |= static_cast<std::uint8_t>(1U << (i % 8));
+    bool others = false;
+    for (;;) {
+        const std::int64_t left_us = deadline_us - steady_us();
+        set_timeout(std::max<std::int64_t>(left_us, 1));
+        Bytes frame(MODBUS_MAX_ADU_LENGTH);
+        const int rc =
+            left_us > 0 ? ::modbus_receive_confirmation(context_.get(), frame.data()) : -1;
+        if (rc < 0) {
+            failed(reply, left_us > 0 ? errno : ETIMEDOUT, /*sending=*/false);
+            if (others && reply.result == PollResult::timeout) {
+                reply.result = PollResult::foreign_frame;
+                reply.detail = "only replies under other transaction numbers came; a gateway that "
+                               "does not echo them needs tid=no";
+            }
+            return;
         }
-    } else {
-        for (const std::uint16_t word : reply.words) {
-            answer.push_back(static_cast<std::uint8_t>(word >> 8U));
-            answer.push_back(static_cast<std::uint8_t>(word & 0xFFU));
+        frame.resize(static_cast<std::size_t>(rc));
+        if (frame.size() >= 2 && (frame[0] << 8 | frame[1]) == transaction_) {
+            take_frame(request, frame, reply);
+            return;
         }
+        others = true;
     }
-    reply.response = tcp_frame(transaction_, answer);
-    reply.result = PollResult::ok;
+}
+
+void ModbusLink::set_timeout(std::int64_t timeout_us) {
+    (void)::modbus_set_response_timeout(context_.get(),
+                                        static_cast<std::uint32_t>(timeout_us / 1'000'000),
+                                        static_cast<std::uint32_t>(timeout_us % 1'000'000));
 }
 
 // Without them the frame is sent and taken raw, and every check of it is ours: libmodbus versions
@@ -471,6 +459,11 @@ void ModbusLink::take_frame(const Request& request, const Bytes& frame, Reply& r
         reply.detail = "the reply is too short";
         return;
     }
+    if (!rtu_frames() && (frame[2] != 0 || frame[3] != 0 || frame[4] != 0 ||
+                          frame.size() != kTcpHeader - 1 + std::size_t{frame[5]})) {
+        reply.detail = "no Modbus TCP header, or the length in it is not the reply's";
+        return;
+    }
     const std::uint8_t address = frame[start];
     const std::uint8_t function = frame[start + 1];
     const auto asked = static_cast<std::uint8_t>(request.span.table);
@@ -520,8 +513,7 @@ void ModbusLink::failed(Reply& reply, int error, bool sending) const {
         reply.detail = sending ? "the line takes no request" : "no reply in time";
     } else {
         reply.result = PollResult::foreign_frame;
-        reply.detail = numbered() ? "another transaction's reply, or another length"
-                                  : std::string("not a reply: ") + ::modbus_strerror(error);
+        reply.detail = std::string("not a reply: ") + ::modbus_strerror(error);
     }
 }
 

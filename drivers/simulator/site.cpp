@@ -280,7 +280,7 @@ bool apply_option(const std::string& key, const std::string& value, modbus::BusS
 }  // namespace
 
 std::int64_t BusSpec::character_us() const {
-    if (settings.transport == modbus::Transport::tcp || settings.baud <= 0) {
+    if (settings.baud <= 0) {
         return 0;
     }
     return gatehouse::character_us(settings.baud, settings.data_bits,
