@@ -1,6 +1,7 @@
 // What the worker and the dry run share: a meter's blocks, and values and bytes for people.
 #include <algorithm>
 
+#include "daemon/core/reply_shape.hpp"
 #include "drivers/modbus/bus_worker.hpp"
 #include "drivers/modbus/decode.hpp"
 
@@ -17,6 +18,10 @@ std::vector<RegisterSpan> without(std::vector<RegisterSpan> spans,
     std::sort(spans.begin(), spans.end());
     spans.erase(std::unique(spans.begin(), spans.end()), spans.end());
     return spans;
+}
+
+void append(std::vector<RegisterSpan>& all, const std::vector<RegisterSpan>& some) {
+    all.insert(all.end(), some.begin(), some.end());
 }
 
 std::string hex_bytes(const std::vector<std::uint8_t>& bytes) {
@@ -51,12 +56,24 @@ BusMeter plan_meter(const MeterPlan& meter, const BusSettings& settings, std::in
     plan.pause_ms = profile.pause_ms;
     plan.routine = blocks(profile.routine_spans(meter.channel));
     plan.identity = blocks(profile.identity_spans(meter.channel));
+    if (caution < 2) {
+        // All channels of the address together, so that each meter comes to the same blocks.
+        std::vector<std::vector<RegisterSpan>> plans;
+        std::vector<RegisterSpan> vital;
+        std::vector<RegisterSpan> values;
+        for (int channel = 0; channel < profile.channels; ++channel) {
+            plans.push_back(blocks(profile.routine_spans(channel)));
+            append(vital, profile.spans(profile.billing, channel));
+            append(values, without(profile.full_spans(channel), aside));
+        }
+        tell_apart(plans, vital, plan.identity, values, rules);
+        plan.routine = plans.at(static_cast<std::size_t>(meter.channel));
+    }
     // A person who asks for everything sees each value's own bytes, refused ones included.
     plan.full = without(profile.full_spans(meter.channel), {});
     std::vector<RegisterSpan> all;
     for (int channel = 0; channel < profile.channels; ++channel) {
-        const auto some = profile.full_spans(channel);
-        all.insert(all.end(), some.begin(), some.end());
+        append(all, profile.full_spans(channel));
     }
     rules.fill_holes = false;
     plan.proofs = proof_blocks(without(std::move(all), aside), rules, kProofRegistersMax);

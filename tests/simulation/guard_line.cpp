@@ -185,7 +185,7 @@ void SickWire::answer(Bytes frame, std::int64_t at_us) {
 }
 
 GuardLine::GuardLine(std::string id, Way way, std::uint64_t seed, std::int64_t timeout_ms)
-    : world(id, seed, seed % 4 == 0),
+    : world(id, seed),
       id_(std::move(id)),
       way_(way),
       dice_(seed ^ 0x5EEDULL),

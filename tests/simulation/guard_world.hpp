@@ -71,7 +71,7 @@ struct GuardMeter {
 // All meters of one line.
 class GuardWorld {
   public:
-    GuardWorld(const std::string& line, std::uint64_t seed, bool with_lonely);
+    GuardWorld(const std::string& line, std::uint64_t seed);
     [[nodiscard]] std::vector<std::unique_ptr<GuardMeter>>& meters() { return meters_; }
     [[nodiscard]] bool stands_at(int address) const;
     // The reply's PDU to a read request's PDU (function, first, count); empty: nobody there.
