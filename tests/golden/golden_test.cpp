@@ -60,7 +60,7 @@ TEST_CASE("golden: a normal cycle of two meters") {
     put_sdm120(wire, 1, kFirst);
     wire.put(2, RegisterTable::holding, 0x4000, kFirst);
     wire.put(2, RegisterTable::holding, 0x2004, {0x3FC0, 0x0000});
-    wire.run({}, 100'000);
+    wire.run({}, 70'000);
     compare_with_file("normal_cycle", "Two meters on one line: identity once, then polls.",
                       wire.transcript());
 }
@@ -69,7 +69,7 @@ TEST_CASE("golden: a timeout") {
     GoldenWire wire({});
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
-    wire.run({{4, {Fate::Kind::silence}}}, 70'000);
+    wire.run({{6, {Fate::Kind::silence}}}, 70'000);
     compare_with_file("timeout", "One question is never answered.", wire.transcript());
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("golden: a late reply") {
     GoldenWire wire({});
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
-    wire.run({{4, {Fate::Kind::late, 1'600}}, {7, {Fate::Kind::silence}}}, 130'000);
+    wire.run({{6, {Fate::Kind::late, 1'600}}, {9, {Fate::Kind::silence}}}, 130'000);
     compare_with_file("late_reply",
                       "A reply comes 1.6 s after its question; the next quiet time is longer.",
                       wire.transcript());
@@ -87,7 +87,7 @@ TEST_CASE("golden: exceptions") {
     GoldenWire wire({});
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
-    wire.run({{1, {Fate::Kind::exception, 4}}, {4, {Fate::Kind::exception, 6}}}, 130'000);
+    wire.run({{1, {Fate::Kind::exception, 4}}, {9, {Fate::Kind::exception, 6}}}, 130'000);
     compare_with_file("exception", "The meter reports a failure, and later that it is busy.",
                       wire.transcript());
 }
@@ -97,10 +97,10 @@ TEST_CASE("golden: a replacement") {
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kLater);
     std::map<int, Fate> fates;
-    for (int question = 5; question <= 7; ++question) fates[question] = {Fate::Kind::silence};
-    wire.run(fates, 400'000, [&](int question) {
+    for (int question = 6; question <= 8; ++question) fates[question] = {Fate::Kind::silence};
+    wire.run(fates, 170'000, [&](int question) {
         // While it did not answer another meter was hung there.
-        if (question == 8) put_sdm120(wire, 1, {0x3F80, 0x0000}, {0x01C9, 0xC380});
+        if (question == 9) put_sdm120(wire, 1, {0x3F80, 0x0000}, {0x01C9, 0xC380});
     });
     compare_with_file("replacement", "A meter is away, and another one answers in its place.",
                       wire.transcript());
@@ -112,7 +112,7 @@ TEST_CASE("golden: a gateway reset") {
     wire.add("e2", 2, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
     put_sdm120(wire, 2, kLast);
-    wire.run({{5, {Fate::Kind::lost}}, {9, {Fate::Kind::exception, 0x0B}}}, 130'000);
+    wire.run({{9, {Fate::Kind::lost}}, {14, {Fate::Kind::exception, 0x0B}}}, 95'000);
     compare_with_file("gateway_reset",
                       "The gateway resets the connection, and later cannot reach a meter.",
                       wire.transcript());

@@ -1,7 +1,9 @@
 #include "tests/golden/wire.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <utility>
 
 namespace gatehouse::test {
 namespace {
@@ -12,13 +14,21 @@ class Utc final : public Zone {
     [[nodiscard]] UtcMs midnight(LocalDate) const override { return 0; }
 };
 
+constexpr std::size_t kShownMax = 32;  // bytes of a longer frame are counted in its middle
+constexpr std::size_t kShownEnds = 14;
+
 std::string hex(const std::vector<std::uint8_t>& bytes) {
     static const char* const kDigits = "0123456789ABCDEF";
+    const bool whole = bytes.size() <= kShownMax;
     std::string text;
-    for (const std::uint8_t byte : bytes) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        if (!whole && i >= kShownEnds && i < bytes.size() - kShownEnds) {
+            text += " (" + std::to_string(bytes.size() - 2 * kShownEnds) + " more)";
+            i = bytes.size() - kShownEnds;
+        }
         if (!text.empty()) text += ' ';
-        text += kDigits[byte >> 4U];
-        text += kDigits[byte & 0xFU];
+        text += kDigits[bytes[i] >> 4U];
+        text += kDigits[bytes[i] & 0xFU];
     }
     return text;
 }
@@ -140,7 +150,11 @@ void GoldenWire::run(std::map<int, Fate> fates, std::int64_t for_ms,
     const MonoMs end = now_ + for_ms;
     while (now_ < end) {
         const BusStep step = machine.resume(event, now_);
-        for (const VisitEnd& one : step.ended) ended(one);
+        for (const VisitEnd& one : step.ended) {
+            if (!ended(one)) continue;
+            wished_ = true;
+            machine.poll_soon(one.meter);
+        }
         if (step.action.kind == BusActionKind::read && between) between(question_ + 1);
         event = perform(step.action);
     }
@@ -149,6 +163,7 @@ void GoldenWire::run(std::map<int, Fate> fates, std::int64_t for_ms,
 BusEvent GoldenWire::perform(const BusAction& action) {
     switch (action.kind) {
         case BusActionKind::wait:
+            if (std::exchange(wished_, false)) return Woken{};
             say("waits until " + std::to_string(action.until) + " ms");
             now_ = std::max(now_ + 1, action.until);
             return Woken{};
@@ -237,7 +252,7 @@ BusEvent GoldenWire::read(const BusAction& action) {
     return ended;
 }
 
-void GoldenWire::ended(const VisitEnd& end) {
+bool GoldenWire::ended(const VisitEnd& end) {
     Meter& meter = meters_.at(static_cast<std::size_t>(end.meter));
     const modbus::Profile& profile = *meter.plan.profile;
     const std::string who = meter.plan.id + ": " + word_for(end.kind);
@@ -245,7 +260,7 @@ void GoldenWire::ended(const VisitEnd& end) {
         say(who + " failed, " + to_string(end.result) + ", " + end.detail +
             (end.offline ? "; held for offline" : ""));
         meter.image.clear();
-        return;
+        return false;
     }
     const modbus::Decoded billing = profile.decode(profile.billing, 0, meter.image);
     Sample sample;
@@ -272,6 +287,7 @@ void GoldenWire::ended(const VisitEnd& end) {
     if (verdict.opened) say(std::string("   quarantine: ") + to_string(verdict.opened->reason));
     if (!verdict.reason.empty()) say("   " + verdict.reason);
     meter.image.clear();
+    return verdict.wants_second;
 }
 
 }  // namespace gatehouse::test

@@ -55,7 +55,8 @@ class GoldenWire {
     [[nodiscard]] BusSetup setup() const;
     BusEvent perform(const BusAction& action);
     BusEvent read(const BusAction& action);
-    void ended(const VisitEnd& end);
+    // Whether the meter is to be read once more at once.
+    bool ended(const VisitEnd& end);
     void say(const std::string& what);
     [[nodiscard]] Bytes request_of(const BusAction& action) const;
     [[nodiscard]] Bytes reply_of(const BusAction& action, std::vector<std::uint16_t>* words) const;
@@ -70,7 +71,7 @@ class GoldenWire {
     std::uint16_t transaction_ = 0;
     MonoMs now_ = 0;
     std::optional<std::pair<MonoMs, Bytes>> late_;  // a reply on its way
-    bool late_was_owed_ = false;
+    bool wished_ = false;  // a second sample, which ends a wait
     std::string transcript_;
 };
 
