@@ -114,10 +114,10 @@ class Building {
     void tell(Device& device, const RegisterSpan& span, const std::string& fault,
               std::int64_t now_ms);
     // What a fault makes of one reply: its content, and how the line is to send it.
-    void spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
+    bool spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
                        const Misfortune& misfortune, Answer& answer);
-    void spoil_delivery(Device& device, const RegisterSpan& span, const Misfortune& misfortune,
-                        std::int64_t now_ms, Answer& answer);
+    bool spoil_delivery(Device& device, Meter& meter, const RegisterSpan& span,
+                        const Misfortune& misfortune, std::int64_t now_ms, Answer& answer);
     [[nodiscard]] Bytes read(Device& device, const RegisterSpan& span, std::int64_t now_ms);
     [[nodiscard]] std::vector<Meter*> touched(Device& device, const RegisterSpan& span) const;
     Meter* find(const std::string& id);

@@ -141,8 +141,8 @@ Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_
     return pdu;
 }
 
-// The content: what the meter or its gateway says instead.
-void Building::spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
+// The content: what the meter or its gateway says instead. True: nothing shows that it is wrong.
+bool Building::spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
                              const Misfortune& misfortune, Answer& answer) {
     const int function = static_cast<int>(span.table);
     if (misfortune[Fault::exception]) {
@@ -160,17 +160,17 @@ void Building::spoil_content(Device& device, Meter& meter, const RegisterSpan& s
         answer.pdu = device.tcp ? exception_pdu(function, kExceptionTarget) : answer.pdu;
     }
     const bool has_data = answer.pdu.size() > 2 && answer.pdu[0] < 0x80;
-    const bool flip = misfortune[Fault::payload_flip] && !meter.flipped && has_data;
+    const bool flip = misfortune[Fault::payload_flip] && !meter.misled && has_data;
     if (flip) {
         Bytes data(answer.pdu.begin() + 2, answer.pdu.end());
         turn_bit(data, misfortune.which_bit);
         std::copy(data.begin(), data.end(), answer.pdu.begin() + 2);
     }
-    meter.flipped = flip;
+    return flip;
 }
 
-// The delivery: how the line is to send it, and who speaks before it.
-void Building::spoil_delivery(Device& device, const RegisterSpan& span,
+// The delivery: how the line is to send it, and who speaks before it. True as above.
+bool Building::spoil_delivery(Device& device, Meter& meter, const RegisterSpan& span,
                               const Misfortune& misfortune, std::int64_t now_ms, Answer& answer) {
     if (misfortune[Fault::wrong_unit]) {
         answer.unit = answer.unit % 247 + 1;
@@ -190,7 +190,7 @@ void Building::spoil_delivery(Device& device, const RegisterSpan& span,
         answer.other_unit = answer.unit % 247 + 1;
         answer.other_reply = answer.pdu;
     }
-    if (misfortune[Fault::second_master]) {
+    if (misfortune[Fault::second_master] && !(device.tcp && meter.misled)) {
         // Its registers are the neighbours of ours, so that nothing but their place differs.
         RegisterSpan other = span;
         other.first = std::min(span.end(), 0xFFFF);
@@ -201,12 +201,14 @@ void Building::spoil_delivery(Device& device, const RegisterSpan& span,
                                  static_cast<std::uint8_t>(other.first & 0xFF),
                                  static_cast<std::uint8_t>(other.count >> 8),
                                  static_cast<std::uint8_t>(other.count & 0xFF)};
-        if (device.tcp) {
+        if (device.tcp) {  // the gateway passes it on instead, with all checks right
             answer.pdu = answer.other_reply;
             answer.other_reply.clear();
             answer.other_question.clear();
+            return true;
         }
     }
+    return false;
 }
 
 Answer Building::answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_t now_ms) {
@@ -251,8 +253,9 @@ Answer Building::answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_
         return answer;
     }
     answer.pdu = read(device, span, now_ms);
-    spoil_content(device, meter, span, misfortune, answer);
-    spoil_delivery(device, span, misfortune, now_ms, answer);
+    const bool flipped = spoil_content(device, meter, span, misfortune, answer);
+    const bool misled = spoil_delivery(device, meter, span, misfortune, now_ms, answer);
+    meter.misled = flipped || misled;
     return answer;
 }
 

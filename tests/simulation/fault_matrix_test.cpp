@@ -175,7 +175,7 @@ class World {
         plan.id = bus.id;
         plan.settings = bus.settings;
         plan.poll_interval_ms = 60;
-        plan.response_timeout_ms = 60;
+        plan.response_timeout_ms = 250;
         site.buses.push_back(bus);
         int address = 0;
         for (const char* profile : {"eastron-sdm120", "chint-ddsu666", "wirenboard-mwac2"}) {
@@ -258,13 +258,13 @@ void run_worlds(const std::map<std::string, std::vector<std::string>>& faults,
         plans.insert(plans.end(), world->plans().begin(), world->plans().end());
     }
     REQUIRE(service.configure(std::move(plans)).empty());
-    CHECK(wait_for(court, 15, /*since=*/false).empty());
+    CHECK(wait_for(court, 10, /*since=*/false) == "");
     for (const auto& world : worlds) world->calm();
     {
         const std::lock_guard lock(court.mutex);
         for (auto& [id, one] : court.cases) one.samples_since = one.confirmations_since = 0;
     }
-    CHECK(wait_for(court, 4, /*since=*/true).empty());
+    CHECK(wait_for(court, 3, /*since=*/true) == "");
     service.stop();
     for (const auto& [id, one] : court.cases) {
         CAPTURE(id, one.samples, one.confirmations);
@@ -287,7 +287,7 @@ TEST_CASE("every fault alone, and all mixed, on every transport") {
         const std::string fault = name;
         // What needs seconds to pass, or cannot be undone, is rarer.
         const bool lasting = fault == "mute" || fault == "slow-start" || stays_held(fault);
-        worlds[fault] = {fault + (lasting ? "=0.01" : "=0.1")};
+        worlds[fault] = {fault + (lasting ? "=0.005" : "=0.1")};
         mix.push_back(fault + (lasting ? "=0.001" : "=0.01"));
         if (worlds.size() == 10) {
             run_worlds(worlds, seed);
