@@ -368,8 +368,9 @@ void ModbusLink::exchange_numbered(const Request& request, Reply& reply) {
             failed(reply, left_us > 0 ? errno : ETIMEDOUT, /*sending=*/false);
             if (others && reply.result == PollResult::timeout) {
                 reply.result = PollResult::foreign_frame;
-                reply.detail = "only replies under other transaction numbers came; a gateway that "
-                               "does not echo them needs tid=no";
+                reply.detail =
+                    "only replies under other transaction numbers came; a gateway that "
+                    "does not echo them needs tid=no";
             }
             return;
         }

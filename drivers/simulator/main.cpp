@@ -117,8 +117,7 @@ sim::LineSettings line_settings(const sim::Options& options, const sim::BusSpec&
     settings.listen = options.listen;
     settings.pace = options.pace;
     settings.late_ms = options.late_ms;
-    const bool line =
-        bus.settings.transport != modbus::Transport::tcp || bus.character_us() > 0;
+    const bool line = bus.settings.transport != modbus::Transport::tcp || bus.character_us() > 0;
     settings.turnaround_ms = options.turnaround_ms.value_or(line ? 20 : 5);
     if (const auto port = options.ports.find(bus.id); port != options.ports.end()) {
         settings.port = port->second;

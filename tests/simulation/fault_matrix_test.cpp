@@ -79,13 +79,12 @@ class Court final : public SampleSink {
             const Milli value = reading.value.register_value;
             ++one.confirmations;
             ++one.confirmations_since;
-            const bool wrong = !one.truth || *one.truth < value ||
-                               (one.confirmed && value < *one.confirmed);
+            const bool wrong =
+                !one.truth || *one.truth < value || (one.confirmed && value < *one.confirmed);
             if (wrong) {
                 ++one.wrong;
-                std::cout << "WRONG " << sample.meter << " (" << one.world << "): "
-                          << format(value) << ", truth "
-                          << (one.truth ? format(*one.truth) : "unknown") << "\n";
+                std::cout << "WRONG " << sample.meter << " (" << one.world << "): " << format(value)
+                          << ", truth " << (one.truth ? format(*one.truth) : "unknown") << "\n";
             }
             one.confirmed = value;
         }
@@ -117,8 +116,7 @@ class World {
         for (const std::string& fault : faults) {
             const ParsedFault parsed = parse_fault(fault);
             REQUIRE(parsed.problem.empty());
-            settings.faults.insert(settings.faults.end(), parsed.rules.begin(),
-                                   parsed.rules.end());
+            settings.faults.insert(settings.faults.end(), parsed.rules.begin(), parsed.rules.end());
         }
         building_ = std::make_unique<Building>(
             site,
@@ -158,7 +156,8 @@ class World {
     World& operator=(const World&) = delete;
     [[nodiscard]] const std::vector<modbus::BusPlan>& plans() const { return plans_; }
     void calm() {
-        boost::asio::post(context_, [this] { CHECK(run_command(*building_, "calm", 0) == "ok\n"); });
+        boost::asio::post(context_,
+                          [this] { CHECK(run_command(*building_, "calm", 0) == "ok\n"); });
     }
 
   private:
@@ -240,8 +239,7 @@ std::string wait_for(Court& court, int samples, bool since) {
     return missing;
 }
 
-void run_worlds(const std::map<std::string, std::vector<std::string>>& faults,
-                std::uint64_t seed) {
+void run_worlds(const std::map<std::string, std::vector<std::string>>& faults, std::uint64_t seed) {
     char pattern[] = "/tmp/gatehouse-faults-XXXXXX";
     const std::string folder = ::mkdtemp(pattern);
     Court court;

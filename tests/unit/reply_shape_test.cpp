@@ -71,7 +71,12 @@ TEST_CASE("a billing block whose length another block has grows by the fewest re
          {at(0, 2), at(2, 2), at(100, 2)},
          rules(false, 2),
          {{at(0, 2), at(100, 2)}}},
-        {"a lone value stays alone", {{at(0, 2)}}, {at(0, 2)}, {at(0, 2)}, rules(true), {{at(0, 2)}}},
+        {"a lone value stays alone",
+         {{at(0, 2)}},
+         {at(0, 2)},
+         {at(0, 2)},
+         rules(true),
+         {{at(0, 2)}}},
     };
     for (const Case& one : cases) {
         CAPTURE(one.what);
