@@ -88,7 +88,10 @@ class Shapes {
                            [&](const RegisterSpan& span) {
                                return span.table == block.table && span.first < block.end() &&
                                       block.first < span.end();
-                           });
+                           }) ||
+               std::any_of(rules_.cuts.begin(), rules_.cuts.end(), [&](const BlockCut& cut) {
+                   return cut.table == block.table && block.first < cut.at && cut.at < block.end();
+               });
     }
     // What the larger block holds now is not asked for twice.
     void replace(RegisterSpan old, RegisterSpan grown) {

@@ -86,10 +86,10 @@ struct MeterLine {
     std::int64_t busy_ms = 0;                       // time its exchanges were on the wire
     std::optional<std::int64_t> turnaround_p50_us;  // absent: it has not answered yet
     std::optional<std::int64_t> turnaround_p99_us;
-    std::int64_t timeout_ms = 0;                // the working one, to the first byte of a reply
-    std::optional<MonoMs> last_good_mono_ms;    // end of the last poll that read all it should
-    std::optional<MonoMs> next_probe_mono_ms;   // while it does not answer: not asked before
-    std::vector<RegisterSpan> blocks;           // of each poll, as planned
+    std::int64_t timeout_ms = 0;               // the working one, to the first byte of a reply
+    std::optional<MonoMs> last_good_mono_ms;   // end of the last poll that read all it should
+    std::optional<MonoMs> next_probe_mono_ms;  // while it does not answer: not asked before
+    std::vector<RegisterSpan> blocks;          // of each poll, as planned
     std::vector<SetAside> set_aside;
 };
 

@@ -24,7 +24,7 @@ struct BusSettings {
     std::string host;  // tcp, rtu_over_tcp: a name or an address
     int port = 502;
     std::string device;  // rtu
-    int baud = 9600;     // rtu_over_tcp: of the line behind it; 0: not known
+    int baud = 9600;     // tcp, rtu_over_tcp: of the line behind the gateway; 0: not known
     Parity parity = Parity::none;
     int stop_bits = 1;
     int data_bits = 8;
@@ -86,7 +86,7 @@ class Link {
 using LinkFactory = std::function<std::unique_ptr<Link>(const BusSettings&)>;
 [[nodiscard]] std::unique_ptr<Link> make_link(const BusSettings& settings);
 
-// Time of one character and silence between frames on this bus; 0 on TCP and where not known.
+// Time of one character on this bus; 0 where no line's speed is known.
 [[nodiscard]] std::int64_t line_character_us(const BusSettings& settings);
 
 }  // namespace gatehouse::modbus

@@ -74,8 +74,10 @@ BusSetup GoldenWire::setup() const {
     setup.reconnects = settings_.transport != modbus::Transport::rtu;
     modbus::BusSettings bus;
     bus.transport = settings_.transport;
+    bus.baud = settings_.transport == modbus::Transport::rtu ? 9'600 : 0;
+    setup.char_us = modbus::line_character_us(bus);
     for (const Meter& meter : meters_) {
-        setup.meters.push_back(plan_meter(meter.plan, bus, settings_.turnaround_ms * 1'000, 0, {}));
+        setup.meters.push_back(plan_meter(meter.plan));
     }
     return setup;
 }
@@ -192,6 +194,8 @@ BusEvent GoldenWire::perform(const BusAction& action) {
         case BusActionKind::close:
             say("closes the connection");
             return Closed{};
+        case BusActionKind::job:
+            break;
     }
     return Woken{};
 }
@@ -240,6 +244,7 @@ BusEvent GoldenWire::read(const BusAction& action) {
         ended.result = code == 0x0B   ? PollResult::gateway_target
                        : code == 0x0A ? PollResult::gateway_path
                                       : PollResult::exception;
+        ended.exception = code;
         ended.detail = "exception " + std::to_string(code);
         return ended;
     }
