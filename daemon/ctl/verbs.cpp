@@ -110,10 +110,11 @@ int alerts(const Options& options) {
     }
     for (const json::value& item : listing.items) {
         const json::object& alert = item.get_object();
-        const std::string label = text(alert, "unit_label");
+        std::string where = text(alert, "unit_label");
+        if (where.empty()) where = text(alert, "unit");
+        if (where.empty()) where = text(alert, "subject");  // a bus, a main meter, the site
         table.row({text(alert, "id"), text(alert, "kind"), text(alert, "state"),
-                   text(alert, "level"), label.empty() ? text(alert, "unit") : label,
-                   text(alert, "opened_at"), text(alert, "text")});
+                   text(alert, "level"), where, text(alert, "opened_at"), text(alert, "text")});
     }
     std::cout << (table.empty() ? "no alerts\n" : table.text());
     return kDone;

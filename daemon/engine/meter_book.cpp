@@ -242,7 +242,9 @@ void take_confirmed(Context& context, std::size_t index, const Confirmed& confir
         if (confirmed.rollover) move_base(context, meter);
         split_edges(context, index, point);
         const std::int64_t slot = slot_of(context, point);
-        if (point.reading == 0 && slot != meter.stored_slot)
+        // What nothing rests on is the first to go where space runs low.
+        const bool room = context.space == SpaceState::plenty;
+        if (room && point.reading == 0 && slot != meter.stored_slot)
             point.reading =
                 store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
         meter.stored_slot = slot;

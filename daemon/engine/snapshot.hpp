@@ -116,6 +116,7 @@ struct Snapshot {
     Table<MeterView> meters;                   // in the order of registry->meters
     Table<AccountView> accounts;               // in the order of registry->accounts
     std::vector<std::shared_ptr<const AlertView>> open_alerts;  // by opening
+    std::string digest;  // the newest daily digest as published; empty: none yet
     std::vector<BusStatus> buses;
     std::uint64_t event_seq = 0;    // newest committed row of the event log
     std::uint64_t reading_seq = 0;  // newest committed reading
@@ -125,8 +126,8 @@ struct Snapshot {
     bool clock_trusted = false;
     std::string clock_reason;  // one line
     UtcMs now_ms = 0;          // corrected time of the batch
-    bool store_ok = true;      // false: last commit failed; see store_reason
-    std::string store_reason;  // disk full, locked, ...
+    bool store_ok = true;      // false: top-ups are refused; see store_reason
+    std::string store_reason;  // disk full, locked, ...; also where space runs low
     std::uint64_t samples_total = 0, samples_coalesced = 0, readings_stored = 0;
     int accounts_low = 0;  // open accounts at level 1 or above
 };

@@ -93,6 +93,7 @@ void update_alerts(const Context& context, Snapshot& snapshot) {
         view.payload = alert.row.payload;
         snapshot.open_alerts.push_back(std::make_shared<const AlertView>(std::move(view)));
     }
+    snapshot.digest = context.world.digest;
     snapshot.accounts_low = 0;
     for (const AccountRuntime& account : context.world.accounts)
         if (account.level > 0 && account.row->closed.empty() &&
@@ -120,7 +121,8 @@ void update_snapshot(Context& context, Snapshot& snapshot) {
         snapshot.meters.set(index, meter_view(context, context.world.meters[index]));
     for (const std::size_t index : context.dirty_accounts)
         snapshot.accounts.set(index, account_view(context, context.world.accounts[index]));
-    if (!context.dirty_accounts.empty()) update_alerts(context, snapshot);
+    if (!context.dirty_accounts.empty() || context.alerts_moved) update_alerts(context, snapshot);
+    context.alerts_moved = false;
     context.dirty_meters.clear();
     context.dirty_accounts.clear();
     snapshot.buses.clear();
@@ -132,7 +134,7 @@ void update_snapshot(Context& context, Snapshot& snapshot) {
     snapshot.clock_trusted = context.clock.trusted();
     snapshot.clock_reason = context.clock.reason();
     snapshot.now_ms = context.now_ms();
-    snapshot.store_ok = context.writable;
+    snapshot.store_ok = context.writable && context.space != SpaceState::reserve;
     snapshot.samples_total = context.samples;
     snapshot.readings_stored = context.readings_stored;
 }

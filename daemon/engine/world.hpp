@@ -9,18 +9,26 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "daemon/core/alert.hpp"
 #include "daemon/core/notice.hpp"
 #include "daemon/core/settlement.hpp"
+#include "daemon/core/space.hpp"
 #include "daemon/core/validation.hpp"
 #include "daemon/engine/clock_book.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/store/store.hpp"
 
 namespace gatehouse {
+
+// Names of notes in the store: two numbers, two numbers, a date, and the payload.
+inline constexpr const char *kGapNote = "log_gap", *kDigestTallyNote = "digest_tally",
+                            *kDigestDayNote = "digest_day", *kDigestNote = "digest";
+// Before the id of a bus where an alert is about the bus; no id may hold a colon.
+inline constexpr std::string_view kBusSubject = "bus:";
 
 // A confirmed figure of a meter: from a sample of this run, or its last stored row.
 struct Point {
@@ -67,6 +75,23 @@ struct MeterRuntime {
     bool stuck = false;
     std::string reason;
     std::uint64_t state_version = 1;
+    // Since when it answers or does not, and when its last outage alert ended; of this run.
+    struct Watch {
+        bool known = false, offline = false;
+        MonoMs since_mono_ms = 0;
+        std::optional<MonoMs> cleared_mono_ms;
+    } watch;
+    std::optional<std::string> offline_alert, held_alert;  // ids of its open alerts
+};
+
+// The meters of one bus together: whether none of them answers.
+struct BusWatch {
+    bool known = false;  // some meter of it was polled in this run
+    bool out = false;
+    MonoMs since_mono_ms = 0;
+    std::optional<MonoMs> back_mono_ms, cleared_mono_ms;
+    int meters = 0;  // polled ones
+    std::optional<std::string> alert;
 };
 
 struct OpenAlert {
@@ -93,6 +118,7 @@ struct AccountRuntime {
     int level = 0;
     AlertReason reason = AlertReason::balance;
     std::optional<std::string> alert;  // id of its open low_balance alert
+    std::optional<std::string> stale_alert;
     std::uint64_t ledger_seq = 0;
     std::uint64_t state_version = 1;
 };
@@ -108,6 +134,14 @@ struct World {
     std::map<std::string, std::uint64_t> topic_heads;
     std::map<std::string, TokenRow> tokens;
     std::map<std::string, BusStatus> buses;
+    std::map<std::string, BusWatch> bus_watch;
+    std::optional<std::string> gap_alert;
+    std::uint64_t gap_after = 0, gap_next = 0;  // what the gap alert is about
+    // Alerts raised, and cleared by a top-up, since the newest digest; and that digest as it was
+    // published.
+    int digest_fresh = 0, digest_topped_up = 0;
+    std::optional<LocalDate> digest_day;
+    std::string digest;
     std::uint64_t mqtt_cursor = 0;
     RunTimes runs;
 };
@@ -128,6 +162,8 @@ struct Context {
     bool urgent = false;   // somebody waits: commit at the end of the turn
     bool writable = true;  // false: the store failed; judge in memory, write nothing
     bool unsaved = false;  // something is written that nobody waits for
+    SpaceState space = SpaceState::plenty;
+    bool alerts_moved = true;  // since the newest snapshot
     std::uint64_t readings_stored = 0, samples = 0;
     std::set<std::size_t> dirty_meters{}, dirty_accounts{};
     std::set<std::size_t> repriced{};  // accounts whose balance is to be computed anew

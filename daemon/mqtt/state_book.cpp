@@ -67,7 +67,7 @@ void StateBook::scan_bridge() {
         if (!info_waits_) queue_.push_back({Kind::info});
         info_waits_ = true;
     }
-    std::string key = snapshot_->store_ok ? "1" : "0" + snapshot_->store_reason;
+    std::string key = (snapshot_->store_ok ? "1" : "0") + snapshot_->store_reason;
     for (const BusStatus& bus : snapshot_->buses) {
         key += '\n' + bus.bus + word(bus.phase) + bus.reason;
     }
@@ -206,6 +206,8 @@ std::vector<Message> StateBook::greeting(const Snapshot& snapshot) const {
         messages.push_back(
             {full_topic(settings_, "alert/active/" + alert->id), alert->payload, 1, true});
     }
+    if (!snapshot.digest.empty())
+        messages.push_back({full_topic(settings_, "alert/digest"), snapshot.digest, 1, true});
     return messages;
 }
 

@@ -47,8 +47,8 @@ class StateBook {
     void want_health();
     void seal(const std::optional<SealHead>& head);
 
-    // What a new connection hears before any event: online, and every open alert, so that no
-    // later retained copy can be overtaken by an older one.
+    // What a new connection hears before any event: online, every open alert and the digest, so
+    // that no later retained copy can be overtaken by an older one.
     [[nodiscard]] std::vector<Message> greeting(const Snapshot& snapshot) const;
 
   private:
