@@ -34,6 +34,7 @@ Reserve::Reserve(const std::string& database_path) : path_(database_path + ".res
     // Blocks, not length: a copied file may be a hole.
     held_ = ::stat(path_.c_str(), &file) == 0 && file.st_size >= 0 &&
             static_cast<std::uint64_t>(file.st_blocks) * 512 >= bytes_;
+    if (held_ && free_bytes() < bytes_ / 16) release();
 }
 
 std::uint64_t Reserve::free_bytes() const {

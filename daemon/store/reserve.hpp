@@ -10,8 +10,9 @@ namespace gatehouse::store {
 
 class Reserve {
   public:
-    // Looks at what is there and allocates nothing yet. Throws StoreError where the file system
-    // does not say how large it is.
+    // Looks at what is there and allocates nothing yet. On a full disk it is given up at once:
+    // opening the database takes some blocks already. Throws StoreError where the file system does
+    // not say how large it is.
     explicit Reserve(const std::string& database_path);
 
     [[nodiscard]] std::uint64_t bytes() const { return bytes_; }  // full size
