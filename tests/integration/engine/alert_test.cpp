@@ -24,8 +24,9 @@ struct Watched : House {
     std::vector<std::string> steps() const {
         std::vector<std::string> all;
         for (const StoredEvent& event : events("alert."))
-            all.push_back(event.kind.substr(6) + " " + field(event.body, "level") + " " +
-                          field(event.body, "balance"));
+            if (field(event.body, "kind") == "low_balance")
+                all.push_back(event.kind.substr(6) + " " + field(event.body, "level") + " " +
+                              field(event.body, "balance"));
         return all;
     }
 };
