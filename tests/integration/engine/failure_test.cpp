@@ -82,7 +82,7 @@ TEST_CASE(
     CHECK(refused.type == "disk-full");
     CHECK(house.import(three_homes()).kind == ReplyKind::unavailable);
     CHECK(house.top_up("a-103", "1.00", "k-1").kind == ReplyKind::ok);  // its receipt, again
-    house.pass(15 * kMinute);
+    house.pass(kHour);
     house.settle("e-101", "1095.00");
     const StoredEvent raised = house.events("alert.raised").back();
     CHECK(field(raised.body, "account") == "a-101");
