@@ -62,6 +62,7 @@ modbus::ProfileTable load_profiles(const config::Config& config) {
     modbus::ProfileTable table = modbus::load_profiles(profile_folders(config));
     for (const Problem& problem : table.problems)
         spdlog::warn("profile: {}; its meters are disabled", to_string(problem));
+    for (const Problem& note : table.notes) spdlog::info("profile: {}", to_string(note));
     return table;
 }
 

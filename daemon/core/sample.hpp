@@ -26,6 +26,7 @@ struct MeterTraits {
     std::optional<Rational> rated_flow;  // m3/h, before the multiplier
     MapStatus status = MapStatus::document;
     bool reads_serial = false;  // the profile names a serial register
+    bool primary_side = false;  // the register has CT and PT in it: the multiplier stays 1
 };
 
 // One successful poll of one meter's billing register, with what was read beside it.

@@ -142,6 +142,13 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     known.profile_known = [&](const std::string& profile) {
         return context.profiles(profile).traits.has_value();
     };
+    known.profile_reason = [&](const std::string& profile) {
+        return context.profiles(profile).reason;
+    };
+    known.profile_primary = [&](const std::string& profile) {
+        const ProfileFact fact = context.profiles(profile);
+        return fact.traits && fact.traits->primary_side;
+    };
     files::Checked checked = files::check(merged.registry, known, parsed.places);
     plan.problems = std::move(merged.problems);
     plan.problems.insert(plan.problems.end(), checked.problems.begin(), checked.problems.end());

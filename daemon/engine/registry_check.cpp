@@ -175,12 +175,26 @@ class Checker {
             names && std::find(names->begin(), names->end(), meter.profile) != names->end();
         if (listed || (!names && !known_.profile_known) ||
             (known_.profile_known && known_.profile_known(meter.profile))) {
+            ratio(meter);
             return;
         }
+        const std::string reason =
+            known_.profile_reason ? known_.profile_reason(meter.profile) : std::string();
         warning(Table::meters, meter.meter, "profile",
-                "meter " + in_quotes(meter.meter) + " will not be read: there is no profile " +
-                    in_quotes(meter.profile) +
+                "meter " + in_quotes(meter.meter) + " will not be read: " +
+                    (reason.empty() ? "there is no profile " + in_quotes(meter.profile) : reason) +
                     (names ? toml_reader::did_you_mean(meter.profile, *names) : std::string()));
+    }
+
+    // A warning: a meter whose own ratio was left at 1 may well need the registry's.
+    void ratio(const Meter& meter) {
+        if (meter.multiplier == "1" || !known_.profile_primary) return;
+        if (!known_.profile_primary(meter.profile)) return;
+        warning(Table::meters, meter.meter, "multiplier",
+                "meter " + in_quotes(meter.meter) + " has the multiplier " + meter.multiplier +
+                    ", but the register of profile " + in_quotes(meter.profile) +
+                    " has the meter's transformers in it already; unless the meter's own ratio "
+                    "is set to 1, write 1 here, or they count twice");
     }
 
     void accounts() {

@@ -108,6 +108,10 @@ struct Known {
     std::optional<std::vector<std::string>> profiles;  // names, for the nearest one
     // Instead of, or beside, the names: whether a profile is known and whole.
     std::function<bool(const std::string& profile)> profile_known;
+    // Why it is not: unknown with the nearest name, or broken with file and place.
+    std::function<std::string(const std::string& profile)> profile_reason;
+    // Whether its register has CT and PT in it, so that a multiplier would apply them twice.
+    std::function<bool(const std::string& profile)> profile_primary;
 };
 struct Checked {
     std::vector<Problem> problems;

@@ -1,6 +1,7 @@
 #include "drivers/simulator/building.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <limits>
 
@@ -13,6 +14,9 @@ using modbus::Value;
 
 constexpr std::int64_t kMicro = 1'000'000;
 constexpr std::int64_t kMinuteMs = 60'000;
+constexpr std::int64_t kDaySeconds = 86'400;
+// A meter's clock is off by as much as this, each by its own.
+constexpr std::int64_t kDriftMaxSeconds = 90;
 constexpr int kExceptionFunction = 1, kExceptionAddress = 2, kExceptionCount = 3;
 constexpr int kExceptionDevice = 4, kExceptionTarget = 0x0B;
 constexpr int kRegistersMax = 125, kBitsMax = 2000;
@@ -47,6 +51,17 @@ bool meets(const RegisterSpan& span, const modbus::Field& field, int channel) {
 bool meets(const RegisterSpan& span, const Value& value, int channel) {
     return std::any_of(value.parts.begin(), value.parts.end(),
                        [&](const modbus::Part& part) { return meets(span, part.field, channel); });
+}
+
+// Between two registers that the meter has and that one read could join: it answers zero there.
+bool in_hole(const Words& words, RegisterTable table, int address) {
+    const auto above = words.upper_bound({table, address});
+    if (above == words.end() || above->first.first != table || above == words.begin()) {
+        return false;
+    }
+    const auto below = std::prev(above);
+    return below->first.first == table &&
+           above->first.second - below->first.second < kRegistersMax;
 }
 
 std::string names_of(const Misfortune& misfortune) {
@@ -85,6 +100,7 @@ struct Building::Meter {
 struct Building::Device {
     std::shared_ptr<const Profile> profile;
     std::vector<Meter*> meters;
+    int address = 1;
     bool tcp = false;
 };
 
@@ -128,6 +144,7 @@ void Building::place(std::size_t index, const Profiles& profiles) {
     if (!device) {
         device = std::make_unique<Device>();
         device->profile = profile;
+        device->address = spec.address;
         device->tcp = site_.buses[spec.bus].settings.transport == modbus::Transport::tcp;
     }
     auto meter = std::make_unique<Meter>();
@@ -254,14 +271,36 @@ Rational Building::target(Meter& meter, Measurement what, std::int64_t now_ms) {
             return {49'980 + static_cast<std::int64_t>(noise.below(41)), 1000};
         case Measurement::power_factor:
             return {98, 100};
+        case Measurement::battery:
+            return {36, 10};
+        case Measurement::temperature:
+            return {21, 1};
         case Measurement::energy_export:
         case Measurement::volume_reverse:
         case Measurement::serial:
         case Measurement::status:
         case Measurement::own_balance:
+        case Measurement::own_purchases:
+        case Measurement::clock:
             break;
     }
     return {0, 1};
+}
+
+modbus::MeterClock Building::calendar(const Meter& meter, std::int64_t now_ms) const {
+    const auto drift = static_cast<std::int64_t>(Dice(meter.seed).below(2 * kDriftMaxSeconds + 1)) -
+                       kDriftMaxSeconds;
+    const std::int64_t seconds = std::int64_t{settings_.date_days} * kDaySeconds +
+                                 (settings_.day_start_ms + now_ms) / 1000 + drift;
+    const std::chrono::sys_days day{std::chrono::days{seconds / kDaySeconds}};
+    const std::chrono::year_month_day date{day};
+    const auto of_day = static_cast<int>(seconds % kDaySeconds);
+    return {static_cast<int>(date.year()),
+            static_cast<int>(static_cast<unsigned>(date.month())),
+            static_cast<int>(static_cast<unsigned>(date.day())),
+            of_day / 3600,
+            of_day / 60 % 60,
+            of_day % 60};
 }
 
 void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
@@ -272,6 +311,9 @@ void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
         Meter* const meter = found == device.meters.end() ? nullptr : *found;
         encode_factors(profile, channel, words);
         for (const Value& value : profile.values) {
+            if (value.measurement == Measurement::clock) {
+                continue;
+            }
             // The serial number is the device's, whichever of its meters is entered first.
             if (value.measurement == Measurement::serial) {
                 if (!encode_text(value, channel, device.meters.front()->serial, words)) {
@@ -284,6 +326,8 @@ void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
             encode_number(profile, value, channel, number, words);
         }
     }
+    encode_calendar(profile, calendar(*device.meters.front(), now_ms), words);
+    encode_identity(profile, device.address, words);
 }
 
 Words Building::words(std::size_t bus, int unit, std::int64_t now_ms) {
@@ -359,8 +403,6 @@ Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_
     if (first == words.end() || first->first.first != span.table) {
         return exception_pdu(function, kExceptionFunction);
     }
-    const int lowest = first->first.second;
-    const int highest = std::prev(words.upper_bound({span.table, 0xFFFF}))->first.second;
     const bool forbidden =
         std::any_of(rules.forbidden.begin(), rules.forbidden.end(), [&](const RegisterSpan& out) {
             return out.table == span.table && out.first < span.end() && span.first < out.end();
@@ -372,7 +414,7 @@ Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_
     for (int i = 0; i < span.count; ++i) {
         const int address = span.first + i;
         const auto word = words.find({span.table, address});
-        const bool hole = rules.fill_holes && address > lowest && address < highest;
+        const bool hole = rules.fill_holes && in_hole(words, span.table, address);
         if (forbidden || (word == words.end() && !hole)) {
             return exception_pdu(function, kExceptionAddress);
         }

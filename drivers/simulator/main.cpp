@@ -39,6 +39,15 @@ std::int64_t local_time_of_day_ms() {
     return ((local.tm_hour * 60LL + local.tm_min) * 60 + local.tm_sec) * 1000 % kDayMs;
 }
 
+// The local date as days since 1970-01-01, for the meters' own clocks.
+int local_date_days() {
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    local.tm_hour = local.tm_min = local.tm_sec = 0;
+    return static_cast<int>(::timegm(&local) / (kDayMs / 1000));
+}
+
 std::string utc_text(std::int64_t ms) {
     const std::time_t seconds = ms / 1000;
     std::tm utc{};
@@ -191,6 +200,7 @@ int run(int argc, char** argv) {
     if (options.building.day_start_ms < 0) {
         options.building.day_start_ms = local_time_of_day_ms();
     }
+    options.building.date_days = local_date_days();
     const sim::LoadedSite loaded = sim::load_site(options.config, options.registry);
     for (const std::string& problem : loaded.problems) {
         std::cerr << "gatehouse-sim: " << problem << "\n";
