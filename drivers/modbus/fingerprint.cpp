@@ -41,7 +41,9 @@ std::optional<Rational> masked(const IdentityRule& rule, const Rational& number)
     return Rational{static_cast<Int128>(bits), 1};
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 bool same_letters(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -197,9 +199,8 @@ Fingerprint fingerprint(const Profile& profile, const ProbeImage& image, int cha
     judge_rules(profile, image, fingerprint);
     if (fingerprint.match != Match::no) judge_telling(profile, image, channel, fingerprint);
     const auto spans = fingerprint_spans(profile);
-    fingerprint.complete = std::all_of(spans.begin(), spans.end(), [&](const RegisterSpan& span) {
-        return image.is_known(span);
-    });
+    fingerprint.complete = std::all_of(
+        spans.begin(), spans.end(), [&](const RegisterSpan& span) { return image.is_known(span); });
     const Decoded serial = profile.decode(Measurement::serial, channel, image.words());
     if (serial.result == PollResult::ok) fingerprint.serial = serial.text;
     if (fingerprint.match == Match::no) fingerprint.score = 0;

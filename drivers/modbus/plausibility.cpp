@@ -13,14 +13,18 @@ constexpr std::int64_t kYearHours = 8'766;
 constexpr std::int64_t kLifetimeHours = 30 * kYearHours;
 constexpr std::int64_t kUsualAmps = 100;  // where neither profile nor maker says
 constexpr std::int64_t kUsualFlow = 100;
-constexpr std::int64_t kRatioMax = 10'000;  // CT x PT of a register on the primary side
+constexpr std::int64_t kRatioMax = 10'000;   // CT x PT of a register on the primary side
 constexpr std::size_t kAlternativesMax = 4;  // of one value
 
-bool below(const Rational& a, const Rational& b) { return compare(a, b) < 0; }
+bool below(const Rational& a, const Rational& b) {
+    return compare(a, b) < 0;
+}
 bool within(const Rational& value, const Rational& least, const Rational& most) {
     return !below(value, least) && !below(most, value);
 }
-Rational whole(std::int64_t number) { return {number, 1}; }
+Rational whole(std::int64_t number) {
+    return {number, 1};
+}
 Rational absolute(const Rational& value) {
     return value.numerator < 0 ? Rational{-value.numerator, value.denominator} : value;
 }
@@ -42,8 +46,7 @@ Rational rated_watts(const Profile& profile) {
 // Rounded to three places: people compare it with a display.
 std::string shown(const Rational& value, const char* unit) {
     const auto milli = round_to_milli(value);
-    std::string text =
-        milli ? format_decimal_trimmed(milli->count, 3, 0) : format_rational(value);
+    std::string text = milli ? format_decimal_trimmed(milli->count, 3, 0) : format_rational(value);
     if (*unit != '\0') text += std::string(" ") + unit;
     return text;
 }
@@ -52,8 +55,12 @@ struct Verdict {
     Sense sense = Sense::neutral;
     std::string text;
 };
-Verdict against(std::string text) { return {Sense::against, std::move(text)}; }
-Verdict good(std::string text) { return {Sense::good, std::move(text)}; }
+Verdict against(std::string text) {
+    return {Sense::against, std::move(text)};
+}
+Verdict good(std::string text) {
+    return {Sense::good, std::move(text)};
+}
 
 Verdict judge_voltage(const Profile& profile, const Rational& volts) {
     if (volts.numerator == 0) return {Sense::neutral, "no voltage on this phase"};
@@ -62,8 +69,10 @@ Verdict judge_voltage(const Profile& profile, const Rational& volts) {
         return good("a " + std::to_string(nominal) + " V supply");
     for (const std::int64_t other : {110, 120, 127, 220, 230, 240, 400}) {
         if (within(volts, {other * 88, 100}, {other * 112, 100}))
-            return {Sense::neutral, "a " + std::to_string(other) + " V supply, where the profile's "
-                                    "nominal voltage is " + std::to_string(nominal) + " V"};
+            return {Sense::neutral, "a " + std::to_string(other) +
+                                        " V supply, where the profile's "
+                                        "nominal voltage is " +
+                                        std::to_string(nominal) + " V"};
     }
     return against("no mains voltage: " + std::to_string(nominal) + " V is expected");
 }
@@ -99,8 +108,7 @@ Verdict judge_counter(const Profile& profile, const Rational& value, const Ratio
 }
 
 Verdict judge_energy(const Profile& profile, const Rational& kwh) {
-    return judge_counter(profile, kwh,
-                         product(rated_watts(profile), {kLifetimeHours, 1'000}));
+    return judge_counter(profile, kwh, product(rated_watts(profile), {kLifetimeHours, 1'000}));
 }
 
 Verdict judge_volume(const Profile& profile, Measurement measurement, const Rational& volume) {
@@ -172,7 +180,8 @@ Verdict judge_number(const Profile& profile, Measurement measurement, const Rati
 
 Verdict judge_serial(const Decoded& decoded) {
     const auto same = [&](char c) {
-        return std::all_of(decoded.text.begin(), decoded.text.end(), [c](char x) { return x == c; });
+        return std::all_of(decoded.text.begin(), decoded.text.end(),
+                           [c](char x) { return x == c; });
     };
     const bool filler = std::all_of(decoded.raw.begin(), decoded.raw.end(),
                                     [](std::uint16_t word) { return word == 0xFFFF; });
@@ -223,7 +232,9 @@ std::optional<Finding> judge_balance(const Profile& profile, int channel,
     return finding;
 }
 
-std::string scale_name(const Rational& scale) { return "scale x " + format_rational(scale); }
+std::string scale_name(const Rational& scale) {
+    return "scale x " + format_rational(scale);
+}
 
 // The value as it would be with another field or scale; nothing where it does not decode.
 std::optional<Finding> reread(const Profile& profile, const Value& value, int channel,
@@ -261,8 +272,7 @@ void other_readings(const Profile& profile, const Value& value, int channel,
         const auto finding = reread(profile, value, channel, image, order, scale);
         const bool counter = value.measurement <= Measurement::volume_net;
         if (!finding || finding->sense == Sense::against) return;
-        if (finding->sense != Sense::good && !counter &&
-            value.measurement > Measurement::power_l3)
+        if (finding->sense != Sense::good && !counter && value.measurement > Measurement::power_l3)
             return;
         if (found.size() - before < kAlternativesMax)
             found.push_back({value.measurement, what, finding->value});
@@ -322,9 +332,8 @@ bool PlausibilityReport::plausible() const {
 }
 
 bool PlausibilityReport::supported() const {
-    return plausible() && std::any_of(findings.begin(), findings.end(), [](const Finding& f) {
-               return f.sense == Sense::good;
-           });
+    return plausible() && std::any_of(findings.begin(), findings.end(),
+                                      [](const Finding& f) { return f.sense == Sense::good; });
 }
 
 std::vector<std::string> PlausibilityReport::lines() const {
@@ -372,8 +381,8 @@ std::string judge_growth(const Profile& profile, const Rational& growth, std::in
     if (elapsed_ms <= 0 || below(expected, ten_steps)) return "";
     // Power is a sample and the register a sum: a load that comes and goes is off by two or three.
     if (within(growth, product(expected, {1, 4}), product(expected, whole(4)))) return "";
-    for (const Rational scale : {Rational{1, 1'000}, {1, 100}, {1, 10}, {10, 1}, {100, 1},
-                                 {1'000, 1}}) {
+    for (const Rational scale :
+         {Rational{1, 1'000}, {1, 100}, {1, 10}, {10, 1}, {100, 1}, {1'000, 1}}) {
         const Rational scaled = product(growth, scale);
         if (within(scaled, product(expected, {1, 2}), product(expected, whole(2))))
             return "the register grew by " + shown(growth, "kWh") + " where the power gives " +
@@ -396,8 +405,8 @@ std::string judge_multiplier(const Profile& profile, int channel, const Register
         if (!words || factor.kind != Factor::Kind::ratio) continue;
         const auto number =
             multiply(decode_field(factor.part.field, *words).number, factor.part.scale);
-        if (number) ratios += (ratios.empty() ? "" : ", ") + factor.name + " " +
-                              format_rational(*number);
+        if (number)
+            ratios += (ratios.empty() ? "" : ", ") + factor.name + " " + format_rational(*number);
     }
     return "the register of " + profile.id + " has its transformers in it" +
            (ratios.empty() ? "" : " (" + ratios + " in the meter)") + ": with the multiplier " +

@@ -39,8 +39,8 @@ struct Alternative {
 struct PlausibilityReport {
     std::vector<Finding> findings;  // in the profile's order; a power balance last
     std::vector<Alternative> alternatives;
-    [[nodiscard]] bool plausible() const;  // nothing speaks against it
-    [[nodiscard]] bool supported() const;  // and something speaks for it
+    [[nodiscard]] bool plausible() const;                  // nothing speaks against it
+    [[nodiscard]] bool supported() const;                  // and something speaks for it
     [[nodiscard]] std::vector<std::string> lines() const;  // for a person, empty where all is well
 };
 // All values of one channel. `table`, if given, is searched for sister profiles (same maker and
@@ -51,7 +51,8 @@ struct PlausibilityReport {
 
 // Whether the register moved as far as the power of that time would move it: a scale that is wrong
 // by ten shows here and nowhere else. Empty where it fits or says nothing (below ten steps).
-//   growth: register now - register before, kWh; elapsed_ms: time between; power_w: the mean of both
+//   growth: register now - register before, kWh; elapsed_ms: time between; power_w: the mean of
+//   both
 [[nodiscard]] std::string judge_growth(const Profile& profile, const Rational& growth,
                                        std::int64_t elapsed_ms, const Rational& power_w);
 

@@ -358,10 +358,10 @@ std::vector<VectorMismatch> run_vectors(const Profile& profile) {
             if (decoded.result == PollResult::implausible) got = "implausible";
             if (decoded.result == PollResult::not_connected) got = "not read";
             if (got == expected) continue;
-            mismatches.push_back({vector.line, "test \"" + vector.name + "\": " +
-                                                   to_string(measurement) + " is expected to be " +
-                                                   expected + " but is " + got + " (" +
-                                                   decoded.steps + ")"});
+            mismatches.push_back({vector.line, "test \"" + vector.name +
+                                                   "\": " + to_string(measurement) +
+                                                   " is expected to be " + expected + " but is " +
+                                                   got + " (" + decoded.steps + ")"});
         }
     }
     return mismatches;

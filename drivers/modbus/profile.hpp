@@ -45,12 +45,12 @@ enum class Measurement {
     voltage_l3,  // V
     current_l1,
     current_l2,
-    current_l3,    // A
-    frequency,     // Hz
-    power_factor,  // 1
-    serial,        // text
-    status,        // bits
-    own_balance,   // the meter's own credit, in its own unit
+    current_l3,     // A
+    frequency,      // Hz
+    power_factor,   // 1
+    serial,         // text
+    status,         // bits
+    own_balance,    // the meter's own credit, in its own unit
     own_purchases,  // how often credit was loaded into the meter; a count
     battery,        // V
     temperature,    // degrees Celsius
@@ -93,8 +93,8 @@ struct Factor {
 };
 struct Value {
     Measurement measurement = Measurement::energy_import;
-    std::vector<Part> parts;   // never empty
-    std::vector<int> factors;  // indices into Profile::factors
+    std::vector<Part> parts;          // never empty
+    std::vector<int> factors;         // indices into Profile::factors
     std::map<int, std::string> bits;  // of a status: what bit 0, 1, ... means when it is set
     int line = 0;
 };
@@ -161,7 +161,7 @@ struct IdentityRule {
     // False: another value says nothing, since not every device of the model holds this one.
     bool refutes = true;
     Part part;
-    std::uint64_t mask = 0;  // the bits that count, shifted down; 0: the whole value
+    std::uint64_t mask = 0;    // the bits that count, shifted down; 0: the whole value
     bool own_address = false;  // it holds the address at which the device answers
     std::vector<Rational> one_of;
     std::vector<std::string> begins_with, equals;  // texts, capital and small letters alike
@@ -232,7 +232,7 @@ class Profile {
     MapStatus map_status = MapStatus::document;
     std::string conflict;  // what the sources disagree on
     int channels = 1;
-    std::string framing;             // factory setting, for people: "9600 8N1"
+    std::string framing;            // factory setting, for people: "9600 8N1"
     std::vector<Framing> framings;  // the factory's first, then others that sources name
     std::int64_t pause_ms = 0;
     BlockRules rules;

@@ -113,14 +113,13 @@ std::vector<RegisterWrite> clock_writes(const ClockLayout& layout, const MeterCl
 }
 
 std::string to_string(const Framing& framing) {
-    return std::to_string(framing.baud) + " " + std::to_string(framing.data_bits) +
-           framing.parity + std::to_string(framing.stop_bits);
+    return std::to_string(framing.baud) + " " + std::to_string(framing.data_bits) + framing.parity +
+           std::to_string(framing.stop_bits);
 }
 
 std::optional<Framing> parse_framing(std::string_view text) {
     Framing framing;
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + text.size(), framing.baud);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), framing.baud);
     if (error != std::errc{} || !valid_baud(framing.baud)) return std::nullopt;
     const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
     if (rest.size() != 4 || rest[0] != ' ') return std::nullopt;

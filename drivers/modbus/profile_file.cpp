@@ -37,10 +37,10 @@ class ProfileReader {
         : reader_(file, problems) {}
 
     std::shared_ptr<Profile> read(const toml::table& root) {
-        reader_.check_keys(root, {"schema", "id", "maker", "model", "label", "service", "source",
-                                  "map", "conflict", "side", "channels", "framing", "billing",
-                                  "meter", "read", "value", "factor", "clock", "identify",
-                                  "prepayment", "test"});
+        reader_.check_keys(
+            root, {"schema", "id",       "maker",  "model",    "label",    "service",    "source",
+                   "map",    "conflict", "side",   "channels", "framing",  "billing",    "meter",
+                   "read",   "value",    "factor", "clock",    "identify", "prepayment", "test"});
         if (reader_.number(root, "schema", 1, 1, 0) == 0 && root.get("schema") == nullptr) {
             reader_.problem(root, "\"schema\" is missing; write schema = 1");
         }

@@ -53,8 +53,8 @@ void Reader::check_keys(const toml::table& table, const std::vector<std::string>
         const std::string name(key.str());
         if (std::find(known.begin(), known.end(), name) != known.end()) continue;
         const auto near = nearest(name, known);
-        problem(node, "unknown key \"" + name + "\"" +
-                          (near ? "; did you mean \"" + *near + "\"?" : ""));
+        problem(node,
+                "unknown key \"" + name + "\"" + (near ? "; did you mean \"" + *near + "\"?" : ""));
     }
 }
 

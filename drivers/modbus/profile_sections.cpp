@@ -32,8 +32,8 @@ std::optional<ClockPart> read_clock_part(Reader& reader, const toml::table& cloc
     part.add = reader.number(*table, "add", 0, 2'000, 0);
     part.divide = reader.number(*table, "divide", 1, 1'000, 1);
     if (table->get("byte") != nullptr) {
-        const bool high = reader.word<bool>(*table, "byte", {{"high", true}, {"low", false}},
-                                            false, true);
+        const bool high =
+            reader.word<bool>(*table, "byte", {{"high", true}, {"low", false}}, false, true);
         part.shift = high ? 8 : 0;
         part.bits = 8;
     }

@@ -18,8 +18,7 @@ namespace gatehouse::modbus {
 [[nodiscard]] std::optional<ClockLayout> read_clock(Reader& reader, const toml::table& root);
 
 // `profile` has its values by now: the rule names some of them.
-[[nodiscard]] std::optional<PrepaymentRule> read_prepayment(Reader& reader,
-                                                            const toml::table& root,
+[[nodiscard]] std::optional<PrepaymentRule> read_prepayment(Reader& reader, const toml::table& root,
                                                             const Profile& profile);
 
 // `part` reads the register of a rule.

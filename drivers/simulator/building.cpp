@@ -60,8 +60,7 @@ bool in_hole(const Words& words, RegisterTable table, int address) {
         return false;
     }
     const auto below = std::prev(above);
-    return below->first.first == table &&
-           above->first.second - below->first.second < kRegistersMax;
+    return below->first.first == table && above->first.second - below->first.second < kRegistersMax;
 }
 
 std::string names_of(const Misfortune& misfortune) {

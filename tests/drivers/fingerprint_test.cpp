@@ -17,8 +17,12 @@ const ProfileTable& shipped() {
     return kTable;
 }
 
-RegisterSpan holding(int first, int count) { return {RegisterTable::holding, first, count}; }
-RegisterSpan input(int first, int count) { return {RegisterTable::input, first, count}; }
+RegisterSpan holding(int first, int count) {
+    return {RegisterTable::holding, first, count};
+}
+RegisterSpan input(int first, int count) {
+    return {RegisterTable::input, first, count};
+}
 
 // An SDM120 at address 7: 1234.5 kWh, 230 V, 50 Hz, power factor 1.
 ProbeImage sdm120() {
@@ -39,18 +43,19 @@ const Candidate* candidate(const std::vector<Candidate>& all, const std::string&
 }
 
 std::shared_ptr<const Profile> parsed(const std::string& extra, const std::string& value) {
-    const std::string text = "schema = 1\nid = \"x-y\"\nmaker = \"X\"\nmodel = \"Y\"\n"
-                             "service = \"electricity\"\nsource = \"bench\"\nmap = \"document\"\n"
-                             "billing = \"energy_import\"\n[meter]\nstep = \"0.01\"\n"
-                             "rated_amps = \"60\"\n" +
-                             extra +
-                             "[[value]]\nmeasurement = \"energy_import\"\nregister = 10\n"
-                             "type = \"u32\"\n" +
-                             value +
-                             "[[test]]\nname = \"1\"\nwords = { \"3:10\" = \"0000 0001\" }\n"
-                             "expect = { energy_import = \"1\" }\n"
-                             "[[test]]\nname = \"2\"\nwords = { \"3:10\" = \"0000 0002\" }\n"
-                             "expect = { energy_import = \"2\" }\n";
+    const std::string text =
+        "schema = 1\nid = \"x-y\"\nmaker = \"X\"\nmodel = \"Y\"\n"
+        "service = \"electricity\"\nsource = \"bench\"\nmap = \"document\"\n"
+        "billing = \"energy_import\"\n[meter]\nstep = \"0.01\"\n"
+        "rated_amps = \"60\"\n" +
+        extra +
+        "[[value]]\nmeasurement = \"energy_import\"\nregister = 10\n"
+        "type = \"u32\"\n" +
+        value +
+        "[[test]]\nname = \"1\"\nwords = { \"3:10\" = \"0000 0001\" }\n"
+        "expect = { energy_import = \"1\" }\n"
+        "[[test]]\nname = \"2\"\nwords = { \"3:10\" = \"0000 0002\" }\n"
+        "expect = { energy_import = \"2\" }\n";
     const ParsedProfile result = parse_profile(text, "x-y.toml");
     for (const Problem& problem : result.problems) FAIL_CHECK(to_string(problem));
     REQUIRE(result.profile);
@@ -138,16 +143,23 @@ TEST_CASE("rules compare numbers, masks, ranges and texts") {
         {"type = \"u16\"\nmask = 0xFF00\naddress = true\n", {0x0903}, Match::certain},
         {"type = \"u16\"\nmask = 0xFF00\naddress = true\n", {0x0803}, Match::possible},
         {"type = \"u16\"\nscale = \"0.1\"\none_of = [\"2.5\"]\n", {25}, Match::certain},
-        {"type = \"ascii\"\ncount = 2\nbegins_with = [\"B23\"]\n", {0x4232, 0x3320}, Match::certain},
-        {"type = \"ascii\"\ncount = 2\nbegins_with = [\"b23\"]\n", {0x4232, 0x3320}, Match::certain},
+        {"type = \"ascii\"\ncount = 2\nbegins_with = [\"B23\"]\n",
+         {0x4232, 0x3320},
+         Match::certain},
+        {"type = \"ascii\"\ncount = 2\nbegins_with = [\"b23\"]\n",
+         {0x4232, 0x3320},
+         Match::certain},
         {"type = \"ascii\"\ncount = 2\nbegins_with = [\"B21\"]\n", {0x4232, 0x3320}, Match::no},
         {"type = \"chars\"\ncount = 4\nequals = [\"AB\"]\n", {0x41, 0x42, 0, 0}, Match::certain},
         {"type = \"chars\"\ncount = 4\nequals = [\"AB\"]\n", {0x41, 0x42, 0x43, 0}, Match::no},
     };
     for (const Row& row : rows) {
         CAPTURE(row.rule);
-        const auto profile = parsed("[[identify]]\nname = \"code\"\nstrength = \"certain\"\n"
-                                    "register = 0\n" + std::string(row.rule), "");
+        const auto profile = parsed(
+            "[[identify]]\nname = \"code\"\nstrength = \"certain\"\n"
+            "register = 0\n" +
+                std::string(row.rule),
+            "");
         ProbeImage image(9);
         const int count = profile->identify.front().part.field.span.count;
         image.answered(holding(0, count), row.words);
@@ -199,8 +211,8 @@ TEST_CASE("a value is judged by what the meter can be") {
         {Measurement::power_factor, {98, 1}, Sense::against},
         {Measurement::current_l1, {90, 1}, Sense::neutral},
         {Measurement::current_l1, {91, 1}, Sense::against},
-        {Measurement::power, {10'350, 1}, Sense::neutral},    // 45 A x 230 V
-        {Measurement::power, {15'526, 1}, Sense::against},    // above half as much again
+        {Measurement::power, {10'350, 1}, Sense::neutral},  // 45 A x 230 V
+        {Measurement::power, {15'526, 1}, Sense::against},  // above half as much again
         {Measurement::energy_import, {-1, 1}, Sense::against},
         {Measurement::energy_import, {2'721'843, 1}, Sense::neutral},  // 10.35 kW x 30 years
         {Measurement::energy_import, {2'721'844, 1}, Sense::against},
@@ -261,10 +273,10 @@ TEST_CASE("watts must fit volts and amperes") {
         image.set(input(0x0C, 2), {power_word, 0x0000});
         return judge_values(*profile, 0, image);
     };
-    CHECK(report(0x44BB).supported());            // 1496 W
-    CHECK(report(0xC4BB).supported());            // the same, fed in
-    CHECK_FALSE(report(0x44FA).plausible());      // 2000 W
-    CHECK_FALSE(report(0x3FC0).plausible());      // 1.5: kilowatts that were taken for watts
+    CHECK(report(0x44BB).supported());        // 1496 W
+    CHECK(report(0xC4BB).supported());        // the same, fed in
+    CHECK_FALSE(report(0x44FA).plausible());  // 2000 W
+    CHECK_FALSE(report(0x3FC0).plausible());  // 1.5: kilowatts that were taken for watts
     RegisterImage idle;
     idle.set(input(0x0C, 2), {0, 0});
     CHECK(judge_values(*profile, 0, idle).plausible());

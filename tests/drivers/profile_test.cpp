@@ -64,15 +64,14 @@ std::string decode(Encoding encoding, WordOrder order, std::vector<std::uint16_t
 // One id for every row of the library that Modbus can read; variants stand beside the first.
 const std::vector<std::string> kLibrary{
     "eastron-sdm120", "eastron-sdm230", "eastron-sdm630", "eastron-sdm72d", "chint-ddsu666",
-    "chint-ddsu666-fc04", "chint-dtsu666", "chint-dtsu666-401e", "acrel-ddsy1352",
-    "acrel-dtsy1352", "acrel-ddsy1352-iot", "acrel-adl3000", "acrel-adl400", "acrel-adl400-total",
-    "acrel-adw300", "carlogavazzi-em24", "carlogavazzi-em24-e1", "carlogavazzi-em340",
-    "carlogavazzi-em112", "carlogavazzi-em112-abcd", "abb-b21", "abb-b23", "schneider-iem3155",
-    "schneider-iem3150", "schneider-iem3150-kwh", "orno-we516", "orno-we514", "orno-we525",
-    "bge-ws100", "janitza-b23", "finder-7m24", "finder-7m24-u32", "finder-7m38",
-    "finder-7m38-u32", "inepro-pro380", "socomec-countis-e24", "socomec-countis-e34",
-    "socomec-diris-a10", "socomec-diris-b30", "hiking-dds238", "hiking-dds238-swapped",
-    "peacefair-pzem016", "peacefair-pzem016-tenth",
+    "chint-ddsu666-fc04", "chint-dtsu666", "chint-dtsu666-401e", "acrel-ddsy1352", "acrel-dtsy1352",
+    "acrel-ddsy1352-iot", "acrel-adl3000", "acrel-adl400", "acrel-adl400-total", "acrel-adw300",
+    "carlogavazzi-em24", "carlogavazzi-em24-e1", "carlogavazzi-em340", "carlogavazzi-em112",
+    "carlogavazzi-em112-abcd", "abb-b21", "abb-b23", "schneider-iem3155", "schneider-iem3150",
+    "schneider-iem3150-kwh", "orno-we516", "orno-we514", "orno-we525", "bge-ws100", "janitza-b23",
+    "finder-7m24", "finder-7m24-u32", "finder-7m38", "finder-7m38-u32", "inepro-pro380",
+    "socomec-countis-e24", "socomec-countis-e34", "socomec-diris-a10", "socomec-diris-b30",
+    "hiking-dds238", "hiking-dds238-swapped", "peacefair-pzem016", "peacefair-pzem016-tenth",
     // water
     "dynaflox-ultrad", "dynaflox-ultrad-lsw", "xintai-valve", "arad-octave", "tuf-2000m",
     "tuf-2000m-abcd", "ao-valve", "bove-ultrasonic", "wirenboard-mwac2", "wirenboard-mwac",
@@ -115,12 +114,16 @@ TEST_CASE("every shipped profile loads, which runs its vectors, and the library 
 
 TEST_CASE("variants stand where sources conflict, and charge nothing until a face agrees") {
     const ProfileTable table = load_profiles({kMeters});
-    for (const char* id :
-         {"chint-dtsu666", "chint-dtsu666-401e", "carlogavazzi-em112", "carlogavazzi-em112-abcd",
-          "schneider-iem3150", "schneider-iem3150-kwh", "finder-7m24-u32", "hiking-dds238",
-          "hiking-dds238-swapped", "peacefair-pzem016", "peacefair-pzem016-tenth",
-          "acrel-ddsy1352-iot", "acrel-adl3000", "dynaflox-ultrad", "dynaflox-ultrad-lsw",
-          "tuf-2000m", "bove-ultrasonic", "kamstrup-multical", "diehl-sharky775", "ao-valve"}) {
+    for (const char* id : {"chint-dtsu666",           "chint-dtsu666-401e",
+                           "carlogavazzi-em112",      "carlogavazzi-em112-abcd",
+                           "schneider-iem3150",       "schneider-iem3150-kwh",
+                           "finder-7m24-u32",         "hiking-dds238",
+                           "hiking-dds238-swapped",   "peacefair-pzem016",
+                           "peacefair-pzem016-tenth", "acrel-ddsy1352-iot",
+                           "acrel-adl3000",           "dynaflox-ultrad",
+                           "dynaflox-ultrad-lsw",     "tuf-2000m",
+                           "bove-ultrasonic",         "kamstrup-multical",
+                           "diehl-sharky775",         "ao-valve"}) {
         CAPTURE(id);
         const auto profile = table.find(id);
         REQUIRE(profile);
@@ -397,17 +400,26 @@ TEST_CASE("a broken profile is refused at its place") {
          "nothing else is written"},
         {"[meter]", "[prepayment]\nunit = \"m3\"\n[meter]", 9, "needs a value own_balance"},
         {"[meter]", "[prepayment]\nunit = \"yen\"\n[meter]", 10, "currency, kWh, m3"},
-        {"[meter]", "[[identify]]\nname = \"c\"\nstrength = \"sure\"\nregister = 1\ntype = "
-                    "\"u16\"\none_of = [\"1\"]\n[meter]", 11, "certain, likely"},
-        {"[meter]", "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
-                    "\"u16\"\n[meter]", 9, "it needs one_of"},
-        {"[meter]", "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
-                    "\"ascii\"\none_of = [\"1\"]\n[meter]", 9, "begins_with or equals"},
-        {"[meter]", "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
-                    "\"u16\"\none_of = [\"one\"]\n[meter]", 14, "no number"},
-        {"[meter]", "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
-                    "\"u16\"\nrefute = true\none_of = [\"1\"]\n[meter]", 14,
-         "did you mean \"refutes\""},
+        {"[meter]",
+         "[[identify]]\nname = \"c\"\nstrength = \"sure\"\nregister = 1\ntype = "
+         "\"u16\"\none_of = [\"1\"]\n[meter]",
+         11, "certain, likely"},
+        {"[meter]",
+         "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
+         "\"u16\"\n[meter]",
+         9, "it needs one_of"},
+        {"[meter]",
+         "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
+         "\"ascii\"\none_of = [\"1\"]\n[meter]",
+         9, "begins_with or equals"},
+        {"[meter]",
+         "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
+         "\"u16\"\none_of = [\"one\"]\n[meter]",
+         14, "no number"},
+        {"[meter]",
+         "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\ntype = "
+         "\"u16\"\nrefute = true\none_of = [\"1\"]\n[meter]",
+         14, "did you mean \"refutes\""},
         {"scale = \"1/1000\"", "bits = { \"0\" = \"leak\" }", 15, "only a status has bits"},
         {"volume = \"0.002\"", "volume = \"0.003\"", 20, "is expected to be 0.003"},
         {"id = \"x-y\"", "id = \"x-y", 2, ""},
@@ -516,8 +528,9 @@ TEST_CASE("every limit of a profile and of its folder is refused by name") {
         });
     };
     const std::string value = "[[value]]\nmeasurement = \"flow\"\nregister = 1\ntype = \"u16\"\n";
-    const std::string rule = "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\n"
-                             "type = \"u16\"\none_of = [\"1\"]\n";
+    const std::string rule =
+        "[[identify]]\nname = \"c\"\nstrength = \"likely\"\nregister = 1\n"
+        "type = \"u16\"\none_of = [\"1\"]\n";
     CHECK_FALSE(many(value, 63));  // refused as standing twice, but not for their number
     CHECK(many(value, 65));
     CHECK_FALSE(many(rule, 6));

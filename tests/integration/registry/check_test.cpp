@@ -87,7 +87,8 @@ TEST_CASE("an unknown profile disables that meter alone") {
     CHECK(holds(checked.warnings, 2, 31, "did you mean 'eastron-sdm120'?"));
 }
 
-TEST_CASE("a broken profile is named with its place, and a ratio that counts twice with its meter") {
+TEST_CASE(
+    "a broken profile is named with its place, and a ratio that counts twice with its meter") {
     auto folder = house();
     folder["meters.csv"] =
         "meter,unit,service,bus,address,profile,multiplier\n"
@@ -108,7 +109,8 @@ TEST_CASE("a broken profile is named with its place, and a ratio that counts twi
     INFO(listed(checked.problems) << listed(checked.warnings));
     CHECK(checked.warnings.size() == 2);
     CHECK(holds(checked.warnings, 2, 41, "meter 'e-1' has the multiplier 40"));
-    CHECK(holds(checked.warnings, 5, 28, "will not be read: profile eastron-sdm120 is broken: /m/"));
+    CHECK(
+        holds(checked.warnings, 5, 28, "will not be read: profile eastron-sdm120 is broken: /m/"));
 }
 
 TEST_CASE("meters that name an account must fit it") {

@@ -138,8 +138,8 @@ std::vector<modbus::Candidate> searched(Building& building, int address, std::in
             continue;
         }
         std::vector<std::uint16_t> words;
-        const bool bits = span->table == RegisterTable::coils ||
-                          span->table == RegisterTable::discrete_inputs;
+        const bool bits =
+            span->table == RegisterTable::coils || span->table == RegisterTable::discrete_inputs;
         for (int i = 0; i < span->count; ++i) {
             const auto at = static_cast<std::size_t>(i);
             words.push_back(static_cast<std::uint16_t>(
