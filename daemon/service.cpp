@@ -207,8 +207,8 @@ std::vector<std::string> profile_folders(const config::Config& config) {
     beside = beside.substr(0, beside.rfind('/')) + "/../share/gatehouse/meters";
     folders.push_back(access(beside.c_str(), R_OK) == 0 ? beside
                                                         : std::string(GATEHOUSE_SHARE "/meters"));
-    if (!config.profiles_path.empty() && access(config.profiles_path.c_str(), R_OK) == 0)
-        folders.push_back(config.profiles_path);
+    // One that cannot be read is said when the profiles are loaded.
+    if (!config.profiles_path.empty()) folders.push_back(config.profiles_path);
     return folders;
 }
 

@@ -66,7 +66,7 @@ std::vector<std::string> profile_folders(const sim::Options& options, const sim:
     const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
     std::vector<std::string> folders{
         (program.parent_path().parent_path() / "share/gatehouse/meters").string()};
-    if (!site.profiles_path.empty() && std::filesystem::is_directory(site.profiles_path, error)) {
+    if (!site.profiles_path.empty()) {
         folders.push_back(site.profiles_path);
     }
     return folders;
