@@ -288,6 +288,22 @@ Decoded Profile::decode(Measurement measurement, int channel, const RegisterImag
     return decoded;
 }
 
+std::optional<Rational> Profile::device_ratio(int channel, const RegisterImage& image) const {
+    const Value* value = find(billing);
+    if (value == nullptr || value->factors.empty()) return std::nullopt;
+    Rational ratio{1, 1};
+    for (const int index : value->factors) {
+        const Factor& factor = factors[static_cast<std::size_t>(index)];
+        const Read read = read_part(factor.part, channel, image);
+        if (read.missing || read.value.state != FieldState::ok) return std::nullopt;
+        const auto one = factor_of(factor, read.value.number);
+        const auto product = one ? multiply(ratio, *one) : std::nullopt;
+        if (!product) return std::nullopt;
+        ratio = *product;
+    }
+    return ratio;
+}
+
 std::optional<OwnPrepayment> Profile::own_prepayment(int channel,
                                                      const RegisterImage& image) const {
     if (!prepayment) return std::nullopt;

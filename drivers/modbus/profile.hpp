@@ -254,6 +254,11 @@ class Profile {
     [[nodiscard]] Decoded decode(Measurement measurement, int channel,
                                  const RegisterImage& image) const;
 
+    // Product of the billing register's factors as they stand in the meter (CT x PT, resolution):
+    // who changes one there changes what the register means. Nothing where the profile names none
+    // or one was not read.
+    [[nodiscard]] std::optional<Rational> device_ratio(int channel,
+                                                       const RegisterImage& image) const;
     // What the meter's own prepayment says; nothing where the profile names none or not enough was
     // read. A live one is an alert (meter_prepaid_active): the house would prepay twice.
     [[nodiscard]] std::optional<OwnPrepayment> own_prepayment(int channel,

@@ -218,6 +218,17 @@ TEST_CASE("a clock reads, refuses what is no date, and says how it is set") {
     CHECK(clock_writes(*table.find("schneider-iem3155")->clock, at).empty());
 }
 
+TEST_CASE("the ratio that stands in the meter is known apart from the register") {
+    const ProfileTable table = load_profiles({kMeters});
+    RegisterImage image;
+    image.set({RegisterTable::holding, 0x37, 2}, {10, 40});
+    const auto ratio = table.find("acrel-adl3000")->device_ratio(0, image);
+    REQUIRE(ratio);
+    CHECK(format_rational(*ratio) == "400");
+    CHECK_FALSE(table.find("acrel-adl3000")->device_ratio(0, RegisterImage{}));
+    CHECK_FALSE(table.find("eastron-sdm120")->device_ratio(0, image));
+}
+
 TEST_CASE("framings are written as people say them") {
     CHECK(parse_framing("9600 8N1") == Framing{9600, 8, 'N', 1});
     CHECK(to_string(Framing{19200, 8, 'E', 1}) == "19200 8E1");
