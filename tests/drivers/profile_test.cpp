@@ -239,6 +239,29 @@ TEST_CASE("framings are written as people say them") {
     }
 }
 
+TEST_CASE("the profile that the guide adds as an example is a sound one") {
+    std::ifstream file(kMeters + "/README.md");
+    const std::string guide(std::istreambuf_iterator<char>(file), {});
+    const std::size_t id = guide.find("id = \"example-m1\"");
+    REQUIRE(id != std::string::npos);
+    const std::size_t begin = guide.rfind("```toml\n", id) + 8;
+    const std::size_t end = guide.find("```", begin);
+    const ParsedProfile parsed = parse_profile(guide.substr(begin, end - begin), "example-m1.toml");
+    for (const Problem& problem : parsed.problems) FAIL_CHECK(to_string(problem));
+    REQUIRE(parsed.profile);
+    CHECK(parsed.profile->id == "example-m1");
+    // Every profile of the library stands in the guide's table, and nothing else does.
+    std::size_t listed = 0;
+    for (const auto& [name, profile] : load_profiles({kMeters}).profiles) {
+        CAPTURE(name);
+        CHECK(guide.find("| " + name + " |") != std::string::npos);
+        ++listed;
+    }
+    const std::size_t table = guide.find("## What is here");
+    const std::string rows = guide.substr(table, guide.find("## What is left out") - table);
+    CHECK(static_cast<std::size_t>(std::count(rows.begin(), rows.end(), '\n')) >= listed);
+}
+
 TEST_CASE("channels are base plus stride times channel") {
     const auto profile = load_profiles({kMeters}).find("wirenboard-mwac2");
     REQUIRE(profile);
