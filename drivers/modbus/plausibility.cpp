@@ -321,6 +321,12 @@ Finding judge_value(const Profile& profile, Measurement measurement, const Decod
     Verdict verdict = measurement == Measurement::serial
                           ? judge_serial(decoded)
                           : judge_number(profile, measurement, decoded.number);
+    const Value* value = profile.find(measurement);
+    if (verdict.sense == Sense::against && value != nullptr && !value->factors.empty() &&
+        measurement >= Measurement::voltage_l1 && measurement <= Measurement::voltage_l3) {
+        // Behind a voltage transformer the primary side may be at any voltage.
+        verdict = {Sense::neutral, "on the primary side of a transformer"};
+    }
     finding.sense = verdict.sense;
     finding.text = std::move(verdict.text);
     return finding;

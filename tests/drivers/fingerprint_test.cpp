@@ -226,6 +226,16 @@ TEST_CASE("a value is judged by what the meter can be") {
     }
 }
 
+TEST_CASE("behind a voltage transformer no voltage speaks against the map") {
+    const auto profile = shipped().find("acrel-adl3000");
+    RegisterImage image;
+    image.set(holding(0x61, 1), {1'000});  // 100 V x PT 100
+    image.set(holding(0x37, 2), {100, 20});
+    const Decoded volts = profile->decode(Measurement::voltage_l1, 0, image);
+    CHECK(format_rational(volts.number) == "10000");
+    CHECK(judge_value(*profile, Measurement::voltage_l1, volts).sense == Sense::neutral);
+}
+
 TEST_CASE("a plausible looking value in the wrong order or scale is named with what would fit") {
     const auto profile = shipped().find("eastron-sdm120");
     RegisterImage image;
