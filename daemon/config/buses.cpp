@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <map>
 #include <string>
 
@@ -10,7 +12,7 @@ using toml_reader::Section;
 
 namespace {
 
-constexpr std::size_t kBusesMax = 512;
+constexpr std::size_t kBusesMax = 576;         // 64 with a thread of their own, and the pool's 512
 constexpr std::size_t kThreadedBusesMax = 64;  // each serial line or gateway has a thread
 constexpr std::size_t kCabinetsMax = 64;
 constexpr std::int64_t kPollIntervalMsMin = 100;
@@ -38,7 +40,21 @@ void read_id(Section& section, std::string& out, FirstLines& seen) {
     }
 }
 
-void read_bus(Section& section, Bus& bus, FirstLines& ids, FirstLines& devices) {
+// A gateway has one connection, and its line one question at a time: two buses would take turns at
+// neither.
+void check_gateway_once(Section& section, const BusUrl& url, FirstLines& gateways) {
+    std::string place = url.host + ":" + std::to_string(url.port);
+    std::transform(place.begin(), place.end(), place.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const auto [first, fresh] = gateways.emplace(place, section.at("url").line);
+    if (fresh) return;
+    section.problem("url", "bus.url: " + place + " is already a bus, in line " +
+                               std::to_string(first->second) +
+                               "; put the meters of both on one [[bus]], which shares the "
+                               "gateway's one connection among them");
+}
+
+void read_bus(Section& section, Bus& bus, FirstLines& ids, FirstLines& places) {
     read_id(section, bus.id, ids);
     if (const auto url = section.required_text("url")) {
         auto parsed = parse_bus_url(*url, /*cabinet=*/false);
@@ -47,7 +63,9 @@ void read_bus(Section& section, Bus& bus, FirstLines& ids, FirstLines& devices) 
         }
         bus.url = std::move(parsed.url);
         if (bus.url.transport == Transport::rtu && parsed.problems.empty()) {
-            only_once(section, "url", bus.url.device, devices);
+            only_once(section, "url", bus.url.device, places);
+        } else if (parsed.problems.empty()) {
+            check_gateway_once(section, bus.url, places);
         }
     }
     bus.poll_interval_ms =
@@ -110,11 +128,11 @@ void for_each_table(Section& root, std::string_view name, std::size_t most, Read
 
 void read_buses(Section& root, Reading& reading) {
     FirstLines ids;
-    FirstLines devices;
+    FirstLines places;
     std::size_t threaded = 0;
     for_each_table(root, "bus", kBusesMax, reading, [&](Section& section) {
         Bus bus;
-        read_bus(section, bus, ids, devices);
+        read_bus(section, bus, ids, places);
         if (bus.url.transport != Transport::tcp && ++threaded == kThreadedBusesMax + 1) {
             section.problem("url",
                             "this is serial line or gateway number 65; each has a thread "

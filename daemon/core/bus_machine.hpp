@@ -18,27 +18,22 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/core/meter_blocks.hpp"
 #include "daemon/core/poll_plan.hpp"
 #include "daemon/core/sample.hpp"
 #include "daemon/core/time.hpp"
+#include "daemon/core/turnaround.hpp"
 
 namespace gatehouse {
 
-struct BusMeter {
-    std::string id;
-    int address = 1;                     // meters with one address are one station
-    std::int64_t pause_ms = 0;           // after each read of this station
-    std::vector<RegisterSpan> routine;   // blocks of each poll, in order
-    std::vector<RegisterSpan> identity;  // read beside them at start and after every outage
-    std::vector<RegisterSpan> full;      // blocks of an on-demand reading of everything
-    std::vector<RegisterSpan> proofs;    // candidates of different lengths, shortest first
-};
 struct BusSetup {
     std::vector<BusMeter> meters;
     std::int64_t poll_interval_ms = 60'000;
     std::int64_t response_timeout_ms = 1'000;  // ceiling; the working timeout is learned
     bool transaction_numbers = false;          // Modbus TCP whose gateway echoes them
     bool reconnects = false;                   // a stream: closing it forgets what is pending
+    std::int64_t char_us = 0;                  // one character; 0: not known, and learned
+    std::int64_t gap_ms = 0;                   // between any two transactions
 };
 
 // ---- what the shell tells -----------------------------------------------------------------
@@ -51,6 +46,7 @@ struct ReadEnded {
     PollResult result = PollResult::timeout;
     std::int64_t turnaround_us = 0;  // from the request's last byte to the reply's first
     std::int64_t busy_us = 0;
+    int exception = 0;  // Modbus exception code, where that is how it ended
     std::string detail;
     std::string lost;  // not empty: the connection itself broke, and why
 };
@@ -65,11 +61,21 @@ struct Drained {
     std::string lost;
 };
 struct Closed {};
+struct JobTurned {      // a job had its turn
+    bool done = false;  // it wants no more; nothing was on the wire
+    bool sent = false;  // else: something was; if not, ask again from `not_before` on
+    MonoMs not_before = 0;
+    int address = 0;
+    RegisterSpan span;
+    PollResult result = PollResult::ok;
+    std::int64_t busy_us = 0;
+    std::string lost;
+};
 using BusEvent =
-    std::variant<Woken, Connected, ConnectFailed, ReadEnded, Listened, Drained, Closed>;
+    std::variant<Woken, Connected, ConnectFailed, ReadEnded, Listened, Drained, Closed, JobTurned>;
 
 // ---- what the shell is to do --------------------------------------------------------------
-enum class BusActionKind { wait, connect, read, listen, drain, close };
+enum class BusActionKind { wait, connect, read, listen, drain, close, job };
 struct BusAction {
     BusActionKind kind = BusActionKind::wait;
     MonoMs until = 0;             // wait: or until somebody wishes something
@@ -79,6 +85,8 @@ struct BusAction {
     RegisterSpan span;            // read; listen: the owed one
     std::int64_t timeout_ms = 0;  // read
     bool proof = false;           // read: its words are no value of this visit
+    bool restart = false;         // read: the visit begins anew, what it read before is void
+    bool traced = false;          // read: a person will look at its bytes
 };
 
 enum class VisitKind { routine, confirming, full };
@@ -96,7 +104,7 @@ struct BusStep {
     bool status_changed = false;  // phase, reason or number of meters online
 };
 
-enum class MachinePhase { connecting, idle, reading, quiet, draining, closing, backoff };
+enum class MachinePhase { connecting, idle, reading, quiet, draining, closing, backoff, job };
 [[nodiscard]] const char* to_string(MachinePhase phase);
 
 class BusMachine {
@@ -112,6 +120,10 @@ class BusMachine {
     static constexpr std::int64_t kDebtMs = 30'000;         // after it nothing can be pending
     static constexpr int kQuietRoundsMax = 8;               // on a line that never falls silent
     static constexpr int kBusyRetriesMax = 3;               // exceptions 5 and 6 in a row
+    static constexpr int kJobPercent = 25;                  // of the time, while polls are due
+    static constexpr std::size_t kGuestsMax = 512;          // debts of addresses without a meter
+    static constexpr int kLearnedFrom = 3;     // stations whose word on the line's speed is enough
+    static constexpr int kLearningReads = 32;  // spent on that, all stations together
 
     BusMachine(BusSetup setup, std::uint64_t jitter_seed, MonoMs now);
 
@@ -121,9 +133,15 @@ class BusMachine {
     void poll_soon(int meter);  // an exchange of its own, before what is due
     void read_full(int meter);  // for a person who waits: backoff does not hold it
     void identify(int meter);   // its next routine visit reads the identity blocks as well
-    // New blocks for one meter (the shell bisects what the meter refuses); it is due at once.
-    // Between resume() calls whose action was `wait`, or while the meter's visit has ended.
-    void replan(int meter, BusMeter blocks, MonoMs now);
+    // Somebody else wants exchanges too: until JobTurned says that it is done, `job` is an action.
+    void want_job(bool wanted) { job_wanted_ = wanted; }
+    // Whether a job's question could not be answered by an earlier, late reply; and from when on
+    // the meter of that address, if there is one, has had its pause.
+    struct JobLeave {
+        bool provable = true;
+        MonoMs not_before = 0;
+    };
+    [[nodiscard]] JobLeave job_may_ask(int address, const RegisterSpan& span, MonoMs now) const;
 
     [[nodiscard]] BusStep resume(const BusEvent& event, MonoMs now);
 
@@ -131,8 +149,12 @@ class BusMachine {
     [[nodiscard]] int find(const std::string& meter) const;  // index, or -1
     [[nodiscard]] const BusMeter& meter(int index) const;
     [[nodiscard]] bool meter_online(int index) const;
-    // Fills phase, reason, counters and meters; the id is the shell's.
-    [[nodiscard]] BusStatus status() const;
+    // Fills phase, reason and counters, and on demand a line for each meter; the id is the shell's.
+    [[nodiscard]] BusStatus status(bool with_lines = false) const;
+    [[nodiscard]] BusPhase shown_phase() const { return shown_phase_; }
+    [[nodiscard]] const std::string& reason() const { return reason_; }
+    // Nobody on the bus answers and something has failed: what comes next is likely to time out.
+    [[nodiscard]] bool troubled() const;
     // What was learned of the station of a meter, for the planner and for status.
     [[nodiscard]] std::int64_t turnaround_us(int index) const;
     [[nodiscard]] std::int64_t lateness_ms(int index) const;
@@ -151,9 +173,27 @@ class BusMachine {
         MonoMs not_before = 0;  // pause between reads
         std::int64_t lateness_ms = 0;
         std::int64_t turnaround_mean_us = 0;
-        std::int64_t turnaround_max_us = 0;
-        int good = 0;  // replies since the last failure
+        Turnaround turnaround;
+        LengthTimes lengths;  // where the line's speed is not known
+        int good = 0;         // replies since the last silence
         std::vector<Owed> owed;
+    };
+    // Why a register is read within a visit.
+    enum class Purpose { routine, identity, retry, learning, full };
+    struct Read {
+        RegisterSpan span;
+        Purpose purpose = Purpose::routine;
+    };
+    struct Visit {
+        int meter = -1;
+        VisitKind kind = VisitKind::routine;
+        bool proving = false;
+        std::vector<Read> reads;
+        std::size_t next = 0;
+        bool identity = false;  // has identity blocks, none of them refused so far
+        bool fresh = false;     // nothing of it was read
+        RegisterSpan asked;     // the span now on the wire
+        MonoMs asked_at = 0;
     };
     struct MeterState {
         int station = 0;
@@ -164,17 +204,12 @@ class BusMachine {
         bool confirm_wanted = false;
         bool full_wanted = false;
         int busy_retries = 0;
-    };
-    struct Visit {
-        int meter = -1;
-        VisitKind kind = VisitKind::routine;
-        bool proving = false;
-        std::vector<RegisterSpan> blocks;
-        std::size_t required = 0;  // the first so many; the rest may be refused
-        std::size_t next = 0;
-        bool identity = false;  // has identity blocks, none of them refused so far
-        RegisterSpan asked;     // the span now on the wire
-        MonoMs asked_at = 0;
+        MeterBlocks blocks;
+        std::optional<Visit> parked;  // begun, and waits for the meter's pause
+        std::string reason;
+        std::array<std::uint64_t, kPollResults> exchanges{};
+        std::int64_t busy_us = 0;
+        std::optional<MonoMs> last_good;
     };
 
     BusStep act(BusAction action);
@@ -182,6 +217,8 @@ class BusMachine {
     BusStep next(MonoMs now);
     BusStep connect(MonoMs now);
     BusStep close(MonoMs now);
+    // The visit's next read, or another meter's while this one wants its pause.
+    BusStep go_on(MonoMs now);
     BusStep read_block(MonoMs now);
     BusStep read_span(const RegisterSpan& span, bool proof, MonoMs now);
     BusStep on_woken(MonoMs now);
@@ -189,6 +226,8 @@ class BusMachine {
     BusStep on_read(const ReadEnded& event, MonoMs now);
     BusStep on_good_read(const ReadEnded& event, MonoMs now);
     BusStep on_refusal(const ReadEnded& event, MonoMs now);
+    BusStep on_block_refused(const ReadEnded& event, MonoMs now);
+    BusStep on_job(const JobTurned& event, MonoMs now);
     BusStep on_line_failure(const ReadEnded& event, MonoMs now);
     BusStep on_listened(const Listened& event, MonoMs now);
     BusStep on_drained(const Drained& event, MonoMs now);
@@ -196,6 +235,16 @@ class BusMachine {
     BusStep listen(MonoMs now);
     // False: the station cannot be asked yet and is held; somebody else may be.
     bool begin_visit(int meter, MonoMs now);
+    // False: what the station owes cannot be told apart yet; it is held, a person is answered.
+    bool settle_debts(Visit& visit, MonoMs now);
+    [[nodiscard]] static int wire_bytes(const RegisterSpan& span);
+    [[nodiscard]] std::vector<Read> reads_of(int meter, VisitKind kind, MonoMs now);
+    [[nodiscard]] std::optional<RegisterSpan> learning_read(int meter) const;
+    [[nodiscard]] bool job_turn(MonoMs now) const;
+    void learn(Station& station, const ReadEnded& event);
+    void owe(std::vector<Owed>& owed, const RegisterSpan& span, MonoMs asked);
+    void begin_anew(MonoMs now);
+    void show_silence(PollResult result, const std::string& detail, MonoMs now);
     bool may_probe(const Station& station, MonoMs now);
     void end_visit(PollResult result, const std::string& detail, MonoMs now);
     void fail_meter(int meter, VisitKind kind, PollResult result, const std::string& detail);
@@ -207,6 +256,8 @@ class BusMachine {
     void accrue_credit(MonoMs now);
     [[nodiscard]] std::optional<RegisterSpan> proof_for(int meter, const Station& station) const;
     [[nodiscard]] std::int64_t working_timeout_ms(const Station& station) const;
+    [[nodiscard]] std::int64_t char_us() const;
+    [[nodiscard]] MeterLine line(int meter) const;
     [[nodiscard]] std::int64_t quiet_ms(const Station& station) const;
     [[nodiscard]] std::int64_t jittered(std::int64_t delay_ms);
     [[nodiscard]] bool any_station_online() const;
@@ -237,6 +288,19 @@ class BusMachine {
     std::int64_t probe_credit_us_ = 0;
     MonoMs credit_at_ = 0;
     std::uint64_t jitter_state_;
+    bool job_wanted_ = false;
+    MonoMs job_at_ = 0;
+    std::int64_t job_credit_us_ = 0;
+    struct Guest {
+        int address = 0;
+        Owed owed;
+    };
+    std::vector<Guest> guests_;
+    std::int64_t learned_char_us_ = 0;
+    int learned_from_ = 0;  // stations that said something of the line's speed
+    int learning_reads_ = 0;
+    bool silent_ = false;  // the connection before gave not one reply
+    MonoMs began_ = 0;
     std::array<std::uint64_t, kPollResults> exchanges_{};
     std::int64_t busy_us_ = 0;
     std::vector<VisitEnd> ended_;

@@ -11,6 +11,9 @@ namespace {
 constexpr std::int64_t kCreditMaxUs = 10'000'000;  // probes that a long quiet time can save up
 constexpr std::int64_t kTimeoutLeastMs = 150;      // the working timeout never falls below
 constexpr int kGoodToLearn = 8;                    // replies before a learned timeout is trusted
+constexpr std::int64_t kTimeoutMarginMs = 50;      // to what was learned, for a busy machine
+constexpr std::size_t kOwedMax = 16;
+constexpr std::int64_t kJobCreditMaxUs = 500'000;
 
 }  // namespace
 
@@ -33,13 +36,20 @@ void BusMachine::index_stations(const std::vector<Station>& known) {
 bool BusMachine::may_probe(const Station& station, MonoMs now) {
     if (station.online || station.failures < kFailuresOffline) return true;
     if (!any_station_online()) return true;
-    const std::int64_t cost_us = (setup_.response_timeout_ms + quiet_ms(station)) * 1'000;
+    const std::int64_t quiet = setup_.transaction_numbers ? 0 : quiet_ms(station);
+    const std::int64_t cost_us = (setup_.response_timeout_ms + quiet) * 1'000;
     const std::int64_t needed_us = std::min(cost_us, kCreditMaxUs);
     if (probe_credit_us_ >= needed_us) return true;
     const std::int64_t missing_ms = (needed_us - probe_credit_us_) / 1'000 + 1;
     hold_station(static_cast<int>(&station - stations_.data()),
                  now + missing_ms * 100 / kProbePercent);
     return false;
+}
+
+void BusMachine::owe(std::vector<Owed>& owed, const RegisterSpan& span, MonoMs asked) {
+    if (setup_.transaction_numbers) return;
+    if (owed.size() >= kOwedMax) owed.erase(owed.begin());
+    owed.push_back({span, asked});
 }
 
 // The last owed reply was heard whole. The station answers in order, so the older ones are settled
@@ -57,6 +67,7 @@ void BusMachine::settle(Station& station) {
 void BusMachine::fail_station(PollResult result, const std::string& detail, std::int64_t cost_us,
                               MonoMs now) {
     const Visit visit = std::exchange(visit_, Visit{});
+    meters_[static_cast<std::size_t>(visit.meter)].blocks.end_search();
     const int index = meters_[static_cast<std::size_t>(visit.meter)].station;
     Station& station = stations_[static_cast<std::size_t>(index)];
     ++station.failures;
@@ -75,25 +86,42 @@ void BusMachine::fail_station(PollResult result, const std::string& detail, std:
         if (meters_[i].station != index) continue;
         const int meter = static_cast<int>(i);
         const bool visited = meter == visit.meter;
-        if (!visited && meters_[i].offline) continue;
-        if (visited && visit.kind == VisitKind::full) {
-            meters_[i].full_wanted = false;
-        }
+        const std::optional<Visit> parked = std::exchange(meters_[i].parked, std::nullopt);
+        meters_[i].blocks.end_search();
+        const bool full = (visited  ? visit.kind
+                           : parked ? parked->kind
+                                    : VisitKind::routine) == VisitKind::full;
+        if (!visited && !full && meters_[i].offline) continue;
+        if (full) meters_[i].full_wanted = false;
         // The urgent lane is for meters that answer; the retry itself will confirm.
         if (visited) plan_.clear_urgent(meter);
         if (meters_[i].full_wanted) plan_.poll_soon(meter);
         plan_.set_due(meter, std::min(plan_.due(meter), now));
-        fail_meter(meter, visited ? visit.kind : VisitKind::routine, result, detail);
-        if (visited && visit.kind == VisitKind::full) {
-            fail_meter(meter, VisitKind::routine, result, detail);
-        }
+        if (full) fail_meter(meter, VisitKind::full, result, detail);
+        fail_meter(meter, visited && !full ? visit.kind : VisitKind::routine, result, detail);
     }
     hold_station(index, now + delay_ms);
+    show_silence(result, detail, now);
+}
+
+// Where nobody answers at all, the bus says what that looks like.
+void BusMachine::show_silence(PollResult result, const std::string& detail, MonoMs now) {
+    const bool someone = std::any_of(stations_.begin(), stations_.end(), [](const Station& one) {
+        return one.online || one.failures < kFailuresOffline;
+    });
+    if (someone) return;
+    if (result == PollResult::gateway_path || result == PollResult::gateway_target) {
+        show(BusPhase::online, "the gateway lives, but no meter behind it answers: " + detail, now);
+    } else if (!setup_.reconnects) {
+        show(BusPhase::online, "the port is open, but no meter on it answers: " + detail, now);
+    }
 }
 
 void BusMachine::answered(Station& station, MonoMs now) {
     failures_in_a_row_ = 0;
     good_since_connect_ = true;
+    silent_ = false;
+    if (shown_phase_ != BusPhase::online || !reason_.empty()) show(BusPhase::online, "", now);
     connect_backoff_ms_ = 0;
     const bool alone = !any_station_online();
     const bool was_away = station.failures > 0;
@@ -120,6 +148,8 @@ void BusMachine::hold_station(int station, MonoMs until) {
 void BusMachine::accrue_credit(MonoMs now) {
     const std::int64_t passed_ms = std::max<std::int64_t>(now - credit_at_, 0);
     credit_at_ = now;
+    job_credit_us_ =
+        std::min(kJobCreditMaxUs, job_credit_us_ + passed_ms * 1'000 * kJobPercent / 100);
     probe_credit_us_ =
         std::min(kCreditMaxUs, probe_credit_us_ + passed_ms * 1'000 * kProbePercent / 100);
 }
@@ -138,11 +168,55 @@ std::optional<RegisterSpan> BusMachine::proof_for(int meter, const Station& stat
 
 std::int64_t BusMachine::working_timeout_ms(const Station& station) const {
     if (station.good < kGoodToLearn || !station.owed.empty()) return setup_.response_timeout_ms;
-    const std::int64_t learned = 3 * station.turnaround_max_us / 1'000 + kTimeoutLeastMs;
-    return std::min(setup_.response_timeout_ms, std::max(kTimeoutLeastMs, learned));
+    const std::int64_t p99_us = station.turnaround.percentile_us(99).value_or(0);
+    return std::min(setup_.response_timeout_ms,
+                    std::max(kTimeoutLeastMs, 3 * p99_us / 1'000 + kTimeoutMarginMs));
+}
+
+std::int64_t BusMachine::char_us() const {
+    return setup_.char_us > 0 ? setup_.char_us : learned_char_us_;
+}
+
+// Request and reply with their addresses and checksums.
+int BusMachine::wire_bytes(const RegisterSpan& span) {
+    const bool bits =
+        span.table == RegisterTable::coils || span.table == RegisterTable::discrete_inputs;
+    return 13 + (bits ? (span.count + 7) / 8 : 2 * span.count);
+}
+
+void BusMachine::learn(Station& station, const ReadEnded& event) {
+    std::int64_t us = event.turnaround_us;
+    if (setup_.char_us == 0) {
+        const int bytes = wire_bytes(visit_.asked);
+        station.lengths.add(bytes, us);
+        us = std::max<std::int64_t>(us - learned_char_us_ * bytes, 0);
+        if (learned_from_ < kLearnedFrom && station.lengths.character_us()) {
+            std::vector<std::int64_t> said;
+            for (const Station& one : stations_) {
+                if (const auto character = one.lengths.character_us()) said.push_back(*character);
+            }
+            if (static_cast<int>(said.size()) > learned_from_) {
+                learned_from_ = static_cast<int>(said.size());
+                learned_char_us_ = line_character_us(std::move(said));
+                // What was learned before counted the bytes as turnaround.
+                for (Station& one : stations_) {
+                    one.turnaround = {};
+                    one.turnaround_mean_us = 0;
+                    one.good = 0;
+                }
+                us = std::max<std::int64_t>(event.turnaround_us - learned_char_us_ * bytes, 0);
+            }
+        }
+    }
+    const std::int64_t mean = station.turnaround_mean_us;
+    station.turnaround_mean_us = mean == 0 ? us : mean + (us - mean) / 8;
+    station.turnaround.add(us);
+    ++station.good;
 }
 
 std::int64_t BusMachine::quiet_ms(const Station& station) const {
+    // With transaction numbers a late reply is known as such, and nobody waits for it.
+    if (setup_.transaction_numbers) return setup_.response_timeout_ms;
     return std::max(setup_.response_timeout_ms, station.lateness_ms * 5 / 4);
 }
 
@@ -154,6 +228,55 @@ std::int64_t BusMachine::jittered(std::int64_t delay_ms) {
     if (range <= 0) return delay_ms;
     return delay_ms - range / 2 +
            static_cast<std::int64_t>(jitter_state_ % static_cast<std::uint64_t>(range));
+}
+
+BusStatus BusMachine::status(bool with_lines) const {
+    BusStatus status;
+    status.phase = shown_phase_;
+    status.reason = reason_;
+    status.exchanges = exchanges_;
+    status.busy_ms = busy_us_ / 1'000;
+    status.meters = static_cast<int>(meters_.size());
+    status.meters_online = static_cast<int>(std::count_if(
+        meters_.begin(), meters_.end(), [](const MeterState& meter) { return meter.online; }));
+    status.since_mono_ms = since_;
+    status.began_mono_ms = began_;
+    if (char_us() > 0) status.character_us = char_us();
+    if (!with_lines) return status;
+    Turnaround all;
+    for (const Station& station : stations_) all.merge(station.turnaround);
+    status.turnaround_p50_us = all.percentile_us(50);
+    status.turnaround_p99_us = all.percentile_us(99);
+    for (std::size_t i = 0; i < meters_.size(); ++i)
+        status.lines.push_back(line(static_cast<int>(i)));
+    return status;
+}
+
+MeterLine BusMachine::line(int meter) const {
+    const MeterState& state = meters_[static_cast<std::size_t>(meter)];
+    const Station& station = station_of(meter);
+    MeterLine line;
+    line.meter = setup_.meters[static_cast<std::size_t>(meter)].id;
+    line.address = station.address;
+    line.online = state.online;
+    line.reason = state.reason;
+    line.exchanges = state.exchanges;
+    line.busy_ms = state.busy_us / 1'000;
+    line.turnaround_p50_us = station.turnaround.percentile_us(50);
+    line.turnaround_p99_us = station.turnaround.percentile_us(99);
+    line.timeout_ms = working_timeout_ms(station);
+    line.last_good_mono_ms = state.last_good;
+    if (station.failures > 0) line.next_probe_mono_ms = plan_.held_until(meter);
+    line.blocks = state.blocks.routine();
+    line.set_aside = state.blocks.set_aside();
+    return line;
+}
+
+bool BusMachine::troubled() const {
+    if (any_station_online()) return false;
+    return shown_phase_ == BusPhase::offline || silent_ ||
+           std::any_of(stations_.begin(), stations_.end(),
+                       [](const Station& station) { return station.failures > 0; });
 }
 
 bool BusMachine::any_station_online() const {

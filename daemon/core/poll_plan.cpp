@@ -34,6 +34,12 @@ bool allowed(const RegisterSpan& block, const BlockRules& rules) {
                         [&](const RegisterSpan& span) { return overlaps(block, span); });
 }
 
+bool passes_cut(const RegisterSpan& block, const BlockRules& rules) {
+    return std::any_of(rules.cuts.begin(), rules.cuts.end(), [&](const BlockCut& cut) {
+        return cut.table == block.table && block.first < cut.at && cut.at < block.end();
+    });
+}
+
 void sort_unique(std::vector<RegisterSpan>& spans) {
     std::sort(spans.begin(), spans.end());
     spans.erase(std::unique(spans.begin(), spans.end()), spans.end());
@@ -54,6 +60,7 @@ void plan_table(const std::vector<RegisterSpan>& spans, const BlockRules& rules,
             if (!rules.fill_holes && spans[to].first > block.end()) break;
             block.count = std::max(block.end(), spans[to].end()) - block.first;
             if (!allowed(block, rules)) break;
+            if (to > from && passes_cut(block, rules)) break;
             const std::int64_t total = best[from] + cost.exchange_us(block);
             if (total < best[to + 1]) {
                 best[to + 1] = total;

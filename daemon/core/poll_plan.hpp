@@ -40,10 +40,17 @@ struct WireCost {
 // Silence between frames: 3.5 characters, and 1.75 ms above 19200 baud.
 [[nodiscard]] std::int64_t frame_gap_us(int baud, std::int64_t char_us);
 
+// A place that no read passes: registers before and from `at` on are refused in one read.
+struct BlockCut {
+    RegisterTable table = RegisterTable::holding;
+    int at = 0;
+    friend auto operator<=>(const BlockCut&, const BlockCut&) = default;
+};
 struct BlockRules {
     int registers_max = 125;              // of one read
     bool fill_holes = true;               // false: the meter refuses addresses between values
     std::vector<RegisterSpan> forbidden;  // never part of a read
+    std::vector<BlockCut> cuts;
 };
 
 // The blocks that cover `wanted` (one span a value; a value is never cut) at the least total cost.
@@ -83,6 +90,8 @@ class PollPlan {
     [[nodiscard]] std::optional<Pick> pick(MonoMs now) const;
     // When pick() can next answer; nothing where no meter exists.
     [[nodiscard]] std::optional<MonoMs> next_at() const;
+    // The meter's visit goes on later: others of its rank come first.
+    void yielded(int index, MonoMs now) { entries_[at(index)].visited = now; }
     // A visit ended: the next deadline is the meter's next point on the grid after `now`, so that a
     // late poll does not shift the grid and missed ones are not caught up.
     void done(int index, MonoMs now);

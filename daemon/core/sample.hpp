@@ -26,6 +26,7 @@ struct MeterTraits {
     std::optional<Rational> rated_flow;  // m3/h, before the multiplier
     MapStatus status = MapStatus::document;
     bool reads_serial = false;  // the profile names a serial register
+    bool primary_side = false;  // the register has CT and PT in it: the multiplier stays 1
 };
 
 // One successful poll of one meter's billing register, with what was read beside it.
@@ -40,7 +41,11 @@ struct Sample {
     // Product of what the profile says stands in registers of the device as a factor of the billing
     // register (CT, PT, resolution): who changes one there changes what the register means.
     std::optional<Rational> device_ratio;
-    std::optional<Rational> own_balance;  // a meter that prepays by itself
+    // Whether its own prepayment is in use, of a meter that has one, and one line about it.
+    std::optional<bool> prepays;
+    std::string prepays_text;
+    // The meter's own calendar where it was read with this poll, in seconds as if it were UTC.
+    std::optional<std::int64_t> own_clock_s;
     bool confirming = false;              // the immediate second exchange that the engine asked for
     bool current_flows = false;           // power or flow read above zero: for the stuck check
 };
@@ -89,10 +94,10 @@ struct MeterLine {
     std::int64_t busy_ms = 0;                       // time its exchanges were on the wire
     std::optional<std::int64_t> turnaround_p50_us;  // absent: it has not answered yet
     std::optional<std::int64_t> turnaround_p99_us;
-    std::int64_t timeout_ms = 0;                // the working one, to the first byte of a reply
-    std::optional<MonoMs> last_good_mono_ms;    // end of the last poll that read all it should
-    std::optional<MonoMs> next_probe_mono_ms;   // while it does not answer: not asked before
-    std::vector<RegisterSpan> blocks;           // of each poll, as planned
+    std::int64_t timeout_ms = 0;               // the working one, to the first byte of a reply
+    std::optional<MonoMs> last_good_mono_ms;   // end of the last poll that read all it should
+    std::optional<MonoMs> next_probe_mono_ms;  // while it does not answer: not asked before
+    std::vector<RegisterSpan> blocks;          // of each poll, as planned
     std::vector<SetAside> set_aside;
 };
 

@@ -13,8 +13,6 @@ constexpr std::int64_t kDayMs = 86'400'000;
 constexpr int kStreakToAsk = 3;
 // A wrong serial number or ratio read once holds at most that many samples that carry none.
 constexpr int kWatchPatience = 16;
-// An opening register belongs to no run of this process.
-constexpr std::int64_t kNoRun = -1;
 
 constexpr std::int64_t kStuckAfterMs = 600'000;
 constexpr int kStuckSteps = 3;
@@ -104,6 +102,7 @@ class Judgement {
     [[nodiscard]] bool ratio_allows();
     [[nodiscard]] bool profile_allows();
     [[nodiscard]] bool stays_in_quarantine();
+    [[nodiscard]] bool leaps_back(const MeterState::Open& open) const;
     void compare_with_baseline();
     void compare_face(const Rational& tolerance);
 
@@ -177,21 +176,7 @@ void Judgement::follow_opening() {
         verdict_.quarantine_resolved = true;
     }
     state_.baseline.reset();
-    if (!opening) return;
-    const auto base = first_base(*opening, terms_.multiplier);
-    const auto register_value = round_to_milli(*opening);
-    if (!base || !register_value) return;
-    const SampleTime opened{kNoRun, 0, terms_.opening_at};
-    state_.base = *base;
-    state_.baseline = MeterState::Baseline{*opening,
-                                           *register_value,
-                                           base->base_total,
-                                           terms_.opening_tolerance,
-                                           opened,
-                                           opened,
-                                           true,
-                                           terms_.opening_at.has_value(),
-                                           Typed::no};
+    begin_with_opening(state_, terms_);
 }
 
 bool Judgement::read_value() {
@@ -288,6 +273,7 @@ bool Judgement::stays_in_quarantine() {
     }
     MeterState::Open& open = *state_.quarantine;
     if (is_less(value_.exact, open.anchor)) return false;
+    if (reason == QuarantineReason::decrease && leaps_back(open)) return false;
     if (!is_less(value_.exact, open.top)) {
         const auto growth = subtract(value_.exact, open.top);
         if (!growth || !within_cap(*growth, passed_since(open.top_time).ms)) return false;
@@ -299,6 +285,17 @@ bool Judgement::stays_in_quarantine() {
     ++state_.doubts;
     hold("quarantined (" + std::string(to_string(reason)) + "): staff release or reject it");
     return true;
+}
+
+// Whether a register that fell stands at or above its baseline again, with most of the way in one
+// step: then it never fell. Another meter in its place counts its way up and passes the baseline in
+// small steps, also where the rating lets any step through.
+bool Judgement::leaps_back(const MeterState::Open& open) const {
+    if (!state_.baseline || classify(Rational{0, 1}).fit != Fit::fits) return false;
+    const auto step = subtract(value_.exact, open.top);
+    const auto fall = subtract(state_.baseline->exact, open.anchor);
+    const auto twice = step ? multiply(*step, Rational{2, 1}) : std::nullopt;
+    return twice && fall && fall->numerator > 0 && is_less(*fall, *twice);
 }
 
 void Judgement::compare_with_baseline() {

@@ -202,6 +202,9 @@ struct FaceReading {
 [[nodiscard]] Verdict judge_face(MeterState& state, const FaceReading& reading,
                                  const MeterTerms& terms);
 
+// Where no reading stands yet the registry's opening register is the baseline, if it names one.
+void begin_with_opening(MeterState& state, const MeterTerms& terms);
+
 // Whether a value passes the checks against the baseline; true where there is none.
 [[nodiscard]] bool fits(const MeterState& state, const ReadValue& value, const MeterTerms& terms);
 

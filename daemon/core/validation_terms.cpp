@@ -13,6 +13,9 @@ constexpr std::array<const char*, 7> kReasonWords{
     "decrease",           "cap",           "opening_mismatch", "serial_changed", "conflict_profile",
     "multiplier_changed", "manual_differs"};
 
+// An opening register belongs to no run of this process.
+constexpr std::int64_t kNoRun = -1;
+
 // A value that comes from the store may be rounded to 1e-3: its own sample must not seem lower.
 constexpr Rational kHalfAStep{1, 2000};
 
@@ -134,8 +137,26 @@ void restore_quarantine(MeterState& state, const Quarantine& open, const std::st
     }
 }
 
+void begin_with_opening(MeterState& state, const MeterTerms& terms) {
+    if (state.baseline || !terms.opening_register) return;
+    const auto base = first_base(*terms.opening_register, terms.multiplier);
+    const auto register_value = round_to_milli(*terms.opening_register);
+    if (!base || !register_value) return;
+    state.base = *base;
+    MeterState::Baseline baseline;
+    baseline.exact = *terms.opening_register;
+    baseline.register_value = *register_value;
+    baseline.total = base->base_total;
+    baseline.tolerance = terms.opening_tolerance;
+    baseline.time = baseline.moved_at = SampleTime{kNoRun, 0, terms.opening_at};
+    baseline.opening = true;
+    baseline.dated = terms.opening_at.has_value();
+    state.baseline = baseline;
+}
+
 std::optional<Confirmed> release(MeterState& state, const ReadValue& held, const MeterTerms& terms,
                                  bool rebase) {
+    begin_with_opening(state, terms);
     const bool first = !state.baseline || state.baseline->opening;
     const bool below = state.baseline && compare(held.exact, state.baseline->exact) < 0;
     CounterBase base = state.base;

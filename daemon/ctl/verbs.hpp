@@ -18,13 +18,17 @@ struct Options {
         received_at, via, result, month, name, expires_at, face, at, photo, old_final, new_serial,
         new_opening, new_address;
     std::vector<std::string> scopes;
-    bool dry_run = false, raw = false, low = false, open = false;
+    int from = 0, to = 0;  // addresses of a scan; 0: the whole range
+    bool dry_run = false, raw = false, low = false, open = false, own_settings = false,
+         lines = false, meters = false;
 };
 
 int import_registry(const Options& options);
 int export_registry(const Options& options);
 int status(const Options& options);
 int read_meter(const Options& options);
+int scan_bus(const Options& options);
+int set_clock(const Options& options);
 int accounts(const Options& options);
 int topup(const Options& options);
 int why(const Options& options);

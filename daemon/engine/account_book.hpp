@@ -50,7 +50,4 @@ std::uint64_t book_entry(Context& context, std::size_t account, Entry entry, Ent
 // Opening balance and ladder of an account that goes live now; once.
 void book_opening(Context& context, std::size_t account);
 
-// What an account's meters would cost beyond what is posted, on a copy: lines as they would stand.
-[[nodiscard]] Settlement unposted(const Context& context, const AccountRuntime& account);
-
 }  // namespace gatehouse

@@ -80,6 +80,17 @@ struct RevokeToken {
 struct TouchToken {  // last use, coalesced by the caller; no event
     std::string id;
 };
+struct JudgeReading {  // would this be accepted now? Nothing is stored, no event
+    Sample sample;
+};
+struct OrderMeterClock {  // the write itself is the bus's; it begins only after this is stored
+    std::string actor, meter, by;
+};
+struct NoteMeterClock {  // what came of it; times as the meter's face shows them
+    std::string actor, meter, by;
+    bool done = false;
+    std::string before, set_to, after, reason;
+};
 struct MqttCursor {  // highest contiguous PUBACK; no event
     std::uint64_t seq = 0;
 };
@@ -103,7 +114,8 @@ struct ReplaceMeter {
 };
 using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
                              RevokeToken, TouchToken, MqttCursor, SettleQuarantine, ReadFace,
-                             ConfirmFace, HoldMeter, ReplaceMeter>;
+                             ConfirmFace, HoldMeter, ReplaceMeter, JudgeReading, OrderMeterClock,
+                             NoteMeterClock>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {
@@ -117,6 +129,7 @@ class Poller {
 struct ProfileFact {
     std::optional<MeterTraits> traits;
     std::string reason;  // where traits is absent
+    std::optional<Service> service = {};  // what such a meter counts; absent: either
 };
 using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;
 

@@ -148,8 +148,10 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     files::Merged merged = files::merge(*context.world.registry, parsed);
     files::Known known;
     known.buses = context.options.buses;
-    known.profile_known = [&](const std::string& profile) {
-        return context.profiles(profile).traits.has_value();
+    known.profile_fault = [&](const Meter& meter) { return profile_of(context, meter).reason; };
+    known.profile_primary = [&](const std::string& profile) {
+        const ProfileFact fact = context.profiles(profile);
+        return fact.traits && fact.traits->primary_side;
     };
     if (!context.options.profiles.empty()) known.profiles = context.options.profiles;
     if (!context.options.cabinets.empty()) known.cabinets = context.options.cabinets;

@@ -167,8 +167,12 @@ std::uint64_t take_confirmed(Context& context, std::size_t index, const Confirme
         split_edges(context, index, point);
         roll_hours(context, meter, point, read_at);
         const std::int64_t slot = slot_of(context, point);
+        // What nothing rests on is the first to go where space runs low. The first row of a lap is
+        // kept with its new base, or a restart passes the end once more.
+        const bool room = context.space == SpaceState::plenty;
         const bool by_people = taking.kind != ReadingKind::interval && !begins;
-        if (by_people || (point.reading == 0 && (taking.store || slot != meter.stored_slot)))
+        const bool due = taking.store || confirmed.rollover || (room && slot != meter.stored_slot);
+        if (by_people || (point.reading == 0 && due))
             point.reading = store_row(context, meter, point, taking.kind, point.quality);
         meter.stored_slot = slot;
     }
@@ -213,6 +217,16 @@ void learn_identity(Context& context, MeterRuntime& meter, const Sample& sample)
     bind_identity(context, meter);
 }
 
+// How far the meter's own calendar is off. It says nothing while our own clock is not trusted.
+void compare_clock(Context& context, MeterRuntime& meter, const Sample& sample) {
+    const std::optional<UtcMs> at = context.trusted(sample.at);
+    if (!sample.own_clock_s || !at) return;
+    const LocalTime local = context.zone.local(*at);
+    meter.clock_drift_s =
+        *sample.own_clock_s - (days_since_epoch(local.date) * 86'400 + local.ms_of_day / 1'000);
+    meter.clock_read_at = *at;
+}
+
 // A value that waits for its second sample and would change the level asks for it at once.
 void hasten(Context& context, std::size_t index, const Sample& sample, const Verdict& verdict) {
     MeterRuntime& meter = context.world.meters[index];
@@ -245,12 +259,16 @@ void take_sample(Context& context, const Sample& sample) {
     context.dirty_meters.insert(index);
     const SampleTime time{sample.at.run, sample.at.mono_ms, context.trusted(sample.at)};
     meter.last_poll_at = context.best(sample.at);
+    compare_clock(context, meter, sample);
     if (meter.power_milliwatt != sample.power_milliwatt ||
         meter.flow_millilitre_per_hour != sample.flow_millilitre_per_hour) {
         meter.power_milliwatt = sample.power_milliwatt;
         meter.flow_millilitre_per_hour = sample.flow_millilitre_per_hour;
         touch_meter(context, index);
     }
+    // A meter without such registers says no, also where another stood there before.
+    meter.prepays.see(sample.prepays.value_or(false));
+    meter.prepays_text = sample.prepays_text;
     if (meter.hold) {
         // A pair that confirms has nothing between its two, a time on hold least of all.
         meter.state.neighbour.reset();

@@ -196,14 +196,29 @@ class Checker {
         const auto& names = known_.profiles;
         const bool listed =
             names && std::find(names->begin(), names->end(), meter.profile) != names->end();
-        if (listed || (!names && !known_.profile_known) ||
-            (known_.profile_known && known_.profile_known(meter.profile))) {
+        std::string fault;
+        if (known_.profile_fault)
+            fault = known_.profile_fault(meter);
+        else if (names && !listed)
+            fault = "there is no profile " + in_quotes(meter.profile);
+        if (fault.empty()) {
+            ratio(meter);
             return;
         }
+        if (names && !listed) fault += toml_reader::did_you_mean(meter.profile, *names);
         warning(Table::meters, meter.meter, "profile",
-                "meter " + in_quotes(meter.meter) + " will not be read: there is no profile " +
-                    in_quotes(meter.profile) +
-                    (names ? toml_reader::did_you_mean(meter.profile, *names) : std::string()));
+                "meter " + in_quotes(meter.meter) + " will not be read: " + fault);
+    }
+
+    // A warning: a meter whose own ratio was left at 1 may well need the registry's.
+    void ratio(const Meter& meter) {
+        if (meter.multiplier == "1" || !known_.profile_primary) return;
+        if (!known_.profile_primary(meter.profile)) return;
+        warning(Table::meters, meter.meter, "multiplier",
+                "meter " + in_quotes(meter.meter) + " has the multiplier " + meter.multiplier +
+                    ", but the register of profile " + in_quotes(meter.profile) +
+                    " has the meter's transformers in it already; unless the meter's own ratio "
+                    "is set to 1, write 1 here, or they count twice");
     }
 
     void accounts() {
@@ -340,6 +355,9 @@ class Checker {
                 }
             }
             tariff(Table::pools, pool.pool, pool.tariff, pool.service, "");
+            warning(Table::pools, pool.pool, "pool",
+                    "pool " + in_quotes(pool.pool) +
+                        " is stored; its members are charged no share yet");
         }
     }
 

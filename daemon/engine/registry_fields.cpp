@@ -223,7 +223,7 @@ const std::vector<Field<Key>>& fields<Key>() {
         field("place", &Key::place, kText),
         field("tag", &Key::tag, kWatched),
         field("count", &Key::count, Whole{0, 9'999}),
-        field("opens", &Key::opens, kIds),
+        field("opens", &Key::opens, List<Text>{Text{.watched = true, .characters_max = 64}}),
         field("max_hold", &Key::max_hold_ms, Duration{}),
         field("curfew", &Key::curfew, ClockTime{}),
         field("needs_second", &Key::needs_second, YesNo{}),

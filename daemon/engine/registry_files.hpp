@@ -121,8 +121,11 @@ struct Known {
     std::optional<std::vector<std::string>> buses;
     std::optional<std::vector<std::string>> cabinets;
     std::optional<std::vector<std::string>> profiles;  // names, for the nearest one
-    // Instead of, or beside, the names: whether a profile is known and whole.
-    std::function<bool(const std::string& profile)> profile_known;
+    // Beside the names: why this meter cannot be read with its profile (unknown, broken with file
+    // and place, of the other service); empty where it can.
+    std::function<std::string(const Meter& meter)> profile_fault;
+    // Whether its register has CT and PT in it, so that a multiplier would apply them twice.
+    std::function<bool(const std::string& profile)> profile_primary;
 };
 struct Checked {
     std::vector<Problem> problems;

@@ -254,10 +254,15 @@ void read_tariff_file(const std::string& name, const std::string& bytes, Parsed&
         const auto [first, fresh] =
             out.places.emplace(key, Place{name, line, {}, std::move(unread), damaged});
         if (!fresh) {
-            out.problems.push_back({name, line, 1,
-                                    "tariff '" + tariff.tariff +
-                                        "' stands twice; it is already in " + first->second.file +
-                                        " line " + std::to_string(first->second.line)});
+            const std::string where =
+                first->second.file + " line " + std::to_string(first->second.line);
+            // An export written beside the files that it came from repeats them word for word.
+            const bool same = std::find(out.registry.tariffs.begin(), out.registry.tariffs.end(),
+                                        tariff) != out.registry.tariffs.end();
+            (same ? out.warnings : out.problems)
+                .push_back({name, line, 1,
+                            "tariff '" + tariff.tariff + "' stands twice" +
+                                (same ? ", both the same" : "") + "; it is already in " + where});
             continue;
         }
         out.registry.tariffs.push_back(std::move(tariff));

@@ -1,6 +1,8 @@
 #include "daemon/engine/world.hpp"
 
 #include <algorithm>
+#include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
@@ -193,20 +195,51 @@ void load_accounts(Context& context, World& world) {
     }
 }
 
+// Where the subject of an open alert keeps its id; nowhere for one that is gone.
+std::optional<std::string>* place_of(World& world, const AlertRow& row) {
+    const std::optional<AlertKind> kind = parse_alert_kind(row.kind);
+    if (!kind) return nullptr;
+    if (*kind == AlertKind::log_gap) return &world.gap_alert;
+    if (*kind == AlertKind::low_balance || *kind == AlertKind::stale_balance) {
+        const auto found = world.account_index.find(row.subject);
+        if (found == world.account_index.end()) return nullptr;
+        AccountRuntime& account = world.accounts[found->second];
+        if (*kind == AlertKind::stale_balance) return &account.stale_alert;
+        account.level = row.level;
+        return &account.alert;
+    }
+    if (row.subject.rfind(kBusSubject, 0) == 0)
+        return &world.bus_watch[row.subject.substr(kBusSubject.size())].alert;
+    const auto found = world.meter_index.find(row.subject);
+    if (found == world.meter_index.end()) return nullptr;
+    MeterRuntime& meter = world.meters[found->second];
+    if (*kind == AlertKind::meter_prepaid_active) return &meter.prepaid_alert;
+    return *kind == AlertKind::reading_held ? &meter.held_alert : &meter.offline_alert;
+}
+
+// Two numbers that were written with a space between; 0 for what is not there.
+std::pair<std::uint64_t, std::uint64_t> two_numbers(const std::string& text) {
+    std::istringstream in(text);
+    std::pair<std::uint64_t, std::uint64_t> numbers{};
+    in >> numbers.first >> numbers.second;
+    return numbers;
+}
+
 void load_alerts(Context& context, World& world) {
     for (AlertRow& row : context.store.load_open_alerts()) {
         OpenAlert alert;
         alert.life = {row.level, row.acknowledged, row.told_at};
-        const auto found = world.account_index.find(row.account);
-        if (found != world.account_index.end() && row.kind == "low_balance") {
-            AccountRuntime& account = world.accounts[found->second];
-            account.alert = row.id;
-            account.level = row.level;
-        }
+        if (std::optional<std::string>* place = place_of(world, row)) *place = row.id;
         std::string id = row.id;
         alert.row = std::move(row);
         world.alerts.emplace(std::move(id), std::move(alert));
     }
+    std::tie(world.gap_after, world.gap_next) = two_numbers(context.store.load_note(kGapNote));
+    const auto tally = two_numbers(context.store.load_note(kDigestTallyNote));
+    world.digest_fresh = static_cast<int>(tally.first);
+    world.digest_topped_up = static_cast<int>(tally.second);
+    world.digest_day = parse_date(context.store.load_note(kDigestDayNote));
+    world.digest = context.store.load_note(kDigestNote);
     world.topic_heads = context.store.load_topic_heads();
     world.mqtt_cursor = context.store.load_mqtt_cursor();
     for (TokenRow& token : context.store.load_tokens()) {
@@ -299,6 +332,19 @@ void bind_identity(Context& context, MeterRuntime& meter) {
     meter.state.face_confirmed = agreed && agreed->profile == meter.row->profile;
 }
 
+ProfileFact profile_of(const Context& context, const Meter& row) {
+    ProfileFact fact;
+    fact.reason = "read by eye";
+    if (row.profile.empty()) return fact;
+    fact = context.profiles(row.profile);
+    if (!fact.traits || !fact.service || *fact.service == row.service) return fact;
+    // Kilowatt-hours billed as cubic metres would be a wrong number with every check passed.
+    fact.traits.reset();
+    fact.reason = "profile " + row.profile + " is for " + to_string(*fact.service) +
+                  ", and the meter counts " + to_string(row.service);
+    return fact;
+}
+
 void bind_registry(Context& context, World& world) {
     const Registry& registry = *world.registry;
     world.meter_index.clear();
@@ -314,8 +360,7 @@ void bind_registry(Context& context, World& world) {
         meter.row = &row;
         meter.account.reset();
         meter.by_registry = {};
-        meter.profile = row.profile.empty() ? ProfileFact{std::nullopt, "read by eye"}
-                                            : context.profiles(row.profile);
+        meter.profile = profile_of(context, row);
         const std::optional<MeterTerms> terms =
             make_terms(row, meter.profile.traits.value_or(MeterTraits{}), context.zone);
         if (terms)

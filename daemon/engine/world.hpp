@@ -9,12 +9,14 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "daemon/core/alert.hpp"
 #include "daemon/core/notice.hpp"
 #include "daemon/core/settlement.hpp"
+#include "daemon/core/space.hpp"
 #include "daemon/core/use_check.hpp"
 #include "daemon/core/validation.hpp"
 #include "daemon/engine/clock_book.hpp"
@@ -25,6 +27,11 @@ namespace gatehouse {
 
 // What the checks over whole days and the mean of days left need.
 inline constexpr std::size_t kDayTotalsMax = kUseDays + 2;
+// Names of notes in the store: two numbers, two numbers, a date, and the payload.
+inline constexpr const char *kGapNote = "log_gap", *kDigestTallyNote = "digest_tally",
+                            *kDigestDayNote = "digest_day", *kDigestNote = "digest";
+// Before the id of a bus where an alert is about the bus; no id may hold a colon.
+inline constexpr std::string_view kBusSubject = "bus:";
 
 // A confirmed figure of a meter: from a sample of this run, or its last stored row.
 struct Point {
@@ -88,12 +95,16 @@ struct MeterRuntime {
     std::optional<Rational> newest_face;  // of the newest sample, judged or not
     std::optional<SampleTime> newest_time;
     SeenTwice<std::string> serial_read, ratio_read;
+    SeenTwice<bool> prepays;  // by itself; one flipped bit tells nobody
+    std::string prepays_text;
     std::uint64_t rejected = 0;  // in this run: what rejected itself, and what staff rejected
     std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last kDayTotalsMax
     std::vector<std::string> flags;            // what people should look at
     bool reviewed = false;                     // in this run
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
     std::optional<UtcMs> last_poll_at;
+    std::optional<std::int64_t> clock_drift_s;  // the meter's own clock minus local time
+    std::optional<UtcMs> clock_read_at;
     std::int64_t stored_slot = -1;  // of store_interval
     bool online = false;
     bool seen = false;  // polled in this run, well or not
@@ -101,6 +112,23 @@ struct MeterRuntime {
     bool stuck = false;
     std::string reason;
     std::uint64_t state_version = 1;
+    // Since when it answers or does not, and when its last outage alert ended; of this run.
+    struct Watch {
+        bool known = false, offline = false;
+        MonoMs since_mono_ms = 0;
+        std::optional<MonoMs> cleared_mono_ms;
+    } watch;
+    std::optional<std::string> offline_alert, held_alert, prepaid_alert;  // ids of its open alerts
+};
+
+// The meters of one bus together: whether none of them answers.
+struct BusWatch {
+    bool known = false;  // some meter of it was polled in this run
+    bool out = false;
+    MonoMs since_mono_ms = 0;
+    std::optional<MonoMs> back_mono_ms, cleared_mono_ms;
+    int meters = 0;  // polled ones
+    std::optional<std::string> alert;
 };
 
 struct OpenAlert {
@@ -123,10 +151,12 @@ struct AccountRuntime {
     std::string not_yet;
     std::optional<int> days_left;
     std::optional<UtcMs> as_of;
+    PendingParts pending;
     Quality quality = Quality::confirmed;
     int level = 0;
     AlertReason reason = AlertReason::balance;
     std::optional<std::string> alert;  // id of its open low_balance alert
+    std::optional<std::string> stale_alert;
     std::uint64_t ledger_seq = 0;
     std::uint64_t state_version = 1;
 };
@@ -142,6 +172,14 @@ struct World {
     std::map<std::string, std::uint64_t> topic_heads;
     std::map<std::string, TokenRow> tokens;
     std::map<std::string, BusStatus> buses;
+    std::map<std::string, BusWatch> bus_watch;
+    std::optional<std::string> gap_alert;
+    std::uint64_t gap_after = 0, gap_next = 0;  // what the gap alert is about
+    // Alerts raised, and cleared by a top-up, since the newest digest; and that digest as it was
+    // published.
+    int digest_fresh = 0, digest_topped_up = 0;
+    std::optional<LocalDate> digest_day;
+    std::string digest;
     std::uint64_t mqtt_cursor = 0;
     RunTimes runs;
 };
@@ -163,6 +201,8 @@ struct Context {
     bool writable = true;         // false: the store failed; judge in memory, write nothing
     bool unsaved = false;         // something is written that nobody waits for
     bool registry_moved = false;  // the poller is told after the commit
+    SpaceState space = SpaceState::plenty;
+    bool alerts_moved = true;  // since the newest snapshot
     std::uint64_t readings_stored = 0, samples = 0;
     std::set<std::size_t> dirty_meters{}, dirty_accounts{};
     std::set<std::size_t> repriced{};  // accounts whose balance is to be computed anew
@@ -189,6 +229,9 @@ std::uint64_t log_event(Context& context, const std::string& kind, const std::st
 
 // Rebuilds the world from the store: the start, and the way back after a failed commit.
 [[nodiscard]] World load_world(Context& context);
+// What is known of the profile that a row names. Without traits the meter is not read, and
+// `reason` says why.
+[[nodiscard]] ProfileFact profile_of(const Context& context, const Meter& row);
 // Binds rows of a registry to runtimes: pointers, terms, shares. After load and after an import.
 void bind_registry(Context& context, World& world);
 // What a meter is compared with beyond its row: the serial number and ratio that its epoch learned

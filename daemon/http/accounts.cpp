@@ -109,8 +109,11 @@ Response get_why(Call& call) {
     // The books may move between the snapshot and the read; the answer is of one moment.
     for (int attempt = 0; attempt < kWhyAttempts; ++attempt) {
         const AccountView& account = find_account(call);
-        const WhyMaterial material = call.app.readers.take()->why(account.account, month);
-        if (material.ledger == account.ledger) {
+        auto reader = call.app.readers.take();
+        WhyMaterial material = reader->why(account.account, month);
+        if (material.ledger == account.ledger &&
+            add_pending(material, account, month,
+                        [&](std::uint64_t seq) { return reader->reading(seq); })) {
             return json_response(
                 why_json(account, material, month, call.app.options.currency, call.app.zone));
         }

@@ -77,6 +77,10 @@ void post_meter_hold(Call& call, Respond respond);
 void post_meter_unhold(Call& call, Respond respond);
 void post_release(Call& call, Respond respond);
 void post_reject(Call& call, Respond respond);
+void post_meter_clock(Call& call, Respond respond);  // meter_clock.cpp
+Response post_scan(Call& call);                      // scan.cpp
+Response get_scan(Call& call);
+Response delete_scan(Call& call);
 Response get_accounts(Call& call);  // accounts.cpp
 Response get_account(Call& call);
 Response get_ledger(Call& call);

@@ -60,6 +60,11 @@ std::optional<StoredReading> StoreReader::Impl::reading_at(std::uint64_t seq) {
     return reading(query);
 }
 
+std::optional<StoredReading> StoreReader::reading(std::uint64_t seq) {
+    const Impl::Moment moment(*impl_);
+    return impl_->reading_at(seq);
+}
+
 std::uint64_t StoreReader::Impl::first_reading_from(UtcMs at) {
     // Rows arrive in order of time but for steps of the clock, so a bisection finds the place.
     std::uint64_t low = 0;

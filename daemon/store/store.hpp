@@ -31,6 +31,7 @@ struct OpenReport {
     int migrated_from = 0, migrated_to = 0;
     std::string backup;     // path of the copy made before a migration
     bool restored = false;  // an older copy: went on above the high water
+    std::uint64_t restored_after = 0, restored_next = 0;  // events between them are lost
     bool high_water_recreated = false;
     std::vector<std::string> lines;
 };
@@ -47,10 +48,16 @@ struct LedgerAccountRow {
     std::uint64_t last_event = 0;  // event seq of that entry
 };
 
+// Space for the books. Where StoreOptions::max_pages limits them, that limit is the disk.
+struct StoreSpace {
+    std::uint64_t free_bytes = 0, reserve_bytes = 0;
+    bool held = false;  // the reserve lies on the disk
+};
+
 class Store {
   public:
     // Opens or creates, migrates with a backup, starts the run, and where an older copy lies there
-    // writes the event log.restored as its first row.
+    // writes the event log.restored as its first row. On a full disk it gives the reserve up first.
     Store(const StoreOptions& options, Random& random);
     ~Store();
     Store(const Store&) = delete;
@@ -64,6 +71,13 @@ class Store {
     void commit();
     void rollback() noexcept;
     [[nodiscard]] bool in_transaction() const;
+
+    [[nodiscard]] StoreSpace space();
+    // Gives the reserve up and writes the log of the database into it, which frees the log. Outside
+    // a transaction.
+    void release_reserve();
+    // False: there is no room for it.
+    [[nodiscard]] bool take_reserve();
 
     // Newest committed numbers; 0: none.
     [[nodiscard]] std::uint64_t last(Series series) const;

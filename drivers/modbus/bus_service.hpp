@@ -1,6 +1,8 @@
-// The bus service: a named thread for each bus, each with its link and its BusMachine, and nothing
-// shared between them. Samples, failures and status go to the sink on the bus threads. Public calls
-// are safe from any thread and never wait for a wire, except stop() and poll_once().
+// The bus service: every bus with its link and its machine, and the threads that serve them. A
+// serial line, and a gateway with several meters, has a thread of its own; buses with one meter
+// behind Modbus TCP share a pool. Samples, failures and status go to the sink on those threads.
+// Public calls are safe from any thread and never wait for a wire, except configure() for a bus
+// that is changed or ends, stop() and poll_once().
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,9 @@
 
 namespace gatehouse::modbus {
 
-inline constexpr std::size_t kBusesMax = 64;
+inline constexpr std::size_t kThreadedBusesMax = 64;  // with a thread of their own
+inline constexpr std::size_t kPooledBusesMax = 512;   // one meter each, behind Modbus TCP
+inline constexpr int kPoolThreads = 8;
 inline constexpr std::size_t kReadsWaitingMax = 16;  // on-demand readings queued on one bus
 
 struct MeterPlan {
@@ -59,12 +63,14 @@ struct ReadResult {
     Stamp at;
     std::vector<ReadValue> values;
     std::vector<ExchangeTrace> exchanges;
+    int channel = 0;
+    RegisterImage image;  // all words that came
 };
-using ReadHandler = std::function<void(ReadResult)>;  // once, on the bus thread
+using ReadHandler = std::function<void(ReadResult)>;  // once; on the bus thread or at its end
 
 struct Heartbeat {
-    std::string bus;
-    MonoMs mono_ms = 0;           // when its worker last turned
+    std::string bus;              // or the thread's name, in the pool
+    MonoMs mono_ms = 0;           // when it last turned
     std::int64_t allowed_ms = 0;  // the longest that one turn may take
 };
 
@@ -78,7 +84,7 @@ class BusService {
 
     // Starts, changes and ends workers so that they match; a bus whose settings stay keeps its
     // connection and what it learned. A meter whose profile is null is left out. Returns what it
-    // refused, one line each (more than kBusesMax buses).
+    // refused, one line each; such a bus is told and shown as offline with that reason.
     std::vector<std::string> configure(std::vector<BusPlan> plans);
 
     void poll_soon(const std::string& meter);  // unknown meter: nothing happens
@@ -87,7 +93,7 @@ class BusService {
     // Takes a job for the bus; one at a time. Empty: it will be finished() in any case. Else why it
     // was not taken (unknown bus, another job runs, stopping), and nothing of it is called.
     [[nodiscard]] std::string run_job(const std::string& bus, std::shared_ptr<BusJob> job);
-    // With a line for each meter; at most a second old.
+    // With a line for each meter.
     [[nodiscard]] std::vector<BusStatus> status() const;
     [[nodiscard]] std::vector<Heartbeat> heartbeats() const;
     // Ends all workers; waits at most for the exchange that is on the wire.

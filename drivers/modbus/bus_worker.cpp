@@ -1,9 +1,6 @@
 #include "drivers/modbus/bus_worker.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "daemon/core/assert.hpp"
@@ -11,11 +8,9 @@
 namespace gatehouse::modbus {
 namespace {
 
-constexpr std::int64_t kWaitSliceMs = 5'000;  // a waiting worker still shows that it lives
 constexpr std::int64_t kConnectLeastMs = 1'000;
 constexpr std::int64_t kConnectMostMs = 5'000;
-constexpr std::int64_t kTurnaroundUs = 20'000;  // before anything was learned
-constexpr std::int64_t kTurnMarginMs = 10'000;  // of a turn, for a machine that is busy
+constexpr std::int64_t kRestMs = 1'000;  // of a bus that was told to stop
 constexpr std::size_t kSoonMax = 1'024;
 
 std::optional<std::int64_t> millis(const Decoded& decoded, const Rational& factor) {
@@ -30,17 +25,12 @@ std::optional<std::int64_t> millis(const Decoded& decoded, const Rational& facto
 
 BusWorker::BusWorker(BusPlan plan, const Clock& clock, std::uint64_t jitter_seed, SampleSink& sink,
                      std::int64_t run, std::unique_ptr<Link> link)
-    : clock_(clock), sink_(sink), run_(run), jitter_seed_(jitter_seed), link_(std::move(link)) {
-    adopt(nullptr, std::move(plan));
-    status_.bus = plan_.id;
-    status_.meters = static_cast<int>(meters_.size());
-    beat_ = clock_.mono_ms();
-    thread_ = std::thread([this] { this->run(); });
-}
-
-BusWorker::~BusWorker() {
-    ask_to_stop();
-    join();
+    : clock_(clock),
+      sink_(sink),
+      run_(run),
+      link_(std::move(link)),
+      machine_(BusSetup{}, jitter_seed, clock.mono_ms()) {
+    adopt(std::move(plan));
 }
 
 void BusWorker::ask_to_stop() {
@@ -48,12 +38,7 @@ void BusWorker::ask_to_stop() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
-    condition_.notify_all();
     link_->wake();
-}
-
-void BusWorker::join() {
-    if (thread_.joinable()) thread_.join();
 }
 
 void BusWorker::update(BusPlan plan) {
@@ -61,67 +46,80 @@ void BusWorker::update(BusPlan plan) {
     known_.clear();
     for (const MeterPlan& meter : plan.meters) known_.insert(meter.id);
     new_plan_ = std::move(plan);
-    condition_.notify_all();
 }
 
 void BusWorker::poll_soon(const std::string& meter) {
     const std::lock_guard lock(mutex_);
     if (known_.count(meter) == 0 || soon_.size() >= kSoonMax) return;
     if (std::find(soon_.begin(), soon_.end(), meter) == soon_.end()) soon_.push_back(meter);
-    condition_.notify_all();
 }
 
 bool BusWorker::read_now(const std::string& meter, ReadHandler handler) {
     const std::lock_guard lock(mutex_);
     if (stopping_ || known_.count(meter) == 0 || reads_.size() >= kReadsWaitingMax) return false;
     reads_.emplace_back(meter, std::move(handler));
-    condition_.notify_all();
     return true;
 }
 
-BusStatus BusWorker::status() const {
+std::string BusWorker::run_job(std::shared_ptr<BusJob> job) {
     const std::lock_guard lock(mutex_);
-    return status_;
+    if (stopping_) return "the bus ends";
+    if (has_job_) return "another search runs on this bus; wait until it is done";
+    has_job_ = true;
+    new_job_ = std::move(job);
+    return "";
 }
 
-Heartbeat BusWorker::heartbeat() const {
-    Heartbeat heartbeat;
-    const std::lock_guard lock(mutex_);
-    heartbeat.bus = status_.bus;
-    heartbeat.mono_ms = beat_;
-    // The longest turn is a quiet time after a station that was once as late as can be.
-    heartbeat.allowed_ms = std::max(kWaitSliceMs, 2 * BusMachine::kDebtMs) + kTurnMarginMs;
-    return heartbeat;
+BusStatus BusWorker::status() const {
+    const std::lock_guard lock(machine_mutex_);
+    BusStatus status = machine_.status(/*with_lines=*/true);
+    status.bus = plan_.id;
+    return status;
 }
 
 Stamp BusWorker::stamp() const {
     return {run_, clock_.mono_ms(), clock_.wall_ms()};
 }
 
-void BusWorker::run() {
-    const std::string name = "bus-" + plan_.id.substr(0, 11);  // the kernel keeps 15 characters
-    (void)::pthread_setname_np(::pthread_self(), name.c_str());
-    BusMachine machine(setup_of(nullptr), jitter_seed_, clock_.mono_ms());
-    BusEvent event = Woken{};
-    bool waiting = true;
-    for (;;) {
-        beat_ = clock_.mono_ms();
-        {
-            const std::lock_guard lock(mutex_);
-            if (stopping_) break;
-        }
-        take_wishes(machine, waiting);
-        const BusStep step = machine.resume(event, clock_.mono_ms());
-        for (const VisitEnd& end : step.ended) ended(machine, end);
-        if (step.status_changed || !step.ended.empty()) publish(machine, step.status_changed);
-        waiting = step.action.kind == BusActionKind::wait;
-        event = perform(step.action);
+MonoMs BusWorker::turn() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) return clock_.mono_ms() + kRestMs;
     }
-    link_->close();
-    answer_all("the daemon stops or the bus was changed");
+    take_wishes();
+    BusStep step;
+    std::optional<BusStatus> told;
+    {
+        const std::lock_guard lock(machine_mutex_);
+        step = machine_.resume(event_, clock_.mono_ms());
+        if (step.status_changed) told = machine_.status();
+        troubled_ = machine_.troubled();
+    }
+    for (const VisitEnd& end : step.ended) ended(end);
+    if (told) {
+        told->bus = plan_.id;
+        sink_.bus(std::move(*told));
+    }
+    waiting_ = step.action.kind == BusActionKind::wait;
+    if (waiting_) {
+        event_ = Woken{};
+        return step.action.until;
+    }
+    event_ = perform(step.action);
+    return clock_.mono_ms();
 }
 
-void BusWorker::adopt(BusMachine* machine, BusPlan plan) {
+void BusWorker::close() {
+    link_->close();
+    answer_all("the daemon stops or the bus was changed");
+    {
+        const std::lock_guard lock(mutex_);
+        if (new_job_) job_ = std::exchange(new_job_, nullptr);
+    }
+    finish_job("the daemon stops or the bus was changed");
+}
+
+void BusWorker::adopt(BusPlan plan) {
     std::vector<MeterState> states;
     for (const MeterPlan& meter : plan.meters) {
         if (!meter.profile) continue;
@@ -129,58 +127,56 @@ void BusWorker::adopt(BusMachine* machine, BusPlan plan) {
         const auto same = std::find_if(meters_.begin(), meters_.end(),
                                        [&](const MeterState& old) { return old.plan == meter; });
         if (same != meters_.end()) {
-            state.caution = same->caution;
             state.serial = same->serial;
             state.register_value = same->register_value;
-            state.aside = same->aside;
         }
         state.plan = meter;
         states.push_back(std::move(state));
     }
-    meters_ = std::move(states);
-    plan_ = std::move(plan);
-    if (machine != nullptr) machine->configure(setup_of(machine), clock_.mono_ms());
+    {
+        const std::lock_guard lock(machine_mutex_);
+        meters_ = std::move(states);
+        plan_ = std::move(plan);
+        machine_.configure(setup(), clock_.mono_ms());
+    }
     const std::lock_guard lock(mutex_);
     if (new_plan_) return;  // a still newer one has set them
     known_.clear();
     for (const MeterState& state : meters_) known_.insert(state.plan.id);
 }
 
-BusSetup BusWorker::setup_of(const BusMachine* machine) const {
+BusSetup BusWorker::setup() const {
     BusSetup setup;
     setup.poll_interval_ms = plan_.poll_interval_ms;
     setup.response_timeout_ms = plan_.response_timeout_ms;
     setup.reconnects = plan_.settings.transport != Transport::rtu;
     setup.transaction_numbers =
         plan_.settings.transport == Transport::tcp && plan_.settings.transaction_id_echoed;
-    for (const MeterState& state : meters_) {
-        const int index = machine != nullptr ? machine->find(state.plan.id) : -1;
-        std::int64_t turnaround_us = index >= 0 ? machine->turnaround_us(index) : 0;
-        if (turnaround_us == 0) turnaround_us = kTurnaroundUs;
-        setup.meters.push_back(
-            plan_meter(state.plan, plan_.settings, turnaround_us, state.caution, state.aside));
-    }
+    setup.char_us = line_character_us(plan_.settings);
+    setup.gap_ms = plan_.settings.gap_ms;
+    for (const MeterState& state : meters_) setup.meters.push_back(plan_meter(state.plan));
     return setup;
 }
 
-void BusWorker::take_wishes(BusMachine& machine, bool may_configure) {
+void BusWorker::take_wishes() {
     std::optional<BusPlan> plan;
     std::vector<std::string> soon;
     std::vector<Waiting> reads;
+    std::shared_ptr<BusJob> job;
     {
         const std::lock_guard lock(mutex_);
         // Wishes name meters of the newest plan, so they wait for it.
-        if (new_plan_ && !may_configure) return;
+        if (new_plan_ && !waiting_) return;
         plan = std::exchange(new_plan_, std::nullopt);
         soon = std::exchange(soon_, {});
         reads = std::exchange(reads_, {});
+        job = std::exchange(new_job_, nullptr);
     }
     if (plan) {
-        adopt(&machine, std::move(*plan));
-        publish(machine, /*tell=*/true);
+        adopt(std::move(*plan));
         std::vector<std::string> gone;
         for (const auto& [meter, handlers] : answers_) {
-            if (machine.find(meter) < 0) gone.push_back(meter);
+            if (machine_.find(meter) < 0) gone.push_back(meter);
         }
         for (const std::string& meter : gone) {
             ReadResult result;
@@ -189,35 +185,48 @@ void BusWorker::take_wishes(BusMachine& machine, bool may_configure) {
             answer(meter, std::move(result));
         }
     }
-    for (const std::string& meter : soon) {
-        if (const int index = machine.find(meter); index >= 0) machine.poll_soon(index);
-    }
-    const BusStatus status = machine.status();
     for (Waiting& wish : reads) {
-        const int index = machine.find(wish.first);
+        const int index = machine_.find(wish.first);
         answers_[wish.first].push_back(std::move(wish.second));
-        if (index >= 0 && status.phase != BusPhase::offline) {
-            machine.read_full(index);
+        if (index >= 0 && machine_.shown_phase() != BusPhase::offline) {
+            const std::lock_guard lock(machine_mutex_);
+            machine_.read_full(index);
             continue;
         }
         ReadResult result;
         result.result = PollResult::not_connected;
-        result.detail = index < 0 ? "the meter is not on this bus" : status.reason;
+        result.detail = index < 0 ? "the meter is not on this bus" : machine_.reason();
         answer(wish.first, std::move(result));
     }
+    if (job) begin_job(std::move(job));
+    const std::lock_guard lock(machine_mutex_);
+    for (const std::string& meter : soon) {
+        if (const int index = machine_.find(meter); index >= 0) machine_.poll_soon(index);
+    }
+}
+
+void BusWorker::begin_job(std::shared_ptr<BusJob> job) {
+    job_ = std::move(job);
+    if (machine_.shown_phase() == BusPhase::offline) {
+        finish_job(machine_.reason());
+        return;
+    }
+    const std::lock_guard lock(machine_mutex_);
+    machine_.want_job(true);
 }
 
 BusEvent BusWorker::perform(const BusAction& action) {
     const Request about{action.address, action.span, action.timeout_ms};
     switch (action.kind) {
         case BusActionKind::wait:
-            wait_until(action.until);
             return Woken{};
         case BusActionKind::connect: {
             std::string reason = link_->connect(
                 std::clamp(plan_.response_timeout_ms, kConnectLeastMs, kConnectMostMs));
-            if (!reason.empty()) return ConnectFailed{std::move(reason)};
-            return Connected{};
+            line_changed_ = false;
+            if (reason.empty()) return Connected{};
+            finish_job(reason);
+            return ConnectFailed{std::move(reason)};
         }
         case BusActionKind::read:
             return read(action);
@@ -233,46 +242,111 @@ BusEvent BusWorker::perform(const BusAction& action) {
         case BusActionKind::close:
             link_->close();
             return Closed{};
+        case BusActionKind::job:
+            return turn_job();
     }
     GH_ASSERT(false);
 }
 
 ReadEnded BusWorker::read(const BusAction& action) {
     MeterState& meter = meters_.at(static_cast<std::size_t>(action.meter));
+    if (action.restart) {
+        meter.image.clear();
+        meter.traces.clear();
+        meter.billing_at.reset();
+    }
+    const BusSettings& settings = plan_.settings;
+    if (std::exchange(line_changed_, false)) {
+        (void)link_->set_line(
+            {settings.baud, settings.parity, settings.stop_bits, settings.data_bits});
+    }
     const Request request{action.address, action.span, action.timeout_ms};
     const Reply reply = link_->exchange(request);
-    meter.last_asked = action.span;
-    meter.last_exception = reply.exception;
-    if (!action.proof) {
-        meter.traces.push_back(trace_of(action.span, reply));
-        if (reply.result == PollResult::ok) {
-            meter.image.set(action.span, reply.words);
-            const auto billing =
-                meter.plan.profile->spans(meter.plan.profile->billing, meter.plan.channel);
-            if (!billing.empty() && action.span.contains(billing.front())) {
-                // The middle of the reply on the wire: half of its bytes before now.
-                const std::int64_t half_ms =
-                    line_character_us(plan_.settings) * (5 + 2 * action.span.count) / 2 / 1'000;
-                Stamp at = stamp();
-                at.mono_ms -= half_ms;
-                at.wall_ms -= half_ms;
-                meter.billing_at = at;
-            }
+    if (action.traced && !action.proof) meter.traces.push_back(trace_of(action.span, reply));
+    if (reply.result == PollResult::ok && !action.proof) {
+        meter.image.set(action.span, reply.words);
+        const auto billing =
+            meter.plan.profile->spans(meter.plan.profile->billing, meter.plan.channel);
+        if (!billing.empty() && action.span.contains(billing.front())) {
+            // The middle of the reply on the wire: half of its bytes before now.
+            const std::int64_t half_ms =
+                line_character_us(settings) * (5 + 2 * action.span.count) / 2 / 1'000;
+            Stamp at = stamp();
+            at.mono_ms -= half_ms;
+            at.wall_ms -= half_ms;
+            meter.billing_at = at;
         }
     }
-    return {reply.result, reply.turnaround_us, reply.busy_us, reply.detail, reply.lost};
+    return {reply.result,    reply.turnaround_us, reply.busy_us,
+            reply.exception, reply.detail,        reply.lost};
 }
 
-void BusWorker::wait_until(MonoMs until) {
-    const std::int64_t left_ms = std::min(until - clock_.mono_ms(), kWaitSliceMs);
-    if (left_ms <= 0) return;
-    std::unique_lock lock(mutex_);
-    condition_.wait_for(lock, std::chrono::milliseconds(left_ms), [&] {
-        return stopping_ || new_plan_ || !soon_.empty() || !reads_.empty();
-    });
+JobTurned BusWorker::turn_job() {
+    JobTurned turned;
+    if (job_ && !job_exchange_) job_exchange_ = job_->next();
+    if (!job_exchange_) {
+        finish_job("");
+        turned.done = true;
+        return turned;
+    }
+    const JobExchange& wanted = *job_exchange_;
+    const MonoMs now = clock_.mono_ms();
+    const auto leave = machine_.job_may_ask(wanted.request.address, wanted.request.span, now);
+    if (leave.not_before > now) {
+        turned.not_before = leave.not_before;
+        return turned;
+    }
+    if (!leave.provable) {
+        return refuse_job(
+            "an earlier question of this length may still be answered; ask for another number of "
+            "registers, or again in half a minute");
+    }
+    const BusSettings& settings = plan_.settings;
+    const LineSettings usual{settings.baud, settings.parity, settings.stop_bits,
+                             settings.data_bits};
+    if (wanted.line || line_changed_) {
+        const LineSettings line = wanted.line.value_or(usual);
+        std::string reason = link_->set_line(line);
+        if (!reason.empty()) return refuse_job(std::move(reason));
+        line_changed_ = line != usual;
+    }
+    turned.sent = true;
+    turned.address = wanted.request.address;
+    turned.span = wanted.request.span;
+    const Reply reply = link_->exchange(wanted.request);
+    turned.result = reply.result;
+    turned.busy_us = reply.busy_us;
+    turned.lost = reply.lost;
+    const JobExchange done = *std::exchange(job_exchange_, std::nullopt);
+    job_->ended(done, reply);
+    return turned;
 }
 
-void BusWorker::ended(BusMachine& machine, const VisitEnd& end) {
+JobTurned BusWorker::refuse_job(std::string reason) {
+    Reply reply;
+    reply.result = PollResult::busy;
+    reply.detail = std::move(reason);
+    const JobExchange refused = *std::exchange(job_exchange_, std::nullopt);
+    job_->ended(refused, reply);
+    return {};
+}
+
+void BusWorker::finish_job(const std::string& reason) {
+    job_exchange_.reset();
+    const std::shared_ptr<BusJob> job = std::exchange(job_, nullptr);
+    if (!job) return;
+    {
+        const std::lock_guard lock(machine_mutex_);
+        machine_.want_job(false);
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        has_job_ = false;
+    }
+    job->finished(reason);
+}
+
+void BusWorker::ended(const VisitEnd& end) {
     MeterState& meter = meters_.at(static_cast<std::size_t>(end.meter));
     if (end.kind == VisitKind::full) {
         ReadResult result;
@@ -280,45 +354,19 @@ void BusWorker::ended(BusMachine& machine, const VisitEnd& end) {
         result.detail = end.detail;
         result.values = read_values(meter.plan, meter.image);
         result.exchanges = meter.traces;
+        result.image = meter.image;
         answer(meter.plan.id, std::move(result));
     } else if (end.result == PollResult::ok) {
         emit(meter, end);
-        doubt_identity(machine, end);
-    } else if (!more_cautious(machine, end.meter, end)) {
+        doubt_identity(end);
+    } else {
         emit_failure(meter, end.result, end.detail, end.offline);
     }
-    meter.image.clear();
-    meter.traces.clear();
-    meter.billing_at.reset();
-}
-
-// An exception may be the fault of one register in a block: the block is taken apart step by step,
-// and what is refused alone and is not the billing register is put aside.
-bool BusWorker::more_cautious(BusMachine& machine, int index, const VisitEnd& end) {
-    if (end.result != PollResult::exception) return false;
-    MeterState& meter = meters_[static_cast<std::size_t>(index)];
-    // Function, address and value are the block's fault; the other codes are the meter's state.
-    if (meter.last_exception < 1 || meter.last_exception > 3) return false;
-    const Profile& profile = *meter.plan.profile;
-    const auto needed = profile.spans(profile.billing, meter.plan.channel);
-    const bool alone = std::find(needed.begin(), needed.end(), meter.last_asked) != needed.end();
-    if (alone) return false;
-    if (meter.caution < 2) {
-        ++meter.caution;
-    } else {
-        meter.aside.push_back(meter.last_asked);
-    }
-    std::int64_t turnaround_us = machine.turnaround_us(index);
-    if (turnaround_us == 0) turnaround_us = kTurnaroundUs;
-    machine.replan(
-        index, plan_meter(meter.plan, plan_.settings, turnaround_us, meter.caution, meter.aside),
-        clock_.mono_ms());
-    return true;
 }
 
 // A serial number that is not the one of last time is read once more: twice alike it is believed.
 // A register that fell may be another meter's, so that the serial number is asked for as well.
-void BusWorker::doubt_identity(BusMachine& machine, const VisitEnd& end) {
+void BusWorker::doubt_identity(const VisitEnd& end) {
     MeterState& meter = meters_[static_cast<std::size_t>(end.meter)];
     const Profile& profile = *meter.plan.profile;
     const int channel = meter.plan.channel;
@@ -333,7 +381,9 @@ void BusWorker::doubt_identity(BusMachine& machine, const VisitEnd& end) {
         doubt = doubt || (serial.result == PollResult::ok && serial.text != meter.serial);
         if (serial.result == PollResult::ok) meter.serial = serial.text;
     }
-    if (doubt) machine.identify(end.meter);
+    if (!doubt) return;
+    const std::lock_guard lock(machine_mutex_);
+    machine_.identify(end.meter);
 }
 
 void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
@@ -363,8 +413,10 @@ void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
         if (serial.result == PollResult::ok && named) sample.serial = serial.text;
     }
     sample.device_ratio = profile.device_ratio(channel, meter.image);
-    const Decoded balance = profile.decode(Measurement::own_balance, channel, meter.image);
-    if (balance.result == PollResult::ok) sample.own_balance = balance.number;
+    if (auto own = profile.own_prepayment(channel, meter.image)) {
+        sample.prepays = own->live;
+        sample.prepays_text = std::move(own->text);
+    }
     sink_.sample(std::move(sample));
 }
 
@@ -388,7 +440,9 @@ void BusWorker::answer(const std::string& meter, ReadResult result) {
     result.bus = plan_.id;
     result.at = stamp();
     for (const MeterState& state : meters_) {
-        if (state.plan.id == meter) result.profile = state.plan.profile->id;
+        if (state.plan.id != meter) continue;
+        result.profile = state.plan.profile->id;
+        result.channel = state.plan.channel;
     }
     for (const ReadHandler& handler : handlers) handler(result);
 }
@@ -407,16 +461,6 @@ void BusWorker::answer_all(const std::string& reason) {
         result.detail = reason;
         answer(meter, std::move(result));
     }
-}
-
-void BusWorker::publish(const BusMachine& machine, bool tell) {
-    BusStatus status = machine.status();
-    status.bus = plan_.id;
-    {
-        const std::lock_guard lock(mutex_);
-        status_ = status;
-    }
-    if (tell) sink_.bus(std::move(status));
 }
 
 }  // namespace gatehouse::modbus

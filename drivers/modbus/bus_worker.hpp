@@ -1,16 +1,15 @@
-// One bus: its thread, its link, its machine. It carries out what the machine says, decodes what
-// came, and tells the sink. Made and ended by BusService; update() and the wishes are safe from any
-// thread, all else happens on the worker's own.
+// One bus: its link and its machine. In each turn it carries out what the machine says, decodes
+// what came, and tells the sink. Its host gives it turns, one at a time (bus_host.hpp); update(),
+// the wishes and status() are safe from any thread.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,11 +18,8 @@
 
 namespace gatehouse::modbus {
 
-// The blocks of one meter as the machine wants them. `caution` grows with what the meter refused:
-// 0 fills holes, 1 does not, 2 reads every value alone; `aside` is never read.
-[[nodiscard]] BusMeter plan_meter(const MeterPlan& meter, const BusSettings& settings,
-                                  std::int64_t turnaround_us, int caution,
-                                  const std::vector<RegisterSpan>& aside);
+// One meter's values as the machine wants them.
+[[nodiscard]] BusMeter plan_meter(const MeterPlan& meter);
 [[nodiscard]] ExchangeTrace trace_of(const RegisterSpan& span, const Reply& reply);
 [[nodiscard]] std::vector<ReadValue> read_values(const MeterPlan& meter,
                                                  const RegisterImage& image);
@@ -32,17 +28,24 @@ class BusWorker {
   public:
     BusWorker(BusPlan plan, const Clock& clock, std::uint64_t jitter_seed, SampleSink& sink,
               std::int64_t run, std::unique_ptr<Link> link);
-    ~BusWorker();
     BusWorker(const BusWorker&) = delete;
     BusWorker& operator=(const BusWorker&) = delete;
 
+    // Takes what was wished, tells the machine what happened, and carries out its next action: one
+    // exchange at most. Returns when the next turn is wanted. Host's threads, one at a time.
+    [[nodiscard]] MonoMs turn();
+    // Whether the bus fails to answer and its turns are likely to last for a timeout.
+    [[nodiscard]] bool troubled() const { return troubled_; }
+    // After the last turn: lets go of the port and answers whoever waits.
+    void close();
+
+    // What follows wants a wake() of the host.
     void update(BusPlan plan);  // the same settings and timeout, other meters
     void poll_soon(const std::string& meter);
     [[nodiscard]] bool read_now(const std::string& meter, ReadHandler handler);
-    [[nodiscard]] BusStatus status() const;
-    [[nodiscard]] Heartbeat heartbeat() const;
+    [[nodiscard]] std::string run_job(std::shared_ptr<BusJob> job);
     void ask_to_stop();
-    void join();
+    [[nodiscard]] BusStatus status() const;
 
   private:
     struct MeterState {
@@ -50,51 +53,52 @@ class BusWorker {
         RegisterImage image;
         std::vector<ExchangeTrace> traces;
         std::optional<Stamp> billing_at;
-        RegisterSpan last_asked;
-        int last_exception = 0;  // of that read; 0: none
-        std::string serial;      // as it was read last
+        std::string serial;                      // as it was read last
         std::optional<Rational> register_value;  // likewise
-        int caution = 0;
-        std::vector<RegisterSpan> aside;  // refused alone
     };
     using Waiting = std::pair<std::string, ReadHandler>;
 
-    void run();
-    void take_wishes(BusMachine& machine, bool may_configure);
-    void adopt(BusMachine* machine, BusPlan plan);
-    BusSetup setup_of(const BusMachine* machine) const;
-    BusEvent perform(const BusAction& action);
-    ReadEnded read(const BusAction& action);
-    void wait_until(MonoMs until);
-    void ended(BusMachine& machine, const VisitEnd& end);
+    void take_wishes();
+    void adopt(BusPlan plan);
+    void begin_job(std::shared_ptr<BusJob> job);
+    [[nodiscard]] BusSetup setup() const;
+    [[nodiscard]] BusEvent perform(const BusAction& action);
+    [[nodiscard]] ReadEnded read(const BusAction& action);
+    [[nodiscard]] JobTurned turn_job();
+    [[nodiscard]] JobTurned refuse_job(std::string reason);
+    void finish_job(const std::string& reason);
+    void ended(const VisitEnd& end);
     void emit(const MeterState& meter, const VisitEnd& end);
-    void doubt_identity(BusMachine& machine, const VisitEnd& end);
+    void doubt_identity(const VisitEnd& end);
     void emit_failure(const MeterState& meter, PollResult result, std::string detail, bool offline);
-    bool more_cautious(BusMachine& machine, int index, const VisitEnd& end);
     void answer(const std::string& meter, ReadResult result);
     void answer_all(const std::string& reason);
-    void publish(const BusMachine& machine, bool tell);
     [[nodiscard]] Stamp stamp() const;
 
     const Clock& clock_;
     SampleSink& sink_;
     const std::int64_t run_;
-    const std::uint64_t jitter_seed_;
     BusPlan plan_;
     std::unique_ptr<Link> link_;
-    std::vector<MeterState> meters_;  // in the machine's order
+    std::vector<MeterState> meters_;    // in the machine's order
+    mutable std::mutex machine_mutex_;  // held while the machine decides, never during an exchange
+    BusMachine machine_;
+    BusEvent event_ = Woken{};
+    bool waiting_ = true;  // the machine's last action was to wait
     std::map<std::string, std::vector<ReadHandler>> answers_;
+    std::shared_ptr<BusJob> job_;
+    std::optional<JobExchange> job_exchange_;  // asked for and not yet carried out
+    bool line_changed_ = false;                // by the job
+    std::atomic<bool> troubled_{false};
 
-    mutable std::mutex mutex_;  // the wishes, the known meters and the last status
-    std::condition_variable condition_;
+    mutable std::mutex mutex_;  // the wishes and the known meters
     bool stopping_ = false;
     std::optional<BusPlan> new_plan_;
     std::vector<std::string> soon_;
     std::vector<Waiting> reads_;
+    std::shared_ptr<BusJob> new_job_;
+    bool has_job_ = false;
     std::set<std::string> known_;
-    BusStatus status_;
-    std::atomic<MonoMs> beat_{0};
-    std::thread thread_;
 };
 
 }  // namespace gatehouse::modbus

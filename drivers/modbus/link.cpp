@@ -8,7 +8,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
-#include <termios.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,18 +18,17 @@
 #include <system_error>
 #include <utility>
 
+#include "drivers/modbus/frame.hpp"
+#include "drivers/modbus/serial.hpp"
 #include "drivers/modbus/socket.hpp"
 
 namespace gatehouse::modbus {
 namespace {
 
-// libmodbus 3.1.6 turns any other rate silently into 9600.
-constexpr std::array kBauds{1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200};
-constexpr std::size_t kHeardMax = 1024;      // bytes of a quiet time that are looked at
-constexpr std::int64_t kSilenceUs = 40'000;  // after the owed reply was heard
-constexpr std::size_t kTcpHeader = 7;
-
-using Bytes = std::vector<std::uint8_t>;
+constexpr std::size_t kHeardMax = 1024;                 // bytes of a quiet time that are looked at
+constexpr std::int64_t kSilenceUs = 40'000;             // after the owed reply was heard
+constexpr std::int64_t kReplySlackUs = 50'000;          // of the whole reply, beside its bytes
+constexpr std::int64_t kReplyUnknownLeastUs = 500'000;  // the same, where no speed is known
 
 struct FreeContext {
     void operator()(modbus_t* context) const { ::modbus_free(context); }
@@ -40,12 +39,14 @@ using Context = std::unique_ptr<modbus_t, FreeContext>;
 // this thread alone and swallowed, so that no process-wide handler is needed.
 class SigpipeBlocked {
   public:
-    SigpipeBlocked() {
+    explicit SigpipeBlocked(bool wanted) : wanted_(wanted) {
+        if (!wanted_) return;
         sigemptyset(&pipe_);
         sigaddset(&pipe_, SIGPIPE);
         (void)::pthread_sigmask(SIG_BLOCK, &pipe_, &old_);
     }
     ~SigpipeBlocked() {
+        if (!wanted_) return;
         const int error = errno;
         if (!sigismember(&old_, SIGPIPE)) {
             const timespec none{};
@@ -58,85 +59,10 @@ class SigpipeBlocked {
     SigpipeBlocked& operator=(const SigpipeBlocked&) = delete;
 
   private:
+    bool wanted_;
     sigset_t pipe_{};
     sigset_t old_{};
 };
-
-std::uint16_t crc16(const std::uint8_t* bytes, std::size_t count) {
-    std::uint32_t crc = 0xFFFF;
-    for (std::size_t i = 0; i < count; ++i) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; ++bit) {
-            crc = (crc & 1U) != 0 ? (crc >> 1U) ^ 0xA001U : crc >> 1U;
-        }
-    }
-    return static_cast<std::uint16_t>(crc);
-}
-
-void append_crc(Bytes& frame) {
-    const std::uint16_t crc = crc16(frame.data(), frame.size());
-    frame.push_back(static_cast<std::uint8_t>(crc & 0xFFU));
-    frame.push_back(static_cast<std::uint8_t>(crc >> 8U));
-}
-
-bool is_bits(RegisterTable table) {
-    return table == RegisterTable::coils || table == RegisterTable::discrete_inputs;
-}
-
-std::size_t data_bytes(const RegisterSpan& span) {
-    const auto count = static_cast<std::size_t>(span.count);
-    return is_bits(span.table) ? (count + 7) / 8 : 2 * count;
-}
-
-Bytes request_pdu(const Request& request) {
-    const auto high = [](int value) { return static_cast<std::uint8_t>((value >> 8) & 0xFF); };
-    const auto low = [](int value) { return static_cast<std::uint8_t>(value & 0xFF); };
-    return {low(request.address),     static_cast<std::uint8_t>(request.span.table),
-            high(request.span.first), low(request.span.first),
-            high(request.span.count), low(request.span.count)};
-}
-
-Bytes tcp_frame(std::uint16_t transaction, const Bytes& pdu) {
-    Bytes frame{static_cast<std::uint8_t>(transaction >> 8U),
-                static_cast<std::uint8_t>(transaction & 0xFFU),
-                0,
-                0,
-                0,
-                static_cast<std::uint8_t>(pdu.size())};
-    frame.insert(frame.end(), pdu.begin(), pdu.end());
-    return frame;
-}
-
-constexpr std::array<const char*, 12> kExceptions{
-    "unknown exception",  "illegal function",         "illegal data address",
-    "illegal data value", "device failure",           "acknowledge, still working",
-    "device busy",        "unknown exception",        "memory parity error",
-    "unknown exception",  "gateway path unavailable", "gateway target does not answer"};
-
-const char* exception_text(int code) {
-    const auto index = static_cast<std::size_t>(code);
-    return index < kExceptions.size() ? kExceptions[index] : kExceptions[0];
-}
-
-PollResult exception_result(int code) {
-    switch (code) {
-        case 5:
-        case 6:
-            return PollResult::busy;
-        case 10:
-            return PollResult::gateway_path;
-        case 11:
-            return PollResult::gateway_target;
-        default:
-            return PollResult::exception;
-    }
-}
-
-void set_exception(Reply& reply, int code) {
-    reply.exception = code;
-    reply.result = exception_result(code);
-    reply.detail = "exception " + std::to_string(code) + ": " + exception_text(code);
-}
 
 std::string errno_text(int error) {
     return std::generic_category().message(error);
@@ -167,8 +93,11 @@ class ModbusLink final : public Link {
   public:
     explicit ModbusLink(BusSettings settings)
         : settings_(std::move(settings)),
-          connector_(settings_.host, settings_.port),
-          wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+          line_{settings_.baud, settings_.parity, settings_.stop_bits, settings_.data_bits},
+          connector_(settings_.host, settings_.port) {
+        // With transaction numbers no quiet time is long, and there are hundreds of such links.
+        if (!numbered()) wake_ = Descriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    }
     ~ModbusLink() override { close_now(); }
     ModbusLink(const ModbusLink&) = delete;
     ModbusLink& operator=(const ModbusLink&) = delete;
@@ -177,11 +106,17 @@ class ModbusLink final : public Link {
     void close() override { close_now(); }
     Reply exchange(const Request& request) override;
     Heard listen(std::int64_t for_ms, const Request& owed) override;
-    void wake() override { (void)::eventfd_write(wake_.get(), 1); }
+    std::string set_line(const LineSettings& line) override;
+    void wake() override {
+        if (wake_.valid()) (void)::eventfd_write(wake_.get(), 1);
+    }
 
   private:
     [[nodiscard]] bool numbered() const {
         return settings_.transport == Transport::tcp && settings_.transaction_id_echoed;
+    }
+    [[nodiscard]] FrameKind framing() const {
+        return rtu_frames() ? FrameKind::rtu : FrameKind::tcp;
     }
     [[nodiscard]] bool rtu_frames() const { return settings_.transport != Transport::tcp; }
     std::string connect_serial();
@@ -192,19 +127,23 @@ class ModbusLink final : public Link {
     void exchange_numbered(const Request& request, Reply& reply);
     void exchange_raw(const Request& request, Reply& reply);
     bool swallow_echo(const Request& request, Reply& reply, std::int64_t deadline_us);
-    void take_frame(const Request& request, const Bytes& frame, Reply& reply) const;
     void failed(Reply& reply, int error, bool sending) const;
-    [[nodiscard]] bool holds_owed_reply(const Bytes& heard, const Request& owed) const;
+    [[nodiscard]] std::int64_t char_us() const;
     [[nodiscard]] std::int64_t wire_us(const RegisterSpan& span) const;
+    [[nodiscard]] std::int64_t whole_reply_us(const Request& request) const;
+    // False: no byte came until then; the reply says so.
+    bool wait_first_byte(Reply& reply, std::int64_t deadline_us) const;
+    void allow_until(std::int64_t deadline_us);
 
-    BusSettings settings_;
+    const BusSettings settings_;
+    LineSettings line_;  // as it stands now
     Connector connector_;
     Context context_;
     Descriptor stream_;       // tcp and rtu_over_tcp
     Descriptor serial_lock_;  // rtu
     Descriptor wake_;
     int fd_ = -1;
-    std::uint16_t transaction_ = 0;  // as libmodbus counts it, for the trace
+    std::uint16_t transaction_ = 0;  // of the last numbered request
     std::int64_t last_byte_us_ = 0;
 };
 
@@ -231,10 +170,8 @@ std::string ModbusLink::connect(std::int64_t timeout_ms) {
 }
 
 std::string ModbusLink::connect_serial() {
-    if (std::find(kBauds.begin(), kBauds.end(), settings_.baud) == kBauds.end()) {
-        return "baud " + std::to_string(settings_.baud) +
-               " is not served; use 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200";
-    }
+    line_ = {settings_.baud, settings_.parity, settings_.stop_bits, settings_.data_bits};
+    if (std::string reason = baud_problem(settings_.baud); !reason.empty()) return reason;
     if (const std::string reason = lock_serial(); !reason.empty()) return reason;
     const char parity = settings_.parity == Parity::none   ? 'N'
                         : settings_.parity == Parity::even ? 'E'
@@ -247,6 +184,21 @@ std::string ModbusLink::connect_serial() {
     }
     fd_ = ::modbus_get_socket(context_.get());
     (void)::ioctl(fd_, TIOCEXCL);
+    ask_low_latency(fd_);
+    return "";
+}
+
+// Applied to a line that is open; what libmodbus set on it otherwise stays.
+std::string ModbusLink::set_line(const LineSettings& line) {
+    if (settings_.transport != Transport::rtu) return Link::set_line(line);
+    if (fd_ < 0) return "not connected";
+    if (line == line_) return "";
+    if (std::string reason = baud_problem(line.baud); !reason.empty()) return reason;
+    if (std::string reason = apply_line(fd_, line); !reason.empty()) {
+        return settings_.device + " does not take these settings: " + reason;
+    }
+    line_ = line;
+    last_byte_us_ = steady_us();
     return "";
 }
 
@@ -298,18 +250,45 @@ void ModbusLink::close_now() {
     serial_lock_.reset();
 }
 
+std::int64_t ModbusLink::char_us() const {
+    return character_us(line_.baud, line_.data_bits, line_.parity != Parity::none, line_.stop_bits);
+}
+
 std::int64_t ModbusLink::wire_us(const RegisterSpan& span) const {
     // Request 8 bytes, reply 5 and its data.
-    return line_character_us(settings_) * static_cast<std::int64_t>(13 + data_bytes(span));
+    return char_us() * static_cast<std::int64_t>(13 + data_bytes(span));
+}
+
+// From the first byte's deadline on: a reply that began in time may still end.
+std::int64_t ModbusLink::whole_reply_us(const Request& request) const {
+    const std::int64_t wire = wire_us(request.span);
+    if (wire > 0) return wire * 3 / 2 + kReplySlackUs;
+    return std::max(request.timeout_ms * 1'000, kReplyUnknownLeastUs);
 }
 
 void ModbusLink::wait_for_gap() {
     std::int64_t gap_us = settings_.gap_ms * 1'000;
-    if (rtu_frames()) {
-        const std::int64_t char_us = line_character_us(settings_);
-        gap_us = std::max(gap_us, frame_gap_us(settings_.baud, char_us));
-    }
+    if (rtu_frames()) gap_us = std::max(gap_us, frame_gap_us(line_.baud, char_us()));
     if (gap_us > 0 && steady_us() < last_byte_us_ + gap_us) sleep_until_us(last_byte_us_ + gap_us);
+}
+
+void ModbusLink::allow_until(std::int64_t deadline_us) {
+    const std::int64_t left_us = std::max<std::int64_t>(deadline_us - steady_us(), 1);
+    (void)::modbus_set_response_timeout(context_.get(),
+                                        static_cast<std::uint32_t>(left_us / 1'000'000),
+                                        static_cast<std::uint32_t>(left_us % 1'000'000));
+}
+
+bool ModbusLink::wait_first_byte(Reply& reply, std::int64_t deadline_us) const {
+    for (;;) {
+        const std::int64_t left_us = std::max<std::int64_t>(deadline_us - steady_us(), 0);
+        pollfd entry{fd_, POLLIN, 0};
+        const int ready = ::poll(&entry, 1, static_cast<int>((left_us + 999) / 1'000));
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready > 0) return true;
+        failed(reply, ready < 0 ? errno : ETIMEDOUT, /*sending=*/false);
+        return false;
+    }
 }
 
 Reply ModbusLink::exchange(const Request& request) {
@@ -327,11 +306,7 @@ Reply ModbusLink::exchange(const Request& request) {
         reply.lost = reply.detail = stale.lost;
         return reply;
     }
-    const SigpipeBlocked blocked;
-    const std::int64_t timeout_us = request.timeout_ms * 1'000 + wire_us(request.span);
-    (void)::modbus_set_response_timeout(context_.get(),
-                                        static_cast<std::uint32_t>(timeout_us / 1'000'000),
-                                        static_cast<std::uint32_t>(timeout_us % 1'000'000));
+    const SigpipeBlocked blocked(settings_.transport == Transport::rtu_over_tcp);
     (void)::modbus_set_slave(context_.get(), request.address);
     const std::int64_t start_us = steady_us();
     if (numbered()) {
@@ -345,59 +320,44 @@ Reply ModbusLink::exchange(const Request& request) {
     return reply;
 }
 
-// With transaction numbers libmodbus checks them, and nothing else of it returns a wrong reply.
+// With transaction numbers a reply under another one is not ours, however late or doubled, and the
+// wait goes on. libmodbus itself would give up there, and it never looks at the unit, which is all
+// that tells apart two meters behind a gateway; hence the frame is taken raw and checked here.
 void ModbusLink::exchange_numbered(const Request& request, Reply& reply) {
-    const int first = request.span.first;
-    const int count = request.span.count;
-    transaction_ =
-        transaction_ == 0xFFFF ? std::uint16_t{0} : static_cast<std::uint16_t>(transaction_ + 1);
-    const Bytes pdu = request_pdu(request);
-    reply.request = tcp_frame(transaction_, pdu);
-    int rc = -1;
-    Bytes bits(static_cast<std::size_t>(count));
-    reply.words.resize(static_cast<std::size_t>(count));
-    switch (request.span.table) {
-        case RegisterTable::coils:
-            rc = ::modbus_read_bits(context_.get(), first, count, bits.data());
-            break;
-        case RegisterTable::discrete_inputs:
-            rc = ::modbus_read_input_bits(context_.get(), first, count, bits.data());
-            break;
-        case RegisterTable::holding:
-            rc = ::modbus_read_registers(context_.get(), first, count, reply.words.data());
-            break;
-        case RegisterTable::input:
-            rc = ::modbus_read_input_registers(context_.get(), first, count, reply.words.data());
-            break;
-    }
-    if (rc != count) {
-        const int error = rc >= 0 ? EMBBADDATA : errno;
-        reply.words.clear();
-        if (error > MODBUS_ENOBASE && error < MODBUS_ENOBASE + MODBUS_EXCEPTION_MAX) {
-            set_exception(reply, error - MODBUS_ENOBASE);
-            reply.response =
-                tcp_frame(transaction_, {pdu[0], static_cast<std::uint8_t>(pdu[1] | 0x80U),
-                                         static_cast<std::uint8_t>(reply.exception)});
-            return;
-        }
-        failed(reply, error, /*sending=*/false);
+    const std::int64_t deadline_us =
+        steady_us() + request.timeout_ms * 1'000 + wire_us(request.span);
+    ++transaction_;
+    reply.request = tcp_frame(transaction_, request_pdu(request));
+    const ssize_t sent = ::send(fd_, reply.request.data(), reply.request.size(), MSG_NOSIGNAL);
+    if (sent != static_cast<ssize_t>(reply.request.size())) {
+        // Half a request would put the stream out of step for good.
+        failed(reply, sent < 0 ? errno : ECONNABORTED, /*sending=*/true);
         return;
     }
-    Bytes answer{pdu[0], pdu[1], static_cast<std::uint8_t>(data_bytes(request.span))};
-    if (is_bits(request.span.table)) {
-        answer.resize(3 + data_bytes(request.span));
-        for (std::size_t i = 0; i < bits.size(); ++i) {
-            reply.words[i] = bits[i];
-            if (bits[i] != 0) answer[3 + i / 8] |= static_cast<std::uint8_t>(1U << (i % 8));
+    bool others = false;
+    for (;;) {
+        const std::int64_t left_us = deadline_us - steady_us();
+        allow_until(deadline_us);
+        Bytes frame(MODBUS_MAX_ADU_LENGTH);
+        const int rc =
+            left_us > 0 ? ::modbus_receive_confirmation(context_.get(), frame.data()) : -1;
+        if (rc < 0) {
+            failed(reply, left_us > 0 ? errno : ETIMEDOUT, /*sending=*/false);
+            if (others && reply.result == PollResult::timeout) {
+                reply.result = PollResult::foreign_frame;
+                reply.detail =
+                    "only replies under other transaction numbers came; a gateway that "
+                    "does not echo them needs tid=no";
+            }
+            return;
         }
-    } else {
-        for (const std::uint16_t word : reply.words) {
-            answer.push_back(static_cast<std::uint8_t>(word >> 8U));
-            answer.push_back(static_cast<std::uint8_t>(word & 0xFFU));
+        frame.resize(static_cast<std::size_t>(rc));
+        if (frame.size() >= 2 && ((frame[0] << 8U) | frame[1]) == transaction_) {
+            take_reply(request, frame, framing(), reply);
+            return;
         }
+        others = true;
     }
-    reply.response = tcp_frame(transaction_, answer);
-    reply.result = PollResult::ok;
 }
 
 // Without them the frame is sent and taken raw, and every check of it is ours: libmodbus versions
@@ -410,13 +370,15 @@ void ModbusLink::exchange_raw(const Request& request, Reply& reply) {
     } else {
         reply.request = tcp_frame(0, pdu);
     }
-    const std::int64_t deadline_us =
-        steady_us() + request.timeout_ms * 1'000 + wire_us(request.span);
+    // The request's own bytes are still on their way when it is handed over.
+    const std::int64_t deadline_us = steady_us() + request.timeout_ms * 1'000 + 8 * char_us();
     if (::modbus_send_raw_request(context_.get(), pdu.data(), static_cast<int>(pdu.size())) < 0) {
         failed(reply, errno, /*sending=*/true);
         return;
     }
     if (settings_.local_echo && rtu_frames() && !swallow_echo(request, reply, deadline_us)) return;
+    if (!wait_first_byte(reply, deadline_us)) return;
+    allow_until(deadline_us + whole_reply_us(request));
     Bytes frame(MODBUS_MAX_ADU_LENGTH);
     const int rc = ::modbus_receive_confirmation(context_.get(), frame.data());
     if (rc < 0) {
@@ -429,7 +391,7 @@ void ModbusLink::exchange_raw(const Request& request, Reply& reply) {
         return;
     }
     frame.resize(static_cast<std::size_t>(rc));
-    take_frame(request, frame, reply);
+    take_reply(request, frame, framing(), reply);
 }
 
 // The adapter hears itself: the request comes back first, and must be the one that was sent.
@@ -462,47 +424,6 @@ bool ModbusLink::swallow_echo(const Request& request, Reply& reply, std::int64_t
     return false;
 }
 
-void ModbusLink::take_frame(const Request& request, const Bytes& frame, Reply& reply) const {
-    reply.response = frame;
-    reply.result = PollResult::foreign_frame;
-    const std::size_t start = rtu_frames() ? 0 : kTcpHeader - 1;
-    const std::size_t tail = rtu_frames() ? 2 : 0;
-    if (frame.size() < start + 3 + tail) {
-        reply.detail = "the reply is too short";
-        return;
-    }
-    const std::uint8_t address = frame[start];
-    const std::uint8_t function = frame[start + 1];
-    const auto asked = static_cast<std::uint8_t>(request.span.table);
-    if (address != static_cast<std::uint8_t>(request.address)) {
-        reply.detail = "address " + std::to_string(address) + " answered";
-        return;
-    }
-    if (function == (asked | 0x80U)) {
-        set_exception(reply, frame[start + 2]);
-        return;
-    }
-    const std::size_t expected = data_bytes(request.span);
-    if (function != asked || frame[start + 2] != expected ||
-        frame.size() != start + 3 + expected + tail) {
-        reply.detail = "a reply to another question: function " + std::to_string(function) + ", " +
-                       std::to_string(frame[start + 2]) + " bytes instead of " +
-                       std::to_string(expected);
-        return;
-    }
-    const std::uint8_t* data = frame.data() + start + 3;
-    for (int i = 0; i < request.span.count; ++i) {
-        const auto k = static_cast<std::size_t>(i);
-        if (is_bits(request.span.table)) {
-            reply.words.push_back(static_cast<std::uint16_t>((data[k / 8] >> (k % 8)) & 1U));
-        } else {
-            reply.words.push_back(
-                static_cast<std::uint16_t>((data[2 * k] << 8U) | data[2 * k + 1]));
-        }
-    }
-    reply.result = PollResult::ok;
-}
-
 void ModbusLink::failed(Reply& reply, int error, bool sending) const {
     if (breaks_connection(error)) {
         reply.result = PollResult::not_connected;
@@ -520,8 +441,7 @@ void ModbusLink::failed(Reply& reply, int error, bool sending) const {
         reply.detail = sending ? "the line takes no request" : "no reply in time";
     } else {
         reply.result = PollResult::foreign_frame;
-        reply.detail = numbered() ? "another transaction's reply, or another length"
-                                  : std::string("not a reply: ") + ::modbus_strerror(error);
+        reply.detail = std::string("not a reply: ") + ::modbus_strerror(error);
     }
 }
 
@@ -536,8 +456,8 @@ Heard ModbusLink::listen(std::int64_t for_ms, const Request& owed) {
             heard.owed_reply ? std::min(end_us, last_byte_us_ + kSilenceUs) : end_us;
         const std::int64_t left_us = std::max<std::int64_t>(silent_at_us - now_us, 0);
         std::array<pollfd, 2> entries{pollfd{fd_, POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
-        const int ready =
-            ::poll(entries.data(), for_ms > 0 ? 2 : 1, static_cast<int>((left_us + 999) / 1'000));
+        const int ready = ::poll(entries.data(), for_ms > 0 && wake_.valid() ? 2 : 1,
+                                 static_cast<int>((left_us + 999) / 1'000));
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0 || entries[0].revents == 0) return heard;
         std::array<std::uint8_t, 512> chunk{};
@@ -554,31 +474,10 @@ Heard ModbusLink::listen(std::int64_t for_ms, const Request& owed) {
         heard.bytes += static_cast<std::size_t>(got);
         heard.last_byte_ms = (last_byte_us_ - start_us) / 1'000;
         if (kept.size() < kHeardMax) kept.insert(kept.end(), chunk.begin(), chunk.begin() + got);
-        heard.owed_reply = holds_owed_reply(kept, owed);
+        heard.owed_reply = rtu_frames() && holds_reply(kept, owed);
         if (steady_us() >= end_us && for_ms > 0) return heard;
         if (for_ms == 0 && heard.bytes > 64 * chunk.size()) return heard;
     }
-}
-
-// Whether the bytes hold the whole frame that `owed` would have had, its refusal included.
-bool ModbusLink::holds_owed_reply(const Bytes& heard, const Request& owed) const {
-    if (!rtu_frames()) return false;
-    const auto address = static_cast<std::uint8_t>(owed.address);
-    const auto function = static_cast<std::uint8_t>(owed.span.table);
-    for (std::size_t i = 0; i + 5 <= heard.size(); ++i) {
-        if (heard[i] != address) continue;
-        std::size_t length = 0;
-        if (heard[i + 1] == function && heard[i + 2] == data_bytes(owed.span)) {
-            length = 5 + data_bytes(owed.span);
-        } else if (heard[i + 1] == (function | 0x80U)) {
-            length = 5;
-        }
-        // The checksum over a frame and its own checksum is 0.
-        if (length > 0 && i + length <= heard.size() && crc16(heard.data() + i, length) == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 }  // namespace
@@ -592,7 +491,6 @@ std::unique_ptr<Link> make_link(const BusSettings& settings) {
 }
 
 std::int64_t line_character_us(const BusSettings& settings) {
-    if (settings.transport == Transport::tcp) return 0;
     return character_us(settings.baud, settings.data_bits, settings.parity != Parity::none,
                         settings.stop_bits);
 }

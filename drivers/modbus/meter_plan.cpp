@@ -9,14 +9,14 @@ namespace {
 
 constexpr int kProofRegistersMax = 32;
 
-std::vector<RegisterSpan> without(std::vector<RegisterSpan> spans,
-                                  const std::vector<RegisterSpan>& aside) {
-    std::erase_if(spans, [&](const RegisterSpan& span) {
-        return std::find(aside.begin(), aside.end(), span) != aside.end();
-    });
+std::vector<RegisterSpan> sorted(std::vector<RegisterSpan> spans) {
     std::sort(spans.begin(), spans.end());
     spans.erase(std::unique(spans.begin(), spans.end()), spans.end());
     return spans;
+}
+
+void append(std::vector<RegisterSpan>& all, const std::vector<RegisterSpan>& some) {
+    all.insert(all.end(), some.begin(), some.end());
 }
 
 std::string hex_bytes(const std::vector<std::uint8_t>& bytes) {
@@ -32,34 +32,29 @@ std::string hex_bytes(const std::vector<std::uint8_t>& bytes) {
 
 }  // namespace
 
-BusMeter plan_meter(const MeterPlan& meter, const BusSettings& settings, std::int64_t turnaround_us,
-                    int caution, const std::vector<RegisterSpan>& aside) {
+BusMeter plan_meter(const MeterPlan& meter) {
     const Profile& profile = *meter.profile;
-    WireCost cost;
-    cost.char_us = line_character_us(settings);
-    cost.turnaround_us = turnaround_us;
-    cost.pause_us = std::max(profile.pause_ms, settings.gap_ms) * 1'000;
-    BlockRules rules = profile.rules;
-    rules.fill_holes = rules.fill_holes && caution == 0;
-    const auto blocks = [&](std::vector<RegisterSpan> spans) {
-        spans = without(std::move(spans), aside);
-        return caution >= 2 ? spans : plan_blocks(std::move(spans), rules, cost);
-    };
     BusMeter plan;
     plan.id = meter.id;
     plan.address = meter.address;
     plan.pause_ms = profile.pause_ms;
-    plan.routine = blocks(profile.routine_spans(meter.channel));
-    plan.identity = blocks(profile.identity_spans(meter.channel));
+    plan.rules = profile.rules;
+    plan.routine = profile.routine_spans(meter.channel);
+    plan.vital = profile.spans(profile.billing, meter.channel);
+    plan.identity = profile.identity_spans(meter.channel);
     // A person who asks for everything sees each value's own bytes, refused ones included.
-    plan.full = without(profile.full_spans(meter.channel), {});
+    plan.full = sorted(profile.full_spans(meter.channel));
     std::vector<RegisterSpan> all;
+    plan.channel = static_cast<std::size_t>(meter.channel);
     for (int channel = 0; channel < profile.channels; ++channel) {
-        const auto some = profile.full_spans(channel);
-        all.insert(all.end(), some.begin(), some.end());
+        plan.channels.push_back(sorted(profile.routine_spans(channel)));
+        append(plan.channels_vital, profile.spans(profile.billing, channel));
+        append(all, profile.full_spans(channel));
     }
-    rules.fill_holes = false;
-    plan.proofs = proof_blocks(without(std::move(all), aside), rules, kProofRegistersMax);
+    plan.known = sorted(all);
+    BlockRules whole = profile.rules;
+    whole.fill_holes = false;
+    plan.proofs = proof_blocks(std::move(all), whole, kProofRegistersMax);
     return plan;
 }
 

@@ -14,7 +14,7 @@ constexpr std::int64_t kConnectMs = 3'000;
 bool read_meter(const MeterPlan& meter, const BusPlan& plan, Link& link, ReadResult& result) {
     RegisterImage image;
     bool answered = true;
-    for (const RegisterSpan& span : plan_meter(meter, plan.settings, 0, /*caution=*/0, {}).full) {
+    for (const RegisterSpan& span : plan_meter(meter).full) {
         const Request request{meter.address, span, plan.response_timeout_ms};
         const Reply reply = link.exchange(request);
         result.exchanges.push_back(trace_of(span, reply));

@@ -1,8 +1,11 @@
 #include "drivers/simulator/building.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <limits>
+
+#include "drivers/simulator/building_parts.hpp"
 
 namespace gatehouse::simulator {
 namespace {
@@ -13,13 +16,12 @@ using modbus::Value;
 
 constexpr std::int64_t kMicro = 1'000'000;
 constexpr std::int64_t kMinuteMs = 60'000;
-constexpr int kExceptionFunction = 1, kExceptionAddress = 2, kExceptionCount = 3;
-constexpr int kExceptionDevice = 4, kExceptionTarget = 0x0B;
-constexpr int kRegistersMax = 125, kBitsMax = 2000;
+constexpr std::int64_t kDaySeconds = 86'400;
+// A meter's clock is off by as much as this, each by its own.
+constexpr std::int64_t kDriftMaxSeconds = 90;
 const Rational kUsualAmps{40, 1};  // where neither registry nor profile says
 const Rational kUsualFlow{5, 2};   // m3/h, a DN15 to DN20 water meter
 constexpr int kTreeDepthMax = 8;   // transformer, riser, floor, flat; and no loop by a wrong parent
-constexpr std::int64_t kNewRegisterMicroMax = 2 * kMicro;  // a meter comes with its test bench kWh
 
 // value x ratio, rounded down; saturates where it leaves 64 bits.
 std::int64_t scaled(std::int64_t value, const Rational& ratio) {
@@ -38,55 +40,7 @@ Rational floor_to(const Rational& value, const Rational& step) {
     return {count * step.numerator, step.denominator};
 }
 
-bool meets(const RegisterSpan& span, const modbus::Field& field, int channel) {
-    const int first = field.span.first + field.stride * channel;
-    return span.table == field.span.table && span.first < first + field.span.count &&
-           first < span.end();
-}
-
-bool meets(const RegisterSpan& span, const Value& value, int channel) {
-    return std::any_of(value.parts.begin(), value.parts.end(),
-                       [&](const modbus::Part& part) { return meets(span, part.field, channel); });
-}
-
-std::string names_of(const Misfortune& misfortune) {
-    std::string names;
-    for (std::size_t i = 0; i < kFaultNames.size(); ++i) {
-        if (misfortune.has[i]) {
-            names += names.empty() ? "" : "+";
-            names += kFaultNames[i];
-        }
-    }
-    return names;
-}
-
-int word_at(const Bytes& pdu, std::size_t at) {
-    return (pdu[at] << 8) | pdu[at + 1];
-}
-
 }  // namespace
-
-struct Building::Meter {
-    MeterSpec spec;
-    std::shared_ptr<const Profile> profile;
-    std::uint64_t seed = 0;
-    Dice dice;
-    Counter counter;
-    std::int64_t advanced_ms = 0;
-    std::int64_t rate_max = 0;  // millionths an hour, after the multiplier
-    std::vector<const Meter*> children;
-    std::string serial;
-    bool dead = false;
-    std::int64_t stuck_until_ms = 0;
-    std::int64_t stuck_micro = 0;
-};
-
-// What answers at one address: one meter, or a module with a meter on each channel.
-struct Building::Device {
-    std::shared_ptr<const Profile> profile;
-    std::vector<Meter*> meters;
-    bool tcp = false;
-};
 
 Building::Building(Site site, const Profiles& profiles, BuildingSettings settings)
     : site_(std::move(site)), settings_(std::move(settings)) {
@@ -128,6 +82,7 @@ void Building::place(std::size_t index, const Profiles& profiles) {
     if (!device) {
         device = std::make_unique<Device>();
         device->profile = profile;
+        device->address = spec.address;
         device->tcp = site_.buses[spec.bus].settings.transport == modbus::Transport::tcp;
     }
     auto meter = std::make_unique<Meter>();
@@ -254,14 +209,36 @@ Rational Building::target(Meter& meter, Measurement what, std::int64_t now_ms) {
             return {49'980 + static_cast<std::int64_t>(noise.below(41)), 1000};
         case Measurement::power_factor:
             return {98, 100};
+        case Measurement::battery:
+            return {36, 10};
+        case Measurement::temperature:
+            return {21, 1};
         case Measurement::energy_export:
         case Measurement::volume_reverse:
         case Measurement::serial:
         case Measurement::status:
         case Measurement::own_balance:
+        case Measurement::own_purchases:
+        case Measurement::clock:
             break;
     }
     return {0, 1};
+}
+
+modbus::MeterClock Building::calendar(const Meter& meter, std::int64_t now_ms) const {
+    const auto drift = static_cast<std::int64_t>(Dice(meter.seed).below(2 * kDriftMaxSeconds + 1)) -
+                       kDriftMaxSeconds;
+    const std::int64_t seconds = std::int64_t{settings_.date_days} * kDaySeconds +
+                                 (settings_.day_start_ms + now_ms) / 1000 + drift;
+    const std::chrono::sys_days day{std::chrono::days{seconds / kDaySeconds}};
+    const std::chrono::year_month_day date{day};
+    const auto of_day = static_cast<int>(seconds % kDaySeconds);
+    return {static_cast<int>(date.year()),
+            static_cast<int>(static_cast<unsigned>(date.month())),
+            static_cast<int>(static_cast<unsigned>(date.day())),
+            of_day / 3600,
+            of_day / 60 % 60,
+            of_day % 60};
 }
 
 void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
@@ -272,6 +249,9 @@ void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
         Meter* const meter = found == device.meters.end() ? nullptr : *found;
         encode_factors(profile, channel, words);
         for (const Value& value : profile.values) {
+            if (value.measurement == Measurement::clock) {
+                continue;
+            }
             // The serial number is the device's, whichever of its meters is entered first.
             if (value.measurement == Measurement::serial) {
                 if (!encode_text(value, channel, device.meters.front()->serial, words)) {
@@ -284,6 +264,8 @@ void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
             encode_number(profile, value, channel, number, words);
         }
     }
+    encode_calendar(profile, calendar(*device.meters.front(), now_ms), words);
+    encode_identity(profile, device.address, words);
 }
 
 Words Building::words(std::size_t bus, int unit, std::int64_t now_ms) {
@@ -293,150 +275,6 @@ Words Building::words(std::size_t bus, int unit, std::int64_t now_ms) {
         fill(*found->second, now_ms, words);
     }
     return words;
-}
-
-std::vector<Building::Meter*> Building::touched(Device& device, const RegisterSpan& span) const {
-    std::vector<Meter*> meters;
-    for (Meter* meter : device.meters) {
-        const auto& values = device.profile->values;
-        if (device.meters.size() == 1 ||
-            std::any_of(values.begin(), values.end(), [&](const Value& value) {
-                return meets(span, value, meter->spec.channel);
-            })) {
-            meters.push_back(meter);
-        }
-    }
-    if (meters.empty()) {
-        meters.push_back(device.meters.front());
-    }
-    return meters;
-}
-
-// What stays with the meter: everything else a fault does concerns one reply alone.
-void Building::befall(Meter& meter, const Misfortune& misfortune, std::int64_t now_ms) {
-    if (misfortune[Fault::counter_reset]) {
-        meter.counter.set(0);
-    }
-    if (misfortune[Fault::meter_replaced]) {
-        meter.counter.set(static_cast<std::int64_t>(meter.dice.below(kNewRegisterMicroMax)));
-        meter.serial = std::to_string(30'000'000 + meter.dice.below(9'999'999));
-    }
-    if (misfortune[Fault::stuck_value] && now_ms >= meter.stuck_until_ms) {
-        meter.stuck_micro = meter.counter.micro();
-        meter.stuck_until_ms = now_ms + kStuckMs;
-    }
-}
-
-void Building::tell(Device& device, const RegisterSpan& span, const std::string& fault,
-                    std::int64_t now_ms) {
-    const Value* const value = device.profile->find(device.profile->billing);
-    if (!on_truth_ || value == nullptr) {
-        return;
-    }
-    for (Meter* meter : device.meters) {
-        if (meets(span, *value, meter->spec.channel)) {
-            Words scratch;
-            const std::optional<Rational> written = encode_number(
-                *device.profile, *value, meter->spec.channel, billing(*meter, now_ms), scratch);
-            on_truth_({meter->spec.id, written.value_or(Rational{}), fault});
-        }
-    }
-}
-
-// The reply's PDU: the words, or the exception that says why not.
-Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_ms) {
-    const int function = static_cast<int>(span.table);
-    const bool bits =
-        span.table == RegisterTable::coils || span.table == RegisterTable::discrete_inputs;
-    const BlockRules& rules = device.profile->rules;
-    const int limit = bits ? kBitsMax : std::min(kRegistersMax, rules.registers_max);
-    if (span.count < 1 || span.count > limit) {
-        return exception_pdu(function, kExceptionCount);
-    }
-    Words words;
-    fill(device, now_ms, words);
-    const auto first = words.lower_bound({span.table, 0});
-    if (first == words.end() || first->first.first != span.table) {
-        return exception_pdu(function, kExceptionFunction);
-    }
-    const int lowest = first->first.second;
-    const int highest = std::prev(words.upper_bound({span.table, 0xFFFF}))->first.second;
-    const bool forbidden =
-        std::any_of(rules.forbidden.begin(), rules.forbidden.end(), [&](const RegisterSpan& out) {
-            return out.table == span.table && out.first < span.end() && span.first < out.end();
-        });
-    const std::size_t size = bits ? static_cast<std::size_t>((span.count + 7) / 8)
-                                  : 2 * static_cast<std::size_t>(span.count);
-    Bytes pdu{static_cast<std::uint8_t>(function), static_cast<std::uint8_t>(size)};
-    pdu.resize(2 + size, 0);
-    for (int i = 0; i < span.count; ++i) {
-        const int address = span.first + i;
-        const auto word = words.find({span.table, address});
-        const bool hole = rules.fill_holes && address > lowest && address < highest;
-        if (forbidden || (word == words.end() && !hole)) {
-            return exception_pdu(function, kExceptionAddress);
-        }
-        const std::uint16_t held = word == words.end() ? std::uint16_t{0} : word->second;
-        const auto at = static_cast<std::size_t>(i);
-        if (bits) {
-            std::uint8_t& byte = pdu[2 + at / 8];
-            byte = static_cast<std::uint8_t>(byte | ((held & 1U) << (at % 8)));
-        } else {
-            pdu[2 + 2 * at] = static_cast<std::uint8_t>(held >> 8U);
-            pdu[3 + 2 * at] = static_cast<std::uint8_t>(held & 0xFFU);
-        }
-    }
-    return pdu;
-}
-
-Answer Building::answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_t now_ms) {
-    const auto found = devices_.find({bus, unit});
-    const int function = pdu.empty() ? 0 : pdu.front();
-    if (found == devices_.end()) {
-        const bool tcp = bus < site_.buses.size() &&
-                         site_.buses[bus].settings.transport == modbus::Transport::tcp;
-        return {!tcp, unit, exception_pdu(function, kExceptionTarget), false, 0, 0};
-    }
-    Device& device = *found->second;
-    const bool read_function = function >= 1 && function <= 4 && pdu.size() == 5;
-    RegisterSpan span{RegisterTable::holding, 0, 0};
-    if (read_function) {
-        span = {static_cast<RegisterTable>(function), word_at(pdu, 1), word_at(pdu, 3)};
-    }
-    const std::vector<Meter*> meters = touched(device, span);
-    if (std::any_of(meters.begin(), meters.end(), [](const Meter* m) { return m->dead; })) {
-        return {};
-    }
-    Meter& meter = *meters.front();
-    advance(meter, now_ms);
-    const Misfortune misfortune = faults_.draw(meter.spec.id, meter.dice);
-    befall(meter, misfortune, now_ms);
-    const std::string fault = names_of(misfortune);
-    if (read_function) {
-        tell(device, span, fault, now_ms);
-    }
-    if (misfortune[Fault::silence]) {
-        return {};
-    }
-    Answer answer{false, unit, {}, false, misfortune.which_bit, 0};
-    answer.pdu =
-        read_function ? read(device, span, now_ms) : exception_pdu(function, kExceptionFunction);
-    if (misfortune[Fault::exception]) {
-        answer.pdu = exception_pdu(function, kExceptionDevice);
-    }
-    if (misfortune[Fault::bit_error]) {
-        // TCP carries no bit error to its end: there a gateway reports that its line failed.
-        answer.bit_error = !device.tcp;
-        answer.pdu = device.tcp ? exception_pdu(function, kExceptionTarget) : answer.pdu;
-    }
-    if (misfortune[Fault::wrong_unit]) {
-        answer.unit = unit % 247 + 1;
-    }
-    if (misfortune[Fault::late_reply]) {
-        const auto most = static_cast<std::uint64_t>(std::max(1, settings_.late_transactions));
-        answer.late_by = 1 + static_cast<int>(misfortune.how_late % most);
-    }
-    return answer;
 }
 
 Building::Meter* Building::find(const std::string& id) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -22,11 +23,15 @@ namespace gatehouse::simulator {
 
 inline constexpr std::int64_t kSpeedMax = 100'000;
 inline constexpr std::int64_t kStuckMs = 30 * 60'000;
+inline constexpr std::int64_t kRestartMs = 2'000;  // silent that long after a start
+inline constexpr int kSlowReplies = 5;             // after it
+inline constexpr std::int64_t kSlowReplyMs = 200;
 
 struct BuildingSettings {
     std::uint64_t seed = 1;
     std::int64_t speed = 1;         // consumption times this, never above what a meter is rated for
     std::int64_t day_start_ms = 0;  // time of day at the start
+    int date_days = 20'000;         // the day of the start for the meters' clocks, from 1970-01-01
     int late_transactions = 1;      // a late reply comes 1 to this many questions late
     std::map<std::string, Rational> starts;  // registers at the start, before the registry's
     std::set<std::string> dead;
@@ -40,7 +45,13 @@ struct Answer {
     Bytes pdu;
     bool bit_error = false;
     std::uint64_t which_bit = 0;
-    int late_by = 0;  // questions on this line that are answered before it
+    int late_by = 0;            // questions on this line that are answered before it
+    std::int64_t delay_ms = 0;  // beyond the turnaround
+    bool twice = false, trickle = false, echo = false, mute = false;
+    std::optional<std::uint64_t> cut;  // the reply ends early, by this draw
+    // What somebody else says before it: a reply, and the question to it unless that is empty.
+    int other_unit = 0;
+    Bytes other_question, other_reply;
 };
 
 // What a meter's billing register truly holds, and what befell the exchange that asked for it.
@@ -79,6 +90,7 @@ class Building {
                                       const std::string& value, std::int64_t now_ms);
     [[nodiscard]] std::string set_speed(std::int64_t speed, std::int64_t now_ms);
     void add_fault(const FaultRule& rule) { faults_.add(rule); }
+    void clear_faults() { faults_ = {}; }
     [[nodiscard]] bool knows(const std::string& meter) const;
     [[nodiscard]] std::vector<Truth> truth(std::int64_t now_ms);
 
@@ -99,9 +111,15 @@ class Building {
     [[nodiscard]] Rational billing(Meter& meter, std::int64_t now_ms);
     [[nodiscard]] Rational target(Meter& meter, modbus::Measurement what, std::int64_t now_ms);
     void fill(Device& device, std::int64_t now_ms, Words& words);
+    [[nodiscard]] modbus::MeterClock calendar(const Meter& meter, std::int64_t now_ms) const;
     void befall(Meter& meter, const Misfortune& misfortune, std::int64_t now_ms);
     void tell(Device& device, const RegisterSpan& span, const std::string& fault,
               std::int64_t now_ms);
+    // What a fault makes of one reply: its content, and how the line is to send it.
+    bool spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
+                       const Misfortune& misfortune, Answer& answer);
+    bool spoil_delivery(Device& device, Meter& meter, const RegisterSpan& span,
+                        const Misfortune& misfortune, std::int64_t now_ms, Answer& answer);
     [[nodiscard]] Bytes read(Device& device, const RegisterSpan& span, std::int64_t now_ms);
     [[nodiscard]] std::vector<Meter*> touched(Device& device, const RegisterSpan& span) const;
     Meter* find(const std::string& id);

@@ -56,6 +56,7 @@ const char* command_help() {
            "dead METER | alive METER        a meter that never answers\n"
            "stuck METER | free METER        a register that stands still\n"
            "fault NAME=PROBABILITY[@METER]  as --fault\n"
+           "calm                            no fault strikes any more\n"
            "speed N                         as --speed\n"
            "help\n";
 }
@@ -97,6 +98,10 @@ std::string run_command(Building& building, const std::string& line, std::int64_
     }
     if (verb == "fault" && count == 2) {
         return change_fault(building, words[1]);
+    }
+    if (verb == "calm" && count == 1) {
+        building.clear_faults();
+        return answered("");
     }
     if (verb == "speed" && count == 2) {
         const std::optional<std::int64_t> speed = parse_decimal(words[1], 0);

@@ -20,6 +20,56 @@ std::string names() {
 
 }  // namespace
 
+const char* fault_help(Fault fault) {
+    switch (fault) {
+        case Fault::silence:
+            return "no reply";
+        case Fault::late_reply:
+            return "the reply comes after later questions";
+        case Fault::bit_error:
+            return "one bit of the reply is wrong (on Modbus TCP: exception 0x0B, as of a gateway "
+                   "whose line failed)";
+        case Fault::exception:
+            return "exception 4 instead of a reply";
+        case Fault::wrong_unit:
+            return "the reply bears another address";
+        case Fault::counter_reset:
+            return "the register falls to zero and counts on";
+        case Fault::meter_replaced:
+            return "another serial number and a register that is nearly new";
+        case Fault::stuck_value:
+            return "the register stands still for 30 minutes while power flows";
+        case Fault::duplicate:
+            return "the reply comes twice";
+        case Fault::truncated:
+            return "the end of the reply is missing";
+        case Fault::trickle:
+            return "the reply comes byte by byte, with 3 ms between them";
+        case Fault::foreign_frame:
+            return "another address's reply comes before it (on Modbus TCP: under a number that "
+                   "nobody used)";
+        case Fault::second_master:
+            return "another master's question to this meter and its reply, of the same length, "
+                   "come before it (on Modbus TCP: the gateway passes that reply on instead, never "
+                   "twice running for one meter)";
+        case Fault::echo:
+            return "the question comes back before its reply (not on Modbus TCP)";
+        case Fault::mute:
+            return "the connection stays open and nothing more is said on it (on a "
+                   "pseudo-terminal for 5 seconds)";
+        case Fault::gateway_path:
+            return "exception 0x0A, as of a gateway without a path";
+        case Fault::gateway_target:
+            return "exception 0x0B, as of a gateway whose meter does not answer";
+        case Fault::payload_flip:
+            return "one bit of the data is wrong and all checks are right; never twice running for "
+                   "one meter";
+        case Fault::slow_start:
+            return "the meter starts anew: silent for 2 seconds, then 5 replies 200 ms late";
+    }
+    return "";
+}
+
 ParsedFault parse_fault(std::string_view text) {
     const std::string whole(text);
     const std::size_t equals = text.find('=');
@@ -84,6 +134,7 @@ Misfortune FaultPlan::draw(const std::string& meter, Dice& dice) const {
     }
     misfortune.which_bit = dice.next();
     misfortune.how_late = dice.next();
+    misfortune.how_much = dice.next();
     return misfortune;
 }
 

@@ -23,10 +23,25 @@ enum class Fault {
     counter_reset,   // the register falls to zero and counts on
     meter_replaced,  // another serial number, and a register that is nearly new
     stuck_value,     // the register stands still for half an hour while power flows
+    duplicate,       // the reply comes twice
+    truncated,       // the end of the reply is missing
+    trickle,         // the reply comes byte by byte, with pauses
+    foreign_frame,   // a reply of another address (TCP: under another number) comes before it
+    second_master,   // another master asks the same meter for other registers at the same time
+    echo,            // the question comes back before its reply (not on Modbus TCP)
+    mute,            // the connection stays open and nothing more is said on it
+    gateway_path,    // exception 0x0A, as of a gateway without a path
+    gateway_target,  // exception 0x0B, as of a gateway whose meter does not answer
+    payload_flip,    // one bit of the data is wrong and every check is right; never twice running
+    slow_start,      // the meter starts anew: silent for a while, then slow for some questions
 };
-inline constexpr std::array<const char*, 8> kFaultNames{
-    "silence",    "late-reply",    "bit-error",      "exception",
-    "wrong-unit", "counter-reset", "meter-replaced", "stuck-value"};
+inline constexpr std::array<const char*, 19> kFaultNames{
+    "silence",       "late-reply",     "bit-error",     "exception", "wrong-unit",
+    "counter-reset", "meter-replaced", "stuck-value",   "duplicate", "truncated",
+    "trickle",       "foreign-frame",  "second-master", "echo",      "mute",
+    "gateway-path",  "gateway-target", "payload-flip",  "slow-start"};
+// One sentence each, for people.
+[[nodiscard]] const char* fault_help(Fault fault);
 
 struct FaultRule {
     Fault fault = Fault::silence;
@@ -45,6 +60,7 @@ struct Misfortune {
     std::array<bool, kFaultNames.size()> has{};
     std::uint64_t which_bit = 0;
     std::uint64_t how_late = 0;
+    std::uint64_t how_much = 0;
     [[nodiscard]] bool operator[](Fault fault) const {
         return has[static_cast<std::size_t>(fault)];
     }

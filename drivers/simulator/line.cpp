@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 #include <list>
+#include <type_traits>
 #include <utility>
 
 #include "drivers/simulator/wire.hpp"
@@ -30,6 +31,7 @@ using Error = boost::system::error_code;
 constexpr std::size_t kStreamBytesMax = 4096;   // of requests not yet whole; more is dropped
 constexpr std::size_t kUnsentBytesMax = 65536;  // to a client that does not read; more is dropped
 constexpr auto kSilence = std::chrono::milliseconds(50);  // after it half a request is forgotten
+constexpr auto kMute = std::chrono::seconds(5);
 constexpr auto kSettle = std::chrono::milliseconds(500);
 constexpr speed_t kNobodysSpeed = B50;
 constexpr auto kRedial = std::chrono::milliseconds(1000);  // dial-in: between two attempts
@@ -56,13 +58,21 @@ class Connection : public Asker, public std::enable_shared_from_this<Connection<
     }
 
     void send(const Bytes& bytes) override {
-        if (!stream_.is_open() || unsent_.size() + bytes.size() > kUnsentBytesMax) {
+        if (!stream_.is_open() || unsent_.size() + bytes.size() > kUnsentBytesMax ||
+            std::chrono::steady_clock::now() < muted_until_) {
             return;
         }
         unsent_.insert(unsent_.end(), bytes.begin(), bytes.end());
         if (writing_.empty()) {
             write();
         }
+    }
+
+    // A socket says nothing more until it is closed; a terminal, which nobody closes, for a while.
+    void mute() override {
+        constexpr bool ends = std::is_same_v<Stream, tcp::socket>;
+        muted_until_ = ends ? std::chrono::steady_clock::time_point::max()
+                            : std::chrono::steady_clock::now() + kMute;
     }
 
   private:
@@ -147,6 +157,7 @@ class Connection : public Asker, public std::enable_shared_from_this<Connection<
     std::array<std::uint8_t, 512> chunk_{};
     Bytes stream_bytes_;
     Bytes writing_, unsent_;
+    std::chrono::steady_clock::time_point muted_until_{};
 };
 
 using Socket = Connection<tcp::socket>;

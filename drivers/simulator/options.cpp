@@ -91,19 +91,17 @@ void declare(CLI::App& app, Options& options, Texts& texts) {
 }
 
 std::string footer() {
-    std::string text =
-        "\nFaults, each with its probability in one exchange:\n"
-        "  silence         no reply\n"
-        "  late-reply      the reply comes after later questions\n"
-        "  bit-error       one bit of the reply is wrong (on Modbus TCP: exception 0x0B, as of a\n"
-        "                  gateway whose line failed)\n"
-        "  exception       exception 4 instead of a reply\n"
-        "  wrong-unit      the reply bears another address\n"
-        "  counter-reset   the register falls to zero and counts on\n"
-        "  meter-replaced  another serial number and a register that is nearly new\n"
-        "  stuck-value     the register stands still for 30 minutes while power flows\n"
+    std::string text = "\nFaults, each with its probability in one exchange:\n";
+    for (std::size_t i = 0; i < kFaultNames.size(); ++i) {
+        std::string name(kFaultNames[i]);
+        name.resize(16, ' ');
+        text += "  " + name + fault_help(static_cast<Fault>(i)) + "\n";
+    }
+    text +=
         "A later rule of the same name replaces an earlier one for the meters it names.\n"
-        "\nOf the urls it simulates: baud, parity, stop_bits and line_... (time on the wire), "
+        "\nOf the urls it simulates: baud, parity, stop_bits and line_... (time on the wire, "
+        "behind "
+        "a\ngateway too), "
         "tid=no,\necho=yes, dial_in=yes. Addresses that a profile does not name answer exception "
         "2, blocks\nlonger than the meter takes exception 3; writing is refused.\n"
         "\nCommands at the control port, one a line:\n";

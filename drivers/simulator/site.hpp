@@ -17,7 +17,8 @@ namespace gatehouse::simulator {
 struct BusSpec {
     std::string id;
     modbus::BusSettings settings;
-    // One character on the line in microseconds; 0 where the line's speed is not known.
+    // One character on the line, or on the one behind the gateway, in microseconds; 0 where its
+    // speed is not known.
     [[nodiscard]] std::int64_t character_us() const;
 };
 

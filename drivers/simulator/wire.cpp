@@ -8,6 +8,8 @@ namespace gatehouse::simulator {
 namespace {
 
 constexpr std::size_t kChunkBytes = 16;  // about what the FIFO of a serial adapter hands on at once
+constexpr std::int64_t kTrickleUs = 3'000;
+constexpr std::size_t kTcpOverhead = 4;  // bytes of a TCP frame that a line does not carry
 
 }  // namespace
 
@@ -21,6 +23,7 @@ Wire::Wire(boost::asio::io_context& context, Building& building, const LineSetti
     const BusSpec& bus = building_.site().buses[settings_.bus];
     tcp_ = bus.settings.transport == modbus::Transport::tcp;
     character_us_ = settings_.pace ? bus.character_us() : 0;
+    gap_us_ = tcp_ ? frame_gap_us(bus.settings.baud, character_us_) : 0;
 }
 
 std::int64_t Wire::wire_us(std::size_t bytes) const {
@@ -47,14 +50,15 @@ void Wire::close() {
 }
 
 // The question itself takes time on the line: a pseudo-terminal and a socket hand it over at once.
+// A gateway keeps the silence before it, where a master on the line itself keeps it.
 void Wire::next() {
     if (closed_ || waiting_.empty()) {
         busy_ = false;
         return;
     }
     busy_ = true;
-    const std::int64_t wait_us =
-        wire_us(waiting_.front().frame.size) + settings_.turnaround_ms * 1000;
+    const std::size_t bytes = waiting_.front().frame.size - (tcp_ ? kTcpOverhead : 0);
+    const std::int64_t wait_us = gap_us_ + wire_us(bytes) + settings_.turnaround_ms * 1000;
     timer_.expires_after(std::chrono::microseconds(wait_us));
     timer_.async_wait([this](const boost::system::error_code& error) {
         if (!error) {
@@ -63,17 +67,12 @@ void Wire::next() {
     });
 }
 
-Bytes Wire::framed(const RequestFrame& question, const Answer& answer) {
+Bytes Wire::framed(std::uint16_t transaction, int unit, const Bytes& pdu) {
     if (!tcp_) {
-        Bytes frame = rtu_frame(answer.unit, answer.pdu);
-        if (answer.bit_error) {
-            turn_bit(frame, answer.which_bit);
-        }
-        return frame;
+        return rtu_frame(unit, pdu);
     }
     const bool echoed = building_.site().buses[settings_.bus].settings.transaction_id_echoed;
-    const std::uint16_t transaction = echoed ? question.transaction : ++own_transaction_;
-    return tcp_frame(transaction, answer.unit, answer.pdu);
+    return tcp_frame(echoed ? transaction : ++own_transaction_, unit, pdu);
 }
 
 void Wire::reply() {
@@ -83,16 +82,56 @@ void Wire::reply() {
         building_.answer(settings_.bus, question.frame.unit, question.frame.pdu, now_());
     release_late();
     if (!answer.silent) {
-        Bytes frame = framed(question.frame, answer);
+        Bytes frame = framed(question.frame.transaction, answer.unit, answer.pdu);
+        if (answer.bit_error) {
+            turn_bit(frame, answer.which_bit);
+        }
+        if (answer.cut) {
+            frame.resize(1 + static_cast<std::size_t>(*answer.cut % (frame.size() - 1)));
+        }
+        if (answer.mute) {
+            if (const std::shared_ptr<Asker> asker = question.asker.lock()) {
+                asker->mute();
+            }
+        }
         if (answer.late_by > 0) {
             held_.push_back(
                 {question.asker, std::move(frame), answer.late_by, now_() + settings_.late_ms});
             watch_late();
         } else {
-            send_paced(question.asker, std::move(frame));
+            send_reply(question, answer, std::move(frame));
         }
     }
     send_chunk();
+}
+
+// One reply with all that is said before it and after it.
+void Wire::send_reply(const Question& question, const Answer& answer, Bytes frame) {
+    if (answer.delay_ms > 0) {
+        outgoing_.push_back({question.asker, {}, answer.delay_ms * 1000});
+    }
+    if (answer.echo) {
+        send_paced(question.asker, rtu_frame(question.frame.unit, question.frame.pdu));
+    }
+    send_other(question, answer);
+    if (answer.twice) {
+        send_paced(question.asker, frame, answer.trickle);
+    }
+    send_paced(question.asker, std::move(frame), answer.trickle);
+}
+
+void Wire::send_other(const Question& question, const Answer& answer) {
+    if (answer.other_reply.empty()) {
+        return;
+    }
+    // On TCP under the number of half the number space away, which nobody waits for.
+    const auto number = static_cast<std::uint16_t>(question.frame.transaction ^ 0x8000U);
+    Bytes said = framed(number, answer.other_unit, answer.other_reply);
+    if (!answer.other_question.empty()) {
+        const Bytes asked = rtu_frame(answer.other_unit, answer.other_question);
+        said.insert(said.begin(), asked.begin(), asked.end());
+    }
+    send_paced(question.asker, std::move(said));
 }
 
 // A reply that is late by questions comes before the answer to the last of them, where it hurts.
@@ -127,16 +166,21 @@ void Wire::watch_late() {
     });
 }
 
-void Wire::send_paced(std::weak_ptr<Asker> asker, Bytes frame) {
-    if (character_us_ == 0) {
-        outgoing_.emplace_back(std::move(asker), std::move(frame));
+void Wire::send_paced(std::weak_ptr<Asker> asker, Bytes frame, bool trickle) {
+    // A gateway hands its reply over when the last byte has passed the line behind it.
+    if (!trickle && (character_us_ == 0 || tcp_)) {
+        const std::size_t bytes = frame.size() - std::min(frame.size(), tcp_ ? kTcpOverhead : 0);
+        outgoing_.push_back({std::move(asker), std::move(frame), wire_us(bytes)});
         return;
     }
-    for (std::size_t at = 0; at < frame.size(); at += kChunkBytes) {
+    const std::size_t size = trickle ? 1 : kChunkBytes;
+    for (std::size_t at = 0; at < frame.size(); at += size) {
         const auto begin = frame.begin() + static_cast<std::ptrdiff_t>(at);
         const auto end =
-            frame.begin() + static_cast<std::ptrdiff_t>(std::min(at + kChunkBytes, frame.size()));
-        outgoing_.emplace_back(asker, Bytes(begin, end));
+            frame.begin() + static_cast<std::ptrdiff_t>(std::min(at + size, frame.size()));
+        Bytes bytes(begin, end);
+        const std::int64_t takes_us = wire_us(bytes.size()) + (trickle ? kTrickleUs : 0);
+        outgoing_.push_back({asker, std::move(bytes), takes_us});
     }
 }
 
@@ -146,13 +190,14 @@ void Wire::send_chunk() {
         next();
         return;
     }
-    timer_.expires_after(std::chrono::microseconds(wire_us(outgoing_.front().second.size())));
+    timer_.expires_after(std::chrono::microseconds(outgoing_.front().takes_us));
     timer_.async_wait([this](const boost::system::error_code& error) {
         if (error || outgoing_.empty()) {
             return;
         }
-        if (const std::shared_ptr<Asker> asker = outgoing_.front().first.lock()) {
-            asker->send(outgoing_.front().second);
+        const std::shared_ptr<Asker> asker = outgoing_.front().asker.lock();
+        if (asker && !outgoing_.front().bytes.empty()) {
+            asker->send(outgoing_.front().bytes);
         }
         outgoing_.pop_front();
         send_chunk();

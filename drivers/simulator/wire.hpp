@@ -20,6 +20,8 @@ class Asker {
   public:
     virtual ~Asker() = default;
     virtual void send(const Bytes& bytes) = 0;
+    // From here on nothing that is sent arrives.
+    virtual void mute() = 0;
 };
 
 class Wire {
@@ -37,6 +39,11 @@ class Wire {
         std::weak_ptr<Asker> asker;
         RequestFrame frame;
     };
+    struct Chunk {
+        std::weak_ptr<Asker> asker;
+        Bytes bytes;
+        std::int64_t takes_us = 0;
+    };
     struct Held {
         std::weak_ptr<Asker> asker;
         Bytes frame;
@@ -47,20 +54,23 @@ class Wire {
     void next();
     void reply();
     void release_late();
-    void send_paced(std::weak_ptr<Asker> asker, Bytes frame);
+    void send_reply(const Question& question, const Answer& answer, Bytes frame);
+    void send_other(const Question& question, const Answer& answer);
+    void send_paced(std::weak_ptr<Asker> asker, Bytes frame, bool trickle = false);
     void send_chunk();
     void watch_late();
-    [[nodiscard]] Bytes framed(const RequestFrame& question, const Answer& answer);
+    [[nodiscard]] Bytes framed(std::uint16_t transaction, int unit, const Bytes& pdu);
     [[nodiscard]] std::int64_t wire_us(std::size_t bytes) const;
 
     Building& building_;
     LineSettings settings_;
     Line::Now now_;
     bool tcp_ = false;
-    std::int64_t character_us_ = 0;
+    std::int64_t character_us_ = 0;  // behind a gateway: of the line there
+    std::int64_t gap_us_ = 0;
     std::deque<Question> waiting_;
     std::vector<Held> held_;
-    std::deque<std::pair<std::weak_ptr<Asker>, Bytes>> outgoing_;  // in chunks, in wire order
+    std::deque<Chunk> outgoing_;  // in wire order
     bool busy_ = false;
     bool closed_ = false;
     std::uint16_t own_transaction_ = 0;

@@ -1,164 +1,14 @@
 // The bus service over a fake link: samples, failures, on-demand readings, a meter that refuses
 // holes, changes while it runs, and its limits.
-#include "drivers/modbus/bus_service.hpp"
-
-#include <time.h>
-
 #include <atomic>
-#include <condition_variable>
-#include <map>
-#include <mutex>
-#include <thread>
 
 #include "drivers/modbus/bus_worker.hpp"
+#include "tests/drivers/fake_bus.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gatehouse;
 using namespace gatehouse::modbus;
-
-namespace {
-
-class SteadyClock final : public Clock {
-  public:
-    [[nodiscard]] MonoMs mono_ms() const override {
-        timespec now{};
-        ::clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec * 1'000 + now.tv_nsec / 1'000'000;
-    }
-    [[nodiscard]] UtcMs wall_ms() const override { return 1'795'000'000'000 + mono_ms(); }
-};
-
-class FixedRandom final : public Random {
-  public:
-    void fill(void* bytes, std::size_t count) override {
-        for (std::size_t i = 0; i < count; ++i) static_cast<unsigned char*>(bytes)[i] = 42;
-    }
-};
-
-class Collector final : public SampleSink {
-  public:
-    void sample(Sample sample) override {
-        add([&] { samples.push_back(std::move(sample)); });
-    }
-    void failure(PollFailure failure) override {
-        add([&] { failures.push_back(std::move(failure)); });
-    }
-    void bus(BusStatus status) override {
-        add([&] { statuses.push_back(std::move(status)); });
-    }
-    template <class Done>
-    bool wait(Done done) {
-        std::unique_lock lock(mutex);
-        return condition.wait_for(lock, std::chrono::seconds(20), done);
-    }
-    std::mutex mutex;
-    std::condition_variable condition;
-    std::vector<Sample> samples;
-    std::vector<PollFailure> failures;
-    std::vector<BusStatus> statuses;
-
-  private:
-    template <class Change>
-    void add(Change change) {
-        const std::lock_guard lock(mutex);
-        change();
-        condition.notify_all();
-    }
-};
-
-// Registers by address; what is not there is refused with exception 2. Shared by links and tests.
-struct Bench {
-    std::mutex mutex;
-    std::map<std::pair<int, std::pair<RegisterTable, int>>, std::uint16_t> words;
-    std::map<int, PollResult> failing;  // by address
-    std::string refuses_connection;
-    int connections = 0, closes = 0;
-    std::map<int, int> exchanges;  // by address
-
-    void put(int address, RegisterTable table, int first, std::vector<std::uint16_t> values) {
-        const std::lock_guard lock(mutex);
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            words[{address, {table, first + static_cast<int>(i)}}] = values[i];
-        }
-    }
-};
-
-class FakeLink final : public Link {
-  public:
-    explicit FakeLink(Bench& bench) : bench_(bench) {}
-    std::string connect(std::int64_t) override {
-        const std::lock_guard lock(bench_.mutex);
-        ++bench_.connections;
-        return bench_.refuses_connection;
-    }
-    void close() override {
-        const std::lock_guard lock(bench_.mutex);
-        ++bench_.closes;
-    }
-    Reply exchange(const Request& request) override {
-        const std::lock_guard lock(bench_.mutex);
-        ++bench_.exchanges[request.address];
-        Reply reply;
-        reply.request = {1, 2};
-        const auto failing = bench_.failing.find(request.address);
-        if (failing != bench_.failing.end()) {
-            reply.result = failing->second;
-            reply.detail = "as the bench wants";
-            return reply;
-        }
-        for (int i = 0; i < request.span.count; ++i) {
-            const auto found =
-                bench_.words.find({request.address, {request.span.table, request.span.first + i}});
-            if (found == bench_.words.end()) {
-                reply.words.clear();
-                reply.result = PollResult::exception;
-                reply.exception = 2;
-                reply.detail = "exception 2: illegal data address";
-                return reply;
-            }
-            reply.words.push_back(found->second);
-        }
-        reply.result = PollResult::ok;
-        reply.response = {0xAB, 0xCD};
-        return reply;
-    }
-    Heard listen(std::int64_t, const Request&) override { return {}; }
-
-  private:
-    Bench& bench_;
-};
-
-std::shared_ptr<const Profile> profile(const std::string& id) {
-    static const ProfileTable table = load_profiles({GATEHOUSE_METERS});
-    return table.find(id);
-}
-
-struct Fixture {
-    SteadyClock clock;
-    FixedRandom random;
-    Collector sink;
-    Bench bench;
-    BusService service{clock, random, sink, 7,
-                       [this](const BusSettings&) { return std::make_unique<FakeLink>(bench); }};
-
-    Fixture() {
-        bench.put(1, RegisterTable::input, 0x48, {0x449A, 0x5000});
-        bench.put(1, RegisterTable::input, 0x0C, {0x42FA, 0x0000});
-        bench.put(1, RegisterTable::holding, 0xFC00, {0x0113, 0x8A2C});
-    }
-    BusPlan plan(const std::string& bus = "b1") const {
-        BusPlan plan;
-        plan.id = bus;
-        plan.settings.transport = Transport::rtu;
-        plan.settings.device = "/dev/null";
-        plan.poll_interval_ms = 50;
-        plan.response_timeout_ms = 100;
-        plan.meters = {{"m1", 1, 0, profile("eastron-sdm120")}};
-        return plan;
-    }
-};
-
-}  // namespace
+using namespace gatehouse::modbus::fake;
 
 TEST_CASE("a poll becomes a sample with its words, power, serial and stamp") {
     Fixture f;
@@ -184,6 +34,7 @@ TEST_CASE("a meter that refuses holes or registers is read without them, and is 
     // is refused. Chint has its power far away and no hole to fill; ABB has all apart.
     BusPlan plan = f.plan();
     plan.settings = {};  // TCP: holes are free, so the planner fills them
+    plan.settings.baud = 0;
     f.service.configure({plan});
     REQUIRE(f.sink.wait([&] { return !f.sink.samples.empty(); }));
     const std::lock_guard lock(f.sink.mutex);
@@ -336,7 +187,8 @@ TEST_CASE("the sixty-fifth bus is refused by name, and stop ends all quickly") {
     const auto refused = f.service.configure(plans);
     REQUIRE(refused.size() == 1);
     CHECK(refused[0].find("b64") != std::string::npos);
-    CHECK(f.service.heartbeats().size() == kBusesMax);
+    CHECK(f.service.heartbeats().size() == kThreadedBusesMax);
+    CHECK(f.service.status().back().reason.find("at most 64") != std::string::npos);
     const MonoMs before = f.clock.mono_ms();
     f.service.stop();
     CHECK(f.clock.mono_ms() - before < 5'000);

@@ -115,7 +115,8 @@ def a_replacement(house):
     equal("total", Decimal(house.meter("e-1")["total"]), Decimal("103.5"))
     equal("nothing is held", house.get("/quarantine")["items"], [])
     rows = house.get("/readings?kind=replacement")["items"]
-    equal("its readings", [(r["serial"], Decimal(r["register"]), Decimal(r["total"])) for r in rows],
+    said = [(r["serial"], Decimal(r["register"]), Decimal(r["total"])) for r in rows]
+    equal("its readings", said,
           [("1001", Decimal("103"), Decimal("103")),
            ("2002", Decimal("12.5"), Decimal("103"))])  # fmt: skip
     kinds = [e["kind"] for e in house.get("/events?limit=1000")["items"]]

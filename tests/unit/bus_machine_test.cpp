@@ -431,6 +431,8 @@ class Line {
                 return listen(action);
             case BusActionKind::read:
                 return read(action);
+            case BusActionKind::job:
+                break;
         }
         return Woken{};
     }

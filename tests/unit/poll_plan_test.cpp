@@ -1,6 +1,9 @@
 // The poll plan: blocks against the cost figures of the wire, deadlines and the urgent lane.
 #include "daemon/core/poll_plan.hpp"
 
+#include <functional>
+#include <random>
+
 #include "tests/support/catch.hpp"
 
 using namespace gatehouse;
@@ -96,6 +99,73 @@ TEST_CASE("limits of blocks hold and no value is cut") {
             registers += block.count;
         }
         CHECK(registers == 400);
+    }
+}
+
+TEST_CASE("no partition is cheaper than the plan's, by trying all of them") {
+    for (std::uint32_t seed = 1; seed <= 1'500; ++seed) {
+        CAPTURE(seed);
+        std::mt19937 random(seed);
+        const auto below = [&](int sides) {
+            return static_cast<int>(random() % static_cast<unsigned>(sides));
+        };
+        std::vector<RegisterSpan> values;
+        for (int at = below(20), i = 0; i < 3 + below(9); ++i) {
+            values.push_back({kIn, at, 1 + below(4)});
+            at = values.back().end() + (below(3) == 0 ? 0 : below(40));
+        }
+        BlockRules rules;
+        rules.registers_max = 4 + below(122);
+        rules.fill_holes = below(4) != 0;
+        if (below(2) != 0) rules.forbidden.push_back({kIn, 400 + below(60), 3});
+        for (std::size_t i = 1; i < values.size(); ++i) {
+            const int hole = values[i].first - values[i - 1].end();
+            if (hole > 2 && below(6) == 0) {
+                rules.forbidden.push_back({kIn, values[i - 1].end() + 1, 1});
+            }
+            if (below(8) == 0) rules.cuts.push_back({kIn, values[i].first});
+        }
+        WireCost cost = cost_9600(below(120'000));
+        if (below(4) == 0) cost.char_us = below(3) * 87;
+        cost.pause_us = below(3) * 50'000;
+        // Whether the values from..to may be one read, by the rules' own words.
+        const auto one_read = [&](std::size_t from, std::size_t to) -> std::optional<RegisterSpan> {
+            const RegisterSpan read{kIn, values[from].first, values[to].end() - values[from].first};
+            if (read.count > rules.registers_max) return std::nullopt;
+            for (std::size_t i = from + 1; i <= to && !rules.fill_holes; ++i) {
+                if (values[i].first > values[i - 1].end()) return std::nullopt;
+            }
+            for (const RegisterSpan& bad : rules.forbidden) {
+                if (bad.first < read.end() && read.first < bad.end()) return std::nullopt;
+            }
+            for (const BlockCut& cut : rules.cuts) {
+                if (to > from && read.first < cut.at && cut.at < read.end()) return std::nullopt;
+            }
+            return read;
+        };
+        std::int64_t best = -1;
+        const std::function<void(std::size_t, std::int64_t)> try_from = [&](std::size_t from,
+                                                                            std::int64_t so_far) {
+            if (from == values.size()) {
+                if (best < 0 || so_far < best) best = so_far;
+                return;
+            }
+            for (std::size_t to = from; to < values.size(); ++to) {
+                if (const auto read = one_read(from, to)) {
+                    try_from(to + 1, so_far + cost.exchange_us(*read));
+                }
+            }
+        };
+        try_from(0, 0);
+        const auto blocks = plan_blocks(values, rules, cost);
+        std::int64_t planned = 0;
+        for (const RegisterSpan& block : blocks) planned += cost.exchange_us(block);
+        REQUIRE(best >= 0);
+        CHECK(planned == best);
+        for (const RegisterSpan& value : values) {
+            CHECK(std::any_of(blocks.begin(), blocks.end(),
+                              [&](const RegisterSpan& block) { return block.contains(value); }));
+        }
     }
 }
 

@@ -98,6 +98,7 @@ class House {
     // What the samples of a meter say of the device from here on.
     std::map<std::string, std::string> serials;
     std::map<std::string, Rational> ratios;
+    std::map<std::string, bool> prepaying;
     void sample(const std::string& meter, const std::string& face);
     // Two equal samples a second apart: the face is confirmed.
     void settle(const std::string& meter, const std::string& face);

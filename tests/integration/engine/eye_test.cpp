@@ -121,7 +121,7 @@ TEST_CASE_METHOD(Eye, "a dead meter is read by eye, and the electronics come bac
         reopen();
         REQUIRE(ask(SettleQuarantine{"local", id, "s-01", "lost counts", true}).kind ==
                 ReplyKind::ok);
-        pass(kMinute);
+        pass(kHour);
         settle("e-103", "1002.00");
         CHECK(meter("e-103").total == Milli{1'005'200});
         CHECK(balance("a-103") == "-2.75");  // 5.2 x 0.5283 = 2.74716

@@ -193,6 +193,44 @@ TEST_CASE("a gateway that does not echo the transaction number needs tid=no") {
     CHECK(reply.words == std::vector<std::uint16_t>{7, 8});
 }
 
+TEST_CASE("a numbered reply must bear the unit that was asked, and its own length") {
+    enum class Way { unit, protocol, length };
+    std::atomic<Way> way{Way::unit};
+    Slave tcp(Slave::Kind::tcp, [&](const Bytes& asked) {
+        Bytes reply = tcp_reply(asked, true);
+        if (way == Way::unit) reply[6] = static_cast<std::uint8_t>(reply[6] + 1);
+        if (way == Way::protocol) reply[2] = 1;
+        if (way == Way::length) ++reply[5];
+        return std::vector<Chunk>{{0, reply}};
+    });
+    const auto link = make_link(settings_of(tcp, Transport::tcp));
+    REQUIRE(link->connect(1'000) == "");
+    for (const Way one : {Way::unit, Way::protocol, Way::length}) {
+        way = one;
+        const Reply reply = link->exchange(request(7, 2));
+        CAPTURE(static_cast<int>(one), reply.detail);
+        CHECK(reply.result == PollResult::foreign_frame);
+        CHECK(reply.words.empty());
+        (void)link->listen(50, request(7, 2));
+    }
+}
+
+TEST_CASE("replies under older numbers are passed over, and the right one is taken") {
+    Slave tcp(Slave::Kind::tcp, [](const Bytes& asked) {
+        Bytes old = tcp_reply(asked, true);
+        old[1] = static_cast<std::uint8_t>(old[1] - 1);
+        old[10] = 0x77;  // of its data
+        return std::vector<Chunk>{{0, old}, {5, old}, {5, tcp_reply(asked, true)}};
+    });
+    const auto link = make_link(settings_of(tcp, Transport::tcp));
+    REQUIRE(link->connect(1'000) == "");
+    for (int i = 0; i < 3; ++i) {
+        const Reply reply = link->exchange(request(7, 2));
+        CHECK(reply.result == PollResult::ok);
+        CHECK(reply.words == std::vector<std::uint16_t>{7, 8});
+    }
+}
+
 TEST_CASE("an adapter that hears itself needs echo=yes") {
     Slave pty(Slave::Kind::pty, [](const Bytes& asked) {
         return std::vector<Chunk>{{0, asked}, {5, test::with_crc(test::register_reply(asked))}};
