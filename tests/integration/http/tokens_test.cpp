@@ -49,7 +49,7 @@ TEST_CASE("every route is closed without its scope and open with it") {
         for (const auto& [scope, token] : token_of) {
             INFO(scope);
             const int status = house.ask_tcp(token, route.method, target).status;
-            if (scope == route.scope) {
+            if (scope == route.scope || scope == "admin") {  // who may make a token of any
                 REQUIRE(status != 401);
                 REQUIRE(status != 403);
             } else {
