@@ -53,11 +53,6 @@ std::vector<std::uint8_t> bytes_of(const std::string& hex) {
     return bytes;
 }
 
-std::optional<Rational> number_of(const std::string& text) {
-    std::optional<Rational> value = parse_rational(text);
-    return value ? value : parse_fraction(text);
-}
-
 http::MeterReadOutcome outcome_of(const modbus::ReadResult& result, modbus::Measurement billing) {
     http::MeterReadOutcome outcome;
     outcome.result = result.result;
@@ -69,12 +64,10 @@ http::MeterReadOutcome outcome_of(const modbus::ReadResult& result, modbus::Meas
         outcome.values.push_back({modbus::to_string(value.measurement), value.value, value.unit,
                                   value.result, value.raw, value.steps});
         if (value.measurement != billing || value.result != PollResult::ok) continue;
-        const std::optional<Rational> number = number_of(value.value);
-        if (!number) continue;
         Sample sample;
         sample.meter = result.meter;
         sample.at = result.at;
-        sample.register_value = *number;
+        sample.register_value = value.number;
         sample.raw = value.raw;
         outcome.sample = std::move(sample);
     }

@@ -52,6 +52,8 @@ struct ReadValue {
     Measurement measurement = Measurement::energy_import;
     PollResult result = PollResult::ok;
     std::string value;  // exact decimal, n/d, or text; empty where none
+    // The same exactly: the text of a float may have more digits than a decimal is parsed of.
+    Rational number;
     std::string unit;
     std::vector<std::uint16_t> raw;
     std::string steps;

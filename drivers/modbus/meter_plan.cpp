@@ -81,6 +81,7 @@ std::vector<ReadValue> read_values(const MeterPlan& meter, const RegisterImage& 
         read.steps = decoded.steps;
         if (decoded.result == PollResult::ok) {
             read.value = decoded.text.empty() ? format_rational(decoded.number) : decoded.text;
+            read.number = decoded.number;
         }
         values.push_back(std::move(read));
     }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "drivers/modbus/bus_worker.hpp"
 #include "drivers/modbus/decode.hpp"
 #include "tests/support/catch.hpp"
 
@@ -331,6 +332,17 @@ TEST_CASE("words become exact numbers in every encoding and order") {
         CAPTURE(hex_words(row.words), to_string(row.order), row.value);
         CHECK(decode(row.encoding, row.order, row.words) == row.value);
     }
+}
+
+TEST_CASE("a float of more digits than a decimal is parsed of is read all the same") {
+    MeterPlan meter;
+    meter.profile = load_profiles({kMeters}).find("kamstrup-multical");
+    RegisterImage image;
+    image.set({RegisterTable::holding, 8, 2}, {0x429C, 0xDC29});
+    const auto values = read_values(meter, image);
+    REQUIRE(values.front().measurement == Measurement::volume);
+    CHECK(values.front().value == "78.43000030517578125");  // 19 digits
+    CHECK(format_rational(values.front().number) == values.front().value);
 }
 
 TEST_CASE("exact fractions as text") {
