@@ -130,8 +130,9 @@ def a_replacement(house):
 
 def by_eye(house):
     """A meter without a bus, and one that dies: the dial is a baseline, and they agree later."""
-    before = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)).isoformat()
-    house.ctl("dial", "e-5", "70", *STAFF, "--at", before)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    before = now - datetime.timedelta(hours=1)
+    house.ctl("dial", "e-5", "70", *STAFF, "--at", before.isoformat())
     house.ctl("dial", "e-5", "72.5", *STAFF, "--photo", "IMG_7")
     wait_balance(house, "a-5", OPENING - charge(FLAT, Decimal("2.5")))
     house.slaves.ask(op="mute", bus="b1", unit=2, on=True)
