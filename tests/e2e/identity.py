@@ -130,7 +130,7 @@ def a_replacement(house):
 
 def by_eye(house):
     """A meter without a bus, and one that dies: the dial is a baseline, and they agree later."""
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     before = now - datetime.timedelta(hours=1)
     house.ctl("dial", "e-5", "70", *STAFF, "--at", before.isoformat())
     house.ctl("dial", "e-5", "72.5", *STAFF, "--photo", "IMG_7")
