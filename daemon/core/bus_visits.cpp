@@ -338,7 +338,11 @@ void BusMachine::end_visit(PollResult result, const std::string& detail, MonoMs 
         }
         state.online = true;
         state.offline = false;
-        state.identity_due = false;
+        // Asked for while a visit without it was under way, it is still due.
+        const bool asked =
+            std::any_of(visit.reads.begin(), visit.reads.end(),
+                        [](const Read& read) { return read.purpose == Purpose::identity; });
+        if (asked || state.blocks.identity().empty()) state.identity_due = false;
         state.last_good = now;
         state.reason.clear();
     }

@@ -14,7 +14,14 @@
 
 namespace gatehouse {
 
-enum class AlertKind { low_balance, stale_balance, meter_offline, reading_held, meter_prepaid_active, log_gap };
+enum class AlertKind {
+    low_balance,
+    stale_balance,
+    meter_offline,
+    reading_held,
+    meter_prepaid_active,
+    log_gap
+};
 [[nodiscard]] const char* to_string(AlertKind kind);
 [[nodiscard]] std::optional<AlertKind> parse_alert_kind(std::string_view word);
 

@@ -89,9 +89,11 @@ class Judgement {
     }
 
   private:
+    // The second exchange that was asked for may follow within the same millisecond; it is another.
     [[nodiscard]] bool is_duplicate() const {
-        return state_.last_sample && state_.last_sample->run == time_.run &&
-               time_.mono_ms <= state_.last_sample->mono_ms;
+        if (!state_.last_sample || state_.last_sample->run != time_.run) return false;
+        const MonoMs last = state_.last_sample->mono_ms;
+        return time_.mono_ms < last || (time_.mono_ms == last && !sample_.confirming);
     }
 
     void watch_stuck();

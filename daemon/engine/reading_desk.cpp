@@ -237,6 +237,8 @@ Reply hold_meter(Context& context, const HoldMeter& command) {
         const std::uint64_t event = log_meter(
             context, meter, command.hold ? "meter.held" : "meter.unheld", command.reason,
             [&](JsonWriter& body) { body.field("by", by).field("authenticated", false); });
+        // No poll will bring back what a power cut takes while it is held.
+        if (command.hold) keep_last(context, found->second);
         HoldRow row = meter.hold.value_or(HoldRow{meter.row->meter, by, event, 0});
         if (!command.hold) row.until = event;
         context.store.put_hold(row);

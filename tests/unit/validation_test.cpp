@@ -358,6 +358,12 @@ TEST_CASE("a sample not later than the last one is dropped") {
           {5, "1.00", "duplicate"},
           {4, "1.00", "duplicate"},
           {6, "1.00", "1.000 1.000"}});
+    // But the second exchange that was asked for is another, however fast the line.
+    MeterState fast;
+    Sample sample = sample_of("1.00", at_minute(5));
+    CHECK(words(judge(fast, sample, at_minute(5), household())).empty());
+    sample.confirming = true;
+    CHECK(words(judge(fast, sample, at_minute(5), household())) == "1.000 1.000");
 }
 
 TEST_CASE("another serial number, read twice, is another meter") {
