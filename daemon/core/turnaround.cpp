@@ -37,8 +37,8 @@ void Turnaround::merge(const Turnaround& other) {
 
 std::optional<std::int64_t> Turnaround::percentile_us(int percent) const {
     if (total_ == 0) return std::nullopt;
-    const std::uint64_t wanted =
-        std::max<std::uint64_t>((std::uint64_t{total_} * percent + 99) / 100, 1);
+    const std::uint64_t wanted = std::max<std::uint64_t>(
+        (std::uint64_t{total_} * static_cast<std::uint64_t>(percent) + 99) / 100, 1);
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < kBuckets; ++i) {
         seen += counts_[i];

@@ -1,5 +1,6 @@
 #include "drivers/modbus/frame.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -70,13 +71,12 @@ Bytes request_pdu(const Request& request) {
 }
 
 Bytes tcp_frame(std::uint16_t transaction, const Bytes& pdu) {
-    Bytes frame{static_cast<std::uint8_t>(transaction >> 8U),
-                static_cast<std::uint8_t>(transaction & 0xFFU),
-                0,
-                0,
-                0,
-                static_cast<std::uint8_t>(pdu.size())};
-    frame.insert(frame.end(), pdu.begin(), pdu.end());
+    constexpr std::size_t kHead = kTcpHeader - 1;  // the unit stands in the pdu
+    Bytes frame(kHead + pdu.size());
+    frame[0] = static_cast<std::uint8_t>(transaction >> 8U);
+    frame[1] = static_cast<std::uint8_t>(transaction & 0xFFU);
+    frame[5] = static_cast<std::uint8_t>(pdu.size());
+    std::copy(pdu.begin(), pdu.end(), frame.begin() + kHead);
     return frame;
 }
 

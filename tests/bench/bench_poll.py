@@ -3,7 +3,9 @@
 the whole daemon from /proc/PID/stat over a counted number of polls. A poll reads one block of 8
 values; of those a routine poll judges the register and shows the power. The meters are
 gatehouse-sim's behind Modbus TCP, the registers move so that each poll changes total and balance,
-and a real mosquitto takes what is published.
+and a real mosquitto takes what is published. In the same run, on the same simulated meters: the
+bare floor (a libmodbus read and a Paho publish, floor.cpp), and collectd with its modbus and mqtt
+plugins where they are installed (Debian's collectd-core), which asks for each value by itself.
 
   bench_poll.py [SECONDS [METERS]]    30 seconds, 32 meters on one bus
 
@@ -12,6 +14,8 @@ Nothing depends on the figures; they are for ARCHITECTURE.md and for whoever cha
 import json
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
@@ -21,6 +25,8 @@ import time  # noqa: E402
 
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 30
 METERS = int(sys.argv[2]) if len(sys.argv) > 2 else 32
+FLOOR = os.environ.get("GATEHOUSE_BENCH_FLOOR", "bench_floor")
+COLLECTD_PLUGINS = pathlib.Path("/usr/lib/collectd")
 
 # Eight single-precision values, the register first and the power last, so that the block that a
 # routine poll reads holds all of them.
@@ -86,27 +92,99 @@ def resident_kib(pid):
     return 0
 
 
+def start_meters(house, profile):
+    """The house with its meters simulated; returns the file that counts the polls."""
+    house.broker.start()
+    house.buses["b1"] = f"modbus+tcp://127.0.0.1:{free_port()}"
+    own = house.folder / "meters"
+    own.mkdir()
+    (own / "bench-eight.toml").write_text(profile_text())
+    house.write_config(extra=f'[profiles]\npath = "{own}"\n')
+    numbers = range(1, METERS + 1)
+    house.write_registry(
+        [(f"e-{n}", f"u-{n}", "b1", n, profile) for n in numbers],
+        [(f"a-{n}", f"u-{n}", "flat", "100000.00") for n in numbers],
+    )
+    truth = house.folder / "truth.jsonl"
+    house.started.append(Process(
+        "simulator",
+        [SIMULATOR, "--config", house.config, "--registry", house.registry, "--speed", 1000,
+         "--turnaround", 0, "--truth", truth],
+        house.folder,
+    ))  # fmt: skip
+    wait_for("the meters listen", truth.exists)
+    return truth
+
+
+def polls_in(truth):
+    return sum(1 for _ in open(truth, "rb"))
+
+
+def measure_floor():
+    with House(poll_interval="100ms") as house:
+        start_meters(house, "bench-eight")
+        port = house.buses["b1"].rsplit(":", 1)[1]
+        done = subprocess.run(
+            [FLOOR, port, str(METERS), str(SECONDS), f"tcp://127.0.0.1:{house.broker.port}"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return {"bench": "floor", "meters": METERS, **json.loads(done.stdout)}
+
+
+def collectd_config(house, folder):
+    data, collect = "", ""
+    for n in range(len(VALUES)):
+        data += (f'<Data "v{n}">\nRegisterCmd ReadInput\nRegisterBase {2 * n}\n'
+                 'RegisterType Float\nType gauge\nInstance "v%d"\n</Data>\n' % n)  # fmt: skip
+        collect += f'Collect "v{n}"\n'
+    slaves = "".join(f'<Slave {n}>\nInstance "e-{n}"\n{collect}</Slave>\n'
+                     for n in range(1, METERS + 1))  # fmt: skip
+    return (f'Hostname "bench"\nFQDNLookup false\nInterval 0.1\nBaseDir "{folder}"\n'
+            f'PIDFile "{folder}/collectd.pid"\nPluginDir "{COLLECTD_PLUGINS}"\n'
+            'TypesDB "/usr/share/collectd/types.db"\nReadThreads 1\nWriteThreads 1\n'
+            'LoadPlugin logfile\n<Plugin logfile>\nFile "stderr"\nLogLevel "warning"\n</Plugin>\n'
+            'LoadPlugin modbus\nLoadPlugin mqtt\n'
+            f'<Plugin modbus>\n{data}<Host "bench">\nAddress "127.0.0.1"\n'
+            f'Port "{house.buses["b1"].rsplit(":", 1)[1]}"\nInterval 0.1\n{slaves}</Host>\n'
+            f'</Plugin>\n<Plugin mqtt>\n<Publish "bench">\nHost "127.0.0.1"\n'
+            f'Port {house.broker.port}\nClientId "collectd"\nQoS 0\nPrefix "collectd"\n'
+            '</Publish>\n</Plugin>\n')  # fmt: skip
+
+
+def measure_collectd():
+    program = shutil.which("collectd") or "/usr/sbin/collectd"
+    missing = [need for need in (program, COLLECTD_PLUGINS / "modbus.so",
+                                 COLLECTD_PLUGINS / "mqtt.so")
+               if not pathlib.Path(need).exists()]  # fmt: skip
+    if missing:
+        print(json.dumps({"bench": "collectd", "absent": str(missing[0]),
+                          "remedy": "apt-get install collectd-core"}), flush=True)  # fmt: skip
+        return None
+    with House(poll_interval="100ms") as house:
+        truth = start_meters(house, "bench-eight")
+        subscriber = house.subscribe()
+        folder = house.folder / "collectd"
+        folder.mkdir()
+        (folder / "collectd.conf").write_text(collectd_config(house, folder))
+        conf = folder / "collectd.conf"
+        collectd = Process("collectd", [program, "-f", "-C", conf], house.folder)
+        house.started.append(collectd)
+        wait_for("collectd reads", lambda: polls_in(truth) > 2 * METERS)
+        time.sleep(3)
+        before = processor_seconds(collectd.pid), polls_in(truth), time.monotonic()
+        time.sleep(SECONDS)
+        after = processor_seconds(collectd.pid), polls_in(truth), time.monotonic()
+        polls = after[1] - before[1]
+        del subscriber
+        return {"bench": "collectd", "meters": METERS, "polls": polls,
+                "polls_per_s": round(polls / (after[2] - before[2]), 1),
+                "processor_us_per_poll": round((after[0] - before[0]) / polls * 1e6, 1),
+                "resident_kib": resident_kib(collectd.pid)}  # fmt: skip
+
+
 def measure(profile):
     with House(poll_interval="100ms", store_interval="15m") as house:
-        house.broker.start()
-        house.buses["b1"] = f"modbus+tcp://127.0.0.1:{free_port()}"
-        own = house.folder / "meters"
-        own.mkdir()
-        (own / "bench-eight.toml").write_text(profile_text())
-        house.write_config(extra=f'[profiles]\npath = "{own}"\n')
-        numbers = range(1, METERS + 1)
-        house.write_registry(
-            [(f"e-{n}", f"u-{n}", "b1", n, profile) for n in numbers],
-            [(f"a-{n}", f"u-{n}", "flat", "100000.00") for n in numbers],
-        )
-        truth = house.folder / "truth.jsonl"
-        simulator = Process(
-            "simulator",
-            [SIMULATOR, "--config", house.config, "--registry", house.registry, "--speed", 1000,
-             "--turnaround", 0, "--truth", truth],
-            house.folder,
-        )  # fmt: skip
-        house.started.append(simulator)
+        truth = start_meters(house, profile)
         subscriber = house.subscribe()
         house.launch()
         house.ctl("import", house.registry)
@@ -115,7 +193,7 @@ def measure(profile):
 
         def now():
             return {"cpu": processor_seconds(house.daemon.pid),
-                    "polls": sum(1 for _ in open(truth, "rb")),
+                    "polls": polls_in(truth),
                     "exchanges": house.good_polls("b1"),
                     "published": len(subscriber.messages()),
                     "time": time.monotonic()}  # fmt: skip
@@ -126,7 +204,7 @@ def measure(profile):
         after, threads_after = now(), threads(house.daemon.pid)
         spent = {name: after[name] - before[name] for name in before}
         polls = spent["polls"]
-        print(json.dumps({
+        figures = {
             "bench": "poll", "profile": profile, "values_in_block": BLOCK[profile],
             "meters": METERS,
             "polls": polls, "polls_per_s": round(polls / spent["time"], 1),
@@ -136,12 +214,22 @@ def measure(profile):
             "by_thread_us": {name: round((seconds - threads_before.get(name, 0)) / polls * 1e6, 1)
                              for name, seconds in threads_after.items()},
             "resident_kib": resident_kib(house.daemon.pid),
-        }), flush=True)  # fmt: skip
+        }  # fmt: skip
+        print(json.dumps(figures), flush=True)
+        return figures
 
 
 def test():
-    for profile in ("bench-eight", "eastron-sdm120"):
-        measure(profile)
+    daemon = measure("bench-eight")
+    others = {"floor": measure_floor(), "collectd": measure_collectd()}
+    for name, figures in others.items():
+        if figures is None:
+            continue
+        print(json.dumps(figures), flush=True)
+        ratio = daemon["processor_us_per_poll"] / figures["processor_us_per_poll"]
+        print(json.dumps({"bench": "poll", "daemon_to": name, "ratio": round(ratio, 3)}),
+              flush=True)  # fmt: skip
+    measure("eastron-sdm120")
 
 
 if __name__ == "__main__":

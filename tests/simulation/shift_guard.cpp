@@ -232,7 +232,7 @@ int main_of(int argc, char** argv) {
     app.add_option("--exchanges", settings.exchanges, "at least that many")->capture_default_str();
     app.add_option("--seed", settings.seed, "of the faults and the registers");
     app.add_option("--lines", settings.lines, "buses side by side")
-        ->check(CLI::Range(1, static_cast<int>(modbus::kBusesMax)))
+        ->check(CLI::Range(1, static_cast<int>(modbus::kThreadedBusesMax)))
         ->capture_default_str();
     app.add_option("--timeout-ms", settings.timeout_ms, "response timeout")->capture_default_str();
     app.add_option("--interval-ms", settings.interval_ms, "poll interval")->capture_default_str();

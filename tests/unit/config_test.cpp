@@ -336,6 +336,8 @@ TEST_CASE("what is wrong with buses and cabinets is named at its place") {
          "'b1' is already used in line 6"},
         {bus + "\"modbus+rtu:///dev/a\"\n[[bus]]\nid = \"b2\"\nurl = \"modbus+rtu:///dev/a\"\n", 10,
          7, "'/dev/a' is already used in line 7"},
+        {bus + "\"modbus+tcp://a\"\n[[bus]]\nid = \"b2\"\nurl = \"modbus+rtu-tcp://A:502\"\n", 10,
+         7, "a:502 is already a bus, in line 7; put the meters of both on one [[bus]]"},
         {"[[cabinet]]\nid = \"k\"\nurl = \"http:\"\n", 5, 1, "cabinet.profile is missing"},
         {"[[cabinet]]\nid = \"k\"\nurl = \"mqtt:\"\nprofile = \"p\"\n", 7, 7, "no [mqtt]"},
         {"[[cabinet]]\nid = \"k\"\nurl = \"ftp:\"\nprofile = \"p\"\n", 7, 7, "mqtt:, http:"},

@@ -1,0 +1,41 @@
+#!/usr/bin/python3
+"""The figures of the benchmarks beside what DESIGN.md 10 wants held: table.py FILE."""
+import json
+import sys
+
+
+def rows(figures):
+    for one in figures:
+        kind = one.get("bench")
+        if kind == "sweep":
+            yield (f"sweep of 32 mixed meters, 9600 baud, {one['transport']}",
+                   f"{one['of_the_floor'] * 100:.1f} % of the floor ({one['sweep_ms']:.0f} ms)",
+                   ">= 95 %", one["of_the_floor"] >= 0.95)  # fmt: skip
+        if kind == "dead" and "healthy_sweep_grows_percent" in one:
+            yield ("10 of 32 dead: healthy sweep grows",
+                   f"{one['healthy_sweep_grows_percent']:.1f} %", "<= 5 %",
+                   one["healthy_sweep_grows_percent"] <= 5)  # fmt: skip
+        if kind == "poll" and one.get("daemon_to") == "collectd":
+            yield ("processor time of a poll of 8 values, to collectd's",
+                   f"{one['ratio']:.2f}", "<= 0.68", one["ratio"] <= 0.68)  # fmt: skip
+        if kind == "poll" and one.get("daemon_to") == "floor":
+            yield ("the same, to a bare read and publish", f"{one['ratio']:.2f}", "", True)
+        if kind in ("poll", "floor", "collectd") and "processor_us_per_poll" in one:
+            yield (f"  {kind} {one.get('profile', '')}".rstrip(),
+                   f"{one['processor_us_per_poll']:.0f} us", "", True)  # fmt: skip
+        if kind == "memory":
+            yield (f"resident memory, {one['meters']} meters on {one['buses']} buses",
+                   f"{one['steady_kib'] / 1024:.1f} MiB (peak {one['peak_kib'] / 1024:.1f})",
+                   "<= 64 MiB", one["steady_kib"] <= 64 * 1024)  # fmt: skip
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        figures = [json.loads(line) for line in file if line.startswith("{")]
+    print()
+    for what, value, wanted, held in rows(figures):
+        print(f"{what:56} {value:36} {wanted:10} {'' if held else 'MISSED'}".rstrip())
+
+
+if __name__ == "__main__":
+    main()
