@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/system_clock.hpp"
+#include "drivers/modbus/plausibility.hpp"
 
 namespace gatehouse {
 namespace {
@@ -80,6 +81,21 @@ http::MeterReadOutcome outcome_of(const modbus::ReadResult& result, modbus::Meas
     return outcome;
 }
 
+// Whether what was read can be true of the meter, and which other map would make sense of it.
+void judge_sense(http::MeterReadOutcome& outcome, const modbus::Profile& profile,
+                 const modbus::ReadResult& result, const modbus::ProfileTable& profiles) {
+    const auto report = modbus::judge_values(profile, result.channel, result.image, &profiles);
+    for (const modbus::Finding& finding : report.findings) {
+        if (finding.sense != modbus::Sense::against) continue;
+        outcome.findings.push_back(std::string(modbus::to_string(finding.measurement)) + " " +
+                                   finding.value + ": " + finding.text);
+    }
+    for (const modbus::Alternative& other : report.alternatives) {
+        outcome.alternatives.push_back(
+            {modbus::to_string(other.measurement), other.what, other.value});
+    }
+}
+
 }  // namespace
 
 EngineOptions engine_options(const config::Config& config, const std::string& database_path) {
@@ -97,6 +113,7 @@ EngineOptions engine_options(const config::Config& config, const std::string& da
     options.system_synchronised = system_clock_synchronised;
     options.alerts = config.alerts;
     for (const config::Bus& bus : config.buses) options.buses.push_back(bus.id);
+    for (const config::Cabinet& cabinet : config.cabinets) options.cabinets.push_back(cabinet.id);
     options.build_date_ms = kBuildDateMs;
     return options;
 }
@@ -116,6 +133,8 @@ mqtt::Settings mqtt_settings(const config::Config& config) {
     settings.site_id = config.site.id;
     settings.currency = config.site.currency;
     settings.version = GATEHOUSE_VERSION;
+    if (config.mqtt->homeassistant)
+        settings.homeassistant_prefix = config.mqtt->homeassistant_prefix;
     return settings;
 }
 
@@ -131,8 +150,10 @@ std::vector<modbus::BusPlan> bus_plans(const config::Config& config, const Regis
         for (const Meter& meter : registry.meters) {
             if (meter.bus != bus.id || meter.status != MeterStatus::active || !meter.address)
                 continue;
+            auto profile = profiles.find(meter.profile);
+            if (profile && profile->service != meter.service) profile.reset();
             plan.meters.push_back({meter.meter, *meter.address, meter.channel.value_or(0),
-                                   profiles.find(meter.profile)});
+                                   std::move(profile)});
         }
         plans.push_back(std::move(plan));
     }
@@ -160,11 +181,12 @@ bool BusPorts::read_now(const std::string& meter, Handler handler, std::string& 
         why = "the buses are not started yet";
         return false;
     }
-    const bool taken =
-        buses_->read_now(meter, [this, handler = std::move(handler)](modbus::ReadResult result) {
+    const bool taken = buses_->read_now(
+        meter, [this, handler = std::move(handler)](const modbus::ReadResult& result) {
             const auto profile = profiles_.find(result.profile);
             http::MeterReadOutcome outcome =
                 outcome_of(result, profile ? profile->billing : modbus::Measurement::energy_import);
+            if (profile) judge_sense(outcome, *profile, result, profiles_);
             handler(std::move(outcome));
         });
     if (!taken) why = "it stands on no bus with a known profile, or too many readings wait";
@@ -202,6 +224,18 @@ void RunningParts::detach() {
 std::vector<BusStatus> RunningParts::buses() const {
     const std::lock_guard lock(mutex_);
     return buses_ == nullptr ? std::vector<BusStatus>() : buses_->status();
+}
+
+BusDiagnosis RunningParts::diagnosis(const BusStatus& bus) const {
+    const std::lock_guard lock(mutex_);
+    return diagnose(bus, recent_.since(bus));
+}
+
+void RunningParts::note_counts() {
+    const std::lock_guard lock(mutex_);
+    if (buses_ != nullptr && recent_.due(clock_.mono_ms())) {
+        recent_.note(buses_->status(), clock_.mono_ms());
+    }
 }
 
 http::MqttStatus RunningParts::mqtt() const {

@@ -68,6 +68,8 @@ class RunningParts final : public http::StatusSource {
     void detach();
 
     [[nodiscard]] std::vector<BusStatus> buses() const override;
+    [[nodiscard]] BusDiagnosis diagnosis(const BusStatus& bus) const override;
+    void note_counts();  // now and then, so that a diagnosis knows what is recent
     [[nodiscard]] http::MqttStatus mqtt() const override;
     [[nodiscard]] http::ProcessStatus process() const override;
     // Threads that have not moved for too long; empty: all alive.
@@ -84,6 +86,7 @@ class RunningParts final : public http::StatusSource {
     const modbus::BusService* buses_ = nullptr;
     const mqtt::Publisher* publisher_ = nullptr;
     std::function<MonoMs()> http_heartbeat_;
+    RecentCounts recent_;
 };
 
 }  // namespace gatehouse

@@ -13,6 +13,7 @@
 #include <memory>
 #include <utility>
 
+#include "daemon/commissioning.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/engine/zone.hpp"
 #include "daemon/http/server.hpp"
@@ -62,6 +63,7 @@ modbus::ProfileTable load_profiles(const config::Config& config) {
     modbus::ProfileTable table = modbus::load_profiles(profile_folders(config));
     for (const Problem& problem : table.problems)
         spdlog::warn("profile: {}; its meters are disabled", to_string(problem));
+    for (const Problem& note : table.notes) spdlog::info("profile: {}", to_string(note));
     return table;
 }
 
@@ -69,7 +71,10 @@ ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
     return [&profiles](const std::string& id) {
         ProfileFact fact;
         const auto profile = profiles.find(id, &fact.reason);
-        if (profile) fact.traits = profile->traits();
+        if (profile) {
+            fact.traits = profile->traits();
+            fact.service = profile->service;
+        }
         return fact;
     };
 }
@@ -89,7 +94,8 @@ http::ServerOptions server_options(const config::Config& config, const std::stri
     return options;
 }
 
-std::string status_line(const Snapshot& snapshot) {
+// Without a broker nothing waits for one.
+std::string status_line(const Snapshot& snapshot, bool mqtt) {
     std::size_t polled = 0, good = 0;
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
         const MeterView& meter = snapshot.meters[i];
@@ -97,9 +103,9 @@ std::string status_line(const Snapshot& snapshot) {
         ++polled;
         if (meter.online) ++good;
     }
+    const std::uint64_t backlog = mqtt ? snapshot.event_seq - snapshot.mqtt_cursor : 0;
     std::string line = std::to_string(good) + "/" + std::to_string(polled) +
-                       " meters ok, backlog " +
-                       std::to_string(snapshot.event_seq - snapshot.mqtt_cursor) + ", " +
+                       " meters ok, backlog " + std::to_string(backlog) + ", " +
                        std::to_string(snapshot.accounts_low) + " low";
     if (!snapshot.clock_trusted) line += ", clock not trusted";
     if (!snapshot.store_ok) line += ", STORE: " + snapshot.store_reason;
@@ -107,7 +113,7 @@ std::string status_line(const Snapshot& snapshot) {
 }
 
 // Waits for the end; feeds the watchdog only while every worker moves.
-void watch(const sigset_t& signals, const Engine& engine, const RunningParts& parts) {
+void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, bool mqtt) {
     std::string told;
     bool fed = true;
     for (;;) {
@@ -116,11 +122,12 @@ void watch(const sigset_t& signals, const Engine& engine, const RunningParts& pa
         if (signal == SIGTERM || signal == SIGINT) return;
         if (signal == SIGHUP)
             spdlog::info("SIGHUP: nothing is reloaded while running; restart to apply settings");
+        parts.note_counts();
         const std::vector<std::string> stalled = parts.stalled();
         if (stalled.empty()) sd_notify(0, "WATCHDOG=1");
         if (!stalled.empty() && fed) spdlog::error("stalled: {}", stalled.front());
         fed = stalled.empty();
-        std::string line = status_line(*engine.snapshot());
+        std::string line = status_line(*engine.snapshot(), mqtt);
         if (line == told) continue;
         sd_notifyf(0, "STATUS=%s", line.c_str());
         told = std::move(line);
@@ -134,11 +141,13 @@ struct Parts {
           profiles(load_profiles(config)),
           zone(make_zone(config.site.timezone)),
           bus_ports(config, profiles),
+          commissioning(config, profiles, clock),
           running(clock, GATEHOUSE_VERSION, database) {}
 
     void build() {
         EngineOptions options = engine_options(config, database);
         options.version = GATEHOUSE_VERSION;
+        for (const auto& [id, profile] : profiles.profiles) options.profiles.push_back(id);
         options.say = [](const std::string& line) { spdlog::info("{}", line); };
         engine =
             std::make_unique<Engine>(std::move(options), clock, random, *zone, lookup_of(profiles));
@@ -147,8 +156,10 @@ struct Parts {
         buses = std::make_unique<modbus::BusService>(clock, random, engine->sink(),
                                                      engine->snapshot()->run);
         bus_ports.attach(buses.get(), &engine->sink());
+        commissioning.attach(buses.get(), zone.get(),
+                             [this] { return engine->snapshot()->registry; });
         server = std::make_unique<http::Server>(server_options(config, database), *engine_port,
-                                                bus_ports, running, *zone, clock);
+                                                bus_ports, commissioning, running, *zone, clock);
         if (config.mqtt) {
             source = std::make_unique<mqtt::EngineSource>(*engine, database, *zone);
             publisher = std::make_unique<mqtt::Publisher>(mqtt_settings(config), *source, *zone,
@@ -187,6 +198,7 @@ struct Parts {
     modbus::ProfileTable profiles;
     std::unique_ptr<Zone> zone;
     BusPorts bus_ports;
+    BusCommissioning commissioning;
     RunningParts running;
     std::unique_ptr<Engine> engine;
     std::unique_ptr<EngineAdapter> engine_port;
@@ -206,8 +218,8 @@ std::vector<std::string> profile_folders(const config::Config& config) {
     beside = beside.substr(0, beside.rfind('/')) + "/../share/gatehouse/meters";
     folders.push_back(access(beside.c_str(), R_OK) == 0 ? beside
                                                         : std::string(GATEHOUSE_SHARE "/meters"));
-    if (!config.profiles_path.empty() && access(config.profiles_path.c_str(), R_OK) == 0)
-        folders.push_back(config.profiles_path);
+    // One that cannot be read is said when the profiles are loaded.
+    if (!config.profiles_path.empty()) folders.push_back(config.profiles_path);
     return folders;
 }
 
@@ -225,7 +237,7 @@ int run_service(const config::Config& config) {
         parts.start();
         spdlog::info("gatehoused {} serves {}", GATEHOUSE_VERSION, config.site.id);
         sd_notify(0, "READY=1");
-        watch(signals, *parts.engine, parts.running);
+        watch(signals, *parts.engine, parts.running, config.mqtt.has_value());
         sd_notify(0, "STOPPING=1");
         parts.stop();
         spdlog::info("stopped");

@@ -27,7 +27,15 @@ bool in_container() {
     for (const char* path : {"/run/systemd/container", "/.dockerenv", "/run/.containerenv"})
         if (access(path, F_OK) == 0) return true;
     const char* kind = std::getenv("container");
-    return kind != nullptr && *kind != '\0';
+    if (kind != nullptr && *kind != '\0') return true;
+    // A container that nobody marked has some program as its first process and no init. Under the
+    // unit's ProtectProc the first process cannot be seen, and there is systemd.
+    std::ifstream first("/proc/1/comm");
+    std::string name;
+    if (!std::getline(first, name)) return false;
+    for (const char* init : {"systemd", "init", "runit", "openrc-init", "s6-svscan", "dinit"})
+        if (name == init) return false;
+    return true;
 }
 
 std::optional<std::int64_t> rtc_seconds() {

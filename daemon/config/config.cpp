@@ -164,9 +164,12 @@ std::string file_path(Section& section, std::string_view key, Reading& reading) 
         std::error_code error;
         const auto status = std::filesystem::status(whole, error);
         const bool folder = std::filesystem::is_directory(status);
+        const bool wants_folder = section.path(key) == "profiles.path";
         if (!std::filesystem::exists(status)) {
-            section.problem(key, section.path(key) + ": '" + whole + "' does not exist");
-        } else if (folder != (section.path(key) == "profiles.path")) {
+            // A folder for the technician's own profiles that nobody made yet holds none.
+            if (!wants_folder)
+                section.problem(key, section.path(key) + ": '" + whole + "' does not exist");
+        } else if (folder != wants_folder) {
             section.problem(key, section.path(key) + ": '" + whole + "' is " +
                                      (folder ? "a folder, not a file" : "a file, not a folder"));
         } else if (!folder && !std::ifstream(whole, std::ios::binary)) {

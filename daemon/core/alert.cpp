@@ -151,6 +151,31 @@ AlertStep step_acknowledge(const std::optional<AlertLife>& life, UtcMs now) {
     return {AlertState::acknowledged, AlertLife{life->level, true, now}};
 }
 
+AlertStep step_fact(const std::optional<AlertLife>& life, bool holds, int level, UtcMs now) {
+    if (holds == life.has_value()) return {std::nullopt, life};
+    if (holds) return {AlertState::raised, AlertLife{level, false, now}};
+    return {AlertState::cleared, std::nullopt};
+}
+
+AlertStep step_outage(const std::optional<AlertLife>& life, const OutageInput& in, UtcMs now) {
+    if (!life) {
+        if (!in.offline || in.steady_ms < kOutageRaiseMs) return {};
+        return {AlertState::raised, AlertLife{in.bus_out ? 0 : 1, false, now}};
+    }
+    if (!in.offline) {
+        const bool restless = in.cleared_ago_ms && *in.cleared_ago_ms < kOutageRestlessMs;
+        if (in.steady_ms < (restless ? kOutageRestlessClearMs : kOutageClearMs))
+            return {std::nullopt, life};
+        return {AlertState::cleared, std::nullopt};
+    }
+    // Where the bus came back in an earlier run nothing is known of when; the meter's own time
+    // stands for it.
+    const std::int64_t alone_ms = std::min(in.steady_ms, in.bus_back_ms.value_or(in.steady_ms));
+    if (life->level == 0 && !in.bus_out && alone_ms >= kOutageAloneMs)
+        return {AlertState::escalated, AlertLife{1, false, now}};
+    return {std::nullopt, life};
+}
+
 AlertStep step_remind(const std::optional<AlertLife>& life, bool held, UtcMs now, const Zone& zone,
                       const AlertSettings& settings) {
     if (!life || life->acknowledged || held) return {std::nullopt, life};

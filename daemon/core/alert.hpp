@@ -70,10 +70,35 @@ struct AlertStep {
 [[nodiscard]] AlertStep step_level(const std::optional<AlertLife>& life, int level, UtcMs now);
 // Nothing where no alert is open: acknowledging a closed one is the caller's not_found.
 [[nodiscard]] AlertStep step_acknowledge(const std::optional<AlertLife>& life, UtcMs now);
+// For what holds or does not hold, without levels in between: raised at that level, cleared.
+[[nodiscard]] AlertStep step_fact(const std::optional<AlertLife>& life, bool holds, int level,
+                                  UtcMs now);
 // Reminds level 1 weekly, level 2 every second day, 3 and 4 daily; never in quiet hours, under
 // quarantine, or once acknowledged.
 [[nodiscard]] AlertStep step_remind(const std::optional<AlertLife>& life, bool held, UtcMs now,
                                     const Zone& zone, const AlertSettings& settings);
+
+// A meter that does not answer, or answers again. Told only once it has lasted, so that a loose
+// wire makes no stream of messages; ended after a longer while where it ended not long ago.
+inline constexpr std::int64_t kOutageRaiseMs = 60'000, kOutageClearMs = 60'000,
+                              kOutageRestlessMs = 3'600'000, kOutageRestlessClearMs = 900'000;
+// A bus with at least so many meters that are all out is one outage: its own alert is the loud one,
+// and those of its meters are told at level 0. A meter that stays away longer than kOutageAloneMs
+// after its bus came back is a fault of its own and is told again, at level 1.
+inline constexpr int kBusOutageMeters = 3;
+inline constexpr std::int64_t kOutageAloneMs = 900'000;
+struct OutageInput {
+    bool offline = false;
+    std::int64_t steady_ms = 0;                  // since when it has been so
+    std::optional<std::int64_t> cleared_ago_ms;  // since its last alert ended, where known
+    bool bus_out = false;                        // its bus is one outage now
+    std::optional<std::int64_t> bus_back_ms;     // since its bus last came back, where it ever did
+};
+[[nodiscard]] AlertStep step_outage(const std::optional<AlertLife>& life, const OutageInput& input,
+                                    UtcMs now);
+
+// 24 hours without a confirmed sample: the balance may not be what it says.
+inline constexpr std::int64_t kStaleMs = 86'400'000;
 
 // "warning" at 1, "critical" at 2, "emergency" from 3 on; "info" at 0, once cleared.
 [[nodiscard]] const char* severity_of(int level);

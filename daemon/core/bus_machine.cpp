@@ -87,6 +87,10 @@ void BusMachine::poll_soon(int meter) {
     plan_.poll_soon(meter);
 }
 
+void BusMachine::identify(int meter) {
+    meters_.at(static_cast<std::size_t>(meter)).identity_due = true;
+}
+
 void BusMachine::read_full(int meter) {
     meters_.at(static_cast<std::size_t>(meter)).full_wanted = true;
     plan_.poll_soon(meter);

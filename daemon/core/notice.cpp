@@ -36,12 +36,17 @@ const char* kind_word(AlertKind kind, int level, bool chinese) {
             return chinese ? "未抄到" : "Meter offline";
         case AlertKind::reading_held:
             return chinese ? "待核读数" : "Reading held";
+        case AlertKind::meter_prepaid_active:
+            return chinese ? "表内预付费启用" : "Meter prepays by itself";
+        case AlertKind::log_gap:
+            return chinese ? "记录缺口" : "Gap in the log";
     }
     return "";
 }
 
 std::string heading(const SentenceFacts& facts, bool chinese) {
-    const std::string word = kind_word(facts.kind, facts.level, chinese);
+    std::string word = kind_word(facts.kind, facts.level, chinese);
+    if (facts.meters > 0) word = chinese ? "线路中断" : "Bus offline";
     switch (facts.state) {
         case AlertState::raised:
             return word;
@@ -98,6 +103,7 @@ std::string balance_part(const SentenceFacts& facts, bool chinese) {
         const std::string days = std::to_string(*facts.days_left);
         text += chinese ? "，约可用 " + days + " 天"
                         : ", about " + days + (*facts.days_left == 1 ? " day" : " days") + " left";
+        if (facts.estimated) text += chinese ? "（按平均用量推算）" : " (projected)";
     }
     return text;
 }
@@ -117,18 +123,57 @@ std::string quality_part(const SentenceFacts& facts, bool chinese) {
     return text;
 }
 
+std::string outage(const SentenceFacts& facts, bool chinese) {
+    const bool over = facts.state == AlertState::cleared;
+    if (facts.meters > 0) {
+        const std::string count = std::to_string(facts.meters);
+        if (over) return chinese ? "线路已恢复通讯" : "the bus answers again";
+        return chinese ? "线路通讯中断，" + count + " 块表全部未抄到"
+                       : "none of the " + count + " meters of this bus answers";
+    }
+    const std::string meter = meter_word(facts.service, chinese);
+    if (over) return chinese ? meter + "已恢复抄表" : meter + " answers again";
+    if (facts.bus.empty())
+        return chinese ? meter + "未抄到（通讯中断）" : meter + " does not answer";
+    return chinese ? meter + "未抄到（线路 " + facts.bus + " 中断）"
+                   : meter + " does not answer, as all of bus " + facts.bus;
+}
+
+std::string log_gap(const SentenceFacts& facts, bool chinese) {
+    if (facts.state == AlertState::cleared)
+        return chinese ? "已有人核对" : "somebody has looked into it";
+    if (facts.gap_next <= facts.gap_after + 1)
+        return chinese ? "数据库由备份恢复，请核对其后的收款和换表"
+                       : "a backup was restored; check the top-ups and replacements after it";
+    const std::string first = std::to_string(facts.gap_after + 1);
+    const std::string last = std::to_string(facts.gap_next - 1);
+    if (chinese)
+        return "数据库由备份恢复，第 " + first + " 至 " + last +
+               " 号记录缺失，请核对期间的收款和换表";
+    return "a backup was restored and events " + first + " to " + last +
+           " are missing; check the top-ups and replacements of that time";
+}
+
 // What happened, for the kinds that are about a meter or a reading.
 std::string matter(const SentenceFacts& facts, bool chinese) {
     const bool over = facts.state == AlertState::cleared;
     const std::string meter = meter_word(facts.service, chinese);
     switch (facts.kind) {
         case AlertKind::meter_offline:
-            if (over) return chinese ? meter + "已恢复抄表" : meter + " answers again";
-            return chinese ? meter + "未抄到（通讯中断）" : meter + " does not answer";
+            return outage(facts, chinese);
+        case AlertKind::log_gap:
+            return log_gap(facts, chinese);
         case AlertKind::reading_held:
             if (over) return chinese ? meter + "读数已核实处理" : meter + " reading was checked";
             return chinese ? meter + "读数待核，核实前不扣费"
                            : meter + " reading awaits a check and costs nothing until then";
+        case AlertKind::meter_prepaid_active:
+            if (over)
+                return chinese ? meter + "自身的预付费已停用"
+                               : meter + " no longer prepays by itself";
+            return chinese ? meter + "自身的预付费在用，余额用完会自行断开，须改为保电或远程模式"
+                           : meter + " prepays by itself and may cut off its supply; switch its "
+                                     "own prepayment off";
         case AlertKind::stale_balance:
             if (over) {
                 return chinese ? "读数已恢复，" + balance_part(facts, true)
@@ -154,8 +199,20 @@ const char* to_string(AlertKind kind) {
             return "meter_offline";
         case AlertKind::reading_held:
             return "reading_held";
+        case AlertKind::meter_prepaid_active:
+            return "meter_prepaid_active";
+        case AlertKind::log_gap:
+            return "log_gap";
     }
     return "";
+}
+
+std::optional<AlertKind> parse_alert_kind(std::string_view word) {
+    for (const AlertKind kind :
+         {AlertKind::low_balance, AlertKind::stale_balance, AlertKind::meter_offline,
+          AlertKind::reading_held, AlertKind::meter_prepaid_active, AlertKind::log_gap})
+        if (word == to_string(kind)) return kind;
+    return std::nullopt;
 }
 
 std::string sentence(const SentenceFacts& facts, bool chinese) {
@@ -164,7 +221,10 @@ std::string sentence(const SentenceFacts& facts, bool chinese) {
         facts.kind == AlertKind::low_balance || facts.kind == AlertKind::stale_balance;
     std::string text = chinese ? "【" + heading(facts, true) + "】" + where + " "
                                : "[" + heading(facts, false) + "] " + where + ": ";
-    text += matter(facts, chinese) + as_of_part(facts, chinese) + (chinese ? "。" : ".");
+    text += matter(facts, chinese);
+    // A bus and a log have no reading of their own.
+    if (facts.kind != AlertKind::log_gap && facts.meters == 0) text += as_of_part(facts, chinese);
+    text += chinese ? "。" : ".";
     // A meter's own alert says its quality already.
     if (about_money) text += quality_part(facts, chinese);
     return text;

@@ -2,8 +2,10 @@
 // or a wall panel that shows it as it is. Never a name, never a phone number. Pure, any thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "daemon/core/alert.hpp"
 #include "daemon/core/registry.hpp"
@@ -12,21 +14,26 @@
 
 namespace gatehouse {
 
-enum class AlertKind { low_balance, stale_balance, meter_offline, reading_held };
+enum class AlertKind { low_balance, stale_balance, meter_offline, reading_held, meter_prepaid_active, log_gap };
 [[nodiscard]] const char* to_string(AlertKind kind);
+[[nodiscard]] std::optional<AlertKind> parse_alert_kind(std::string_view word);
 
 struct SentenceFacts {
     AlertKind kind = AlertKind::low_balance;
     AlertState state = AlertState::raised;
     int level = 1;
     std::string unit_label;  // empty: the subject stands instead
-    std::string subject;     // account or meter id
+    std::string subject;     // account, meter, bus or site id
     AccountService service = AccountService::electricity;
     Fen balance;  // not for meter_offline of a meter without an account
     std::string currency = "CNY";
     std::optional<int> days_left;
     std::optional<LocalTime> as_of;      // of the reading that the figures rest on
     bool held = false, offline = false;  // quality of the figures
+    bool estimated = false;              // the days are projected over a day without a reading
+    std::string bus;                     // meter_offline: which is out as a whole; empty: none
+    int meters = 0;                      // meter_offline: it is the bus that is meant, with so many
+    std::uint64_t gap_after = 0, gap_next = 0;  // log_gap: what lies between was lost
 };
 [[nodiscard]] std::string sentence(const SentenceFacts& facts, bool chinese);
 

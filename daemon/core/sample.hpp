@@ -26,6 +26,7 @@ struct MeterTraits {
     std::optional<Rational> rated_flow;  // m3/h, before the multiplier
     MapStatus status = MapStatus::document;
     bool reads_serial = false;  // the profile names a serial register
+    bool primary_side = false;  // the register has CT and PT in it: the multiplier stays 1
 };
 
 // One successful poll of one meter's billing register, with what was read beside it.
@@ -37,7 +38,14 @@ struct Sample {
     std::optional<std::int64_t> power_milliwatt;
     std::optional<std::int64_t> flow_millilitre_per_hour;
     std::optional<std::string> serial;    // present where it was read with this poll
-    std::optional<Rational> own_balance;  // a meter that prepays by itself
+    // Product of what the profile says stands in registers of the device as a factor of the billing
+    // register (CT, PT, resolution): who changes one there changes what the register means.
+    std::optional<Rational> device_ratio;
+    // Whether its own prepayment is in use, of a meter that has one, and one line about it.
+    std::optional<bool> prepays;
+    std::string prepays_text;
+    // The meter's own calendar where it was read with this poll, in seconds as if it were UTC.
+    std::optional<std::int64_t> own_clock_s;
     bool confirming = false;              // the immediate second exchange that the engine asked for
     bool current_flows = false;           // power or flow read above zero: for the stuck check
 };

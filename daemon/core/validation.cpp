@@ -1,8 +1,8 @@
 #include "daemon/core/validation.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 namespace gatehouse {
@@ -11,10 +11,8 @@ namespace {
 constexpr std::int64_t kDayMs = 86'400'000;
 // How many samples must agree with each other, and not with the baseline, before staff are asked.
 constexpr int kStreakToAsk = 3;
-// A wrong serial number read once holds at most that many samples that carry none.
-constexpr int kSerialPatience = 16;
-// An opening register belongs to no run of this process.
-constexpr std::int64_t kNoRun = -1;
+// A wrong serial number or ratio read once holds at most that many samples that carry none.
+constexpr int kWatchPatience = 16;
 
 constexpr std::int64_t kStuckAfterMs = 600'000;
 constexpr int kStuckSteps = 3;
@@ -22,10 +20,6 @@ constexpr int kStuckSteps = 3;
 constexpr std::int64_t kLongestStillGapMs = 900'000;
 // Rates are in 1e-6 of the service's unit an hour; this many rate x ms make one unit.
 constexpr std::int64_t kRateMsPerUnit = 3'600'000'000'000;
-
-constexpr std::array<const char*, 7> kReasonWords{
-    "decrease",           "cap",           "opening_mismatch", "serial_changed", "conflict_profile",
-    "multiplier_changed", "manual_differs"};
 
 bool is_less(const Rational& a, const Rational& b) {
     return compare(a, b) < 0;
@@ -68,10 +62,30 @@ class Judgement {
         if (!read_value()) {
             hold("the register is beyond what can be counted: not a reading");
             ++verdict_.rejected;
-        } else if (serial_allows() && profile_allows() && !stays_in_quarantine()) {
+        } else if (serial_allows() && ratio_allows() && profile_allows() &&
+                   !stays_in_quarantine()) {
             compare_with_baseline();
         }
         return std::move(verdict_);
+    }
+
+    // What people read from the face waits for no second sample, and is no neighbour of one.
+    Verdict run_face(const Rational& tolerance) {
+        verdict_.stuck = state_.stuck;
+        follow_multiplier();
+        follow_opening();
+        if (!read_value()) {
+            verdict_.held = true;
+            verdict_.reason = "the register is beyond what can be counted: not a reading";
+            return std::move(verdict_);
+        }
+        compare_face(tolerance);
+        return std::move(verdict_);
+    }
+
+    [[nodiscard]] bool passes() {
+        if (!state_.baseline) return true;
+        return read_value() && classify(Rational{0, 1}).fit == Fit::fits;
     }
 
   private:
@@ -85,14 +99,21 @@ class Judgement {
     void follow_opening();
     [[nodiscard]] bool read_value();
     [[nodiscard]] bool serial_allows();
+    [[nodiscard]] bool ratio_allows();
     [[nodiscard]] bool profile_allows();
     [[nodiscard]] bool stays_in_quarantine();
+    [[nodiscard]] bool leaps_back(const MeterState::Open& open) const;
     void compare_with_baseline();
+    void compare_face(const Rational& tolerance);
 
     [[nodiscard]] Elapsed passed_since(const SampleTime& from) const;
     [[nodiscard]] Elapsed passed_since_baseline() const;
     [[nodiscard]] bool within_cap(const Rational& growth, std::int64_t elapsed) const;
-    [[nodiscard]] Classified classify() const;
+    [[nodiscard]] Classified classify(const Rational& tolerance) const;
+    [[nodiscard]] QuarantineReason reason_for(Fit fit) const;
+    template <class Mark>
+    [[nodiscard]] bool watch(MeterState::Watch<Mark>& watched, const std::optional<Mark>& read,
+                             bool same);
     [[nodiscard]] bool confirms(const MeterState::Neighbour& first, const Rational& unrolled) const;
 
     void accept(const Classified& classified);
@@ -155,20 +176,7 @@ void Judgement::follow_opening() {
         verdict_.quarantine_resolved = true;
     }
     state_.baseline.reset();
-    if (!opening) return;
-    const auto base = first_base(*opening, terms_.multiplier);
-    const auto register_value = round_to_milli(*opening);
-    if (!base || !register_value) return;
-    const SampleTime opened{kNoRun, 0, terms_.opening_at};
-    state_.base = *base;
-    state_.baseline = MeterState::Baseline{*opening,
-                                           *register_value,
-                                           base->base_total,
-                                           terms_.opening_tolerance,
-                                           opened,
-                                           opened,
-                                           true,
-                                           terms_.opening_at.has_value()};
+    begin_with_opening(state_, terms_);
 }
 
 bool Judgement::read_value() {
@@ -183,40 +191,63 @@ bool Judgement::read_value() {
     return true;
 }
 
-// Another serial number than the epoch's: read once it may be noise, read twice it is another
-// meter.
-bool Judgement::serial_allows() {
-    if (!terms_.serial) {
-        state_.other_serial.reset();
-        state_.other_serial_count = 0;
+// True where nothing speaks against the sample. Read once, another mark may be noise; read twice
+// it is another device or setting, and so is every sample until the right one is read again.
+template <class Mark>
+bool Judgement::watch(MeterState::Watch<Mark>& watched, const std::optional<Mark>& read,
+                      bool same) {
+    if (read && same) {
+        watched = {};
         return true;
     }
-    if (sample_.serial == terms_.serial) {
-        state_.other_serial.reset();
-        state_.other_serial_count = 0;
-        return true;
-    }
-    if (!sample_.serial) {
-        if (state_.other_serial_count == 0) return true;
-        if (state_.other_serial_count == 1 &&
-            ++state_.samples_since_other_serial > kSerialPatience) {
-            state_.other_serial.reset();
-            state_.other_serial_count = 0;
+    if (!read) {
+        if (watched.count == 0) return true;
+        if (watched.count == 1 && ++watched.silent > kWatchPatience) {
+            watched = {};
             return true;
         }
-    } else {
-        state_.samples_since_other_serial = 0;
-        if (state_.other_serial_count < 2) {
-            const bool again = state_.other_serial == sample_.serial;
-            state_.other_serial_count = again ? 2 : 1;
-        }
-        state_.other_serial = sample_.serial;
-        verdict_.wants_second = state_.other_serial_count == 1 && !sample_.confirming;
+        return false;
     }
+    watched.silent = 0;
+    if (watched.count < 2) {
+        bool again = false;
+        if constexpr (std::is_same_v<Mark, Rational>)
+            again = watched.other && is_equal(*watched.other, *read);
+        else
+            again = watched.other == read;
+        watched.count = again ? 2 : 1;
+    }
+    watched.other = read;
+    verdict_.wants_second = watched.count == 1 && !sample_.confirming;
+    return false;
+}
+
+bool Judgement::serial_allows() {
+    if (!terms_.serial) {
+        state_.serial = {};
+        return true;
+    }
+    const bool same = sample_.serial && is_same_serial(*sample_.serial, *terms_.serial);
+    if (watch(state_.serial, sample_.serial, same)) return true;
     ++state_.doubts;
-    hold("serial number " + state_.other_serial.value_or("(another)") + " was read, " +
+    hold("serial number " + state_.serial.other.value_or("(another)") + " was read, " +
          *terms_.serial + " is registered: held; enter a replacement or correct the serial");
-    if (state_.other_serial_count >= 2) ask(QuarantineReason::serial_changed);
+    if (state_.serial.count >= 2) ask(QuarantineReason::serial_changed);
+    return false;
+}
+
+bool Judgement::ratio_allows() {
+    if (!terms_.device_ratio) {
+        state_.ratio = {};
+        return true;
+    }
+    const auto& read = sample_.device_ratio;
+    if (watch(state_.ratio, read, read && is_equal(*read, *terms_.device_ratio))) return true;
+    ++state_.doubts;
+    hold("the ratio in the meter's registers is " +
+         format_fraction(state_.ratio.other.value_or(Rational{0, 1})) + " and was " +
+         format_fraction(*terms_.device_ratio) + ": held until staff release or reject it");
+    if (state_.ratio.count >= 2) ask(QuarantineReason::multiplier_changed);
     return false;
 }
 
@@ -236,11 +267,13 @@ bool Judgement::stays_in_quarantine() {
     if (!state_.quarantine) return false;
     const QuarantineReason reason = state_.quarantine->asked.reason;
     if (reason == QuarantineReason::serial_changed ||
+        reason == QuarantineReason::multiplier_changed ||
         reason == QuarantineReason::conflict_profile) {
         return false;  // what asked for it is gone, or the checks above had held the sample
     }
     MeterState::Open& open = *state_.quarantine;
     if (is_less(value_.exact, open.anchor)) return false;
+    if (reason == QuarantineReason::decrease && leaps_back(open)) return false;
     if (!is_less(value_.exact, open.top)) {
         const auto growth = subtract(value_.exact, open.top);
         if (!growth || !within_cap(*growth, passed_since(open.top_time).ms)) return false;
@@ -254,13 +287,23 @@ bool Judgement::stays_in_quarantine() {
     return true;
 }
 
+// Whether a register that fell stands at or above its baseline again, with most of the way in one
+// step: then it never fell. Another meter in its place counts its way up and passes the baseline in
+// small steps, also where the rating lets any step through.
+bool Judgement::leaps_back(const MeterState::Open& open) const {
+    if (!state_.baseline || classify(Rational{0, 1}).fit != Fit::fits) return false;
+    const auto step = subtract(value_.exact, open.top);
+    const auto fall = subtract(state_.baseline->exact, open.anchor);
+    const auto twice = step ? multiply(*step, Rational{2, 1}) : std::nullopt;
+    return twice && fall && fall->numerator > 0 && is_less(*fall, *twice);
+}
+
 void Judgement::compare_with_baseline() {
     if (!state_.baseline) {
         accept({Fit::fits, value_.exact, false});
         return;
     }
-    const bool opening = state_.baseline->opening;
-    const Classified classified = classify();
+    const Classified classified = classify(Rational{0, 1});
     switch (classified.fit) {
         case Fit::fits:
             accept(classified);
@@ -272,20 +315,62 @@ void Judgement::compare_with_baseline() {
                 "until enough time has surely passed");
             return;
         case Fit::decrease:
-            hold_and_count(
-                opening ? QuarantineReason::opening_mismatch : QuarantineReason::decrease,
-                against_baseline("below"));
+            hold_and_count(reason_for(classified.fit), against_baseline("below"));
             return;
         case Fit::cap:
-            hold_and_count(opening ? QuarantineReason::opening_mismatch : QuarantineReason::cap,
+            hold_and_count(reason_for(classified.fit),
                            against_baseline("further than physics allows above"));
             return;
     }
 }
 
+QuarantineReason Judgement::reason_for(Fit fit) const {
+    const MeterState::Baseline& baseline = *state_.baseline;
+    if (baseline.opening || baseline.typed == Typed::replacement)
+        return QuarantineReason::opening_mismatch;
+    if (baseline.typed == Typed::dial) return QuarantineReason::manual_differs;
+    return fit == Fit::decrease ? QuarantineReason::decrease : QuarantineReason::cap;
+}
+
+void Judgement::compare_face(const Rational& tolerance) {
+    Classified classified{Fit::fits, value_.exact, false};
+    if (state_.baseline) classified = classify(tolerance);
+    if (classified.fit == Fit::fits) {
+        MeterState::Neighbour face{value_, classified.unrolled, false, classified.rolled};
+        MeterState::Neighbour follower = face;
+        confirm(face, follower);
+        if (!face.confirmed) {
+            verdict_.held = true;
+            verdict_.reason = "the total is beyond what can be counted: not a reading";
+            return;
+        }
+        state_.baseline->tolerance = tolerance;
+        state_.baseline->typed = Typed::dial;
+        state_.neighbour.reset();
+        state_.streak.reset();
+        return;
+    }
+    if (classified.fit == Fit::unknown) {
+        verdict_.held = true;
+        verdict_.reason = "the clock is not trusted and the time since the last reading is unknown";
+        return;
+    }
+    const bool below = classified.fit == Fit::decrease;
+    hold(against_baseline(below ? "below" : "further than physics allows above"));
+    // What two people read is not asked about as a difference between people and the electronics.
+    const QuarantineReason reason = state_.baseline->opening ? QuarantineReason::opening_mismatch
+                                    : below                  ? QuarantineReason::decrease
+                                                             : QuarantineReason::cap;
+    ask(reason);
+}
+
 std::string Judgement::against_baseline(const char* relation) const {
+    const MeterState::Baseline& baseline = *state_.baseline;
+    const bool opening = baseline.opening || baseline.typed == Typed::replacement;
     return "register " + format(value_.register_value) + " is " + relation +
-           (state_.baseline->opening ? " the opening register " : " the last confirmed ") +
+           (opening                         ? " the opening register "
+            : baseline.typed == Typed::dial ? " the reading by eye "
+                                            : " the last confirmed ") +
            format(state_.baseline->register_value) + ": held";
 }
 
@@ -313,7 +398,8 @@ bool Judgement::within_cap(const Rational& growth, std::int64_t elapsed) const {
     return compare(*quantity, Rational{cap.count, 1000}) <= 0;
 }
 
-Classified Judgement::classify() const {
+// `tolerance` is that of the value, where people typed it.
+Classified Judgement::classify(const Rational& tolerance) const {
     const MeterState::Baseline& baseline = *state_.baseline;
     const auto difference = subtract(value_.exact, baseline.exact);
     if (!difference) return {Fit::cap, value_.exact, false};
@@ -323,7 +409,8 @@ Classified Judgement::classify() const {
         const bool fits = difference->numerator == 0 || within_cap(*difference, elapsed.ms);
         return {fits ? Fit::fits : beyond, value_.exact, false};
     }
-    const auto lowest = subtract(baseline.exact, baseline.tolerance);
+    const bool wider = is_less(baseline.tolerance, tolerance);
+    const auto lowest = subtract(baseline.exact, wider ? tolerance : baseline.tolerance);
     if (lowest && !is_less(value_.exact, *lowest)) return {Fit::fits, value_.exact, false};
     // C2: what passes its end shows as a fall from the last twentieth to near nothing. Modulus
     // and nearness belong to the counter, which the offset is not part of.
@@ -410,8 +497,9 @@ void Judgement::confirm(MeterState::Neighbour& neighbour, MeterState::Neighbour&
                                            neighbour.value.time,
                                            moved_at,
                                            false,
-                                           true};
-    verdict_.confirmed.push_back({neighbour.value, moved_at, rolled, first});
+                                           true,
+                                           Typed::no};
+    verdict_.confirmed.push_back({neighbour.value, moved_at, rolled, first, false});
     verdict_.rejected += state_.doubts;
     state_.doubts = 0;
     if (state_.quarantine) verdict_.quarantine_resolved = true;
@@ -460,67 +548,6 @@ void Judgement::ask(QuarantineReason reason) {
 
 }  // namespace
 
-std::optional<std::int64_t> elapsed_ms(const SampleTime& from, const SampleTime& to) {
-    std::int64_t passed = 0;
-    if (from.run == to.run) {
-        passed = to.mono_ms - from.mono_ms;
-    } else if (from.trusted_utc_ms && to.trusted_utc_ms) {
-        passed = *to.trusted_utc_ms - *from.trusted_utc_ms;
-    } else {
-        return std::nullopt;
-    }
-    if (passed < 0) return std::nullopt;
-    return passed;
-}
-
-const char* to_string(QuarantineReason reason) {
-    const auto index = static_cast<std::size_t>(reason);
-    GH_ASSERT(index < kReasonWords.size());
-    return kReasonWords[index];
-}
-
-std::optional<QuarantineReason> parse_quarantine_reason(std::string_view text) {
-    for (std::size_t i = 0; i < kReasonWords.size(); ++i) {
-        if (text == kReasonWords[i]) return static_cast<QuarantineReason>(i);
-    }
-    return std::nullopt;
-}
-
-std::optional<MeterTerms> make_terms(const Meter& meter, const MeterTraits& profile,
-                                     const Zone& zone) {
-    MeterTerms terms;
-    terms.service = meter.service;
-    terms.traits = profile;
-    const auto multiplier = parse_rational(meter.multiplier);
-    if (!multiplier || multiplier->numerator <= 0) return std::nullopt;
-    terms.multiplier = *multiplier;
-    if (meter.offset) {
-        const auto offset = parse_rational(*meter.offset);
-        if (!offset) return std::nullopt;
-        terms.offset = *offset;
-    }
-    if (meter.rated_amps) {
-        terms.traits.rated_amps = parse_rational(*meter.rated_amps);
-        if (!terms.traits.rated_amps || terms.traits.rated_amps->numerator <= 0) return {};
-    }
-    if (meter.rated_flow) {
-        terms.traits.rated_flow = parse_rational(*meter.rated_flow);
-        if (!terms.traits.rated_flow || terms.traits.rated_flow->numerator <= 0) return {};
-    }
-    if (meter.opening_register) {
-        terms.opening_register = parse_rational(*meter.opening_register);
-        const auto tolerance = typed_tolerance(*meter.opening_register, profile.step);
-        if (!terms.opening_register || !tolerance) return std::nullopt;
-        terms.opening_tolerance = *tolerance;
-    }
-    if (meter.opening_at) {
-        terms.opening_at = parse_iso8601(*meter.opening_at, zone);
-        if (!terms.opening_at) return std::nullopt;
-    }
-    if (!meter.serial.empty() && profile.reads_serial) terms.serial = meter.serial;
-    return terms;
-}
-
 bool MeterState::has_pending() const {
     return neighbour && !neighbour->confirmed;
 }
@@ -535,34 +562,30 @@ Verdict judge(MeterState& state, const Sample& sample, const SampleTime& time,
     return Judgement(state, sample, time, terms).run();
 }
 
-MeterState restore(const LastReading& reading) {
-    MeterState state;
-    const Rational rounded{reading.register_value.count, 1000};
-    const Rational exact = reading.exact.value_or(rounded);
-    state.baseline =
-        MeterState::Baseline{exact,         reading.register_value,
-                             reading.total, reading.exact ? Rational{0, 1} : Rational{1, 2000},
-                             reading.time,  reading.moved_at,
-                             false,         true};
-    state.base = CounterBase{reading.total, reading.figure, reading.multiplier};
-    const auto counted = figure(exact, reading.multiplier);
-    if (!counted) return state;
-    // A figure that is not of this lap (a base older than a rollover) would move the total by a
-    // whole lap; then the rounded register is the better witness.
-    Int128 apart = Int128{counted->count} - reading.figure.count;
-    if (apart < 0) apart = -apart;
-    const Rational half_a_unit{reading.multiplier.numerator, reading.multiplier.denominator * 2};
-    const auto allowed = add(half_a_unit, Rational{1, 1});
-    if (reading.exact || !allowed || is_less(*allowed, Rational{apart, 1})) {
-        state.base.base_figure = *counted;
-    }
-    return state;
+namespace {
+
+// The sample that a face reading or a stored value would have been.
+Sample sample_of(const Rational& face, const Stamp& at, const MeterTerms& terms) {
+    Sample sample;
+    sample.at = at;
+    sample.register_value = subtract(face, terms.offset).value_or(face);
+    return sample;
 }
 
-void restore_quarantine(MeterState& state, const Quarantine& open) {
-    state.quarantine =
-        MeterState::Open{open, open.value.exact, open.value.exact, open.value.time, open.value};
-    if (open.reason == QuarantineReason::serial_changed) state.other_serial_count = 2;
+}  // namespace
+
+Verdict judge_face(MeterState& state, const FaceReading& reading, const MeterTerms& terms) {
+    const Sample sample = sample_of(reading.face, reading.at, terms);
+    if (!state.run_first || state.run_first->run != reading.time.run)
+        state.run_first = reading.time;
+    return Judgement(state, sample, reading.time, terms).run_face(reading.tolerance);
+}
+
+bool fits(const MeterState& state, const ReadValue& value, const MeterTerms& terms) {
+    MeterState copy = state;
+    if (!copy.run_first) copy.run_first = value.time;
+    const Sample sample = sample_of(value.exact, value.at, terms);
+    return Judgement(copy, sample, value.time, terms).passes();
 }
 
 }  // namespace gatehouse

@@ -42,8 +42,7 @@ struct SampleTime {
 // negative: nothing, and the consequence is that the sample is held.
 [[nodiscard]] std::optional<std::int64_t> elapsed_ms(const SampleTime& from, const SampleTime& to);
 
-// The words of CONTRACT.md 5. judge() gives the first five and conflict_profile; the others are
-// for what staff enter.
+// The words of CONTRACT.md 5.
 enum class QuarantineReason {
     decrease,
     cap,
@@ -66,11 +65,15 @@ struct MeterTerms {
     Rational opening_tolerance{0, 1};          // of a comparison with the typed opening register
     std::optional<UtcMs> opening_at;           // absent: one day's cap
     std::optional<std::string> serial;         // the epoch's; absent: none is compared
+    std::optional<Rational> device_ratio;      // as Sample's; absent: none is compared
 };
 // The terms that registry and profile give together; nothing where a decimal or a date of the row
 // does not parse (the import refuses such a row, so a caller may take that for a disabled meter).
 [[nodiscard]] std::optional<MeterTerms> make_terms(const Meter& meter, const MeterTraits& profile,
                                                    const Zone& zone);
+
+// Blanks, hyphens, leading zeros and case are how a serial number is written, not what it is.
+[[nodiscard]] bool is_same_serial(std::string_view a, std::string_view b);
 
 // One value with all that a stored row needs of it.
 struct ReadValue {
@@ -89,11 +92,19 @@ struct Confirmed {
                             // began anew with it, so an epoch's stored base must be replaced
     bool first = false;     // the first of this epoch: a baseline, or what an opening
                             // register is charged up to
+    bool rebased = false;   // staff released what contradicts the books: the total stayed and
+                            // counting goes on from this face. Of a first reading: the opening
+                            // register was wrong and counts for nothing. As rollover, the epoch's
+                            // stored base must be replaced.
 };
 struct Quarantine {
     QuarantineReason reason = QuarantineReason::decrease;
     ReadValue value;  // total: what it would mean by plain arithmetic
 };
+
+// Whether people typed the baseline, and what for: what then contradicts it is asked about under
+// another reason than a wrong sample.
+enum class Typed { no, dial, replacement };
 
 // Everything the machine remembers of a meter. A copyable value; only judge() and the functions
 // below write it, others read baseline, quarantine and stuck.
@@ -104,8 +115,9 @@ struct MeterState {
         Milli total;
         Rational tolerance{0, 1};  // how far below it a sample still counts as equal
         SampleTime time, moved_at;
-        bool opening = false;  // typed, no sample was confirmed yet
+        bool opening = false;  // the registry's, no sample was confirmed yet
         bool dated = true;     // false: an opening without a date, one day's cap
+        Typed typed = Typed::no;
     };
     struct Neighbour {  // the sample directly before, where it was accepted
         ReadValue value;
@@ -124,6 +136,14 @@ struct MeterState {
         SampleTime top_time;
         std::optional<ReadValue> newest;
     };
+    // Something that belongs to the device and must not change: seen different once it may be
+    // noise, the same difference seen twice is another device or another setting.
+    template <class Mark>
+    struct Watch {
+        std::optional<Mark> other;
+        int count = 0;
+        int silent = 0;  // samples since that did not carry it
+    };
     struct Still {  // for the stuck check
         std::vector<std::uint16_t> raw;
         SampleTime since, last;
@@ -139,9 +159,8 @@ struct MeterState {
     std::optional<Still> still;
     std::optional<SampleTime> run_first;  // first sample that this run saw
     std::optional<SampleTime> last_sample;
-    std::optional<std::string> other_serial;  // read instead of the epoch's
-    int other_serial_count = 0;
-    int samples_since_other_serial = 0;
+    Watch<std::string> serial;    // read instead of the epoch's
+    Watch<Rational> ratio;        // likewise
     int doubts = 0;               // held values that the next confirmation rejects
     bool face_confirmed = false;  // staff confirmed a face reading of a conflict profile
     bool stuck = false;
@@ -169,6 +188,34 @@ struct Verdict {
 [[nodiscard]] Verdict judge(MeterState& state, const Sample& sample, const SampleTime& time,
                             const MeterTerms& terms);
 
+// A register that people read from the face; it is confirmed at once, for two of them looked.
+struct FaceReading {
+    Rational face;
+    Rational tolerance;  // typed_tolerance() of what was typed
+    Stamp at;            // of the act
+    SampleTime time;     // when it was read, as far as times can be compared
+};
+// The same checks as a sample passes. It either is confirmed and the new baseline (any open
+// quarantine is resolved by that), or is held and staff are asked at once. The caller refuses what
+// is not later than the last confirmed reading, and a reading while a quarantine is open that it
+// would only add to.
+[[nodiscard]] Verdict judge_face(MeterState& state, const FaceReading& reading,
+                                 const MeterTerms& terms);
+
+// Where no reading stands yet the registry's opening register is the baseline, if it names one.
+void begin_with_opening(MeterState& state, const MeterTerms& terms);
+
+// Whether a value passes the checks against the baseline; true where there is none.
+[[nodiscard]] bool fits(const MeterState& state, const ReadValue& value, const MeterTerms& terms);
+
+// Staff say that a held value is right. Above the baseline what passed is charged, below it, or
+// where `rebase` says so, the total stays and counting goes on from here. Nothing where the total
+// leaves 64 bits; the state is unchanged then.
+[[nodiscard]] std::optional<Confirmed> release(MeterState& state, const ReadValue& held,
+                                               const MeterTerms& terms, bool rebase);
+// Staff say that what was held is wrong: later samples go on against the old baseline.
+void reject(MeterState& state);
+
 // What a store kept of a meter's last confirmed reading.
 struct LastReading {
     std::optional<Rational> exact;  // the face exactly (parse_fraction of what was stored)
@@ -177,11 +224,17 @@ struct LastReading {
     Milli total;
     SampleTime time, moved_at;  // moved_at unknown: the reading's time
     Rational multiplier{1, 1};  // that figure was made with
+    Typed typed = Typed::no;
+    Rational tolerance{0, 1};  // of a typed one
 };
 // The state after a restart. Totals go on without a thousandth lost, over rollovers too. Serves a
 // replacement as well: the new meter's opening with its figure, the old total, and its instant.
 [[nodiscard]] MeterState restore(const LastReading& reading);
-// An open quarantine of the store, so that what agrees with it stays held after a restart.
-void restore_quarantine(MeterState& state, const Quarantine& open);
+// A change of multiplier at an edge that the last confirmed reading has passed: what it counts as
+// from the edge on is the caller's arithmetic, and from it the new multiplier goes on.
+void rebase(MeterState& state, Milli total, const Rational& multiplier);
+// An open quarantine of the store, so that what agrees with it stays held after a restart. `mark`
+// is the serial number or the ratio (format_fraction) that was read where that is the reason.
+void restore_quarantine(MeterState& state, const Quarantine& open, const std::string& mark = "");
 
 }  // namespace gatehouse

@@ -1,15 +1,19 @@
 // gatehousectl: the operator's command line. It reads its arguments, finds the socket, and leaves
 // the rest to the daemon.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/config/config.hpp"
+#include "daemon/core/text.hpp"
 #include "daemon/ctl/client.hpp"
+#include "daemon/ctl/output.hpp"
 #include "daemon/ctl/verbs.hpp"
 
 namespace {
@@ -68,14 +72,81 @@ void add_registry_verbs(CLI::App& app, Verbs& verbs) {
 
 void add_meter_verbs(CLI::App& app, Verbs& verbs) {
     Options& o = verbs.options;
-    verbs.verb(app, "status", "Buses, meters, MQTT, event backlog, database, clock",
-               gatehouse::ctl::status);
+    auto* status = verbs.verb(app, "status", "Buses, meters, MQTT, event backlog, database, clock",
+                              gatehouse::ctl::status);
+    status->add_flag("--meters", o.meters,
+                     "A line for every meter on a bus, not only for those with a fault");
     auto* read = verbs.verb(app, "read", "Read one meter now", gatehouse::ctl::read_meter);
     verbs.text(read, "METER", o.subject, "Meter")->required();
-    read->add_flag("--raw", o.raw, "Show the bytes on the wire");
+    read->add_flag("--raw", o.raw,
+                   "Show the bytes on the wire, how they are decoded, and a verdict");
+    auto* scan = verbs.verb(app, "scan",
+                            "Find the meters of a bus and print registry lines for them; polling "
+                            "goes on meanwhile, and nothing is written to any device",
+                            gatehouse::ctl::scan_bus);
+    verbs.text(scan, "BUS", o.subject, "Bus of the configuration")->required();
+    scan->add_option("--from", o.from, "First address (1)")->check(CLI::Range(1, 247));
+    scan->add_option("--to", o.to, "Last address (247)")->check(CLI::Range(1, 247));
+    scan->add_flag("--own-settings", o.own_settings,
+                   "Try no other speed or parity than the bus's own (a serial line alone has "
+                   "others)");
+    scan->add_flag("--lines", o.lines, "Print the registry lines alone, for > meters.csv");
+    auto* meter_clock =
+        verbs.verb(app, "set-clock",
+                   "Set a meter's own clock to the daemon's: the only thing that is ever written "
+                   "to a device",
+                   gatehouse::ctl::set_clock);
+    verbs.text(meter_clock, "METER", o.subject, "Meter")->required();
+    verbs.text(meter_clock, "--by", o.by, "Staff who ordered it")->required();
     auto* quarantine = app.add_subcommand("quarantine", "Readings that wait for staff");
     quarantine->require_subcommand(1);
     verbs.verb(*quarantine, "list", "List them", gatehouse::ctl::quarantine_list);
+    const auto settle = [&](const char* name, const char* help, int (*run)(const Options&)) {
+        auto* app_ = verbs.verb(*quarantine, name, help, run);
+        verbs.text(app_, "ID", o.subject, "As listed")->required();
+        verbs.text(app_, "--by", o.by, "Staff who decided")->required();
+        verbs.text(app_, "--reason", o.reason, "Why")->required();
+    };
+    settle("release", "It is right: charge it", gatehouse::ctl::quarantine_release);
+    settle("reject", "It is wrong: the readings before it go on",
+           gatehouse::ctl::quarantine_reject);
+}
+
+void add_act_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    const auto two = [&](CLI::App* verb) {
+        verbs.text(verb, "--by", o.by, "Staff who looked")->required();
+        verbs.text(verb, "--second", o.second, "The second person who looked")->required();
+        verbs.text(verb, "--at", o.at, "When, such as 2026-11-23T20:15 (now)");
+    };
+    auto* dial = verbs.verb(app, "dial", "Enter a reading by eye", gatehouse::ctl::dial);
+    verbs.text(dial, "METER", o.subject, "Meter")->required();
+    verbs.text(dial, "FACE", o.face, "What its face shows, before the multiplier")->required();
+    two(dial);
+    verbs.text(dial, "--photo", o.photo, "Name or number of the picture");
+    auto* confirm = verbs.verb(app, "confirm", "The face agrees with a profile in conflict",
+                               gatehouse::ctl::confirm_face);
+    verbs.text(confirm, "METER", o.subject, "Meter")->required();
+    verbs.text(confirm, "FACE", o.face, "What its face shows")->required();
+    verbs.text(confirm, "--by", o.by, "Staff who looked")->required();
+    auto* replace = verbs.verb(app, "replace", "A meter was exchanged", gatehouse::ctl::replace);
+    verbs.text(replace, "METER", o.subject, "Meter")->required();
+    verbs.text(replace, "--old-final,--old_final", o.old_final, "Last face of the old meter")
+        ->required();
+    verbs.text(replace, "--new-serial,--new_serial", o.new_serial, "Serial number of the new one")
+        ->required();
+    verbs.text(replace, "--new-opening,--new_opening", o.new_opening, "First face of the new one")
+        ->required();
+    verbs.text(replace, "--new-address,--new_address", o.new_address, "Where it has another");
+    two(replace);
+    const auto hold = [&](const char* name, const char* help, int (*run)(const Options&)) {
+        auto* verb = verbs.verb(app, name, help, run);
+        verbs.text(verb, "METER", o.subject, "Meter")->required();
+        verbs.text(verb, "--by", o.by, "Staff");
+        verbs.text(verb, "--reason", o.reason, "Why");
+    };
+    hold("hold", "Confirm nothing of a meter until it is let go", gatehouse::ctl::hold);
+    hold("unhold", "Let it go on", gatehouse::ctl::unhold);
 }
 
 void add_money_verbs(CLI::App& app, Verbs& verbs) {
@@ -157,10 +228,38 @@ bool find_socket(const std::string& config_path, Options& options) {
         return true;
     }
     if (!named) return true;
+    std::string lines;
     for (const auto& problem : loaded.problems) {
-        std::cerr << gatehouse::to_string(problem) << "\n";
+        lines += (lines.empty() ? "" : "\n") + gatehouse::to_string(problem);
+    }
+    if (options.json) {
+        gatehouse::ctl::fail(options, gatehouse::ctl::kBadInput, "configuration", lines);
+    } else {
+        std::cerr << lines << "\n";
     }
     return false;
+}
+
+// What is wrong with the arguments; --json is looked for in them, because they did not parse.
+int bad_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+    Options options;
+    options.json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    const std::vector<std::string> rest = app.remaining();
+    if (app.get_subcommands().empty() && !rest.empty()) {
+        std::vector<std::string> verbs;
+        for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; }))
+            verbs.push_back(verb->get_name());
+        const auto near = gatehouse::nearest(rest.front(), verbs);
+        return gatehouse::ctl::fail(options, gatehouse::ctl::kBadInput, "usage",
+                                    "there is no verb " + rest.front() +
+                                        (near ? "; did you mean " + *near + "?" : "") +
+                                        " (--help lists them)");
+    }
+    if (!options.json) {
+        app.exit(error);
+        return gatehouse::ctl::kBadInput;
+    }
+    return gatehouse::ctl::fail(options, gatehouse::ctl::kBadInput, "usage", error.what());
 }
 
 int run(int argc, char** argv) {
@@ -181,6 +280,7 @@ int run(int argc, char** argv) {
     app.add_flag("--json", verbs.options.json, "Print JSON");
     add_registry_verbs(app, verbs);
     add_meter_verbs(app, verbs);
+    add_act_verbs(app, verbs);
     add_money_verbs(app, verbs);
     add_alert_verbs(app, verbs);
     add_admin_verbs(app, verbs);
@@ -194,10 +294,16 @@ int run(int argc, char** argv) {
     try {
         app.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? gatehouse::ctl::kDone : gatehouse::ctl::kBadInput;
+        if (error.get_exit_code() != 0) return bad_usage(app, error, argc, argv);
+        return app.exit(error);
     }
     if (!find_socket(config_path, verbs.options)) return gatehouse::ctl::kBadInput;
-    return verbs.chosen(verbs.options);
+    try {
+        return verbs.chosen(verbs.options);
+    } catch (const gatehouse::ctl::Unreachable& error) {
+        return gatehouse::ctl::fail(verbs.options, gatehouse::ctl::kFailed, "unreachable",
+                                    error.what());
+    }
 }
 
 }  // namespace

@@ -33,6 +33,19 @@ int report(const Options& options, const Answer& answer) {
     return bad_input ? kBadInput : kFailed;
 }
 
+int fail(const Options& options, int code, std::string_view type, const std::string& detail) {
+    if (options.json) {
+        json::object problem;
+        problem["type"] = "urn:gatehouse:problem:" + std::string(type);
+        problem["title"] = code == kBadInput ? "Not accepted" : "Failed";
+        problem["detail"] = detail;
+        std::cerr << json::serialize(problem) << "\n";
+    } else {
+        std::cerr << "gatehousectl: " << detail << "\n";
+    }
+    return code;
+}
+
 json::object document(const Answer& answer) {
     boost::system::error_code error;
     json::value value = json::parse(answer.body, error);

@@ -16,6 +16,9 @@ namespace gatehouse::ctl {
 // Prints the problem (as JSON under --json) on standard error and returns the exit code.
 int report(const Options& options, const Answer& answer);
 
+// The same for what never reached a route: `type` as of a problem, `detail` with the remedy.
+int fail(const Options& options, int code, std::string_view type, const std::string& detail);
+
 // The document of an answer; an empty object where it is none.
 [[nodiscard]] boost::json::object document(const Answer& answer);
 

@@ -22,9 +22,8 @@ namespace {
 
 constexpr std::uintmax_t kFolderBytesMax = 24U * 1024 * 1024;  // fits in 32 MiB as base64
 
-int bad_input(const std::string& line) {
-    std::cerr << "gatehousectl: " << line << "\n";
-    return kBadInput;
+int bad_input(const Options& options, const std::string& line) {
+    return fail(options, kBadInput, "input", line);
 }
 
 // Every *.csv of the folder and every *.toml of its tariffs/, by name; others are none of ours.
@@ -36,7 +35,10 @@ std::map<std::string, std::string> read_folder(const fs::path& folder, std::stri
         std::error_code error;
         for (fs::directory_iterator it(where, error), end; !error && it != end;
              it.increment(error)) {
-            if (it->path().extension() != extension || !it->is_regular_file(error)) continue;
+            // A name in capitals is sent as well: the daemon says what it should be called.
+            std::string ending = it->path().extension().string();
+            for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+            if (ending != extension || !it->is_regular_file(error)) continue;
             std::ifstream stream(it->path(), std::ios::binary);
             std::string bytes((std::istreambuf_iterator<char>(stream)),
                               std::istreambuf_iterator<char>());
@@ -100,13 +102,13 @@ bool write_file(const fs::path& path, const std::string& bytes) {
 int import_registry(const Options& options) {
     std::error_code error;
     if (!fs::is_directory(options.subject, error)) {
-        return bad_input(options.subject + " is no folder");
+        return bad_input(options, options.subject + " is no folder");
     }
     std::string problem;
     const auto files = read_folder(options.subject, problem);
-    if (!problem.empty()) return bad_input(problem);
+    if (!problem.empty()) return bad_input(options, problem);
     if (files.empty()) {
-        return bad_input(options.subject + " holds no *.csv and no tariffs/*.toml");
+        return bad_input(options, options.subject + " holds no *.csv and no tariffs/*.toml");
     }
     BodyBuilder body;
     json::object encoded;
@@ -148,7 +150,7 @@ int export_registry(const Options& options) {
     const fs::path folder(options.subject);
     std::error_code error;
     fs::create_directories(folder / "tariffs", error);
-    if (error) return bad_input((folder / "tariffs").string() + ": " + error.message());
+    if (error) return bad_input(options, (folder / "tariffs").string() + ": " + error.message());
     std::size_t count = 0;
     for (const auto& member : member(whole, "files")) {
         const std::string name = member.key();
@@ -156,14 +158,13 @@ int export_registry(const Options& options) {
                                ? base64_decode(member.value().get_string().c_str())
                                : std::nullopt;
         if (!bytes || !stays_inside(name)) {
-            std::cerr << "gatehousectl: the daemon sent a file " << name
-                      << " that cannot be written\n";
-            return kFailed;
+            return fail(options, kFailed, "file",
+                        "the daemon sent a file " + name + " that cannot be written");
         }
         if (!write_file(folder / name, *bytes)) {
-            std::cerr << "gatehousectl: " << (folder / name).string()
-                      << " cannot be written; is the disk full or the folder read-only?\n";
-            return kFailed;
+            return fail(options, kFailed, "file",
+                        (folder / name).string() +
+                            " cannot be written; is the disk full or the folder read-only?");
         }
         ++count;
     }

@@ -15,15 +15,20 @@ struct Options {
 
     std::string subject;  // ACCOUNT, METER, ALERT, DIR, ID
     std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
-        received_at, via, result, month, name, expires_at;
+        received_at, via, result, month, name, expires_at, face, at, photo, old_final, new_serial,
+        new_opening, new_address;
     std::vector<std::string> scopes;
-    bool dry_run = false, raw = false, low = false, open = false;
+    int from = 0, to = 0;  // addresses of a scan; 0: the whole range
+    bool dry_run = false, raw = false, low = false, open = false, own_settings = false,
+         lines = false, meters = false;
 };
 
 int import_registry(const Options& options);
 int export_registry(const Options& options);
 int status(const Options& options);
 int read_meter(const Options& options);
+int scan_bus(const Options& options);
+int set_clock(const Options& options);
 int accounts(const Options& options);
 int topup(const Options& options);
 int why(const Options& options);
@@ -37,5 +42,12 @@ int clock_status(const Options& options);
 int clock_confirm(const Options& options);
 int verify(const Options& options);
 int quarantine_list(const Options& options);
+int quarantine_release(const Options& options);
+int quarantine_reject(const Options& options);
+int dial(const Options& options);
+int confirm_face(const Options& options);
+int replace(const Options& options);
+int hold(const Options& options);
+int unhold(const Options& options);
 
 }  // namespace gatehouse::ctl

@@ -24,6 +24,25 @@ bool accrue_day(Settlement& settlement, const MeterRuntime& meter, LocalDate day
     return accrue(settlement, *meter.tariff, day, month_scope(day), quantity) == Accrual::ok;
 }
 
+// The same, noting which lines took how much.
+bool accrue_noted(Settlement& settlement, const MeterRuntime& meter, LocalDate day, Milli quantity,
+                  PendingPart part, std::vector<PendingPart>* parts) {
+    if (parts == nullptr) return accrue_day(settlement, meter, day, quantity);
+    const std::map<LineKey, Line> before = settlement.lines;
+    if (!accrue_day(settlement, meter, day, quantity)) return false;
+    part.meter = meter.row->meter;
+    part.multiplier = meter.row->multiplier;
+    for (const auto& [key, line] : settlement.lines) {
+        const auto old = before.find(key);
+        part.before = old == before.end() ? Line{line.price, Milli{}, Fen{}} : old->second;
+        if (line.quantity == part.before.quantity) continue;
+        part.line = key;
+        part.quantity = line.quantity - part.before.quantity;
+        parts->push_back(part);
+    }
+    return true;
+}
+
 // The day in which what was used since the newest freeze lies. Where the clock is not trusted the
 // books know at least that it is not before their newest row.
 LocalDate day_of_rest(const Context& context, const MeterRuntime& meter) {
@@ -39,19 +58,36 @@ bool is_before_live(const AccountRuntime& account, LocalDate day) {
 // Adds a meter's use beyond its mark: each unposted freeze in the day it ends, then the rest.
 void accrue_unposted(const Context& context, const AccountRuntime& account,
                      const MeterRuntime& meter, Settlement& settlement,
-                     std::optional<Milli> total_now) {
-    if (!meter.marked) return;
+                     std::optional<Milli> total_now, std::vector<PendingPart>* parts) {
     Milli before = meter.mark.total;
+    if (!meter.marked) {
+        // Held before its first reading: it would be charged from the opening register on.
+        if (meter.epoch || !total_now || !meter.terms.opening_register) return;
+        before = figure(*meter.terms.opening_register, meter.terms.multiplier).value_or(*total_now);
+    }
+    PendingPart part;
+    part.from = meter.mark.reading;
     for (const Freeze& freeze : meter.unposted) {
         if (freeze.total < before) continue;
         const LocalDate day = context.day_of(freeze.edge - 1);
-        if (is_before_live(account, day) ||
-            accrue_day(settlement, meter, day, freeze.total - before))
-            before = freeze.total;
+        part.to = freeze.reading;
+        if (!is_before_live(account, day) &&
+            !accrue_noted(settlement, meter, day, freeze.total - before, part, parts))
+            continue;
+        before = freeze.total;
+        part.from = freeze.reading;
     }
     if (!total_now || *total_now <= before) return;
     const LocalDate day = day_of_rest(context, meter);
-    if (!is_before_live(account, day)) accrue_day(settlement, meter, day, *total_now - before);
+    if (is_before_live(account, day)) return;
+    if (parts != nullptr && meter.last) {
+        part.to = meter.last->reading;
+        part.register_value = meter.last->register_value;
+        part.total = meter.last->total;
+        part.raw = meter.last->raw;
+        part.at = context.best(*meter.last);
+    }
+    accrue_noted(settlement, meter, day, *total_now - before, part, parts);
 }
 
 // Brings back lines of months that were settled and forgotten: a late reading adds to them.
@@ -67,12 +103,14 @@ std::optional<Milli> last_total(const MeterRuntime& meter) {
 }
 
 Settlement priced(const Context& context, const AccountRuntime& account,
-                  std::optional<std::pair<std::size_t, Milli>> instead) {
+                  std::optional<std::pair<std::size_t, Milli>> instead,
+                  std::vector<PendingPart>* parts = nullptr) {
     Settlement copy = account.settlement;
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = context.world.meters[index];
         const bool other = instead && instead->first == index;
-        accrue_unposted(context, account, meter, copy, other ? instead->second : last_total(meter));
+        accrue_unposted(context, account, meter, copy, other ? instead->second : last_total(meter),
+                        parts);
     }
     return copy;
 }
@@ -81,7 +119,7 @@ Quality quality_of(const Context& context, const AccountRuntime& account) {
     Quality quality = Quality::confirmed;
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = context.world.meters[index];
-        if (meter.quarantine) return Quality::held;
+        if (meter.quarantine || meter.hold) return Quality::held;
         if (!meter.row->bus.empty() && meter.seen && !meter.online)
             quality = Quality::meter_offline;
     }
@@ -288,16 +326,20 @@ std::string lines_needed(const Context& context, const World& world,
     return month_scope(oldest);
 }
 
-Settlement unposted(const Context& context, const AccountRuntime& account) {
-    return priced(context, account, std::nullopt);
-}
-
 void reprice(Context& context, std::size_t index, Mover mover) {
     AccountRuntime& account = context.world.accounts[index];
     const auto before = figures_of(account);
     if (context.writable)
         need_lines(context, account, lines_needed(context, context.world, account));
-    const Settlement now = unposted(context, account);
+    std::vector<PendingPart> pending;
+    const Settlement now = priced(context, account, std::nullopt, &pending);
+    if (pending.empty() ? account.pending != nullptr
+                        : account.pending == nullptr || *account.pending != pending) {
+        account.pending =
+            pending.empty() ? nullptr
+                            : std::make_shared<const std::vector<PendingPart>>(std::move(pending));
+        context.dirty_accounts.insert(index);
+    }
     const bool ledgered = covers_ledger(account);
     account.balance = ledgered ? account.ledger - outstanding(now) : account.ledger;
     account.provisional = account.balance;
@@ -306,11 +348,12 @@ void reprice(Context& context, std::size_t index, Mover mover) {
         if (!ledgered || !meter.quarantine || meter.quarantine->total.count < 0) continue;
         const Settlement held =
             priced(context, account, std::pair(meter_index, meter.quarantine->total));
-        account.provisional -= outstanding(held) - outstanding(now);
+        // A register that fell would cost nothing; what it may give back, staff decide.
+        account.provisional -= std::max(outstanding(held) - outstanding(now), Fen{});
     }
     account.quality = quality_of(context, account);
     account.as_of = as_of(context, account);
-    account.days_left = forecast(context, account, now);
+    account.days_left = ledgered ? forecast(context, account, now) : std::nullopt;
     account.judged = account.judged || account.ledger_seq != 0 || outstanding(now).count != 0;
     if (ledgered && account.judged && account.row->closed.empty() && context.writable) {
         const LevelJudgement judgement =
@@ -358,10 +401,10 @@ bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
     return false;
 }
 
-void post_meters(Context& context, std::size_t index, const std::vector<std::size_t>& meters,
-                 UtcMs up_to_edge, const std::string& cause) {
-    const AccountRuntime& account = context.world.accounts[index];
-    if (!context.store.add_posting(account.row->account, cause)) return;
+bool post_meters(Context& context, std::size_t index, const std::vector<std::size_t>& meters,
+                 UtcMs up_to_edge, const std::string& cause, const std::string& key) {
+    const std::string& account = context.world.accounts[index].row->account;
+    if (!context.store.add_posting(account, key.empty() ? cause : key)) return false;
     Posting posting{index, cause, {}};
     for (const std::size_t meter_index : meters) {
         MeterRuntime& meter = context.world.meters[meter_index];
@@ -374,6 +417,7 @@ void post_meters(Context& context, std::size_t index, const std::vector<std::siz
     write_posting(context, posting);
     context.repriced.insert(index);
     context.urgent = true;
+    return true;
 }
 
 std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, EntryExtra extra,

@@ -37,9 +37,10 @@ void reprice(Context& context, std::size_t account, Mover mover);
                              MonoMs deadline_mono_ms);
 
 // Posts some meters' freezes up to an edge under a cause of their own: late:<reading>,
-// registry:<seq>, meter:<epoch>.
-void post_meters(Context& context, std::size_t account, const std::vector<std::size_t>& meters,
-                 UtcMs up_to_edge, const std::string& cause);
+// registry:<seq>, meter:<epoch>. Once for each key, which is the cause where none is given; false
+// where it was posted already.
+bool post_meters(Context& context, std::size_t account, const std::vector<std::size_t>& meters,
+                 UtcMs up_to_edge, const std::string& cause, const std::string& key = {});
 
 // Books an entry with its event; returns the event's seq. The entry's id, receipt and month are
 // drawn here.
@@ -48,8 +49,5 @@ std::uint64_t book_entry(Context& context, std::size_t account, Entry entry, Ent
 
 // Opening balance and ladder of an account that goes live now; once.
 void book_opening(Context& context, std::size_t account);
-
-// What an account's meters would cost beyond what is posted, on a copy: lines as they would stand.
-[[nodiscard]] Settlement unposted(const Context& context, const AccountRuntime& account);
 
 }  // namespace gatehouse

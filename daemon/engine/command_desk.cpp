@@ -19,6 +19,7 @@ constexpr const char* kTopUpRoute = "topup";
 constexpr std::size_t kKeyMax = 128;
 constexpr std::size_t kTextMax = 1'000;
 constexpr std::size_t kTokensMax = 200;
+constexpr std::int64_t kAheadMs = 5 * 60'000;  // by which a clerk's clock may be fast
 constexpr std::array<const char*, 15> kScopes{
     "readings:read",  "meters:read",  "meters:write",  "balances:read", "topups:write",
     "periods:close",  "files:read",   "alerts:read",   "alerts:write",  "keys:read",
@@ -157,6 +158,10 @@ Reply top_up(Context& context, const TopUp& command) {
             reply.errors.push_back({"/received_at", "`" + command.received_at +
                                                         "` is no ISO 8601 time such as "
                                                         "2026-11-23T20:15:00+08:00"});
+        else if (context.clock.trusted() && *received_at > context.now_ms() + kAheadMs)
+            reply.errors.push_back({"/received_at", "`" + command.received_at +
+                                                        "` lies in the future; money is booked "
+                                                        "when it has been received"});
     }
     if (!reply.errors.empty() || !reply.type.empty()) {
         if (reply.type.empty()) {

@@ -118,7 +118,8 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-// Splits decoded text into rows. Stops at the first thing that makes what follows unreadable.
+// Splits decoded text into rows. A quote in the wrong place costs its row alone; what makes all
+// that follows unreadable stops it.
 class Splitter {
   public:
     Splitter(std::string file, std::string_view text, const Limits& limits, Table& out)
@@ -137,6 +138,12 @@ class Splitter {
     void stop(int line, int column, std::string message) {
         problem(line, column, std::move(message));
         stopped_ = true;
+        out_.cut = true;
+    }
+    // The row ends here; the next line is read as ever.
+    void break_off(int line, int column, std::string message) {
+        problem(line, column, std::move(message));
+        broken_off_ = true;
     }
     [[nodiscard]] bool at_end_of_line() const {
         return at_ >= text_.size() || text_[at_] == '\n' ||
@@ -161,6 +168,11 @@ class Splitter {
             if (stopped_) {
                 return;
             }
+            if (std::exchange(broken_off_, false)) {
+                row.cells.pop_back();
+                row.damaged = true;
+                break;
+            }
             if (row.cells.size() > limits_.columns_max) {
                 stop(row.line, row.cells.back().column,
                      "more than " + std::to_string(limits_.columns_max) + " cells in one line");
@@ -177,7 +189,7 @@ class Splitter {
         if (at_ < text_.size()) {
             take(skipped);
         }
-        if (row.blank()) {
+        if (row.blank() && !row.damaged) {
             return;
         }
         if (out_.rows.size() > limits_.rows_max) {
@@ -198,9 +210,10 @@ class Splitter {
         } else {
             while (!at_end_of_line() && text_[at_] != ',') {
                 if (text_[at_] == '"') {
-                    stop(line_, column_,
-                         "a quote inside a cell that does not begin with one; put the whole cell "
-                         "into quotes and write the inner quote twice");
+                    break_off(
+                        line_, column_,
+                        "a quote inside a cell that does not begin with one; put the whole cell "
+                        "into quotes and write the inner quote twice");
                     return out;
                 }
                 take(raw);
@@ -221,7 +234,7 @@ class Splitter {
             } else {
                 take(skipped);
                 if (!at_end_of_line() && text_[at_] != ',') {
-                    stop(line_, column_, "text after the closing quote of a cell");
+                    break_off(line_, column_, "text after the closing quote of a cell");
                 }
                 return;
             }
@@ -229,7 +242,7 @@ class Splitter {
         stop(out.line, out.column, "a quote opens here that nothing closes");
     }
     void finish(Cell& out, const std::string& raw) {
-        if (stopped_) {
+        if (stopped_ || broken_off_) {
             return;
         }
         out.text = std::string(trimmed(raw));
@@ -246,6 +259,7 @@ class Splitter {
             problem(out.line, out.column,
                     "the cell holds a line break or another control character; remove it");
             out.text.clear();
+            out.refused = true;
         }
     }
 
@@ -257,6 +271,7 @@ class Splitter {
     int line_ = 1;
     int column_ = 1;
     bool stopped_ = false;
+    bool broken_off_ = false;
 };
 
 }  // namespace

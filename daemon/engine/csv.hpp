@@ -14,11 +14,13 @@ namespace gatehouse::csv {
 struct Cell {
     std::string text;  // without blanks at its ends
     int line = 1;
-    int column = 1;  // of its first character, in characters
+    int column = 1;        // of its first character, in characters
+    bool refused = false;  // a problem names it and its text is left out
 };
 struct Row {
     int line = 1;
     std::vector<Cell> cells;
+    bool damaged = false;  // broken off at a quote; a problem names it, cells before it are whole
     [[nodiscard]] bool blank() const;
 };
 
@@ -39,6 +41,7 @@ struct Decoded {
 struct Table {
     std::vector<Row> rows;  // the header first; lines without any text are left out
     bool from_gb18030 = false;
+    bool cut = false;  // what follows the last row could not be read
     std::vector<Problem> problems;
 };
 [[nodiscard]] Table read(const std::string& file, std::string_view bytes, const Limits& limits);

@@ -135,9 +135,23 @@ std::string meter_json(const MeterView& meter, const Zone& zone) {
         .field("by_eye", meter.by_eye)
         .field("enabled", meter.enabled)
         .field("stuck", meter.stuck)
+        .field_if("own_prepayment", meter.own_prepayment)
+        .field("hold", meter.hold)
+        .field("rejected", meter.rejected)
+        .key("flags")
+        .begin_array();
+    for (const std::string& flag : meter.flags) json.value(flag);
+    json.end_array()
         .field("epoch", meter.epoch)
-        .field("last_poll_at", time_text(meter.last_poll_at, zone))
-        .end_object();
+        .field("last_poll_at", time_text(meter.last_poll_at, zone));
+    if (meter.clock_drift_s) {
+        json.key("clock")
+            .begin_object()
+            .field("drift_s", *meter.clock_drift_s)
+            .field("read_at", time_text(meter.clock_read_at, zone))
+            .end_object();
+    }
+    json.end_object();
     return json.take();
 }
 
@@ -168,9 +182,11 @@ std::string unit_json(const Unit& unit) {
         .field_if("floor", unit.floor)
         .field("use", to_string(unit.use))
         .field("status", to_string(unit.status))
+        .field_if("persons", unit.persons)
         .field_if("walk_order", unit.walk_order)
-        .field_if("collector", unit.collector)
-        .end_object();
+        .field_if("collector", unit.collector);
+    if (unit.area_centi) json.field("area", format_decimal_trimmed(*unit.area_centi, 2, 0));
+    json.end_object();
     return json.take();
 }
 

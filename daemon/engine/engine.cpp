@@ -8,13 +8,23 @@
 
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/alert_desk.hpp"
+#include "daemon/engine/alert_watch.hpp"
 #include "daemon/engine/clock_book.hpp"
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/digest_desk.hpp"
+#include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/input_queue.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/quarantine_desk.hpp"
+#include "daemon/engine/reading_desk.hpp"
+#include "daemon/engine/replacement_desk.hpp"
+#include "daemon/engine/retention.hpp"
+#include "daemon/engine/service_desk.hpp"
 #include "daemon/engine/snapshot_builder.hpp"
+#include "daemon/engine/space_desk.hpp"
+#include "daemon/engine/use_desk.hpp"
 #include "daemon/engine/world.hpp"
 #include "daemon/store/store.hpp"
 
@@ -24,9 +34,11 @@ namespace {
 constexpr std::size_t kObservationsATurn = 512;
 constexpr std::int64_t kTickMs = 1'000;
 constexpr std::int64_t kPostingSliceMs = 20;
+constexpr std::int64_t kReviewMs = 600'000;
 // A power cut may lose interval readings of this long, or this many, and nothing else.
 constexpr std::int64_t kCommitEveryMs = 30'000;
 constexpr std::uint64_t kCommitEveryReadings = 1'024;
+constexpr std::int64_t kSealsMax = 31;
 constexpr std::int64_t kRetryFirstMs = 2'000, kRetryMaxMs = 30'000;
 
 std::string make_run_id(Random& random) {
@@ -83,11 +95,14 @@ struct Engine::Impl {
           clock_book(trust_of(options.trust), options.build_date_ms, store.load_newest_trusted(),
                      options.system_synchronised),
           queue(options.sample_queue_max, options.command_queue_max),
-          context{options, store, clock_book, zone, random, profiles} {
+          context{options, store, clock_book, zone, random, profiles},
+          space(
+              context, [this] { commit(); }, [this](const std::string& line) { say(line); }) {
         context.run = store.report().run;
         for (const std::string& line : store.report().lines) say(line);
         look_at_clocks();
         started_trusted = context.clock.trusted();
+        space.look();
         reload();
         begin_run();
         publish();
@@ -108,6 +123,13 @@ struct Engine::Impl {
         World fresh = load_world(context);
         const World old = std::exchange(context.world, std::move(fresh));
         context.world.buses = old.buses;
+        for (const auto& [id, before] : old.bus_watch) {
+            BusWatch& bus = context.world.bus_watch[id];
+            const std::optional<std::string> alert = std::move(bus.alert);
+            bus = before;
+            bus.alert = alert;
+        }
+        context.alerts_moved = true;
         for (const MeterRuntime& before : old.meters) {
             const auto found = context.world.meter_index.find(before.row->meter);
             if (found == context.world.meter_index.end()) continue;
@@ -117,6 +139,7 @@ struct Engine::Impl {
             meter.power_milliwatt = before.power_milliwatt;
             meter.flow_millilitre_per_hour = before.flow_millilitre_per_hour;
             meter.last_poll_at = before.last_poll_at;
+            meter.watch = before.watch;
             meter.state_version = before.state_version + 1;
         }
         for (std::size_t i = 0; i < context.world.meters.size(); ++i)
@@ -126,10 +149,13 @@ struct Engine::Impl {
             context.repriced.insert(i);
         }
         today.reset();
+        sealed_before.reset();
+        retention = {};
     }
 
     void begin_run() {
         store.begin();
+        seal_days();
         JsonWriter body;
         body.begin_object()
             .field("run", run_id)
@@ -138,6 +164,8 @@ struct Engine::Impl {
             .field("clock_trusted", context.clock.trusted())
             .end_object();
         log_event(context, "run.started", "{}", body.take());
+        const OpenReport& report = store.report();
+        if (report.restored) tell_gap(context, report.restored_after, report.restored_next);
         after_clock();
         open_accounts(context);
         reprice_all();
@@ -177,10 +205,19 @@ struct Engine::Impl {
     Reply carry(const AddToken& one) { return add_token(context, one); }
     Reply carry(const RevokeToken& one) { return revoke_token(context, one); }
     Reply carry(const TouchToken& one) { return touch_token(context, one); }
+    Reply carry(const JudgeReading& one) { return judge_reading(context, one); }
+    Reply carry(const OrderMeterClock& one) { return order_meter_clock(context, one); }
+    Reply carry(const NoteMeterClock& one) { return note_meter_clock(context, one); }
     Reply carry(const MqttCursor& one) { return move_cursor(context, one); }
+    Reply carry(const SettleQuarantine& one) { return settle_quarantine(context, one); }
+    Reply carry(const ReadFace& one) { return read_face(context, one); }
+    Reply carry(const ConfirmFace& one) { return confirm_face(context, one); }
+    Reply carry(const HoldMeter& one) { return hold_meter(context, one); }
+    Reply carry(const ReplaceMeter& one) { return replace_meter(context, one); }
     Reply carry(const ImportRegistry& one) {
         Reply reply = import_registry(context, one);
-        registry_moved = registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
+        context.registry_moved =
+            context.registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
         return reply;
     }
 
@@ -198,11 +235,48 @@ struct Engine::Impl {
         change = ClockBook::Change::none;
     }
 
+    // The head of the log of each day that has ended, before the first row of the new one. What
+    // no clock vouched for belongs to the day in which one did.
+    void seal_days() {
+        if (!context.writable || !context.clock.trusted()) return;
+        const LocalDate now = context.day_of(context.now_ms());
+        if (sealed_before == now) return;
+        sealed_before = now;
+        const std::int64_t end = days_since_epoch(now);
+        const std::optional<LocalDate> newest = parse_date(store.newest_seal().day);
+        std::int64_t day = newest ? days_since_epoch(*newest) + 1 : end - 1;
+        // Days without a daemon have the head of the day before; more than a month of them say
+        // nothing new.
+        for (day = std::max(day, end - kSealsMax); day < end; ++day) {
+            const UtcMs edge = context.zone.midnight(date_from_days(day + 1));
+            const std::uint64_t head = store.newest_event([&](const Stamp& stamp) {
+                const std::optional<UtcMs> at = context.trusted(stamp);
+                return at && *at < edge;
+            });
+            if (head == 0) continue;
+            store.seal_day(format_date(date_from_days(day)), head);
+            context.urgent = true;
+        }
+    }
+
     void tick() {
         if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left) return;
         last_tick_mono_ms = context.now.mono_ms;
         posting_left =
             post_days(context, started_mono_ms, clock, clock.mono_ms() + kPostingSliceMs);
+        reprice_all();
+        watch_time(context, started_mono_ms);
+        if (is_digest_time(context, started_mono_ms)) {
+            for (std::size_t i = 0; i < context.world.accounts.size(); ++i)
+                context.repriced.insert(i);
+            reprice_all();
+            write_digest(context);
+        }
+        if (context.now.mono_ms - last_review_mono_ms >= kReviewMs) {
+            last_review_mono_ms = context.now.mono_ms;
+            review_use(context);
+        }
+        if (!posting_left) retention.slice(context);
         if (!context.clock.trusted()) return;
         const LocalDate now = context.day_of(context.now_ms());
         if (today == now) return;
@@ -243,21 +317,36 @@ struct Engine::Impl {
 
     void fail(const StoreError& error) {
         store.rollback();
-        context.writable = false;
         context.urgent = context.unsaved = false;
-        store_reason = error.what();
-        say("store: " + store_reason + "; reading goes on, nothing is booked until it recovers");
-        retry_ms = retry_ms == 0 ? kRetryFirstMs : std::min(retry_ms * 2, kRetryMaxMs);
-        retry_mono_ms = context.now.mono_ms + retry_ms;
         context.readings_stored = committed_readings;
-        try_reload();
+        store_reason = error.what();
+        full = error.kind == StoreError::Kind::full;
+        context.writable = give_reserve_up(error) && try_reload();
+        if (!context.writable) {
+            say("store: " + store_reason +
+                "; reading goes on, nothing is booked until it recovers");
+            retry_ms = retry_ms == 0 ? kRetryFirstMs : std::min(retry_ms * 2, kRetryMaxMs);
+            retry_mono_ms = context.now.mono_ms + retry_ms;
+            static_cast<void>(try_reload());
+        }
     }
 
-    void try_reload() {
+    bool give_reserve_up(const StoreError& error) {
+        try {
+            return space.give_up(error);
+        } catch (const StoreError& again) {
+            store_reason = again.what();
+            return false;
+        }
+    }
+
+    bool try_reload() {
         try {
             reload();
+            return true;
         } catch (const StoreError& error) {
             store_reason = error.what();
+            return false;
         }
     }
 
@@ -272,7 +361,6 @@ struct Engine::Impl {
             reload();
             say("store: writes again");
         } catch (const StoreError& error) {
-            context.writable = false;
             fail(error);
         }
     }
@@ -289,6 +377,10 @@ struct Engine::Impl {
                 pending.push_back({std::move(queued.handler), unavailable()});
                 continue;
             }
+            if (!space.fits(queued.command)) {
+                pending.push_back({std::move(queued.handler), disk_full()});
+                continue;
+            }
             if (waits_for_commit(queued.command))
                 context.urgent = true;
             else
@@ -301,6 +393,7 @@ struct Engine::Impl {
     }
 
     Reply unavailable() const {
+        if (full) return disk_full();
         return refusal(ReplyKind::unavailable, "store-unavailable",
                        "the store cannot be written (" + store_reason +
                            "); nothing was booked, ask again later with the same key");
@@ -312,25 +405,35 @@ struct Engine::Impl {
         recover();
         std::vector<Pending> pending;
         try {
+            if (context.writable) space.look();
             if (context.writable && !store.in_transaction()) store.begin();
+            seal_days();
+            if (context.writable) space.log();
             after_clock();
             observe(batch);
             take_commands(batch, pending);
             tick();
             reprice_all();
+            watch_turn(context);
             if (context.writable && commit_due()) commit();
         } catch (const StoreError& error) {
             fail(error);
             for (Pending& one : pending) one.reply = unavailable();
             for (QueuedCommand& queued : batch.commands)
                 if (queued.handler) pending.push_back({std::move(queued.handler), unavailable()});
+            // For the screens alone: what moves a level is judged in a transaction, later.
+            const bool writes = std::exchange(context.writable, false);
             reprice_all();
+            context.writable = writes;
         }
         publish();
         for (Pending& one : pending)
             if (one.handler) one.handler(std::move(one.reply));
-        if (registry_moved && poller != nullptr) poller->registry_changed(context.world.registry);
-        registry_moved = false;
+        if (context.registry_moved && poller != nullptr) {
+            poller->registry_changed(context.world.registry);
+            poll_edges_soon(context);
+        }
+        context.registry_moved = false;
         heartbeat = clock.mono_ms();
         return context.now.mono_ms + (posting_left ? 0 : kTickMs);
     }
@@ -340,12 +443,14 @@ struct Engine::Impl {
     struct Seen {
         std::uint64_t event_seq = 0, reading_seq = 0, mqtt_cursor = 0;
         bool trusted = false, writable = false;
+        SpaceState space = SpaceState::plenty;
         friend bool operator==(const Seen&, const Seen&) = default;
     };
 
     void publish() {
         const Seen now{store.last(Series::event), store.last(Series::reading),
-                       context.world.mqtt_cursor, context.clock.trusted(), context.writable};
+                       context.world.mqtt_cursor, context.clock.trusted(),
+                       context.writable,          context.space};
         const bool moved = !context.dirty_meters.empty() || !context.dirty_accounts.empty() ||
                            buses_moved || !(now == seen);
         if (!moved && context.now.mono_ms - published_mono_ms < kTickMs) return;
@@ -354,7 +459,7 @@ struct Engine::Impl {
         published_mono_ms = context.now.mono_ms;
         update_snapshot(context, building);
         building.run_id = run_id;
-        building.store_reason = context.writable ? "" : store_reason;
+        building.store_reason = context.writable ? space_reason(context.space) : store_reason;
         building.samples_coalesced = queue.coalesced();
         auto next = std::make_shared<const Snapshot>(building);
         {
@@ -390,16 +495,19 @@ struct Engine::Impl {
     ClockBook clock_book;
     InputQueue queue;
     Context context;
+    SpaceDesk space;
     Poller* poller = nullptr;
 
     ClockBook::Change change = ClockBook::Change::none;
     bool started_trusted = false;
-    std::optional<LocalDate> today;
+    std::optional<LocalDate> today, sealed_before;
+    Retention retention;
+    MonoMs last_review_mono_ms = 0;
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
     bool posting_left = false;
-    bool registry_moved = false;
     std::string store_reason;
+    bool full = false;  // it was space that the last failed write wanted
     std::int64_t retry_ms = 0;
     MonoMs retry_mono_ms = 0;
 

@@ -80,11 +80,42 @@ struct RevokeToken {
 struct TouchToken {  // last use, coalesced by the caller; no event
     std::string id;
 };
+struct JudgeReading {  // would this be accepted now? Nothing is stored, no event
+    Sample sample;
+};
+struct OrderMeterClock {  // the write itself is the bus's; it begins only after this is stored
+    std::string actor, meter, by;
+};
+struct NoteMeterClock {  // what came of it; times as the meter's face shows them
+    std::string actor, meter, by;
+    bool done = false;
+    std::string before, set_to, after, reason;
+};
 struct MqttCursor {  // highest contiguous PUBACK; no event
     std::uint64_t seq = 0;
 };
+// What staff do at a meter. Registers are faces, decimal as typed; `at` is ISO 8601, empty: now.
+struct SettleQuarantine {
+    std::string actor, id, by, reason;
+    bool release = false;  // else reject
+};
+struct ReadFace {
+    std::string actor, meter, register_value, at, by, second, photo;
+};
+struct ConfirmFace {  // it agrees with what a profile in conflict reads
+    std::string actor, meter, register_value, by;
+};
+struct HoldMeter {
+    std::string actor, meter, by, reason;
+    bool hold = true;  // else let it go
+};
+struct ReplaceMeter {
+    std::string actor, meter, at, old_final, new_serial, new_opening, new_address, by, second;
+};
 using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
-                             RevokeToken, TouchToken, MqttCursor>;
+                             RevokeToken, TouchToken, MqttCursor, SettleQuarantine, ReadFace,
+                             ConfirmFace, HoldMeter, ReplaceMeter, JudgeReading, OrderMeterClock,
+                             NoteMeterClock>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {
@@ -98,6 +129,7 @@ class Poller {
 struct ProfileFact {
     std::optional<MeterTraits> traits;
     std::string reason;  // where traits is absent
+    std::optional<Service> service = {};  // what such a meter counts; absent: either
 };
 using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;
 
@@ -111,7 +143,9 @@ struct EngineOptions {
     // container.
     std::function<std::optional<bool>()> system_synchronised;
     AlertSettings alerts;
-    std::vector<std::string> buses;  // ids of the configuration, for the import's checks
+    // Ids of the configuration and names of the loaded profiles, for the import's checks. Cabinets
+    // are checked only where the configuration has some.
+    std::vector<std::string> buses, cabinets, profiles;
     UtcMs build_date_ms = 0;
     std::string version = "0";                    // of the program, for the run's row
     std::function<void(const std::string&)> say;  // one line for the journal; engine thread

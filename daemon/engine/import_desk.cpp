@@ -8,8 +8,8 @@
 
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
-#include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/registry_files.hpp"
 
 namespace gatehouse {
@@ -109,9 +109,21 @@ void check_books(const Context& context, const Registry& merged, const files::Pl
     }
 }
 
+// What was not read whole has its problem already.
+bool is_whole(const files::Places& places, files::Table table, const std::string& id) {
+    const auto place = places.find(std::pair(table, id));
+    return place == places.end() || place->second.whole();
+}
+
 void check_served(const Registry& merged, const files::Places& places,
                   std::vector<Problem>& problems) {
     for (const Account& account : merged.accounts) {
+        const bool read = is_whole(places, files::Table::accounts, account.account) &&
+                          std::all_of(account.tariffs.begin(), account.tariffs.end(),
+                                      [&](const std::string& tariff) {
+                                          return is_whole(places, files::Table::tariffs, tariff);
+                                      });
+        if (!read) continue;
         const std::string why = files::not_yet(merged, account);
         if (!why.empty())
             problems.push_back(
@@ -129,114 +141,33 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     Plan plan;
     files::Parsed parsed = files::parse(command.files);
     plan.warnings = std::move(parsed.warnings);
-    if (!parsed.ok()) {
-        plan.problems = std::move(parsed.problems);
-        return plan;
-    }
+    plan.problems = std::move(parsed.problems);
     const std::string key = card_key(context, command.dry_run);
     files::hash_cards(parsed.registry,
                       [&](const std::string& card) { return hmac256_hex(key, card); });
     files::Merged merged = files::merge(*context.world.registry, parsed);
     files::Known known;
     known.buses = context.options.buses;
-    known.profile_known = [&](const std::string& profile) {
-        return context.profiles(profile).traits.has_value();
+    known.profile_fault = [&](const Meter& meter) { return profile_of(context, meter).reason; };
+    known.profile_primary = [&](const std::string& profile) {
+        const ProfileFact fact = context.profiles(profile);
+        return fact.traits && fact.traits->primary_side;
     };
-    files::Checked checked = files::check(merged.registry, known, parsed.places);
-    plan.problems = std::move(merged.problems);
-    plan.problems.insert(plan.problems.end(), checked.problems.begin(), checked.problems.end());
+    if (!context.options.profiles.empty()) known.profiles = context.options.profiles;
+    if (!context.options.cabinets.empty()) known.cabinets = context.options.cabinets;
+    files::Checked checked = files::check(merged.registry, known, parsed.places, parsed.partial);
+    const auto add = [&](const std::vector<Problem>& problems) {
+        plan.problems.insert(plan.problems.end(), problems.begin(), problems.end());
+    };
+    add(merged.problems);
+    add(checked.problems);
     plan.warnings.insert(plan.warnings.end(), checked.warnings.begin(), checked.warnings.end());
-    if (plan.problems.empty()) {
-        check_served(merged.registry, parsed.places, plan.problems);
-        check_books(context, merged.registry, parsed.places, plan.problems);
-    }
+    check_served(merged.registry, parsed.places, plan.problems);
+    check_books(context, merged.registry, parsed.places, plan.problems);
+    files::arrange_problems(plan.problems);
     plan.merged = std::move(merged.registry);
     plan.changes = std::move(merged.changes);
     return plan;
-}
-
-// What a meter is charged by; where it differs the import is an edge for it.
-struct Binding {
-    std::string account, tariff, multiplier;
-    friend bool operator==(const Binding&, const Binding&) = default;
-};
-std::map<std::string, Binding> bindings(const Registry& registry) {
-    std::map<std::string, Binding> result;
-    for (const Meter& meter : registry.meters) result[meter.meter].multiplier = meter.multiplier;
-    for (const files::Charged& charged : files::charged_meters(registry)) {
-        Binding& binding = result[charged.meter->meter];
-        binding.account = charged.account->account;
-        binding.tariff = charged.tariff->tariff;
-    }
-    return result;
-}
-
-std::vector<std::size_t> edged_meters(const Context& context, const Registry& merged) {
-    const std::map<std::string, Binding> before = bindings(*context.world.registry);
-    const std::map<std::string, Binding> after = bindings(merged);
-    std::vector<std::size_t> edged;
-    for (std::size_t i = 0; i < context.world.meters.size(); ++i) {
-        const MeterRuntime& meter = context.world.meters[i];
-        if (meter.last && before.at(meter.row->meter) != after.at(meter.row->meter))
-            edged.push_back(i);
-    }
-    return edged;
-}
-
-// Ends what held until now: a freeze of each changed meter, posted on the old terms.
-std::map<std::size_t, std::uint64_t> close_terms(Context& context,
-                                                 const std::vector<std::size_t>& edged,
-                                                 const std::string& cause) {
-    std::map<std::size_t, std::uint64_t> freezes;
-    std::map<std::size_t, std::vector<std::size_t>> by_account;
-    for (const std::size_t index : edged) {
-        freezes[index] = freeze_now(context, index, ReadingKind::switch_);
-        if (context.world.meters[index].account)
-            by_account[*context.world.meters[index].account].push_back(index);
-    }
-    for (const auto& [account, meters] : by_account)
-        post_meters(context, account, meters, context.now_ms(), cause);
-    return freezes;
-}
-
-// A new multiplier counts from the face as it stands, at the total as it stands.
-void change_multiplier(Context& context, MeterRuntime& meter) {
-    EpochRow old = *meter.epoch;
-    old.closed = context.now;
-    old.final_register = meter.last->register_value;
-    context.store.put_epoch(old);
-    EpochRow epoch;
-    epoch.meter = old.meter;
-    epoch.serial = old.serial;
-    epoch.multiplier = meter.row->multiplier;
-    epoch.opened = context.now;
-    epoch.base_total = meter.last->total;
-    const Rational face{meter.last->register_value.count, 1'000};
-    epoch.base_figure = figure(face, meter.terms.multiplier).value_or(Milli{});
-    epoch.id = context.store.put_epoch(epoch);
-    LastReading last;
-    last.register_value = meter.last->register_value;
-    last.figure = epoch.base_figure;
-    last.total = meter.last->total;
-    last.time = {meter.last->stamp.run, meter.last->stamp.mono_ms,
-                 context.trusted(meter.last->stamp)};
-    last.moved_at = last.time;
-    last.multiplier = meter.terms.multiplier;
-    meter.state = restore(last);
-    meter.epoch = std::move(epoch);
-}
-
-void begin_terms(Context& context, const std::map<std::size_t, std::uint64_t>& freezes) {
-    for (const auto& [index, reading] : freezes) {
-        MeterRuntime& meter = context.world.meters[index];
-        if (meter.epoch && meter.epoch->multiplier != meter.row->multiplier)
-            change_multiplier(context, meter);
-        meter.marked = meter.account.has_value();
-        if (!meter.marked) continue;
-        meter.mark = {context.world.accounts[*meter.account].row->account, meter.row->meter,
-                      reading, meter.last->total};
-        context.store.put_mark(meter.mark);
-    }
 }
 
 void write_counts(JsonWriter& json, const std::vector<files::Change>& changes) {
@@ -348,7 +279,7 @@ void open_accounts(Context& context) {
 Reply import_registry(Context& context, const ImportRegistry& command) {
     Plan plan = plan_import(context, command);
     if (!plan.problems.empty()) return refuse_problems(plan.problems);
-    const std::vector<std::size_t> edged = edged_meters(context, plan.merged);
+    const std::vector<std::size_t> edged = changed_meters(context, plan.merged);
     if (!edged.empty() && !context.clock.trusted())
         return refusal(ReplyKind::refused, "clock",
                        "the import changes the terms of charged meters and the clock is not "
@@ -363,11 +294,11 @@ Reply import_registry(Context& context, const ImportRegistry& command) {
     write_counts(body, plan.changes);
     body.field_if("by", command.by).field("actor", command.actor).end_object();
     const std::uint64_t seq = log_event(context, "registry.imported", "{}", body.take());
-    const auto freezes = close_terms(context, edged, "registry:" + std::to_string(seq));
+    open_edges(context, edged, seq);
     context.store.put_registry(plan.merged, context.now);
     context.world.registry = std::make_shared<const Registry>(std::move(plan.merged));
     bind_registry(context, context.world);
-    begin_terms(context, freezes);
+    close_edges_of_retired(context, edged);
     open_accounts(context);
     for (std::size_t i = 0; i < context.world.meters.size(); ++i) {
         ++context.world.meters[i].state_version;

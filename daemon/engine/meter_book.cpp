@@ -4,43 +4,21 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/quarantine_desk.hpp"
 #include "daemon/engine/row_documents.hpp"
 
 namespace gatehouse {
 namespace {
-
-// A sample this soon after an edge stands on it.
-constexpr std::int64_t kOnEdgeMs = 5 * 60'000;
-// A meter that comes back after longer than this has its lost days in one piece; the books begin
-// anew there rather than with thousands of invented days.
-constexpr std::int64_t kEdgesMax = 400;
-constexpr std::size_t kDayTotalsMax = kMeanDaysMax + 2;
 
 const std::string& account_id(const Context& context, const MeterRuntime& meter) {
     static const std::string kNone;
     return meter.account ? context.world.accounts[*meter.account].row->account : kNone;
 }
 
-void touch(Context& context, std::size_t index) {
-    ++context.world.meters[index].state_version;
-    context.dirty_meters.insert(index);
-}
-
-void log_meter(Context& context, const MeterRuntime& meter, const std::string& kind,
-               const std::string& reason) {
-    if (!context.writable) return;
-    JsonWriter subject, body;
-    subject.begin_object().field("meter", meter.row->meter).end_object();
-    body.begin_object()
-        .field("meter", meter.row->meter)
-        .field_if("unit", meter.row->unit)
-        .field_if("bus", meter.row->bus)
-        .field_if("reason", reason)
-        .field("at", context.iso(context.now_ms()))
-        .end_object();
-    log_event(context, kind, subject.take(), body.take(), {"meter:" + meter.row->meter});
-}
+}  // namespace
 
 std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& point, ReadingKind kind,
                         ReadingQuality quality) {
@@ -48,6 +26,7 @@ std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& poin
     row.meter = meter.row->meter;
     row.epoch = meter.epoch->id;
     row.account = account_id(context, meter);
+    if (!meter.edges.empty()) row.unit = meter.edges.front().unit;
     row.kind = kind;
     row.quality = quality;
     row.at = point.stamp;
@@ -77,102 +56,7 @@ void put_mark(Context& context, MeterRuntime& meter, std::uint64_t reading, Mill
     if (meter.marked) context.store.put_mark(meter.mark);
 }
 
-// The point from which the next edge is interpolated: the newer of the last confirmed sample and
-// the last handled edge.
-struct Anchor {
-    UtcMs at = 0;
-    Milli total, register_value;
-};
-Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
-    const std::optional<UtcMs> last = meter.last ? context.trusted(*meter.last) : std::nullopt;
-    if (last && *last >= meter.settled_until)
-        return {*last, meter.last->total, meter.last->register_value};
-    return {meter.settled_until, meter.settled_total, meter.settled_register};
-}
-
-void remember_day(MeterRuntime& meter, std::int64_t day, Milli total) {
-    meter.day_totals[day] = total;
-    while (meter.day_totals.size() > kDayTotalsMax)
-        meter.day_totals.erase(meter.day_totals.begin());
-}
-
-// `at` is when the point counts as read. Returns the row's seq where it stands on the edge, else 0.
-std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, LocalDate begins,
-                        const Point& point, UtcMs at) {
-    MeterRuntime& meter = context.world.meters[index];
-    Point frozen = point;
-    frozen.stands_at = edge;
-    frozen.reading = 0;
-    ReadingQuality quality = ReadingQuality::good;
-    if (at - edge > kOnEdgeMs) {
-        const Anchor from = anchor_of(context, meter);
-        // A typed opening may lie above the first reading by less than its tolerance.
-        const Milli end = std::max(from.total, point.total);
-        frozen.total = total_at_edge(from.total, from.at, end, at, edge);
-        const bool rolled = point.register_value < from.register_value;
-        if (!rolled)
-            frozen.register_value =
-                total_at_edge(from.register_value, from.at, point.register_value, at, edge);
-        frozen.raw.clear();
-        frozen.face.clear();
-        quality = ReadingQuality::estimated;
-        store_last(context, meter);
-    }
-    const ReadingKind kind = begins.day == 1 ? ReadingKind::month : ReadingKind::freeze;
-    const std::uint64_t seq = store_row(context, meter, frozen, kind, quality);
-    const std::int64_t day = days_since_epoch(begins) - 1;
-    context.store.put_day({meter.row->meter, day, seq, frozen.total, quality});
-    remember_day(meter, day, frozen.total);
-    meter.settled_until = edge;
-    meter.settled_total = frozen.total;
-    meter.settled_register = frozen.register_value;
-    const std::uint64_t own_row = quality == ReadingQuality::good ? seq : 0;
-    if (!meter.marked) return own_row;
-    meter.unposted.push_back({edge, frozen.total, seq});
-    const AccountRuntime& account = context.world.accounts[*meter.account];
-    if (account.posted_through && days_since_epoch(*account.posted_through) >= day)
-        post_meters(context, *meter.account, {index}, edge, "late:" + std::to_string(seq));
-    return own_row;
-}
-
-// A first reading that was not dated when it came begins the first day as soon as it is. Where it
-// never will be, in a run whose clock nobody trusted, the first dated sample begins it.
-void begin_days(Context& context, MeterRuntime& meter, UtcMs at) {
-    if (meter.settled_until != 0) return;
-    const std::optional<UtcMs> since =
-        meter.baseline ? context.trusted(*meter.baseline) : std::nullopt;
-    meter.settled_until = since.value_or(at);
-}
-
-// Splits at every local midnight between the last handled edge and the point. A point that stands
-// on an edge has the edge's time from then on. Its row is set where it gets one, and the end of an
-// estimated split always does.
-void split_edges(Context& context, std::size_t index, Point& point) {
-    MeterRuntime& meter = context.world.meters[index];
-    std::optional<UtcMs> at = context.trusted(point);
-    if (!at || !context.writable) return;
-    begin_days(context, meter, *at);
-    std::int64_t day = days_since_epoch(context.day_of(meter.settled_until)) + 1;
-    const std::int64_t today = days_since_epoch(context.day_of(*at));
-    day = std::max(day, today - kEdgesMax);
-    const UtcMs newest = context.zone.midnight(date_from_days(today));
-    if (newest > meter.settled_until && *at - newest <= kOnEdgeMs) {
-        at = newest;
-        point.stands_at = newest;
-    }
-    bool estimated = false;
-    for (; day <= today; ++day) {
-        const LocalDate begins = date_from_days(day);
-        const UtcMs edge = context.zone.midnight(begins);
-        if (edge <= meter.settled_until || edge > *at) continue;
-        estimated = estimated || *at - edge > kOnEdgeMs;
-        const std::uint64_t own = freeze_at(context, index, edge, begins, point, *at);
-        if (point.reading == 0) point.reading = own;
-    }
-    if (estimated && point.reading == 0)
-        point.reading =
-            store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
-}
+namespace {
 
 std::int64_t slot_of(const Context& context, const Point& point) {
     return context.best(point) / std::max<std::int64_t>(1'000, context.options.store_interval_ms);
@@ -194,21 +78,27 @@ void store_opening(Context& context, MeterRuntime& meter, const Point& first) {
 }
 
 // The first confirmed reading of a meter opens its epoch.
-void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed, Point& point) {
+void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed,
+                 const Taking& taking, Point& point) {
     MeterRuntime& meter = context.world.meters[index];
     EpochRow epoch;
     epoch.meter = meter.row->meter;
-    epoch.serial = meter.terms.serial.value_or("");
-    epoch.multiplier = meter.row->multiplier;
+    epoch.serial = meter.terms.serial.value_or(
+        meter.serial_read.sure() ? meter.serial_read.mark.value_or("") : "");
+    if (meter.ratio_read.sure()) epoch.device_ratio = meter.ratio_read.mark.value_or("");
+    epoch.multiplier = multiplier_in_force(meter);
     epoch.base_total = meter.state.base.base_total;
     epoch.base_figure = meter.state.base.base_figure;
     epoch.opened = confirmed.value.at;
     epoch.id = context.store.put_epoch(epoch);
     meter.epoch = epoch;
     meter.baseline = confirmed.value.at;
-    if (meter.terms.opening_register) store_opening(context, meter, point);
-    point.reading = store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
-    if (!meter.terms.opening_register) {
+    bind_identity(context, meter);
+    // What staff released below the opening register says that the opening was wrong.
+    const bool from_opening = meter.terms.opening_register && !confirmed.rebased;
+    if (from_opening) store_opening(context, meter, point);
+    point.reading = store_row(context, meter, point, taking.kind, point.quality);
+    if (!from_opening) {
         put_mark(context, meter, point.reading, point.total);
         meter.settled_until = context.trusted(point).value_or(0);
         meter.settled_total = point.total;
@@ -218,17 +108,47 @@ void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed
     context.urgent = true;
 }
 
-// After a rollover the epoch counts from a new base, or a restart would take the lap twice.
-void move_base(Context& context, MeterRuntime& meter) {
+// After a rollover the epoch counts from a new base, or a restart would take the lap twice; so it
+// does where staff released a register that fell.
+void move_base(Context& context, MeterRuntime& meter, const char* event) {
     meter.epoch->base_total = meter.state.base.base_total;
     meter.epoch->base_figure = meter.state.base.base_figure;
     context.store.put_epoch(*meter.epoch);
-    log_meter(context, meter, "meter.rollover", {});
+    log_meter(context, meter, event, {});
 }
 
-void take_confirmed(Context& context, std::size_t index, const Confirmed& confirmed) {
+// Stores the total at each end of an hour that the meter passed since its last sample. A stretch of
+// silence gets no hours: they would be inventions, and what it used stands in the next one's total.
+void roll_hours(Context& context, const MeterRuntime& meter, const Point& point,
+                std::optional<UtcMs> end) {
+    constexpr std::int64_t kHourMs = 3'600'000, kStandsMs = 5 * 60'000, kSilenceMs = 2 * kHourMs;
+    const std::optional<UtcMs> begin =
+        meter.last ? context.trusted(*meter.last) : std::optional<UtcMs>{};
+    if (!end || !begin || *begin < 0) return;
+    for (std::int64_t hour = std::max(*begin, *end - kSilenceMs) / kHourMs + 1;
+         hour * kHourMs <= *end; ++hour) {
+        const UtcMs edge = hour * kHourMs;
+        const bool stands = *end - edge <= kStandsMs;
+        if (!stands && *end - *begin > kSilenceMs) continue;
+        HourRow row{meter.row->meter, hour, point.total, ReadingQuality::good};
+        if (!stands) {
+            row.quality = ReadingQuality::estimated;
+            row.total = total_at_edge(meter.last->total, *begin,
+                                      std::max(meter.last->total, point.total), *end, edge);
+        }
+        context.store.put_hour(row);
+        context.unsaved = true;
+    }
+}
+
+}  // namespace
+
+std::uint64_t take_confirmed(Context& context, std::size_t index, const Confirmed& confirmed,
+                             const Taking& taking) {
     MeterRuntime& meter = context.world.meters[index];
     Point point;
+    point.stands_at = taking.stands_at;
+    point.quality = taking.quality;
     point.stamp = confirmed.value.at;
     point.register_value = confirmed.value.register_value;
     point.total = confirmed.value.total;
@@ -238,58 +158,31 @@ void take_confirmed(Context& context, std::size_t index, const Confirmed& confir
     const bool moved = !meter.last || meter.last->total != point.total;
     meter.confirmed_this_run = true;
     if (context.writable) {
-        if (!meter.epoch) begin_epoch(context, index, confirmed, point);
-        if (confirmed.rollover) move_base(context, meter);
+        const bool begins = !meter.epoch;
+        if (begins)
+            begin_epoch(context, index, confirmed, taking, point);
+        else if (confirmed.rollover || confirmed.rebased)
+            move_base(context, meter, confirmed.rollover ? "meter.rollover" : "meter.rebased");
+        const std::optional<UtcMs> read_at = context.trusted(point);
         split_edges(context, index, point);
+        roll_hours(context, meter, point, read_at);
         const std::int64_t slot = slot_of(context, point);
-        if (point.reading == 0 && slot != meter.stored_slot)
-            point.reading =
-                store_row(context, meter, point, ReadingKind::interval, ReadingQuality::good);
+        // What nothing rests on is the first to go where space runs low. The first row of a lap is
+        // kept with its new base, or a restart passes the end once more.
+        const bool room = context.space == SpaceState::plenty;
+        const bool by_people = taking.kind != ReadingKind::interval && !begins;
+        const bool due = taking.store || confirmed.rollover || (room && slot != meter.stored_slot);
+        if (by_people || (point.reading == 0 && due))
+            point.reading = store_row(context, meter, point, taking.kind, point.quality);
         meter.stored_slot = slot;
     }
     meter.last = std::move(point);
-    if (moved) touch(context, index);
+    if (moved) touch_meter(context, index);
     if (meter.account) context.repriced.insert(*meter.account);
+    return meter.last->reading;
 }
 
-void open_quarantine(Context& context, std::size_t index, const Quarantine& opened) {
-    MeterRuntime& meter = context.world.meters[index];
-    QuarantineRow row;
-    row.meter = meter.row->meter;
-    row.account = account_id(context, meter);
-    row.epoch = meter.epoch ? meter.epoch->id : 0;
-    row.at = opened.value.at;
-    row.register_value = opened.value.register_value;
-    row.total = opened.value.total;
-    row.raw = opened.value.raw;
-    row.reason = to_string(opened.reason);
-    meter.quarantine = row;
-    touch(context, index);
-    if (meter.account) {
-        AccountRuntime& account = context.world.accounts[*meter.account];
-        reprice(context, *meter.account, Mover::drift);
-        row.held = account.balance - account.provisional;
-    }
-    if (context.writable) {
-        row.id = context.store.put_quarantine(row);
-        log_meter(context, meter, "meter.quarantined", row.reason);
-    }
-    meter.quarantine = row;
-}
-
-void resolve_quarantine(Context& context, std::size_t index) {
-    MeterRuntime& meter = context.world.meters[index];
-    if (!meter.quarantine) return;
-    meter.quarantine->state = QuarantineRow::State::rejected;
-    if (context.writable && meter.quarantine->id != 0) {
-        context.store.put_quarantine(*meter.quarantine);
-        log_meter(context, meter, "meter.quarantine_resolved",
-                  "later samples confirmed against the old baseline");
-    }
-    meter.quarantine.reset();
-    touch(context, index);
-    if (meter.account) context.repriced.insert(*meter.account);
-}
+namespace {
 
 void come_online(Context& context, std::size_t index) {
     MeterRuntime& meter = context.world.meters[index];
@@ -299,9 +192,39 @@ void come_online(Context& context, std::size_t index) {
     meter.online = true;
     if (was_offline) log_meter(context, meter, "meter.online", {});
     if (was_offline || first) {
-        touch(context, index);
+        touch_meter(context, index);
         if (meter.account) context.repriced.insert(*meter.account);
     }
+}
+
+// What the meter says of itself is remembered once it has said so twice and nothing is doubted.
+void learn_identity(Context& context, MeterRuntime& meter, const Sample& sample) {
+    if (meter.terms.traits.reads_serial) meter.serial_read.see(sample.serial);
+    if (sample.device_ratio) meter.ratio_read.see(format_fraction(*sample.device_ratio));
+    if (!meter.epoch || meter.quarantine || !context.writable) return;
+    EpochRow& epoch = *meter.epoch;
+    const std::string registered = meter.terms.traits.reads_serial ? meter.row->serial : "";
+    std::string serial = registered;
+    if (serial.empty() && epoch.serial.empty() && meter.serial_read.sure())
+        serial = *meter.serial_read.mark;
+    const bool new_serial = !serial.empty() && serial != epoch.serial;
+    const bool new_ratio = epoch.device_ratio.empty() && meter.ratio_read.sure();
+    if (!new_serial && !new_ratio) return;
+    if (new_serial) epoch.serial = serial;
+    if (new_ratio) epoch.device_ratio = *meter.ratio_read.mark;
+    context.store.put_epoch(epoch);
+    context.unsaved = true;
+    bind_identity(context, meter);
+}
+
+// How far the meter's own calendar is off. It says nothing while our own clock is not trusted.
+void compare_clock(Context& context, MeterRuntime& meter, const Sample& sample) {
+    const std::optional<UtcMs> at = context.trusted(sample.at);
+    if (!sample.own_clock_s || !at) return;
+    const LocalTime local = context.zone.local(*at);
+    meter.clock_drift_s =
+        *sample.own_clock_s - (days_since_epoch(local.date) * 86'400 + local.ms_of_day / 1'000);
+    meter.clock_read_at = *at;
 }
 
 // A value that waits for its second sample and would change the level asks for it at once.
@@ -314,6 +237,8 @@ void hasten(Context& context, std::size_t index, const Sample& sample, const Ver
         const std::optional<UtcMs> last = meter.last ? context.trusted(*meter.last) : std::nullopt;
         const std::optional<UtcMs> now = context.clock.trusted_time(context.now.mono_ms);
         soon = last && now && context.day_of(*last) != context.day_of(*now);
+        // A registry change waits for its freeze.
+        soon = soon || (now && !meter.edges.empty());
         if (!soon && meter.account)
             soon = level_if(context, *meter.account, index, meter.state.neighbour->value.total) !=
                    context.world.accounts[*meter.account].level;
@@ -334,29 +259,42 @@ void take_sample(Context& context, const Sample& sample) {
     context.dirty_meters.insert(index);
     const SampleTime time{sample.at.run, sample.at.mono_ms, context.trusted(sample.at)};
     meter.last_poll_at = context.best(sample.at);
-    const Verdict verdict = judge(meter.state, sample, time, meter.terms);
-    if (verdict.duplicate) return;
+    compare_clock(context, meter, sample);
     if (meter.power_milliwatt != sample.power_milliwatt ||
         meter.flow_millilitre_per_hour != sample.flow_millilitre_per_hour) {
         meter.power_milliwatt = sample.power_milliwatt;
         meter.flow_millilitre_per_hour = sample.flow_millilitre_per_hour;
-        touch(context, index);
+        touch_meter(context, index);
     }
+    // A meter without such registers says no, also where another stood there before.
+    meter.prepays.see(sample.prepays.value_or(false));
+    meter.prepays_text = sample.prepays_text;
+    if (meter.hold) {
+        // A pair that confirms has nothing between its two, a time on hold least of all.
+        meter.state.neighbour.reset();
+        return;
+    }
+    const Verdict verdict = judge(meter.state, sample, time, meter.terms);
+    if (verdict.duplicate) return;
+    meter.newest_face = add(sample.register_value, meter.terms.offset);
+    meter.newest_time = time;
     if (verdict.stuck_changed || verdict.reason != meter.reason) {
         meter.stuck = verdict.stuck;
         meter.reason = verdict.reason;
-        touch(context, index);
+        touch_meter(context, index);
     }
-    for (const Confirmed& confirmed : verdict.confirmed) take_confirmed(context, index, confirmed);
+    learn_identity(context, meter, sample);
+    const std::string judged_by = multiplier_in_force(meter);
+    for (Confirmed confirmed : verdict.confirmed) {
+        // The second of two equal values, where the first passed a change of multiplier.
+        if (meter.last && judged_by != multiplier_in_force(meter))
+            confirmed.value.total = meter.last->total;
+        take_confirmed(context, index, confirmed);
+    }
+    count_rejected(context, index, verdict.rejected);
     if (verdict.quarantine_resolved) resolve_quarantine(context, index);
     if (verdict.opened) open_quarantine(context, index, *verdict.opened);
-    if (meter.quarantine) {
-        const std::optional<Milli> held = meter.state.held_total();
-        if (held && *held != meter.quarantine->total) {
-            meter.quarantine->total = *held;
-            if (meter.account) context.repriced.insert(*meter.account);
-        }
-    }
+    follow_held(context, index);
     hasten(context, index, sample, verdict);
 }
 
@@ -370,24 +308,10 @@ void take_failure(Context& context, const PollFailure& failure) {
     meter.online = false;
     if (!changed && meter.reason == failure.detail) return;
     meter.reason = failure.detail;
-    touch(context, found->second);
+    touch_meter(context, found->second);
     if (!changed) return;
     log_meter(context, meter, "meter.offline", failure.detail);
     if (meter.account) context.repriced.insert(*meter.account);
-}
-
-void settle_edges(Context& context) {
-    for (std::size_t index = 0; index < context.world.meters.size(); ++index) {
-        MeterRuntime& meter = context.world.meters[index];
-        if (meter.last && meter.epoch && meter.confirmed_this_run) {
-            // The last sample is the end of the split; what lies before is where it was settled.
-            Point point = std::move(*meter.last);
-            meter.last.reset();
-            split_edges(context, index, point);
-            meter.last = std::move(point);
-        }
-        if (meter.account) context.repriced.insert(*meter.account);
-    }
 }
 
 void keep_last(Context& context, std::size_t index) {
@@ -401,20 +325,9 @@ void poll_all_soon(Context& context) {
             context.poller->poll_soon(meter.row->meter);
 }
 
-std::uint64_t freeze_now(Context& context, std::size_t index, ReadingKind kind) {
-    MeterRuntime& meter = context.world.meters[index];
-    if (!meter.last || !meter.epoch) return 0;
-    const UtcMs edge = context.now_ms();
-    Point frozen = *meter.last;
-    frozen.stands_at = edge;
-    const bool fresh = edge - context.best(*meter.last) <= kOnEdgeMs;
-    const std::uint64_t seq = store_row(context, meter, frozen, kind,
-                                        fresh ? ReadingQuality::good : ReadingQuality::estimated);
-    meter.settled_until = std::max(meter.settled_until, edge);
-    meter.settled_total = frozen.total;
-    meter.settled_register = frozen.register_value;
-    if (meter.marked) meter.unposted.push_back({edge, frozen.total, seq});
-    return seq;
+std::uint64_t store_point(Context& context, MeterRuntime& meter, const Point& point,
+                          ReadingKind kind) {
+    return store_row(context, meter, point, kind, point.quality);
 }
 
 }  // namespace gatehouse

@@ -146,13 +146,6 @@ std::string not_yet(const Registry& registry, const Account& account) {
             add("tariff '" + id + "' needs " + words);
         }
     }
-    for (const Pool& pool : registry.pools) {
-        if (!account.unit.empty() && covers(account, pool.service) &&
-            std::find(pool.members.begin(), pool.members.end(), account.unit) !=
-                pool.members.end()) {
-            add("unit '" + account.unit + "' is a member of pool '" + pool.pool + "'");
-        }
-    }
     return why.empty() ? why : "account '" + account.account + "' is not yet served: " + why;
 }
 

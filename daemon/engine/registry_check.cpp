@@ -17,8 +17,14 @@ std::string in_quotes(const std::string& text) {
 
 class Checker {
   public:
-    Checker(const Registry& registry, const Known& known, const Places& places, Checked& out)
-        : registry_(registry), index_(registry), known_(known), places_(places), out_(out) {}
+    Checker(const Registry& registry, const Known& known, const Places& places,
+            const std::set<Table>& partial, Checked& out)
+        : registry_(registry),
+          index_(registry),
+          known_(known),
+          places_(places),
+          partial_(partial),
+          out_(out) {}
 
     void run() {
         for (const Unit& unit : registry_.units) {
@@ -83,11 +89,23 @@ class Checker {
         return "";
     }
 
+    // True where one of these columns of a row could not be read: what rests on it is no news.
+    [[nodiscard]] bool lacks(Table table, const std::string& id,
+                             std::initializer_list<std::string_view> columns) const {
+        const auto place = places_.find(std::pair(table, id));
+        return place != places_.end() &&
+               std::any_of(columns.begin(), columns.end(),
+                           [&](std::string_view column) { return place->second.lacks(column); });
+    }
+
     // True where `value` is empty or names a row of `target`.
     bool reference(Table table, const std::string& id, const char* column, const std::string& value,
                    Table target) {
         if (value.empty() || index_.has(target, value)) {
             return true;
+        }
+        if (partial_.contains(target)) {
+            return false;
         }
         problem(table, id, column,
                 std::string(word_of(table)) + " " + in_quotes(id) + ": there is no " +
@@ -114,7 +132,8 @@ class Checker {
             configured(Table::meters, id, "bus", meter.bus, known_.buses);
             parent(meter);
             profile(meter);
-            if (meter.address && meter.status == MeterStatus::active) {
+            if (meter.address && meter.status == MeterStatus::active &&
+                !lacks(Table::meters, id, {"bus", "address", "channel", "status"})) {
                 const auto [first, fresh] =
                     places.emplace(std::tuple(meter.bus, *meter.address, meter.channel), id);
                 if (!fresh) {
@@ -127,7 +146,8 @@ class Checker {
                 }
             }
             if (meter.role == MeterRole::unit && meter.unit.empty() && meter.account.empty() &&
-                meter.status == MeterStatus::active) {
+                meter.status == MeterStatus::active &&
+                !lacks(Table::meters, id, {"role", "unit", "account", "status"})) {
                 problem(Table::meters, id, "unit",
                         "meter " + in_quotes(id) +
                             " has role unit but neither unit nor account; name its unit, or "
@@ -141,7 +161,9 @@ class Checker {
             return;
         }
         const Meter* above = index_.meter(meter.parent);
-        if (above != nullptr && above->service != meter.service) {
+        if (above != nullptr && above->service != meter.service &&
+            !lacks(Table::meters, meter.meter, {"service"}) &&
+            !lacks(Table::meters, above->meter, {"service"})) {
             problem(Table::meters, meter.meter, "parent",
                     "meter " + in_quotes(meter.meter) + " counts " + to_string(meter.service) +
                         ", but its parent " + in_quotes(above->meter) + " " +
@@ -163,7 +185,8 @@ class Checker {
     // Never more than a warning: one unread meter must not keep a house from being imported.
     void profile(const Meter& meter) {
         if (meter.profile.empty()) {
-            if (!meter.bus.empty() && meter.status == MeterStatus::active) {
+            if (!meter.bus.empty() && meter.status == MeterStatus::active &&
+                !lacks(Table::meters, meter.meter, {"profile", "status"})) {
                 warning(Table::meters, meter.meter, "profile",
                         "meter " + in_quotes(meter.meter) +
                             " has a bus but no profile; it will not be read");
@@ -173,14 +196,29 @@ class Checker {
         const auto& names = known_.profiles;
         const bool listed =
             names && std::find(names->begin(), names->end(), meter.profile) != names->end();
-        if (listed || (!names && !known_.profile_known) ||
-            (known_.profile_known && known_.profile_known(meter.profile))) {
+        std::string fault;
+        if (known_.profile_fault)
+            fault = known_.profile_fault(meter);
+        else if (names && !listed)
+            fault = "there is no profile " + in_quotes(meter.profile);
+        if (fault.empty()) {
+            ratio(meter);
             return;
         }
+        if (names && !listed) fault += toml_reader::did_you_mean(meter.profile, *names);
         warning(Table::meters, meter.meter, "profile",
-                "meter " + in_quotes(meter.meter) + " will not be read: there is no profile " +
-                    in_quotes(meter.profile) +
-                    (names ? toml_reader::did_you_mean(meter.profile, *names) : std::string()));
+                "meter " + in_quotes(meter.meter) + " will not be read: " + fault);
+    }
+
+    // A warning: a meter whose own ratio was left at 1 may well need the registry's.
+    void ratio(const Meter& meter) {
+        if (meter.multiplier == "1" || !known_.profile_primary) return;
+        if (!known_.profile_primary(meter.profile)) return;
+        warning(Table::meters, meter.meter, "multiplier",
+                "meter " + in_quotes(meter.meter) + " has the multiplier " + meter.multiplier +
+                    ", but the register of profile " + in_quotes(meter.profile) +
+                    " has the meter's transformers in it already; unless the meter's own ratio "
+                    "is set to 1, write 1 here, or they count twice");
     }
 
     void accounts() {
@@ -190,7 +228,8 @@ class Checker {
             reference(Table::accounts, id, "unit", account.unit, Table::units);
             reference(Table::accounts, id, "holder", account.holder, Table::people);
             account_tariffs(account);
-            if (account.opening_ladder.size() > account.tariffs.size()) {
+            if (account.opening_ladder.size() > account.tariffs.size() &&
+                !lacks(Table::accounts, id, {"tariff", "opening_ladder"})) {
                 problem(Table::accounts, id, "opening_ladder",
                         "account " + in_quotes(id) + " has " +
                             std::to_string(account.opening_ladder.size()) +
@@ -198,7 +237,8 @@ class Checker {
                             std::to_string(account.tariffs.size()) + " tariffs");
             }
             for (const Service service : kServices) {
-                if (account.unit.empty() || !account.closed.empty() || !covers(account, service)) {
+                if (account.unit.empty() || !account.closed.empty() || !covers(account, service) ||
+                    lacks(Table::accounts, id, {"unit", "service", "closed"})) {
                     continue;
                 }
                 const auto [first, fresh] = open.emplace(std::pair(account.unit, service), id);
@@ -219,6 +259,12 @@ class Checker {
             if (covers(account, service)) {
                 services.push_back(service);
             }
+        }
+        if (lacks(Table::accounts, account.account, {"service", "tariff"})) {
+            for (const std::string& name : account.tariffs) {
+                reference(Table::accounts, account.account, "tariff", name, Table::tariffs);
+            }
+            return;
         }
         if (account.tariffs.size() != services.size()) {
             problem(Table::accounts, account.account, "tariff",
@@ -241,14 +287,16 @@ class Checker {
         }
         const Tariff& found = *index_.tariff(name);
         const std::string subject = std::string(word_of(table)) + " " + in_quotes(id);
-        if (found.service != service) {
+        if (found.service != service && !lacks(Table::tariffs, name, {"service"}) &&
+            !lacks(table, id, {"service"})) {
             problem(table, id, "tariff",
                     subject + ": tariff " + in_quotes(name) + " prices " +
                         to_string(found.service) + ", but " + to_string(service) +
                         " stands in its place");
         }
         const Unit* unit = index_.unit(unit_id);
-        if (unit != nullptr && !found.uses.empty() &&
+        if (unit != nullptr && !found.uses.empty() && !lacks(Table::units, unit_id, {"use"}) &&
+            !lacks(Table::tariffs, name, {"uses"}) &&
             std::find(found.uses.begin(), found.uses.end(), unit->use) == found.uses.end()) {
             problem(table, id, "tariff",
                     subject + ": tariff " + in_quotes(name) + " is not for the use " +
@@ -266,6 +314,10 @@ class Checker {
             const Account& account = *index_.account(meter.account);
             const std::string subject =
                 "meter " + in_quotes(meter.meter) + " names account " + in_quotes(meter.account);
+            if (lacks(Table::accounts, meter.account, {"service", "tariff", "closed", "unit"}) ||
+                lacks(Table::meters, meter.meter, {"service", "tariff", "status", "unit"})) {
+                continue;
+            }
             if (!covers(account, meter.service)) {
                 problem(Table::meters, meter.meter, "account",
                         subject + ", which does not cover " + to_string(meter.service));
@@ -295,13 +347,17 @@ class Checker {
                 const Unit* unit = index_.unit(member);
                 if (reference(Table::pools, pool.pool, "members", member, Table::units) &&
                     pool.share == PoolShare::area && unit != nullptr &&
-                    unit->area_centi.value_or(0) == 0) {
+                    unit->area_centi.value_or(0) == 0 && !lacks(Table::units, member, {"area"}) &&
+                    !lacks(Table::pools, pool.pool, {"share"})) {
                     problem(Table::pools, pool.pool, "members",
                             "pool " + in_quotes(pool.pool) + " shares by area, but unit " +
                                 in_quotes(member) + " has none; fill its area");
                 }
             }
             tariff(Table::pools, pool.pool, pool.tariff, pool.service, "");
+            warning(Table::pools, pool.pool, "pool",
+                    "pool " + in_quotes(pool.pool) +
+                        " is stored; its members are charged no share yet");
         }
     }
 
@@ -309,7 +365,8 @@ class Checker {
         for (const auto& id : ids) {
             const Meter* meter = index_.meter(id);
             if (reference(Table::pools, pool.pool, column, id, Table::meters) && meter != nullptr &&
-                meter->service != pool.service) {
+                meter->service != pool.service && !lacks(Table::meters, id, {"service"}) &&
+                !lacks(Table::pools, pool.pool, {"service"})) {
                 problem(Table::pools, pool.pool, column,
                         "pool " + in_quotes(pool.pool) + " is for " + to_string(pool.service) +
                             ", but meter " + in_quotes(id) + " counts " +
@@ -338,7 +395,7 @@ class Checker {
         std::map<std::string, std::string> tags;
         for (const Key& key : registry_.keys) {
             configured(Table::keys, key.key, "cabinet", key.cabinet, known_.cabinets);
-            if (key.slot) {
+            if (key.slot && !lacks(Table::keys, key.key, {"cabinet"})) {
                 const auto [first, fresh] =
                     slots.emplace(std::pair(key.cabinet, *key.slot), key.key);
                 if (!fresh) {
@@ -363,19 +420,18 @@ class Checker {
     Index index_;
     const Known& known_;
     const Places& places_;
+    const std::set<Table>& partial_;
     Checked& out_;
 };
 
 }  // namespace
 
-Checked check(const Registry& merged, const Known& known, const Places& places) {
+Checked check(const Registry& merged, const Known& known, const Places& places,
+              const std::set<Table>& partial) {
     Checked out;
-    Checker(merged, known, places, out).run();
-    const auto by_place = [](const Problem& a, const Problem& b) {
-        return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
-    };
-    std::stable_sort(out.problems.begin(), out.problems.end(), by_place);
-    std::stable_sort(out.warnings.begin(), out.warnings.end(), by_place);
+    Checker(merged, known, places, partial, out).run();
+    arrange_problems(out.problems);
+    arrange_problems(out.warnings);
     return out;
 }
 

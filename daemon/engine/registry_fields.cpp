@@ -223,7 +223,7 @@ const std::vector<Field<Key>>& fields<Key>() {
         field("place", &Key::place, kText),
         field("tag", &Key::tag, kWatched),
         field("count", &Key::count, Whole{0, 9'999}),
-        field("opens", &Key::opens, kIds),
+        field("opens", &Key::opens, List<Text>{Text{.watched = true, .characters_max = 64}}),
         field("max_hold", &Key::max_hold_ms, Duration{}),
         field("curfew", &Key::curfew, ClockTime{}),
         field("needs_second", &Key::needs_second, YesNo{}),
@@ -236,8 +236,10 @@ const std::vector<Field<Key>>& fields<Key>() {
 
 RowProblems row_problems(const Person& row) {
     if (row.valid_from && row.valid_to && *row.valid_to < *row.valid_from) {
-        return {{"valid_to", "valid_to " + format_date(*row.valid_to) + " lies before valid_from " +
-                                 format_date(*row.valid_from)}};
+        return {{"valid_to",
+                 "valid_to " + format_date(*row.valid_to) + " lies before valid_from " +
+                     format_date(*row.valid_from),
+                 {"valid_from"}}};
     }
     return {};
 }
@@ -245,7 +247,9 @@ RowProblems row_problems(const Person& row) {
 RowProblems row_problems(const Meter& row) {
     RowProblems out;
     const auto add = [&](const char* column, std::string message) {
-        out.emplace_back(column, std::move(message));
+        out.push_back({column,
+                       std::move(message),
+                       {"bus", "address", "channel", "opening_register", "opening_at", "service"}});
     };
     if (row.bus.empty() != !row.address) {
         add(row.bus.empty() ? "address" : "bus",
@@ -274,27 +278,32 @@ RowProblems row_problems(const Meter& row) {
 RowProblems row_problems(const Account& row) {
     RowProblems out;
     if (row.low_balance && row.critical_balance && *row.critical_balance > *row.low_balance) {
-        out.emplace_back("critical_balance", "critical_balance " + format(*row.critical_balance) +
-                                                 " is above low_balance " +
-                                                 format(*row.low_balance));
+        out.push_back({"critical_balance",
+                       "critical_balance " + format(*row.critical_balance) +
+                           " is above low_balance " + format(*row.low_balance),
+                       {"low_balance"}});
     }
     if (row.low_days && row.critical_days && *row.low_days != 0 &&
         *row.critical_days > *row.low_days) {
-        out.emplace_back("critical_days", "critical_days " + std::to_string(*row.critical_days) +
-                                              " is above low_days " +
-                                              std::to_string(*row.low_days));
+        out.push_back({"critical_days",
+                       "critical_days " + std::to_string(*row.critical_days) +
+                           " is above low_days " + std::to_string(*row.low_days),
+                       {"low_days"}});
     }
     if (row.opening_balance && row.billing != Billing::prepaid) {
-        out.emplace_back("opening_balance", "only prepaid accounts have a balance; account '" +
-                                                row.account + "' has billing " +
-                                                to_string(row.billing));
+        out.push_back({"opening_balance",
+                       "only prepaid accounts have a balance; account '" + row.account +
+                           "' has billing " + to_string(row.billing),
+                       {"billing"}});
     }
     return out;
 }
 
 RowProblems row_problems(const Key& row) {
     if (row.slot && row.cabinet.empty()) {
-        return {{"slot", "key '" + row.key + "' has a slot but no cabinet; name the cabinet"}};
+        return {{"slot",
+                 "key '" + row.key + "' has a slot but no cabinet; name the cabinet",
+                 {"cabinet"}}};
     }
     return {};
 }

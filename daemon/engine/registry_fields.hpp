@@ -78,8 +78,13 @@ const std::vector<Field<Key>>& fields<Key>();
     return row.key;
 }
 
-// What two members of one row must keep between them: column and sentence.
-using RowProblems = std::vector<std::pair<std::string, std::string>>;
+// What two members of one row must keep between them.
+struct RowProblem {
+    std::string column;  // where it is told
+    std::string message;
+    std::vector<std::string_view> rests_on;  // where one of these was not read it is no news
+};
+using RowProblems = std::vector<RowProblem>;
 [[nodiscard]] RowProblems row_problems(const Person& row);
 [[nodiscard]] RowProblems row_problems(const Meter& row);
 [[nodiscard]] RowProblems row_problems(const Account& row);

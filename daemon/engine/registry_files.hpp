@@ -3,8 +3,9 @@
 // staff.csv and keys.csv. It opens no file and no database and decides nothing about money: what an
 // import may change of what was already charged is the engine's to refuse. Pure, any thread.
 //
-// An import is: parse -> merge into what stands -> check what came out; it is taken only where none
-// of the three named a problem. Warnings refuse nothing.
+// An import is: parse -> merge into what stands -> check what came out, all three whatever the one
+// before found, so that every problem is told at once; it is taken only where none of the three
+// named one. Warnings refuse nothing.
 #pragma once
 
 #include <cstdint>
@@ -60,20 +61,34 @@ struct Place {
     std::string file;
     int line = 0;
     std::map<std::string, int, std::less<>> columns;  // column name -> its cell's first character
+    // What of the row could not be read and was told: columns, or all but its id. What rests on
+    // them is neither merged nor judged. Of a tariff: "service", "uses", "version".
+    std::set<std::string, std::less<>> unread = {};
+    bool damaged = false;
+    [[nodiscard]] bool lacks(std::string_view column) const {
+        return damaged || unread.contains(column);
+    }
+    [[nodiscard]] bool whole() const { return !damaged && unread.empty(); }
 };
 using Places = std::map<std::pair<Table, std::string>, Place>;
 
 struct Parsed {
-    Registry registry;  // meaningful only where problems is empty
+    // A row with a wrong cell is here as well, with what could be read of it (its place says what
+    // could not), so that merge and check find what else is wrong; nothing may be taken over
+    // unless problems is empty.
+    Registry registry;
     std::vector<Problem> problems;
     std::vector<Problem> warnings;  // such as GB18030 read as such
     // Which columns each file had. A file that is absent leaves its table; a column that is absent
     // leaves that field of rows that exist already.
     std::map<Table, std::set<std::string, std::less<>>> columns;
     Places places;
+    std::set<Table> partial;  // a part of the file could not be read: some ids are not known
     [[nodiscard]] bool ok() const { return problems.empty(); }
 };
 [[nodiscard]] Parsed parse(const Files& files);
+// Brings problems into the order of file, line and column and cuts them at kProblemsMax.
+void arrange_problems(std::vector<Problem>& problems);
 
 // `format:value` -> 64 hex digits; what export writes after "hmac256:". The key is the caller's.
 using CardHash = std::function<std::string(const std::string& card)>;
@@ -106,8 +121,11 @@ struct Known {
     std::optional<std::vector<std::string>> buses;
     std::optional<std::vector<std::string>> cabinets;
     std::optional<std::vector<std::string>> profiles;  // names, for the nearest one
-    // Instead of, or beside, the names: whether a profile is known and whole.
-    std::function<bool(const std::string& profile)> profile_known;
+    // Beside the names: why this meter cannot be read with its profile (unknown, broken with file
+    // and place, of the other service); empty where it can.
+    std::function<std::string(const Meter& meter)> profile_fault;
+    // Whether its register has CT and PT in it, so that a multiplier would apply them twice.
+    std::function<bool(const std::string& profile)> profile_primary;
 };
 struct Checked {
     std::vector<Problem> problems;
@@ -116,7 +134,10 @@ struct Checked {
 // Everything that one row alone cannot tell: references, uniqueness, which meter is charged to
 // which account at which tariff. `places` (may be empty) lets a problem name its cell; a row that
 // is not in it is named by the canonical file with line 0.
-[[nodiscard]] Checked check(const Registry& merged, const Known& known, const Places& places = {});
+// A reference into a table that is partial is taken for good. What rests on a cell that was not
+// read is not judged: its own problem was told.
+[[nodiscard]] Checked check(const Registry& merged, const Known& known, const Places& places = {},
+                            const std::set<Table>& partial = {});
 
 // Which account and tariff a meter is charged to. One per charged meter; `check` proves it so.
 // role other than unit counts only where the meter names its account.

@@ -46,7 +46,9 @@ class Merger {
             Change change{Table::tariffs, tariff.tariff, Outcome::added, {}};
             if (found == known.end()) {
                 rows.push_back(tariff);
-            } else {
+            } else if (const auto place =
+                           incoming_.places.find(std::pair(Table::tariffs, tariff.tariff));
+                       place == incoming_.places.end() || place->second.whole()) {
                 change.fields = update(rows[found->second], tariff);
                 change.outcome = change.fields.empty() ? Outcome::unchanged : Outcome::changed;
             }
@@ -80,9 +82,13 @@ class Merger {
     std::vector<std::string> update(Table table, Row& row, const Row& fresh) {
         std::vector<std::string> changed;
         const auto present = incoming_.columns.find(table);
+        const auto place = incoming_.places.find(std::pair(table, id_of(row)));
         for (const Field<Row>& field : fields<Row>()) {
             const bool given =
                 present == incoming_.columns.end() || present->second.contains(field.name);
+            if (place != incoming_.places.end() && place->second.lacks(field.name)) {
+                continue;
+            }
             if (given && field.write(row) != field.write(fresh) &&
                 !refuses(table, field.name, id_of(row))) {
                 field.copy(fresh, row);

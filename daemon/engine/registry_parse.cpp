@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "daemon/config/toml_reader.hpp"
@@ -53,20 +54,27 @@ class CsvReader {
             out_.warnings.push_back(
                 {file_, 0, 0, "this is no valid UTF-8; it was read as GB18030"});
         }
+        if (table.cut || table.rows.empty() || table.rows.front().damaged) {
+            out_.partial.insert(columns_.table);
+        }
         if (table.rows.empty()) {
             if (table.problems.empty()) {
                 problem(0, 0, "the file is empty; its first line must name the columns");
             }
             return;
         }
-        if (!header(table.rows.front())) {
+        if (table.rows.front().damaged) {
             return;
         }
+        header(table.rows.front());
         auto& present = out_.columns[columns_.table];
-        for (const Column* column : header_) {
-            if (column != nullptr) {
-                present.emplace(column->name);
+        for (const Heading& heading : header_) {
+            if (heading.column != nullptr) {
+                present.emplace(heading.column->name);
             }
+        }
+        if (!present.contains(columns_.columns.front().name)) {
+            out_.partial.insert(columns_.table);
         }
         for (std::size_t i = 1; i < table.rows.size(); ++i) {
             row(table.rows[i], rows);
@@ -78,26 +86,35 @@ class CsvReader {
         out_.problems.push_back({file_, line, column, std::move(message)});
     }
 
-    bool header(const csv::Row& row) {
-        const auto before = out_.problems.size();
+    // What stands under a heading that names no column was told here, once for all rows.
+    struct Heading {
+        const Column* column = nullptr;
+        bool named = false;
+    };
+
+    [[nodiscard]] bool has(const Column* column) const {
+        return std::any_of(header_.begin(), header_.end(),
+                           [&](const Heading& heading) { return heading.column == column; });
+    }
+
+    void header(const csv::Row& row) {
         for (const csv::Cell& cell : row.cells) {
             const Column* column = cell.text.empty() ? nullptr : column_named(columns_, cell.text);
             if (column == nullptr && !cell.text.empty()) {
                 unknown_column(cell);
-            } else if (column != nullptr &&
-                       std::find(header_.begin(), header_.end(), column) != header_.end()) {
+            } else if (column != nullptr && has(column)) {
                 problem(cell.line, cell.column,
                         "column '" + std::string(column->name) + "' stands twice; keep one");
+                column = nullptr;
             }
-            header_.push_back(column);
+            header_.push_back({column, !cell.text.empty() || cell.refused});
         }
         for (const Column& column : columns_.columns) {
-            if (column.required &&
-                std::find(header_.begin(), header_.end(), &column) == header_.end()) {
+            if (column.required && !has(&column)) {
                 problem(row.line, 1, "column '" + std::string(column.name) + "' is missing");
+                missing_.emplace_back(column.name);
             }
         }
-        return out_.problems.size() == before;
     }
 
     void unknown_column(const csv::Cell& cell) {
@@ -109,7 +126,11 @@ class CsvReader {
         problem(cell.line, cell.column, std::move(message));
     }
 
+    // Where it is not, nobody can say which cell belongs to which column.
     bool right_count(const csv::Row& row) {
+        if (row.damaged) {
+            return false;
+        }
         if (row.cells.size() < header_.size()) {
             problem(row.line, row.cells.back().column,
                     "the line has " + std::to_string(row.cells.size()) + " cells, but " +
@@ -117,7 +138,7 @@ class CsvReader {
             return false;
         }
         for (std::size_t i = 0; i < row.cells.size(); ++i) {
-            const bool nameless = i >= header_.size() || header_[i] == nullptr;
+            const bool nameless = i >= header_.size() || !header_[i].named;
             if (nameless && !row.cells[i].text.empty()) {
                 problem(row.cells[i].line, row.cells[i].column,
                         "the cell '" + row.cells[i].text + "' stands under no column name");
@@ -129,46 +150,61 @@ class CsvReader {
 
     template <class Row>
     void row(const csv::Row& cells, std::vector<Row>& rows) {
-        if (!right_count(cells)) {
-            return;
-        }
-        const auto before = out_.problems.size();
         Row row;
-        Place place{file_, cells.line, {}};
-        for (std::size_t i = 0; i < header_.size(); ++i) {
-            if (header_[i] != nullptr) {
-                place.columns.emplace(header_[i]->name, cells.cells[i].column);
-                cell(*header_[i], cells.cells[i], row);
+        Place place{file_, cells.line, {}, {missing_.begin(), missing_.end()}, false};
+        place.damaged = !right_count(cells);
+        const std::string_view id = columns_.columns.front().name;
+        for (std::size_t i = 0; i < std::min(header_.size(), cells.cells.size()); ++i) {
+            const Column* column = header_[i].column;
+            if (column == nullptr || (place.damaged && column->name != id)) {
+                continue;
+            }
+            place.columns.emplace(column->name, cells.cells[i].column);
+            if (!cell(*column, cells.cells[i], row, !place.damaged)) {
+                place.unread.emplace(column->name);
             }
         }
-        if (out_.problems.size() != before) {
+        // Without an id nothing can be said of the row but what its cells said.
+        if (place.unread.contains(id) || !place.columns.contains(id)) {
             return;
         }
-        for (auto& [column, message] : row_problems(row)) {
-            const auto at = place.columns.find(column);
-            problem(cells.line, at == place.columns.end() ? 1 : at->second, std::move(message));
+        for (auto& found : row_problems(row)) {
+            if (place.lacks(found.column) ||
+                std::any_of(found.rests_on.begin(), found.rests_on.end(),
+                            [&](std::string_view column) { return place.lacks(column); })) {
+                continue;
+            }
+            const auto at = place.columns.find(found.column);
+            problem(cells.line, at == place.columns.end() ? 1 : at->second,
+                    std::move(found.message));
         }
         keep(std::move(row), std::move(place), rows);
     }
 
+    // False where the cell could not be read; told, unless the row is damaged and was told itself.
     template <class Row>
-    void cell(const Column& column, const csv::Cell& cell, Row& row) {
+    bool cell(const Column& column, const csv::Cell& cell, Row& row, bool tell) {
+        if (cell.refused) {
+            return false;
+        }
+        std::string message;
         if (cell.text.empty()) {
-            if (column.required) {
-                problem(cell.line, cell.column,
-                        "'" + std::string(column.name) + "' must not be empty");
+            if (!column.required) {
+                return true;
             }
-            return;
-        }
-        for (const Field<Row>& field : fields<Row>()) {
-            if (field.name == column.name) {
-                if (auto message = field.read(cell.text, row); !message.empty()) {
-                    problem(cell.line, cell.column,
-                            std::string(column.name) + ": " + std::move(message));
+            message = "'" + std::string(column.name) + "' must not be empty";
+        } else {
+            for (const Field<Row>& field : fields<Row>()) {
+                if (field.name == column.name) {
+                    message = field.read(cell.text, row);
+                    message = message.empty() ? message : std::string(column.name) + ": " + message;
                 }
-                return;
             }
         }
+        if (!message.empty() && tell) {
+            problem(cell.line, cell.column, message);
+        }
+        return message.empty();
     }
 
     template <class Row>
@@ -188,7 +224,8 @@ class CsvReader {
     const FileColumns& columns_;
     std::string file_;
     Parsed& out_;
-    std::vector<const Column*> header_;
+    std::vector<Heading> header_;
+    std::vector<std::string> missing_;  // required columns that the header does not name
 };
 
 bool is_tariff_file(std::string_view name) {
@@ -200,6 +237,7 @@ void read_tariff_file(const std::string& name, const std::string& bytes, Parsed&
     const csv::Decoded decoded = csv::decode(bytes);
     if (!decoded.problem.empty()) {
         out.problems.push_back({name, 0, 0, decoded.problem});
+        out.partial.insert(Table::tariffs);
         return;
     }
     if (decoded.from_gb18030) {
@@ -208,14 +246,23 @@ void read_tariff_file(const std::string& name, const std::string& bytes, Parsed&
     TariffFile file = read_tariffs(name, decoded.text);
     out.problems.insert(out.problems.end(), file.problems.begin(), file.problems.end());
     out.warnings.insert(out.warnings.end(), file.warnings.begin(), file.warnings.end());
-    for (auto& [tariff, line] : file.tariffs) {
+    if (file.partial) {
+        out.partial.insert(Table::tariffs);
+    }
+    for (auto& [tariff, line, unread, damaged] : file.tariffs) {
         const auto key = std::pair(Table::tariffs, tariff.tariff);
-        const auto [first, fresh] = out.places.emplace(key, Place{name, line, {}});
+        const auto [first, fresh] =
+            out.places.emplace(key, Place{name, line, {}, std::move(unread), damaged});
         if (!fresh) {
-            out.problems.push_back({name, line, 1,
-                                    "tariff '" + tariff.tariff +
-                                        "' stands twice; it is already in " + first->second.file +
-                                        " line " + std::to_string(first->second.line)});
+            const std::string where =
+                first->second.file + " line " + std::to_string(first->second.line);
+            // An export written beside the files that it came from repeats them word for word.
+            const bool same = std::find(out.registry.tariffs.begin(), out.registry.tariffs.end(),
+                                        tariff) != out.registry.tariffs.end();
+            (same ? out.warnings : out.problems)
+                .push_back({name, line, 1,
+                            "tariff '" + tariff.tariff + "' stands twice" +
+                                (same ? ", both the same" : "") + "; it is already in " + where});
             continue;
         }
         out.registry.tariffs.push_back(std::move(tariff));
@@ -245,15 +292,6 @@ void read_one(const std::string& name, const std::string& bytes, Parsed& out) {
     }
 }
 
-// A file of another kind saved under the name would give a problem a cell; people read the first.
-void limit_problems(std::vector<Problem>& problems) {
-    if (problems.size() > kProblemsMax) {
-        const std::size_t more = problems.size() - kProblemsMax;
-        problems.resize(kProblemsMax);
-        problems.push_back({"registry", 0, 0, "and " + std::to_string(more) + " more problems"});
-    }
-}
-
 }  // namespace
 
 Parsed parse(const Files& files) {
@@ -272,9 +310,21 @@ Parsed parse(const Files& files) {
         }
         read_one(name, bytes, out);
     }
-    limit_problems(out.problems);
-    limit_problems(out.warnings);
+    arrange_problems(out.problems);
+    arrange_problems(out.warnings);
     return out;
+}
+
+// A file of another kind saved under the name would give a problem a cell; people read the first.
+void arrange_problems(std::vector<Problem>& problems) {
+    std::stable_sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
+        return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+    });
+    if (problems.size() > kProblemsMax) {
+        const std::size_t more = problems.size() - kProblemsMax;
+        problems.resize(kProblemsMax);
+        problems.push_back({"registry", 0, 0, "and " + std::to_string(more) + " more problems"});
+    }
 }
 
 }  // namespace gatehouse::registry_files

@@ -1,6 +1,9 @@
 #include "daemon/engine/row_documents.hpp"
 
+#include <algorithm>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include "daemon/core/ledger.hpp"
 #include "daemon/core/money.hpp"
@@ -39,9 +42,10 @@ std::string quality_of(ReadingQuality quality) {
 }
 
 void why_reading(JsonWriter& json, const StoredReading& reading, const Zone& zone) {
-    json.begin_object()
-        .field("seq", reading.row.seq)
-        .field("meter", reading.row.meter)
+    json.begin_object().key("seq");
+    // The last sample counts before it gets a row; its words stand here all the same.
+    reading.row.seq == 0 ? json.null() : json.value(reading.row.seq);
+    json.field("meter", reading.row.meter)
         .field("register", format(reading.row.register_value))
         .field("multiplier", reading.multiplier)
         .field("total", format(reading.row.total))
@@ -54,10 +58,10 @@ void why_reading(JsonWriter& json, const StoredReading& reading, const Zone& zon
 // Each reading once, in the order in which the consumption went from one to the next.
 void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
     json.key("readings").begin_array();
-    std::uint64_t last = 0;
+    std::optional<std::uint64_t> last;
     for (const WhyPart& part : line.parts) {
         for (const StoredReading* reading : {&part.from, &part.to}) {
-            if (reading->row.seq == 0 || reading->row.seq == last) continue;
+            if (reading->row.meter.empty() || reading->row.seq == last) continue;
             why_reading(json, *reading, zone);
             last = reading->row.seq;
         }
@@ -68,17 +72,18 @@ void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
         json.begin_object()
             .field("meter", part.part.meter)
             .field("from", part.part.from)
-            .field("to", part.part.to)
-            .field("quantity", format(part.part.quantity))
+            .key("to");
+        part.part.to == 0 ? json.null() : json.value(part.part.to);
+        json.field("quantity", format(part.part.quantity))
             .end_object();
     }
     json.end_array();
 }
 
 void why_line(JsonWriter& json, const WhyLine& line, const Zone& zone) {
-    json.begin_object()
-        .field("line", line.id)
-        .field("month", line.key.scope)
+    json.begin_object();
+    if (line.id != 0) json.field("line", line.id);
+    json.field("month", line.key.scope)
         .field("service", to_string(line.key.service))
         .field("tariff", line.key.tariff)
         .field("version", format_date(line.key.version))
@@ -93,7 +98,50 @@ void why_line(JsonWriter& json, const WhyLine& line, const Zone& zone) {
     json.end_object();
 }
 
+// The reading where a pending part ends, as its row says or, before it has one, as the sample did.
+StoredReading end_of(const PendingPart& part, std::optional<StoredReading> stored) {
+    if (stored) return *std::move(stored);
+    StoredReading end;
+    end.row.seq = part.to;
+    end.row.meter = part.meter;
+    end.row.register_value = part.register_value;
+    end.row.total = part.total;
+    end.row.raw = part.raw;
+    end.multiplier = part.multiplier;
+    end.at.at = part.at;
+    return end;
+}
+
+auto order_of(const WhyLine& line) {
+    return std::tie(line.key.scope, line.key);
+}
+
 }  // namespace
+
+bool add_pending(WhyMaterial& material, const AccountView& account, std::string_view month,
+                 const std::function<std::optional<StoredReading>(std::uint64_t)>& reading) {
+    if (account.pending == nullptr) return true;
+    for (const PendingPart& part : *account.pending) {
+        if (!month.empty() && part.line.scope != month) continue;
+        auto line = std::find_if(material.lines.begin(), material.lines.end(),
+                                 [&](const WhyLine& one) { return one.key == part.line; });
+        if (line == material.lines.end()) {
+            line = material.lines.insert(
+                line, WhyLine{0, part.line, Line{part.before.price, Milli{}, Fen{}}, {}});
+        }
+        if (line->line.quantity != part.before.quantity || line->line.posted != part.before.posted)
+            return false;
+        line->line.quantity += part.quantity;
+        WhyPart why;
+        why.part = {part.meter, part.from, part.to, part.quantity};
+        why.from = reading(part.from).value_or(StoredReading{});
+        why.to = end_of(part, part.to == 0 ? std::nullopt : reading(part.to));
+        line->parts.push_back(std::move(why));
+    }
+    std::stable_sort(material.lines.begin(), material.lines.end(),
+                     [](const WhyLine& a, const WhyLine& b) { return order_of(a) < order_of(b); });
+    return true;
+}
 
 std::string raw_words(const std::vector<std::uint16_t>& words) {
     static constexpr char kHex[] = "0123456789abcdef";
@@ -166,7 +214,8 @@ std::string entry_json(const StoredEntry& stored, const Zone& zone) {
         .field_if("received_at", time_text(stored.received_at, zone));
     if (stored.event != 0) json.field("event", stored.event);
     time_field(json, "at", stored.at, zone);
-    json.field("h", stored.h).end_object();
+    // An event tells of the entry before its place in the chain is known.
+    json.field_if("h", stored.h).end_object();
     return json.take();
 }
 
@@ -207,7 +256,7 @@ std::string quarantine_json(const QuarantineRow& row, const RunTimes::Time& at, 
     json.field("raw", raw_words(row.raw))
         .field("reason", row.reason)
         .field("held", format(row.held))
-        .field_if("serial", row.serial)
+        .field_if(row.reason == "multiplier_changed" ? "ratio" : "serial", row.serial)
         .end_object();
     return json.take();
 }

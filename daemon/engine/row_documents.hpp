@@ -2,6 +2,9 @@
 // items of CONTRACT.md 5. Pure functions from the reader's values to JSON text; any thread.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +21,12 @@ namespace gatehouse {
 [[nodiscard]] std::string reading_json(const StoredReading& reading, const Zone& zone);
 
 [[nodiscard]] std::string entry_json(const StoredEntry& entry, const Zone& zone);
+
+// Adds what the account's meters used since the last posting to the lines that it will be posted
+// to. False, with the material half changed: snapshot and rows are not of one moment, ask again.
+[[nodiscard]] bool add_pending(
+    WhyMaterial& material, const AccountView& account, std::string_view month,
+    const std::function<std::optional<StoredReading>(std::uint64_t)>& reading);
 
 // Every fen of the balance: lines down to the words on the wire, entries, and what is not posted
 // yet. `account` and `material` are of one moment: account.ledger == material.ledger.

@@ -12,6 +12,7 @@
 
 #include "daemon/core/registry.hpp"
 #include "daemon/core/sample.hpp"
+#include "daemon/core/settlement.hpp"
 
 namespace gatehouse {
 
@@ -35,9 +36,15 @@ struct MeterView {
     std::optional<std::int64_t> power_milliwatt;
     std::optional<std::int64_t> flow_millilitre_per_hour;
     Quality quality = Quality::confirmed;
-    std::optional<UtcMs> read_at;       // of the last confirmed sample, corrected time
-    std::optional<UtcMs> last_poll_at;  // of the last good poll
+    std::optional<UtcMs> read_at;               // of the last confirmed sample, corrected time
+    std::optional<UtcMs> last_poll_at;          // of the last good poll
+    std::optional<std::int64_t> clock_drift_s;  // the meter's own clock minus local time
+    std::optional<UtcMs> clock_read_at;
     bool stuck = false;
+    std::string own_prepayment;      // of a meter that prepays by itself; empty: it does not
+    bool hold = false;               // staff hold it
+    std::vector<std::string> flags;  // abnormal_use, use_gone, no_reading, sum_apart
+    std::uint64_t rejected = 0;  // held values that were wrong, in this run
     std::int64_t epoch = 0;
     std::uint64_t state_version = 0;  // moves when total, power, flow or quality changed
 };
@@ -48,6 +55,21 @@ struct ThresholdsView {
     std::optional<int> amount_max_days;
     std::optional<Fen> hoarding_cap;
 };
+
+// A share of what a meter used since the last posting, in the line that it will be posted to.
+struct PendingPart {
+    LineKey line;
+    Line before;  // that line without this part
+    Milli quantity;
+    std::string meter, multiplier;
+    std::uint64_t from = 0;  // the reading where it begins
+    std::uint64_t to = 0;    // the reading where it ends; 0: the sample below, which is not stored
+    Milli register_value, total;
+    std::vector<std::uint16_t> raw;
+    UtcMs at = 0;
+    friend bool operator==(const PendingPart&, const PendingPart&) = default;
+};
+using PendingParts = std::shared_ptr<const std::vector<PendingPart>>;
 
 struct AccountView {
     std::string account, unit, unit_label;
@@ -66,6 +88,7 @@ struct AccountView {
     std::optional<UtcMs> as_of;    // of the reading that the balance rests on
     std::uint64_t ledger_seq = 0;  // event seq of its newest entry
     bool open = true;
+    PendingParts pending;  // what lies between ledger and balance; null: nothing
     std::uint64_t state_version = 0;  // moves when anything above that is published changed
 };
 
@@ -116,6 +139,7 @@ struct Snapshot {
     Table<MeterView> meters;                   // in the order of registry->meters
     Table<AccountView> accounts;               // in the order of registry->accounts
     std::vector<std::shared_ptr<const AlertView>> open_alerts;  // by opening
+    std::string digest;  // the newest daily digest as published; empty: none yet
     std::vector<BusStatus> buses;
     std::uint64_t event_seq = 0;    // newest committed row of the event log
     std::uint64_t reading_seq = 0;  // newest committed reading
@@ -125,8 +149,8 @@ struct Snapshot {
     bool clock_trusted = false;
     std::string clock_reason;  // one line
     UtcMs now_ms = 0;          // corrected time of the batch
-    bool store_ok = true;      // false: last commit failed; see store_reason
-    std::string store_reason;  // disk full, locked, ...
+    bool store_ok = true;      // false: top-ups are refused; see store_reason
+    std::string store_reason;  // disk full, locked, ...; also where space runs low
     std::uint64_t samples_total = 0, samples_coalesced = 0, readings_stored = 0;
     int accounts_low = 0;  // open accounts at level 1 or above
 };

@@ -15,7 +15,7 @@ MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     view.role = row.role;
     view.bus = row.bus;
     view.profile = row.profile;
-    view.serial = row.serial;
+    view.serial = row.serial.empty() && meter.epoch ? meter.epoch->serial : row.serial;
     view.nameplate = row.nameplate;
     view.location = row.location;
     if (meter.account) view.account = context.world.accounts[*meter.account].row->account;
@@ -34,12 +34,18 @@ MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     }
     view.power_milliwatt = meter.power_milliwatt;
     view.flow_millilitre_per_hour = meter.flow_millilitre_per_hour;
-    if (meter.quarantine)
+    if (meter.quarantine || meter.hold)
         view.quality = Quality::held;
     else if (!view.by_eye && !meter.online)
         view.quality = Quality::meter_offline;
     view.last_poll_at = meter.last_poll_at;
+    view.clock_drift_s = meter.clock_drift_s;
+    view.clock_read_at = meter.clock_read_at;
     view.stuck = meter.stuck;
+    view.hold = meter.hold.has_value();
+    if (meter.prepays.mark.value_or(false)) view.own_prepayment = meter.prepays_text;
+    view.rejected = meter.rejected;
+    view.flags = meter.flags;
     view.epoch = meter.epoch ? meter.epoch->id : 0;
     view.state_version = meter.state_version;
     return view;
@@ -71,6 +77,7 @@ AccountView account_view(const Context& context, const AccountRuntime& account) 
     view.as_of = account.as_of;
     view.ledger_seq = account.ledger_seq;
     view.open = row.closed.empty();
+    view.pending = account.pending;
     view.state_version = account.state_version;
     return view;
 }
@@ -93,6 +100,7 @@ void update_alerts(const Context& context, Snapshot& snapshot) {
         view.payload = alert.row.payload;
         snapshot.open_alerts.push_back(std::make_shared<const AlertView>(std::move(view)));
     }
+    snapshot.digest = context.world.digest;
     snapshot.accounts_low = 0;
     for (const AccountRuntime& account : context.world.accounts)
         if (account.level > 0 && account.row->closed.empty() &&
@@ -120,7 +128,8 @@ void update_snapshot(Context& context, Snapshot& snapshot) {
         snapshot.meters.set(index, meter_view(context, context.world.meters[index]));
     for (const std::size_t index : context.dirty_accounts)
         snapshot.accounts.set(index, account_view(context, context.world.accounts[index]));
-    if (!context.dirty_accounts.empty()) update_alerts(context, snapshot);
+    if (!context.dirty_accounts.empty() || context.alerts_moved) update_alerts(context, snapshot);
+    context.alerts_moved = false;
     context.dirty_meters.clear();
     context.dirty_accounts.clear();
     snapshot.buses.clear();
@@ -132,7 +141,7 @@ void update_snapshot(Context& context, Snapshot& snapshot) {
     snapshot.clock_trusted = context.clock.trusted();
     snapshot.clock_reason = context.clock.reason();
     snapshot.now_ms = context.now_ms();
-    snapshot.store_ok = context.writable;
+    snapshot.store_ok = context.writable && context.space != SpaceState::reserve;
     snapshot.samples_total = context.samples;
     snapshot.readings_stored = context.readings_stored;
 }

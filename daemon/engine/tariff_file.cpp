@@ -29,6 +29,7 @@ class Reader {
   private:
     template <class Each>
     void each_table(Section& section, std::string_view key, std::size_t most, const Each& each);
+    void salvage(std::string_view text);
     void tariff(Section& section);
     void label(Section& section, Tariff& out);
     void uses(Section& section, Tariff& out);
@@ -38,7 +39,8 @@ class Reader {
     void bands(Section& section, TariffVersion& out);
     void fixed(Section& section, TariffVersion& out);
     void per_person(Section& section, TariffVersion& out);
-    void judge(Section& section, const TariffVersion& out);
+    void judge_tiers(Section& section, const TariffVersion& out);
+    void judge_bands(Section& section, const TariffVersion& out);
     std::vector<int> months(Section& section);
     // A decimal string of at most `places`, from `least` on; absent: nothing.
     std::optional<std::int64_t> decimal(Section& section, std::string_view key, int places,
@@ -58,9 +60,41 @@ void Reader::run(std::string_view text) {
         }
         each_table(root, "tariff", kListMax, [&](Section& section) { tariff(section); });
         root.finish();
+    } else {
+        salvage(text);
     }
     out_.problems = report_.take();
     out_.warnings = warnings_.take();
+}
+
+// The ids of a file that is no valid TOML, so that what names them is not reported as well.
+void Reader::salvage(std::string_view text) {
+    int line_number = 0;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        std::string_view line = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        ++line_number;
+        line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+        if (!line.starts_with("id")) {
+            continue;
+        }
+        const std::size_t equals = line.find_first_not_of(" \t", 2);
+        if (equals == std::string_view::npos || line[equals] != '=') {
+            continue;
+        }
+        std::string_view id = line.substr(equals + 1);
+        id.remove_prefix(std::min(id.find_first_not_of(" \t\"'"), id.size()));
+        id = id.substr(0, id.find_first_of(" \t\r\"'#"));
+        if (is_identifier(id)) {
+            TariffRow row;
+            row.tariff.tariff = std::string(id);
+            row.line = line_number;
+            row.damaged = true;
+            out_.tariffs.push_back(std::move(row));
+        }
+    }
+    out_.partial = out_.tariffs.empty();
 }
 
 template <class Each>
@@ -105,7 +139,17 @@ std::optional<std::int64_t> Reader::decimal(Section& section, std::string_view k
 }
 
 void Reader::tariff(Section& section) {
-    Tariff out;
+    TariffRow row;
+    row.line = section.at().line;
+    Tariff& out = row.tariff;
+    auto before = report_.count();
+    // What was wrong since the last call belongs to that part.
+    const auto part = [&](const char* name) {
+        if (report_.count() != before) {
+            row.unread.emplace(name);
+        }
+        before = report_.count();
+    };
     if (const auto id = section.required_text("id")) {
         out.tariff = *id;
         if (!is_identifier(*id)) {
@@ -114,25 +158,35 @@ void Reader::tariff(Section& section) {
                                       "a-z A-Z 0-9 . _ -");
         }
     }
+    part("id");
     label(section, out);
+    part("label");
     if (!section.has("service")) {
         section.missing("service", "write electricity or water");
     }
     if (const auto service = section.choice("service", {"electricity", "water"})) {
         out.service = kServices[*service];
     }
+    part("service");
     if (const auto source = section.required_text("source")) {
         out.source = *source;
         if (source->empty()) {
             section.problem("source", "tariff.source must say where the prices were published");
         }
     }
+    part("source");
     uses(section, out);
+    part("uses");
     if (!section.has("version")) {
         section.missing("[[tariff.version]]", "a tariff needs at least one version");
     }
     each_table(section, "version", kVersionsMax, [&](Section& item) { version(item, out); });
-    out_.tariffs.emplace_back(std::move(out), section.at().line);
+    part("version");
+    if (row.unread.contains("id")) {
+        out_.partial = true;
+    } else {
+        out_.tariffs.push_back(std::move(row));
+    }
 }
 
 void Reader::label(Section& section, Tariff& out) {
@@ -181,7 +235,6 @@ void Reader::uses(Section& section, Tariff& out) {
 }
 
 void Reader::version(Section& section, Tariff& tariff) {
-    const auto problems_before = report_.count();
     TariffVersion out;
     bool dated = false;
     if (const auto text = section.required_text("valid_from")) {
@@ -194,15 +247,23 @@ void Reader::version(Section& section, Tariff& tariff) {
                                               "'; write a date such as \"2026-01-01\"");
         }
     }
+    const auto count = report_.count();
     ladder(section, out);
     tiers(section, out);
+    const bool tiers_sound = report_.count() == count;
+    const auto before_bands = report_.count();
     bands(section, out);
+    const bool bands_sound = report_.count() == before_bands;
     per_person(section, out);
     fixed(section, out);
     out.minimum = Fen{decimal(section, "minimum", 2, 0, kAmountMax).value_or(0)};
     out.quantity_step = Milli{decimal(section, "quantity_step", 3, 1, kLimitMax).value_or(1)};
-    if (report_.count() == problems_before) {
-        judge(section, out);
+    // Only of parts that are sound: what follows from a broken one is no news.
+    if (tiers_sound) {
+        judge_tiers(section, out);
+    }
+    if (bands_sound) {
+        judge_bands(section, out);
     }
     if (dated && !tariff.versions.empty() && tariff.versions.back().valid_from >= out.valid_from) {
         section.problem("valid_from", section.path("valid_from") + " " +
@@ -379,25 +440,28 @@ void Reader::per_person(Section& section, TariffVersion& out) {
     out.per_person = value;
 }
 
-// Only of a version whose parts are sound: what follows from a broken part is no news.
-void Reader::judge(Section& section, const TariffVersion& out) {
+void Reader::judge_tiers(Section& section, const TariffVersion& out) {
     if (auto problem = tier_problem(out); !problem.empty()) {
         section.problem("tiers", section.path("tiers") + ": " + problem);
-    }
-    if (!out.bands.empty()) {
-        if (auto problem = band_problem(out.bands); !problem.empty()) {
-            section.problem("bands", section.path("bands") + ": " + problem);
-        }
-        if (out.quantity_step != Milli{1}) {
-            section.problem("quantity_step", section.path("quantity_step") +
-                                                 " does not go with bands; leave it out");
-        }
     }
     const bool has_limit = std::any_of(out.tiers.begin(), out.tiers.end(),
                                        [](const Tier& tier) { return tier.up_to.has_value(); });
     if (out.per_person && !has_limit) {
         warnings_.add(section.at("per_person"),
                       section.path("per_person") + " has no effect: no tier has a limit");
+    }
+}
+
+void Reader::judge_bands(Section& section, const TariffVersion& out) {
+    if (out.bands.empty()) {
+        return;
+    }
+    if (auto problem = band_problem(out.bands); !problem.empty()) {
+        section.problem("bands", section.path("bands") + ": " + problem);
+    }
+    if (out.quantity_step != Milli{1}) {
+        section.problem("quantity_step",
+                        section.path("quantity_step") + " does not go with bands; leave it out");
     }
 }
 

@@ -2,6 +2,7 @@
 // registry_export.cpp. Pure, any thread.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,8 +12,17 @@
 
 namespace gatehouse::registry_files {
 
+// One tariff with the line where it begins. A tariff whose parts are wrong is here as well: unread
+// names them ("service", "uses", "version"), damaged leaves its id alone.
+struct TariffRow {
+    Tariff tariff;
+    int line = 0;
+    std::set<std::string, std::less<>> unread;
+    bool damaged = false;
+};
 struct TariffFile {
-    std::vector<std::pair<Tariff, int>> tariffs;  // with the line where each begins
+    std::vector<TariffRow> tariffs;
+    bool partial = false;  // it may hold tariffs whose id could not be read
     std::vector<Problem> problems;
     std::vector<Problem> warnings;  // keys that have no effect beside the others
 };

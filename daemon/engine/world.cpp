@@ -1,6 +1,8 @@
 #include "daemon/engine/world.hpp"
 
 #include <algorithm>
+#include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
@@ -16,17 +18,53 @@ SampleTime sample_time(const Context& context, const Stamp& stamp) {
     return {stamp.run, stamp.mono_ms, context.trusted(stamp)};
 }
 
-// The judging state as it follows from the last stored row and its epoch.
-MeterState state_of(const Context& context, const MeterRuntime& meter) {
+// What people typed is compared with to the last place that they typed.
+void recall_typed(Context& context, const MeterRuntime& meter, LastReading& last) {
+    if (meter.last->quality != ReadingQuality::manual) return;
+    std::string typed;
+    const auto read = context.store.newest_manual_reading(meter.row->meter, false);
+    if (read && read->reading == meter.last->reading) {
+        last.typed = Typed::dial;
+        typed = read->register_value;
+    } else if (const auto replaced = context.store.newest_replacement(meter.row->meter);
+               replaced && replaced->new_epoch == meter.epoch->id) {
+        last.typed = Typed::replacement;
+        typed = replaced->new_opening;
+    }
+    const auto tolerance = typed_tolerance(typed, meter.terms.traits.step);
+    last.tolerance = tolerance.value_or(Rational{0, 1});
+    if (!meter.last->stands_at) return;
+    // A typed time is when it was read; the stamp is when it was typed.
+    const std::int64_t before = *meter.last->stands_at - context.best(meter.last->stamp);
+    last.time.mono_ms += before;
+    last.time.trusted_utc_ms = meter.last->stands_at;
+}
+
+}  // namespace
+
+MeterState state_of(Context& context, const MeterRuntime& meter) {
     LastReading last;
     if (!meter.last->face.empty()) last.exact = parse_fraction(meter.last->face);
     last.register_value = meter.last->register_value;
     last.figure = meter.last->total - (meter.epoch->base_total - meter.epoch->base_figure);
     last.total = meter.last->total;
     last.time = sample_time(context, meter.last->stamp);
-    last.moved_at = last.time;
     last.multiplier = parse_rational(meter.epoch->multiplier).value_or(Rational{1, 1});
+    recall_typed(context, meter, last);
+    last.moved_at = last.time;
     return restore(last);
+}
+
+namespace {
+
+// Before the registry is bound: what is in force hangs on them.
+void load_pending_edges(Context& context, World& world) {
+    std::unordered_map<std::string, std::size_t> index;
+    const std::vector<Meter>& meters = world.registry->meters;
+    for (std::size_t i = 0; i < meters.size(); ++i) index.emplace(meters[i].meter, i);
+    world.meters.resize(meters.size());
+    for (PendingEdgeRow& row : context.store.load_pending_edges())
+        world.meters[index.at(row.meter)].edges.push_back(std::move(row));
 }
 
 void load_readings(Context& context, World& world) {
@@ -40,7 +78,7 @@ void load_readings(Context& context, World& world) {
         MeterRuntime& meter = world.meters[found->second];
         meter.last = Point{row.at,    row.stands_at,      row.register_value,
                            row.total, std::move(row.raw), std::move(row.face),
-                           row.seq};
+                           row.seq,   row.quality};
     }
     for (MarkRow& mark : context.store.load_marks()) {
         const auto found = world.meter_index.find(mark.meter);
@@ -67,7 +105,7 @@ void load_days(Context& context, World& world) {
         if (found == world.meter_index.end()) continue;
         MeterRuntime& meter = world.meters[found->second];
         meter.day_totals[row.day] = row.total;
-        while (meter.day_totals.size() > kMeanDaysMax + 2)
+        while (meter.day_totals.size() > kDayTotalsMax)
             meter.day_totals.erase(meter.day_totals.begin());
         const UtcMs edge = context.zone.midnight(date_from_days(row.day + 1));
         if (edge > meter.settled_until) {
@@ -82,8 +120,9 @@ void load_days(Context& context, World& world) {
 
 void load_meter_states(Context& context, World& world) {
     for (MeterRuntime& meter : world.meters) {
+        if (meter.last && meter.epoch) meter.state = state_of(context, meter);
+        bind_identity(context, meter);
         if (!meter.last || !meter.epoch) continue;
-        meter.state = state_of(context, meter);
         if (meter.settled_until == 0) {
             // No midnight was passed yet: the epoch's beginning is where the first day begins.
             meter.baseline = meter.epoch->opened;
@@ -109,9 +148,15 @@ void load_meter_states(Context& context, World& world) {
             open.value.at = row.at;
             open.value.time = sample_time(context, row.at);
             open.value.raw = row.raw;
-            restore_quarantine(meter.state, open);
+            restore_quarantine(meter.state, open, row.serial);
         }
         meter.quarantine = std::move(row);
+    }
+    for (HoldRow& row : context.store.load_open_holds()) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        world.meters[found->second].reason = "held by staff";
+        world.meters[found->second].hold = std::move(row);
     }
 }
 
@@ -150,20 +195,51 @@ void load_accounts(Context& context, World& world) {
     }
 }
 
+// Where the subject of an open alert keeps its id; nowhere for one that is gone.
+std::optional<std::string>* place_of(World& world, const AlertRow& row) {
+    const std::optional<AlertKind> kind = parse_alert_kind(row.kind);
+    if (!kind) return nullptr;
+    if (*kind == AlertKind::log_gap) return &world.gap_alert;
+    if (*kind == AlertKind::low_balance || *kind == AlertKind::stale_balance) {
+        const auto found = world.account_index.find(row.subject);
+        if (found == world.account_index.end()) return nullptr;
+        AccountRuntime& account = world.accounts[found->second];
+        if (*kind == AlertKind::stale_balance) return &account.stale_alert;
+        account.level = row.level;
+        return &account.alert;
+    }
+    if (row.subject.rfind(kBusSubject, 0) == 0)
+        return &world.bus_watch[row.subject.substr(kBusSubject.size())].alert;
+    const auto found = world.meter_index.find(row.subject);
+    if (found == world.meter_index.end()) return nullptr;
+    MeterRuntime& meter = world.meters[found->second];
+    if (*kind == AlertKind::meter_prepaid_active) return &meter.prepaid_alert;
+    return *kind == AlertKind::reading_held ? &meter.held_alert : &meter.offline_alert;
+}
+
+// Two numbers that were written with a space between; 0 for what is not there.
+std::pair<std::uint64_t, std::uint64_t> two_numbers(const std::string& text) {
+    std::istringstream in(text);
+    std::pair<std::uint64_t, std::uint64_t> numbers{};
+    in >> numbers.first >> numbers.second;
+    return numbers;
+}
+
 void load_alerts(Context& context, World& world) {
     for (AlertRow& row : context.store.load_open_alerts()) {
         OpenAlert alert;
         alert.life = {row.level, row.acknowledged, row.told_at};
-        const auto found = world.account_index.find(row.account);
-        if (found != world.account_index.end() && row.kind == "low_balance") {
-            AccountRuntime& account = world.accounts[found->second];
-            account.alert = row.id;
-            account.level = row.level;
-        }
+        if (std::optional<std::string>* place = place_of(world, row)) *place = row.id;
         std::string id = row.id;
         alert.row = std::move(row);
         world.alerts.emplace(std::move(id), std::move(alert));
     }
+    std::tie(world.gap_after, world.gap_next) = two_numbers(context.store.load_note(kGapNote));
+    const auto tally = two_numbers(context.store.load_note(kDigestTallyNote));
+    world.digest_fresh = static_cast<int>(tally.first);
+    world.digest_topped_up = static_cast<int>(tally.second);
+    world.digest_day = parse_date(context.store.load_note(kDigestDayNote));
+    world.digest = context.store.load_note(kDigestNote);
     world.topic_heads = context.store.load_topic_heads();
     world.mqtt_cursor = context.store.load_mqtt_cursor();
     for (TokenRow& token : context.store.load_tokens()) {
@@ -232,6 +308,7 @@ World load_world(Context& context) {
     // trusted() looks into the context's world for runs of the past.
     context.world.runs = world.runs;
     world.registry = std::make_shared<const Registry>(context.store.load_registry());
+    load_pending_edges(context, world);
     bind_registry(context, world);
     load_readings(context, world);
     load_days(context, world);
@@ -239,6 +316,33 @@ World load_world(Context& context) {
     load_accounts(context, world);
     load_alerts(context, world);
     return world;
+}
+
+void bind_identity(Context& context, MeterRuntime& meter) {
+    if (meter.epoch) {
+        const std::string& serial = meter.epoch->serial;
+        if (!meter.terms.serial && !serial.empty() && meter.terms.traits.reads_serial)
+            meter.terms.serial = serial;
+        if (!meter.epoch->device_ratio.empty())
+            meter.terms.device_ratio = parse_fraction(meter.epoch->device_ratio);
+    }
+    meter.state.face_confirmed = false;
+    if (meter.terms.traits.status != MapStatus::conflict) return;
+    const auto agreed = context.store.newest_manual_reading(meter.row->meter, true);
+    meter.state.face_confirmed = agreed && agreed->profile == meter.row->profile;
+}
+
+ProfileFact profile_of(const Context& context, const Meter& row) {
+    ProfileFact fact;
+    fact.reason = "read by eye";
+    if (row.profile.empty()) return fact;
+    fact = context.profiles(row.profile);
+    if (!fact.traits || !fact.service || *fact.service == row.service) return fact;
+    // Kilowatt-hours billed as cubic metres would be a wrong number with every check passed.
+    fact.traits.reset();
+    fact.reason = "profile " + row.profile + " is for " + to_string(*fact.service) +
+                  ", and the meter counts " + to_string(row.service);
+    return fact;
 }
 
 void bind_registry(Context& context, World& world) {
@@ -255,16 +359,17 @@ void bind_registry(Context& context, World& world) {
         const Meter& row = registry.meters[i];
         meter.row = &row;
         meter.account.reset();
-        meter.tariff = nullptr;
-        meter.profile = row.profile.empty() ? ProfileFact{std::nullopt, "read by eye"}
-                                            : context.profiles(row.profile);
+        meter.by_registry = {};
+        meter.profile = profile_of(context, row);
         const std::optional<MeterTerms> terms =
             make_terms(row, meter.profile.traits.value_or(MeterTraits{}), context.zone);
         if (terms)
             meter.terms = *terms;
         else
             meter.profile = {std::nullopt, "its row in meters.csv cannot be used"};
+        meter.by_registry.multiplier = meter.terms.multiplier;
         if (!meter.profile.traits && !row.profile.empty()) meter.reason = meter.profile.reason;
+        bind_identity(context, meter);
         world.meter_index.emplace(row.meter, i);
     }
     world.accounts.resize(registry.accounts.size());
@@ -280,16 +385,42 @@ void bind_registry(Context& context, World& world) {
         world.account_index.emplace(account.row->account, i);
     }
     for (const registry_files::Charged& charged : registry_files::charged_meters(registry)) {
-        const std::size_t meter = world.meter_index.at(charged.meter->meter);
-        const std::size_t account = world.account_index.at(charged.account->account);
-        world.meters[meter].account = account;
-        world.meters[meter].tariff = charged.tariff;
-        world.accounts[account].meters.push_back(meter);
+        Charging& charging = world.meters[world.meter_index.at(charged.meter->meter)].by_registry;
+        charging.account = world.account_index.at(charged.account->account);
+        charging.tariff = charged.tariff;
     }
-    for (AccountRuntime& account : world.accounts)
-        std::sort(account.meters.begin(), account.meters.end(), [&](auto a, auto b) {
-            return world.meters[a].row->meter < world.meters[b].row->meter;
+    for (std::size_t i = 0; i < world.meters.size(); ++i) bind_charging(world, i);
+}
+
+const std::string& multiplier_in_force(const MeterRuntime& meter) {
+    return meter.edges.empty() ? meter.row->multiplier : meter.edges.front().multiplier;
+}
+
+void bind_charging(World& world, std::size_t index) {
+    MeterRuntime& meter = world.meters[index];
+    const auto by_id = [&](auto a, auto b) {
+        return world.meters[a].row->meter < world.meters[b].row->meter;
+    };
+    if (meter.account) std::erase(world.accounts[*meter.account].meters, index);
+    meter.account = meter.by_registry.account;
+    meter.tariff = meter.by_registry.tariff;
+    meter.terms.multiplier = meter.by_registry.multiplier;
+    if (!meter.edges.empty()) {
+        const PendingEdgeRow& before = meter.edges.front();
+        const auto account = world.account_index.find(before.account);
+        meter.account =
+            account == world.account_index.end() ? std::nullopt : std::optional(account->second);
+        const auto& tariffs = world.registry->tariffs;
+        const auto tariff = std::find_if(tariffs.begin(), tariffs.end(), [&](const Tariff& one) {
+            return one.tariff == before.tariff;
         });
+        meter.tariff = tariff == tariffs.end() ? nullptr : &*tariff;
+        meter.terms.multiplier =
+            parse_rational(before.multiplier).value_or(meter.by_registry.multiplier);
+    }
+    if (!meter.account) return;
+    auto& meters = world.accounts[*meter.account].meters;
+    meters.insert(std::upper_bound(meters.begin(), meters.end(), index, by_id), index);
 }
 
 }  // namespace gatehouse

@@ -9,18 +9,29 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "daemon/core/alert.hpp"
 #include "daemon/core/notice.hpp"
 #include "daemon/core/settlement.hpp"
+#include "daemon/core/space.hpp"
+#include "daemon/core/use_check.hpp"
 #include "daemon/core/validation.hpp"
 #include "daemon/engine/clock_book.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/store/store.hpp"
 
 namespace gatehouse {
+
+// What the checks over whole days and the mean of days left need.
+inline constexpr std::size_t kDayTotalsMax = kUseDays + 2;
+// Names of notes in the store: two numbers, two numbers, a date, and the payload.
+inline constexpr const char *kGapNote = "log_gap", *kDigestTallyNote = "digest_tally",
+                            *kDigestDayNote = "digest_day", *kDigestNote = "digest";
+// Before the id of a bus where an alert is about the bus; no id may hold a colon.
+inline constexpr std::string_view kBusSubject = "bus:";
 
 // A confirmed figure of a meter: from a sample of this run, or its last stored row.
 struct Point {
@@ -30,6 +41,20 @@ struct Point {
     std::vector<std::uint16_t> raw;
     std::string face;           // the register exactly, where 1e-3 cannot hold it
     std::uint64_t reading = 0;  // its row; 0: not stored
+    ReadingQuality quality = ReadingQuality::good;
+};
+
+// What a meter said of itself twice running: only then it is believed.
+template <class Mark>
+struct SeenTwice {
+    std::optional<Mark> mark;
+    int count = 0;
+    void see(const std::optional<Mark>& read) {
+        if (!read) return;
+        count = mark == read ? count + 1 : 1;
+        mark = read;
+    }
+    [[nodiscard]] bool sure() const { return count >= 2; }
 };
 
 // The total at an edge, stored, and not yet in the lines of its account.
@@ -37,6 +62,13 @@ struct Freeze {
     UtcMs edge = 0;
     Milli total;
     std::uint64_t reading = 0;
+};
+
+// What charges a meter: who pays, by which tariff, and what its register counts for.
+struct Charging {
+    std::optional<std::size_t> account;
+    const Tariff* tariff = nullptr;
+    Rational multiplier{1, 1};
 };
 
 // One meter of the registry as it runs: its judging state, its last figure, its freezes.
@@ -54,12 +86,25 @@ struct MeterRuntime {
     std::deque<Freeze> unposted;  // ascending
     MarkRow mark;                 // how far its use stands in the lines
     bool marked = false;
-    std::optional<std::size_t> account;
-    const Tariff* tariff = nullptr;
+    Charging by_registry;                // in force once `edges` is empty
+    std::deque<PendingEdgeRow> edges;    // registry changes that no sample has passed, oldest first
+    std::optional<std::size_t> account;  // in force: what the first of them says held before it
+    const Tariff* tariff = nullptr;      // the same, and so is terms.multiplier
     std::optional<QuarantineRow> quarantine;
-    std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last nine
+    std::optional<HoldRow> hold;          // staff's; nothing is judged meanwhile
+    std::optional<Rational> newest_face;  // of the newest sample, judged or not
+    std::optional<SampleTime> newest_time;
+    SeenTwice<std::string> serial_read, ratio_read;
+    SeenTwice<bool> prepays;  // by itself; one flipped bit tells nobody
+    std::string prepays_text;
+    std::uint64_t rejected = 0;  // in this run: what rejected itself, and what staff rejected
+    std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last kDayTotalsMax
+    std::vector<std::string> flags;            // what people should look at
+    bool reviewed = false;                     // in this run
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
     std::optional<UtcMs> last_poll_at;
+    std::optional<std::int64_t> clock_drift_s;  // the meter's own clock minus local time
+    std::optional<UtcMs> clock_read_at;
     std::int64_t stored_slot = -1;  // of store_interval
     bool online = false;
     bool seen = false;  // polled in this run, well or not
@@ -67,6 +112,23 @@ struct MeterRuntime {
     bool stuck = false;
     std::string reason;
     std::uint64_t state_version = 1;
+    // Since when it answers or does not, and when its last outage alert ended; of this run.
+    struct Watch {
+        bool known = false, offline = false;
+        MonoMs since_mono_ms = 0;
+        std::optional<MonoMs> cleared_mono_ms;
+    } watch;
+    std::optional<std::string> offline_alert, held_alert, prepaid_alert;  // ids of its open alerts
+};
+
+// The meters of one bus together: whether none of them answers.
+struct BusWatch {
+    bool known = false;  // some meter of it was polled in this run
+    bool out = false;
+    MonoMs since_mono_ms = 0;
+    std::optional<MonoMs> back_mono_ms, cleared_mono_ms;
+    int meters = 0;  // polled ones
+    std::optional<std::string> alert;
 };
 
 struct OpenAlert {
@@ -89,10 +151,12 @@ struct AccountRuntime {
     std::string not_yet;
     std::optional<int> days_left;
     std::optional<UtcMs> as_of;
+    PendingParts pending;
     Quality quality = Quality::confirmed;
     int level = 0;
     AlertReason reason = AlertReason::balance;
     std::optional<std::string> alert;  // id of its open low_balance alert
+    std::optional<std::string> stale_alert;
     std::uint64_t ledger_seq = 0;
     std::uint64_t state_version = 1;
 };
@@ -108,6 +172,14 @@ struct World {
     std::map<std::string, std::uint64_t> topic_heads;
     std::map<std::string, TokenRow> tokens;
     std::map<std::string, BusStatus> buses;
+    std::map<std::string, BusWatch> bus_watch;
+    std::optional<std::string> gap_alert;
+    std::uint64_t gap_after = 0, gap_next = 0;  // what the gap alert is about
+    // Alerts raised, and cleared by a top-up, since the newest digest; and that digest as it was
+    // published.
+    int digest_fresh = 0, digest_topped_up = 0;
+    std::optional<LocalDate> digest_day;
+    std::string digest;
     std::uint64_t mqtt_cursor = 0;
     RunTimes runs;
 };
@@ -124,10 +196,13 @@ struct Context {
     std::int64_t run = 0;
 
     World world{};
-    Stamp now{};           // both clocks at the begin of the turn
-    bool urgent = false;   // somebody waits: commit at the end of the turn
-    bool writable = true;  // false: the store failed; judge in memory, write nothing
-    bool unsaved = false;  // something is written that nobody waits for
+    Stamp now{};                  // both clocks at the begin of the turn
+    bool urgent = false;          // somebody waits: commit at the end of the turn
+    bool writable = true;         // false: the store failed; judge in memory, write nothing
+    bool unsaved = false;         // something is written that nobody waits for
+    bool registry_moved = false;  // the poller is told after the commit
+    SpaceState space = SpaceState::plenty;
+    bool alerts_moved = true;  // since the newest snapshot
     std::uint64_t readings_stored = 0, samples = 0;
     std::set<std::size_t> dirty_meters{}, dirty_accounts{};
     std::set<std::size_t> repriced{};  // accounts whose balance is to be computed anew
@@ -154,7 +229,20 @@ std::uint64_t log_event(Context& context, const std::string& kind, const std::st
 
 // Rebuilds the world from the store: the start, and the way back after a failed commit.
 [[nodiscard]] World load_world(Context& context);
+// What is known of the profile that a row names. Without traits the meter is not read, and
+// `reason` says why.
+[[nodiscard]] ProfileFact profile_of(const Context& context, const Meter& row);
 // Binds rows of a registry to runtimes: pointers, terms, shares. After load and after an import.
 void bind_registry(Context& context, World& world);
+// What a meter is compared with beyond its row: the serial number and ratio that its epoch learned
+// where the row names none, and whether its face was seen to agree with a profile in conflict.
+void bind_identity(Context& context, MeterRuntime& meter);
+// The judging state as it follows from the last stored row and its epoch.
+[[nodiscard]] MeterState state_of(Context& context, const MeterRuntime& meter);
+// Puts in force what charges a meter now: after a bind, and when a registry change was passed. Its
+// place in the lists of the accounts moves with it.
+void bind_charging(World& world, std::size_t meter);
+// The multiplier in force as the registry writes it.
+[[nodiscard]] const std::string& multiplier_in_force(const MeterRuntime& meter);
 
 }  // namespace gatehouse

@@ -69,17 +69,34 @@ Response get_account(Call& call) {
         account_json(find_account(call), call.app.options.currency, call.app.zone));
 }
 
+namespace {
+
+Response list_entries(const EntryPage& page, const Zone& zone) {
+    ListWriter list;
+    for (const StoredEntry& entry : page.items) list.item(entry_json(entry, zone));
+    list.end_items();
+    return list.finish(page.next, page.has_more);
+}
+
+}  // namespace
+
 Response get_ledger(Call& call) {
     const std::string& account = find_account(call).account;
     Query query(call.request);
     const auto limit = query.limit();
     const std::uint64_t after = query.after_seq();
     query.finish();
-    const EntryPage page = call.app.readers.take()->ledger(account, after, limit);
-    ListWriter list;
-    for (const StoredEntry& entry : page.items) list.item(entry_json(entry, call.app.zone));
-    list.end_items();
-    return list.finish(page.next, page.has_more);
+    return list_entries(call.app.readers.take()->ledger(account, after, limit), call.app.zone);
+}
+
+Response get_charges(Call& call) {
+    Query query(call.request);
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    const EntryPage page = call.app.readers.take()->entries_after(
+        after, limit, {EntryKind::charge, EntryKind::fee, EntryKind::correction});
+    return list_entries(page, call.app.zone);
 }
 
 Response get_why(Call& call) {
@@ -92,8 +109,11 @@ Response get_why(Call& call) {
     // The books may move between the snapshot and the read; the answer is of one moment.
     for (int attempt = 0; attempt < kWhyAttempts; ++attempt) {
         const AccountView& account = find_account(call);
-        const WhyMaterial material = call.app.readers.take()->why(account.account, month);
-        if (material.ledger == account.ledger) {
+        auto reader = call.app.readers.take();
+        WhyMaterial material = reader->why(account.account, month);
+        if (material.ledger == account.ledger &&
+            add_pending(material, account, month,
+                        [&](std::uint64_t seq) { return reader->reading(seq); })) {
             return json_response(
                 why_json(account, material, month, call.app.options.currency, call.app.zone));
         }

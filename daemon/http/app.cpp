@@ -112,7 +112,11 @@ Authoriser::Verdict Authoriser::check(const std::string& authorization, const st
     if (token.expires_at && *token.expires_at <= snapshot.now_ms) {
         return {401, "The token has expired. `gatehousectl token add` makes a new one.", {}};
     }
-    if (std::find(token.scopes.begin(), token.scopes.end(), scope) == token.scopes.end()) {
+    // Who may make a token of any scope has them all.
+    const bool allowed =
+        std::any_of(token.scopes.begin(), token.scopes.end(),
+                    [&](const auto& one) { return one == scope || one == "admin"; });
+    if (!allowed) {
         return {403, "The token lacks the scope " + scope + ".", token.id};
     }
     return {200, {}, token.id};

@@ -90,6 +90,7 @@ struct App {
     const ServerOptions& options;
     EnginePort& engine;
     MeterReader& meters;
+    Commissioning& commissioning;
     StatusSource& status;
     const Zone& zone;
     const Clock& clock;

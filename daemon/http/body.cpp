@@ -10,6 +10,34 @@ namespace gatehouse::http {
 
 namespace json = boost::json;
 
+namespace {
+
+// How many members the text of an object has at its top level. Boost.JSON keeps the last of two
+// with one name, and a body that tells two amounts tells none.
+std::size_t members_told(std::string_view text) {
+    std::size_t members = 0;
+    int depth = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (quoted) {
+            i += c == '\\' ? 1 : 0;
+            quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            ++depth;
+        } else if (c == '}' || c == ']') {
+            --depth;
+        } else if (c == ':' && depth == 1) {
+            ++members;
+        }
+    }
+    return members;
+}
+
+}  // namespace
+
 Body::Body(std::string_view text, std::size_t depth) {
     if (text.empty()) return;
     json::parse_options options;
@@ -29,6 +57,9 @@ Body::Body(std::string_view text, std::size_t depth) {
         throw Refused{problem(400, "json", "The body is no JSON object. Send {...}.")};
     }
     object_ = std::move(value.get_object());
+    if (members_told(text) != object_.size()) {
+        throw Refused{problem(400, "json", "The body has a member twice. Send each once.")};
+    }
 }
 
 void Body::wrong(std::string pointer, std::string message) {
@@ -87,6 +118,33 @@ std::string Body::required_decimal(std::string_view name) {
         return {};
     }
     return checked_text(*value, "/" + std::string(name));
+}
+
+std::string Body::number_text(std::string_view name) {
+    const json::value* value = find(name, /*required=*/false);
+    if (value == nullptr || value->is_null()) return {};
+    if (value->is_int64()) return std::to_string(value->get_int64());
+    return checked_text(*value, "/" + std::string(name));
+}
+
+std::optional<std::int64_t> Body::integer(std::string_view name, std::int64_t least,
+                                          std::int64_t most) {
+    const json::value* value = find(name, /*required=*/false);
+    if (value == nullptr || value->is_null()) return std::nullopt;
+    const bool fits =
+        value->is_int64() && value->get_int64() >= least && value->get_int64() <= most;
+    if (fits) return value->get_int64();
+    wrong("/" + std::string(name),
+          "is to be a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    return std::nullopt;
+}
+
+bool Body::flag(std::string_view name) {
+    const json::value* value = find(name, /*required=*/false);
+    if (value == nullptr || value->is_null()) return false;
+    if (value->is_bool()) return value->get_bool();
+    wrong("/" + std::string(name), "is to be true or false");
+    return false;
 }
 
 std::vector<std::string> Body::required_texts(std::string_view name) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,12 @@ class Body {
     std::string required_text(std::string_view name);
     // A decimal in a string; a JSON number is refused with the remedy. Its value is not judged.
     std::string required_decimal(std::string_view name);
+    // A whole number, as a JSON number or as text; empty where absent. Its range is not judged.
+    std::string number_text(std::string_view name);
+    // A whole number in those bounds; nothing where absent or wrong.
+    std::optional<std::int64_t> integer(std::string_view name, std::int64_t least,
+                                        std::int64_t most);
+    bool flag(std::string_view name);  // absent: false
     std::vector<std::string> required_texts(std::string_view name);
     // Members are texts of any length, such as files in base64.
     std::vector<std::pair<std::string, std::string>> required_map(std::string_view name);

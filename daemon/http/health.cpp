@@ -1,7 +1,12 @@
 // Health, readiness, status, clock, and the OpenAPI document.
+#include <algorithm>
+#include <cstdlib>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "daemon/http/line_documents.hpp"
 #include "daemon/http/openapi.hpp"
 #include "daemon/http/params.hpp"
 
@@ -9,36 +14,8 @@ namespace gatehouse::http {
 
 namespace {
 
-const char* phase_word(BusPhase phase) {
-    switch (phase) {
-        case BusPhase::connecting:
-            return "connecting";
-        case BusPhase::online:
-            return "online";
-        case BusPhase::offline:
-            return "offline";
-    }
-    return "offline";
-}
-
-void buses_fields(JsonWriter& json, const std::vector<BusStatus>& buses) {
-    json.key("buses").begin_array();
-    for (const BusStatus& bus : buses) {
-        json.begin_object()
-            .field("bus", bus.bus)
-            .field("phase", phase_word(bus.phase))
-            .field("reason", bus.reason)
-            .field("meters", bus.meters)
-            .field("meters_online", bus.meters_online)
-            .field("busy_ms", bus.busy_ms);
-        json.key("exchanges").begin_object();
-        for (std::size_t i = 0; i < kPollResults; ++i) {
-            json.field(to_string(static_cast<PollResult>(i)), bus.exchanges[i]);
-        }
-        json.end_object().end_object();
-    }
-    json.end_array();
-}
+constexpr std::int64_t kClockOffS = 60;
+constexpr std::size_t kClocksShown = 20;
 
 void clock_fields(JsonWriter& json, const Call& call) {
     const Snapshot& snapshot = *call.snapshot;
@@ -68,6 +45,28 @@ void meters_fields(JsonWriter& json, const Snapshot& snapshot) {
         .field("disabled", disabled)
         .field("by_eye", by_eye)
         .end_object();
+}
+
+// Meters whose own clock is off: bands and freezes inside the meter go by it.
+void meter_clocks_fields(JsonWriter& json, const Snapshot& snapshot) {
+    std::vector<std::pair<std::int64_t, std::string>> off;
+    std::size_t read = 0;
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        const MeterView& meter = snapshot.meters[i];
+        if (!meter.clock_drift_s) continue;
+        ++read;
+        if (std::llabs(*meter.clock_drift_s) <= kClockOffS) continue;
+        off.emplace_back(*meter.clock_drift_s, meter.meter);
+    }
+    std::sort(off.begin(), off.end(), [](const auto& a, const auto& b) {
+        return std::llabs(a.first) > std::llabs(b.first);
+    });
+    if (off.size() > kClocksShown) off.resize(kClocksShown);
+    json.key("meter_clocks").begin_object().field("read", read).key("off").begin_array();
+    for (const auto& [drift_s, meter] : off) {
+        json.begin_object().field("meter", meter).field("drift_s", drift_s).end_object();
+    }
+    json.end_array().end_object();
 }
 
 std::uint64_t backlog(const Snapshot& snapshot) {
@@ -113,7 +112,9 @@ Response get_openapi(Call&) {
 }
 
 Response get_status(Call& call) {
-    Query(call.request).finish();
+    Query query(call.request);
+    const bool brief = query.flag("brief");
+    query.finish();
     const Snapshot& snapshot = *call.snapshot;
     const ProcessStatus process = call.app.status.process();
     const MqttStatus mqtt = call.app.status.mqtt();
@@ -133,7 +134,10 @@ Response get_status(Call& call) {
     clock_fields(json, call);
     json.end_object();
     meters_fields(json, snapshot);
-    buses_fields(json, call.app.status.buses());
+    meter_clocks_fields(json, snapshot);
+    json.key("buses").begin_array();
+    for (const BusStatus& bus : call.app.status.buses()) bus_json(json, call, bus, !brief);
+    json.end_array();
     json.key("mqtt")
         .begin_object()
         .field("configured", mqtt.configured)

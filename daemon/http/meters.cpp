@@ -6,6 +6,7 @@
 #include "daemon/core/units.hpp"
 #include "daemon/engine/documents.hpp"
 #include "daemon/engine/row_documents.hpp"
+#include "daemon/http/line_documents.hpp"
 #include "daemon/http/params.hpp"
 
 namespace gatehouse::http {
@@ -172,8 +173,44 @@ void exchange_json(JsonWriter& json, const WireExchange& exchange) {
         .end_object();
 }
 
+void values_of(JsonWriter& json, const MeterReadOutcome& outcome) {
+    json.key("values").begin_array();
+    for (const DecodedValue& value : outcome.values) {
+        json.begin_object()
+            .field("measurement", value.measurement)
+            .field("result", to_string(value.result))
+            .field_if("value", value.value)
+            .field_if("unit", value.unit)
+            .field("raw", raw_words(value.raw))
+            .field_if("steps", value.steps)
+            .end_object();
+    }
+    json.end_array();
+    json.key("exchanges").begin_array();
+    for (const WireExchange& exchange : outcome.exchanges) exchange_json(json, exchange);
+    json.end_array();
+}
+
+// `books`: what the engine says of the reading, a document; empty where it said nothing.
+void verdict_of(JsonWriter& json, const MeterReadOutcome& outcome, const std::string& books) {
+    json.key("verdict").begin_object().field("plausible", outcome.findings.empty());
+    json.key("findings").begin_array();
+    for (const std::string& finding : outcome.findings) json.value(finding);
+    json.end_array().key("alternatives").begin_array();
+    for (const ReadAlternative& other : outcome.alternatives) {
+        json.begin_object()
+            .field("measurement", other.measurement)
+            .field("what", other.what)
+            .field("value", other.value)
+            .end_object();
+    }
+    json.end_array().key("books");
+    books.empty() ? json.null() : json.raw(books);
+    json.end_object();
+}
+
 Response read_response(const std::string& meter, const MeterReadOutcome& outcome,
-                       const Zone& zone) {
+                       const std::string& books, const Zone& zone) {
     JsonWriter json;
     json.begin_object()
         .field("meter", meter)
@@ -191,23 +228,27 @@ Response read_response(const std::string& meter, const MeterReadOutcome& outcome
             json.field("flow", format_flow_m3_per_hour(*sample.flow_millilitre_per_hour));
         }
         json.field_if("serial", sample.serial);
+        verdict_of(json, outcome, books);
     }
-    json.key("values").begin_array();
-    for (const DecodedValue& value : outcome.values) {
-        json.begin_object()
-            .field("measurement", value.measurement)
-            .field("result", to_string(value.result))
-            .field_if("value", value.value)
-            .field_if("unit", value.unit)
-            .field("raw", raw_words(value.raw))
-            .field_if("steps", value.steps)
-            .end_object();
-    }
-    json.end_array();
-    json.key("exchanges").begin_array();
-    for (const WireExchange& exchange : outcome.exchanges) exchange_json(json, exchange);
-    json.end_array().end_object();
+    values_of(json, outcome);
+    json.end_object();
     return json_response(json.take());
+}
+
+// Asks the engine whether the reading would be accepted, then answers. Where the engine does not
+// take the question the answer goes out without it: what was read is worth showing.
+void answer_read(EnginePort& engine, const std::string& meter, const MeterReadOutcome& outcome,
+                 const Zone& zone, const Respond& respond) {
+    if (outcome.sample) {
+        const bool taken = engine.submit(
+            JudgeReading{*outcome.sample}, [respond, meter, outcome, &zone](const Reply& reply) {
+                respond(read_response(meter, outcome,
+                                      reply.kind == ReplyKind::ok ? reply.json : std::string(),
+                                      zone));
+            });
+        if (taken) return;
+    }
+    respond(read_response(meter, outcome, {}, zone));
 }
 
 }  // namespace
@@ -276,7 +317,14 @@ Response get_meter(Call& call) {
     Query(call.request).finish();
     const MeterView& meter =
         find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter");
-    return json_response(meter_json(meter, call.app.zone));
+    std::string text = meter_json(meter, call.app.zone);
+    const std::string line =
+        meter.bus.empty() ? std::string() : meter_line_json(call, meter.bus, meter.meter);
+    if (!line.empty()) {
+        text.pop_back();
+        text += ",\"line\":" + line + "}";
+    }
+    return json_response(std::move(text));
 }
 
 Response get_meter_readings(Call& call) {
@@ -378,10 +426,11 @@ void post_meter_read(Call& call, Respond respond) {
     const std::string id = meter.meter;
     const Zone& zone = call.app.zone;
     std::string why;
+    EnginePort& engine = call.app.engine;
     const bool taken = call.app.meters.read_now(
         id,
-        [respond, id, &zone](MeterReadOutcome outcome) {
-            respond(read_response(id, outcome, zone));
+        [respond, id, &zone, &engine](const MeterReadOutcome& outcome) {
+            answer_read(engine, id, outcome, zone, respond);
         },
         why);
     if (!taken) throw Refused{problem(503, "busy", "The meter cannot be read now: " + why)};

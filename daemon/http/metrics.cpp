@@ -75,6 +75,68 @@ void buses(Metrics& out, const std::vector<BusStatus>& all) {
     }
 }
 
+std::string seconds(std::int64_t us) {
+    return format_decimal(us, 6);
+}
+
+void speeds(Metrics& out, const std::string& labels, const std::optional<std::int64_t>& p50,
+            const std::optional<std::int64_t>& p99) {
+    if (p50) out.value(labels + ",quantile=\"0.5\"", seconds(*p50));
+    if (p99) out.value(labels + ",quantile=\"0.99\"", seconds(*p99));
+}
+
+void lines(Metrics& out, const Call& call, const std::vector<BusStatus>& all) {
+    out.family("modbus_response_seconds", "summary",
+               "From the last byte of a question to the first of its reply.");
+    for (const auto& bus : all) {
+        speeds(out, label("bus", bus.bus), bus.turnaround_p50_us, bus.turnaround_p99_us);
+    }
+    out.family("bus_fault", "gauge", "1 for what is wrong with the bus lately; none when well.");
+    for (const auto& bus : all) {
+        const char* fault = to_string(call.app.status.diagnosis(bus).fault);
+        out.value(label("bus", bus.bus) + "," + label("fault", fault), "1");
+    }
+    out.family("bus_registers_set_aside", "gauge", "Blocks that meters refuse, read without.");
+    for (const auto& bus : all) {
+        std::size_t aside = 0;
+        for (const MeterLine& line : bus.lines) aside += line.set_aside.size();
+        out.value(label("bus", bus.bus), std::to_string(aside));
+    }
+}
+
+std::string meter_label(const BusStatus& bus, const MeterLine& line) {
+    return label("bus", bus.bus) + "," + label("meter", line.meter);
+}
+
+void meter_lines(Metrics& out, const std::vector<BusStatus>& all) {
+    const auto each = [&](const auto& say) {
+        for (const auto& bus : all) {
+            for (const MeterLine& line : bus.lines) say(line, meter_label(bus, line));
+        }
+    };
+    out.family("meter_requests_total", "counter", "Exchanges with the meter by how they ended.");
+    each([&](const MeterLine& line, const std::string& labels) {
+        for (std::size_t i = 0; i < kPollResults; ++i) {
+            if (line.exchanges[i] == 0) continue;
+            out.value(labels + "," + label("result", to_string(static_cast<PollResult>(i))),
+                      std::to_string(line.exchanges[i]));
+        }
+    });
+    out.family("meter_response_seconds", "summary",
+               "From the last byte of a question to the first of the meter's reply.");
+    each([&](const MeterLine& line, const std::string& labels) {
+        speeds(out, labels, line.turnaround_p50_us, line.turnaround_p99_us);
+    });
+    out.family("meter_busy_seconds_total", "counter", "Time the bus spent with the meter.");
+    each([&](const MeterLine& line, const std::string& labels) {
+        out.value(labels, format_decimal(line.busy_ms, 3));
+    });
+    out.family("meter_registers_set_aside", "gauge", "Blocks that the meter refuses.");
+    each([&](const MeterLine& line, const std::string& labels) {
+        out.value(labels, std::to_string(line.set_aside.size()));
+    });
+}
+
 void meters(Metrics& out, const Snapshot& snapshot, bool each) {
     int online = 0;
     int held = 0;
@@ -90,6 +152,12 @@ void meters(Metrics& out, const Snapshot& snapshot, bool each) {
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
         const MeterView& meter = snapshot.meters[i];
         out.value(label("meter", meter.meter), meter.online ? "1" : "0");
+    }
+    out.family("meter_clock_drift_seconds", "gauge", "Of the meter's own clock.");
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        const MeterView& meter = snapshot.meters[i];
+        if (!meter.clock_drift_s) continue;
+        out.value(label("meter", meter.meter), std::to_string(*meter.clock_drift_s));
     }
     out.family("meter_last_success_timestamp_seconds", "gauge", "Of the last good poll.");
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
@@ -152,7 +220,10 @@ Response get_metrics(Call& call) {
     out.value(label("version", process.version), "1");
     out.family("start_time_seconds", "gauge", "When the process started.");
     out.value(label("run", call.snapshot->run_id), format_decimal(process.started_ms, 3));
-    buses(out, call.app.status.buses());
+    const std::vector<BusStatus> all = call.app.status.buses();
+    buses(out, all);
+    lines(out, call, all);
+    if (call.app.options.metrics_meters) meter_lines(out, all);
     meters(out, *call.snapshot, call.app.options.metrics_meters);
     books(out, *call.snapshot);
     adapters(out, call);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/core/diagnosis.hpp"
 #include "daemon/core/sample.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/engine/snapshot.hpp"
@@ -38,6 +39,11 @@ struct DecodedValue {
     std::string steps;
 };
 
+// Another way to read the words of a value that cannot be right.
+struct ReadAlternative {
+    std::string measurement, what, value;
+};
+
 // How a reading at once ended: the exchanges in order, what they decode to, and the sample of the
 // billing register where there is one.
 struct MeterReadOutcome {
@@ -46,6 +52,8 @@ struct MeterReadOutcome {
     std::optional<Sample> sample;  // the same that went to the engine
     std::vector<DecodedValue> values;
     std::vector<WireExchange> exchanges;
+    std::vector<std::string> findings;          // what is implausible; empty: nothing is
+    std::vector<ReadAlternative> alternatives;  // that would make sense of it
 };
 
 // Reads one meter now, outside its turn. Any thread; the handler is called once, on any thread.
@@ -56,6 +64,81 @@ class MeterReader {
     // False: the meter has no bus, or too many such readings wait; `why` says which in one line.
     [[nodiscard]] virtual bool read_now(const std::string& meter, Handler handler,
                                         std::string& why) = 0;
+};
+
+// A search for meters on one bus, as it stands. Values only; the words are the driver's.
+struct ScanRequest {
+    std::string bus;
+    int from = 1, to = 247;     // addresses, both inclusive
+    bool own_settings = false;  // of a serial line: no other speeds and parities
+};
+struct ScanCandidate {
+    std::string profile, label, service, match, why;  // match: possible, likely, certain
+    int score = 0;
+    int channels = 1;
+};
+struct ScanFigure {
+    std::string measurement, value, unit;
+};
+struct ScanDevice {
+    int address = 1;
+    std::string line;      // settings at which it answered, "9600 8N1"; empty on TCP
+    bool own_line = true;  // those are the bus's
+    bool readable = true;  // false: nothing but damaged replies came
+    std::int64_t turnaround_us = 0;
+    std::vector<ScanCandidate> candidates;  // best first
+    std::string serial;
+    std::vector<ScanFigure> figures;
+    std::vector<std::string> findings;     // what is implausible in them
+    std::string duplicate, duplicate_why;  // none, possible, certain
+    std::vector<std::string> meters;       // of the registry at this address
+    std::string note;
+};
+struct ScanSilent {
+    std::string meter, profile;
+    int address = 1;
+};
+struct ScanView {
+    std::string bus;
+    std::string state;  // running, done, cancelled, failed
+    std::string phase, line;
+    int from = 1, to = 247, address = 0;
+    UtcMs started_ms = 0;
+    std::int64_t elapsed_ms = 0, left_ms = 0;  // left: an estimate while it runs
+    int percent = 0;
+    std::uint64_t asked = 0;
+    std::vector<ScanDevice> devices;
+    std::vector<ScanSilent> silent;  // meters of the registry that did not answer
+    std::vector<std::string> notes;
+    std::string reason;  // why it was cancelled or failed
+};
+
+// What came of setting a meter's own clock; times as its face shows them, local.
+struct ClockSetting {
+    bool done = false;  // read back, and right
+    std::string before, set_to, after;
+    std::optional<std::int64_t> before_off_s;  // meter minus daemon
+    std::string reason;                        // where it is not done
+};
+
+// What is done on a bus at a person's wish. Any thread; must not block.
+class Commissioning {
+  public:
+    virtual ~Commissioning() = default;
+    enum class Started { yes, no_such_bus, runs_already, not_now };
+    // `why` says one line where it is not yes.
+    [[nodiscard]] virtual Started start_scan(const ScanRequest& request, std::string& why) = 0;
+    // The last scan of the bus in this run; asking keeps a running one alive.
+    [[nodiscard]] virtual std::optional<ScanView> scan(const std::string& bus) = 0;
+    // True: it was running and ends now.
+    virtual bool cancel_scan(const std::string& bus) = 0;
+
+    // Whether the meter's profile describes how its clock is set; `why` says one line if not.
+    [[nodiscard]] virtual bool can_set_clock(const std::string& meter, std::string& why) = 0;
+    // Sets it to monotonic time + offset. The handler is called once, on any thread; false: never.
+    using ClockHandler = std::function<void(ClockSetting)>;
+    [[nodiscard]] virtual bool set_clock(const std::string& meter, std::int64_t offset_ms,
+                                         ClockHandler handler, std::string& why) = 0;
 };
 
 struct MqttStatus {
@@ -81,6 +164,8 @@ class StatusSource {
   public:
     virtual ~StatusSource() = default;
     [[nodiscard]] virtual std::vector<BusStatus> buses() const = 0;
+    // What is wrong with a bus by what was counted lately.
+    [[nodiscard]] virtual BusDiagnosis diagnosis(const BusStatus& bus) const = 0;
     [[nodiscard]] virtual MqttStatus mqtt() const = 0;
     [[nodiscard]] virtual ProcessStatus process() const = 0;
 };

@@ -70,9 +70,21 @@ Response get_meter_readings(Call& call);
 Response get_readings(Call& call);
 Response get_quarantine(Call& call);
 void post_meter_read(Call& call, Respond respond);
+void post_meter_reading(Call& call, Respond respond);  // meter_acts.cpp
+void post_meter_confirm(Call& call, Respond respond);
+void post_replacement(Call& call, Respond respond);
+void post_meter_hold(Call& call, Respond respond);
+void post_meter_unhold(Call& call, Respond respond);
+void post_release(Call& call, Respond respond);
+void post_reject(Call& call, Respond respond);
+void post_meter_clock(Call& call, Respond respond);  // meter_clock.cpp
+Response post_scan(Call& call);                      // scan.cpp
+Response get_scan(Call& call);
+Response delete_scan(Call& call);
 Response get_accounts(Call& call);  // accounts.cpp
 Response get_account(Call& call);
 Response get_ledger(Call& call);
+Response get_charges(Call& call);
 Response get_why(Call& call);
 void post_topup(Call& call, Respond respond);
 Response get_alerts(Call& call);  // alerts.cpp

@@ -67,10 +67,11 @@ void clear_stale(const std::string& path) {
 }  // namespace
 
 struct Server::Impl {
-    Impl(ServerOptions given, EnginePort& engine, MeterReader& meters, StatusSource& status,
-         const Zone& zone, const Clock& clock)
+    Impl(ServerOptions given, EnginePort& engine, MeterReader& meters, Commissioning& commissioning,
+         StatusSource& status, const Zone& zone, const Clock& clock)
         : options(std::move(given)),
-          app{options, engine, meters, status, zone, clock, ReaderPool(options.database_path)},
+          app{options, engine, meters, commissioning,
+              status,  zone,   clock,  ReaderPool(options.database_path)},
           hub(app, context) {}
 
     void open_socket() {
@@ -242,9 +243,11 @@ struct Server::Impl {
     std::thread thread;
 };
 
-Server::Server(ServerOptions options, EnginePort& engine, MeterReader& meters, StatusSource& status,
-               const Zone& zone, const Clock& clock)
-    : impl_(std::make_unique<Impl>(std::move(options), engine, meters, status, zone, clock)) {
+Server::Server(ServerOptions options, EnginePort& engine, MeterReader& meters,
+               Commissioning& commissioning, StatusSource& status, const Zone& zone,
+               const Clock& clock)
+    : impl_(std::make_unique<Impl>(std::move(options), engine, meters, commissioning, status, zone,
+                                   clock)) {
     if (!impl_->options.socket_path.empty()) impl_->open_socket();
     if (!impl_->options.listen_host.empty()) impl_->open_listener();
     impl_->heartbeat = clock.mono_ms();

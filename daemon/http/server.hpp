@@ -51,8 +51,9 @@ struct ServerError : std::runtime_error {
 class Server {
   public:
     // Binds both; throws ServerError. The references outlive the server.
-    Server(ServerOptions options, EnginePort& engine, MeterReader& meters, StatusSource& status,
-           const Zone& zone, const Clock& clock);
+    Server(ServerOptions options, EnginePort& engine, MeterReader& meters,
+           Commissioning& commissioning, StatusSource& status, const Zone& zone,
+           const Clock& clock);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

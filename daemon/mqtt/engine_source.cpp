@@ -14,34 +14,16 @@ struct EngineSource::Impl {
     const Zone& zone;
     std::optional<StoreReader> reader;
     std::optional<SealHead> seal;
+    std::uint64_t sealed_seq = 0;  // of the snapshot when the store was asked
 
     StoreReader& store() {
         if (!reader) reader.emplace(path);
         return *reader;
     }
-
-    // The newest row before an instant. Times rise with seq but for rows whose clock was not yet
-    // trusted, and a day's head need only be one row that was there and is named.
-    std::optional<StoredEvent> last_before(UtcMs at, std::uint64_t newest) {
-        std::uint64_t low = 0;  // 0, or a row before `at`
-        std::uint64_t high = newest + 1;
-        std::optional<StoredEvent> found;
-        while (high - low > 1) {
-            const std::uint64_t middle = low + (high - low) / 2;
-            std::vector<StoredEvent> rows = store().events_after(middle - 1, 1);
-            if (rows.empty() || rows.front().seq >= high || rows.front().at.at >= at) {
-                high = middle;
-                continue;
-            }
-            low = rows.front().seq;
-            found = std::move(rows.front());
-        }
-        return found;
-    }
 };
 
 EngineSource::EngineSource(Engine& engine, std::string database_path, const Zone& zone)
-    : impl_(std::make_unique<Impl>(Impl{engine, std::move(database_path), zone, {}, {}})) {}
+    : impl_(std::make_unique<Impl>(Impl{engine, std::move(database_path), zone, {}, {}, 0})) {}
 
 EngineSource::~EngineSource() = default;
 
@@ -63,10 +45,12 @@ std::optional<SealHead> EngineSource::newest_seal() {
     const std::shared_ptr<const Snapshot> now = snapshot();
     const LocalDate today = impl_->zone.local(now->now_ms).date;
     const std::string date = format_date(date_from_days(days_since_epoch(today) - 1));
-    if (impl_->seal && impl_->seal->date == date) return impl_->seal;
-    const auto head = impl_->last_before(impl_->zone.midnight(today), now->event_seq);
-    if (!head) return std::nullopt;
-    impl_->seal = SealHead{date, head->seq, head->h};
+    // The engine seals a day when it has ended; until then the one before it is the newest.
+    if (impl_->seal && (impl_->seal->date == date || impl_->sealed_seq == now->event_seq))
+        return impl_->seal;
+    const LogHead head = impl_->store().newest_seal();
+    impl_->sealed_seq = now->event_seq;
+    if (!head.day.empty()) impl_->seal = SealHead{head.day, head.seq, head.h};
     return impl_->seal;
 }
 

@@ -21,6 +21,7 @@ struct Settings {
     std::string site_id;
     std::string currency = "CNY";
     std::string version;  // of the program, for bridge/info
+    std::string homeassistant_prefix;  // of its discovery topics; empty: nothing is announced
 
     // Limits; the defaults are what runs in service.
     std::size_t window = 20;        // messages of events not yet acknowledged

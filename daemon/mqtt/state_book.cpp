@@ -5,6 +5,7 @@
 #include "daemon/core/assert.hpp"
 #include "daemon/engine/documents.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/mqtt/discovery.hpp"
 
 namespace gatehouse::mqtt {
 namespace {
@@ -27,9 +28,10 @@ bool has_balance(const AccountView& account) {
     return account.billing == Billing::prepaid && !account.trial && account.not_yet.empty();
 }
 
-// A meter of which nothing was ever heard has an availability and no state.
+// A meter of which nothing was ever confirmed has an availability and no state, unless its first
+// reading is held.
 bool has_state(const MeterView& meter) {
-    return meter.total.has_value() || meter.state_version != 0;
+    return meter.total.has_value() || meter.quality == Quality::held;
 }
 
 }  // namespace
@@ -67,7 +69,7 @@ void StateBook::scan_bridge() {
         if (!info_waits_) queue_.push_back({Kind::info});
         info_waits_ = true;
     }
-    std::string key = snapshot_->store_ok ? "1" : "0" + snapshot_->store_reason;
+    std::string key = (snapshot_->store_ok ? "1" : "0") + snapshot_->store_reason;
     for (const BusStatus& bus : snapshot_->buses) {
         key += '\n' + bus.bus + word(bus.phase) + bus.reason;
     }
@@ -89,13 +91,20 @@ void StateBook::seal(const std::optional<SealHead>& head) {
     seal_waits_ = true;
 }
 
+void StateBook::announce(Kind kind, std::size_t row) {
+    if (!settings_.homeassistant_prefix.empty()) queue_.push_back({kind, row});
+}
+
 void StateBook::scan_meters() {
     const Table<MeterView>& rows = snapshot_->meters;
     meters_.resize(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const MeterView& row = rows[i];
         Meter& known = meters_[i];
-        if (known.id != row.meter) known = Meter{.id = row.meter, .version = {}, .online = {}};
+        if (known.id != row.meter) {
+            known = Meter{.id = row.meter, .version = {}, .online = {}};
+            announce(Kind::meter_discovery, i);
+        }
         if (!known.availability_waits && known.online != row.online) {
             known.availability_waits = true;
             queue_.push_back({Kind::meter_availability, i});
@@ -113,7 +122,10 @@ void StateBook::scan_accounts(MonoMs now) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const AccountView& row = rows[i];
         Account& known = accounts_[i];
-        if (known.id != row.account) known = Account{.id = row.account, .version = {}};
+        if (known.id != row.account) {
+            known = Account{.id = row.account, .version = {}};
+            if (row.open && has_balance(row)) announce(Kind::balance_discovery, i);
+        }
         if (known.waits || known.version == row.state_version || !has_balance(row)) continue;
         // A closed account says its last balance once and is not repeated to a new connection.
         if (!row.open && !known.version) continue;
@@ -163,6 +175,10 @@ Message StateBook::front(const HealthFacts& facts) const {
             message.payload =
                 account_balance_json(snapshot_->accounts[entry.row], settings_.currency, zone_);
             break;
+        case Kind::meter_discovery:
+            return mqtt::meter_discovery(settings_, snapshot_->meters[entry.row]);
+        case Kind::balance_discovery:
+            return mqtt::balance_discovery(settings_, snapshot_->accounts[entry.row]);
     }
     message.topic = full_topic(settings_, message.topic);
     return message;
@@ -195,6 +211,9 @@ void StateBook::handed_over(MonoMs now) {
             accounts_[entry.row].at = now;
             accounts_[entry.row].waits = false;
             break;
+        case Kind::meter_discovery:
+        case Kind::balance_discovery:
+            break;
     }
 }
 
@@ -206,6 +225,8 @@ std::vector<Message> StateBook::greeting(const Snapshot& snapshot) const {
         messages.push_back(
             {full_topic(settings_, "alert/active/" + alert->id), alert->payload, 1, true});
     }
+    if (!snapshot.digest.empty())
+        messages.push_back({full_topic(settings_, "alert/digest"), snapshot.digest, 1, true});
     return messages;
 }
 

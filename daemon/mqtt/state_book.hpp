@@ -47,12 +47,21 @@ class StateBook {
     void want_health();
     void seal(const std::optional<SealHead>& head);
 
-    // What a new connection hears before any event: online, and every open alert, so that no
-    // later retained copy can be overtaken by an older one.
+    // What a new connection hears before any event: online, every open alert and the digest, so
+    // that no later retained copy can be overtaken by an older one.
     [[nodiscard]] std::vector<Message> greeting(const Snapshot& snapshot) const;
 
   private:
-    enum class Kind { info, health, seal, meter_state, meter_availability, balance };
+    enum class Kind {
+        info,
+        health,
+        seal,
+        meter_state,
+        meter_availability,
+        balance,
+        meter_discovery,
+        balance_discovery,
+    };
     struct Entry {
         Kind kind;
         std::size_t row = 0;
@@ -73,6 +82,8 @@ class StateBook {
     void scan_bridge();
     void scan_meters();
     void scan_accounts(MonoMs now);
+    // Once a connection for each row, before its first state.
+    void announce(Kind kind, std::size_t row);
     [[nodiscard]] std::string info_json() const;
     [[nodiscard]] std::string health_json(const HealthFacts& facts) const;
 

@@ -60,6 +60,11 @@ std::optional<StoredReading> StoreReader::Impl::reading_at(std::uint64_t seq) {
     return reading(query);
 }
 
+std::optional<StoredReading> StoreReader::reading(std::uint64_t seq) {
+    const Impl::Moment moment(*impl_);
+    return impl_->reading_at(seq);
+}
+
 std::uint64_t StoreReader::Impl::first_reading_from(UtcMs at) {
     // Rows arrive in order of time but for steps of the clock, so a bisection finds the place.
     std::uint64_t low = 0;
@@ -80,11 +85,6 @@ std::uint64_t StoreReader::Impl::first_reading_from(UtcMs at) {
 std::uint64_t StoreReader::last_event() {
     return static_cast<std::uint64_t>(
         sql::number(impl_->connection, "SELECT max(seq) FROM event").value_or(0));
-}
-
-std::uint64_t StoreReader::last_reading() {
-    return static_cast<std::uint64_t>(
-        sql::number(impl_->connection, "SELECT max(seq) FROM reading").value_or(0));
 }
 
 namespace {
@@ -250,13 +250,14 @@ std::vector<MeterPoint> StoreReader::meter_hours(const std::string& meter, UtcMs
     std::vector<MeterPoint> points;
     Query query(impl_->connection,
                 "WITH RECURSIVE hours(h) AS (SELECT ?1 UNION ALL SELECT h+1 FROM hours WHERE "
-                "h<?2) SELECT hour,total FROM hours JOIN meter_hour ON hour=h AND "
+                "h<?2) SELECT hour,total,quality FROM hours JOIN meter_hour ON hour=h AND "
                 "meter=(SELECT id FROM meter WHERE meter=?3) ORDER BY hour");
     query << (from + kHourMs - 1) / kHourMs << (to - 1) / kHourMs << meter;
     while (query.step()) {
         MeterPoint point;
         point.at = query.i64() * kHourMs;
         point.total = Milli{query.i64()};
+        point.quality = static_cast<ReadingQuality>(query.i64());
         if (point.at >= from && point.at < to) points.push_back(point);
     }
     return points;

@@ -78,7 +78,7 @@ struct WhyLine {
     std::int64_t id = 0;
     LineKey key;
     Line line;
-    std::vector<WhyPart> parts;  // in order of reading
+    std::vector<WhyPart> parts;  // in order of reading; `to.row.seq` is 0 where it is not stored
 };
 struct WhyMaterial {
     std::vector<WhyLine> lines;
@@ -101,7 +101,6 @@ class StoreReader {
     StoreReader& operator=(StoreReader&&) noexcept;
 
     [[nodiscard]] std::uint64_t last_event();
-    [[nodiscard]] std::uint64_t last_reading();
     // Ascending; kinds empty: all. A prefix match where a kind ends in '.' ("alert.").
     [[nodiscard]] std::vector<StoredEvent> events_after(std::uint64_t seq, std::size_t limit,
                                                         const std::vector<std::string>& kinds = {});
@@ -129,6 +128,7 @@ class StoreReader {
     [[nodiscard]] std::optional<StoredEntry> entry(const std::string& entry_id);
     // month "2026-11"; empty: everything. Entries are those booked in that month or on its lines
     // (the last day of a month is booked in the next).
+    [[nodiscard]] std::optional<StoredReading> reading(std::uint64_t seq);
     [[nodiscard]] WhyMaterial why(const std::string& account, const std::string& month);
 
     [[nodiscard]] std::vector<QuarantineRow> quarantine(std::optional<QuarantineRow::State> state,

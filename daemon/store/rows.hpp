@@ -41,8 +41,9 @@ enum class ReadingQuality { good, estimated, manual, released, void_ };
 
 struct ReadingRow {
     std::string meter;
-    std::int64_t epoch = 0;  // EpochRow::id
-    std::string account;     // that pays for the meter; empty: none
+    std::int64_t epoch = 0;           // EpochRow::id
+    std::string account;              // that pays for the meter; empty: none
+    std::optional<std::string> unit;  // where it stood; absent: as the registry says
     ReadingKind kind = ReadingKind::interval;
     ReadingQuality quality = ReadingQuality::good;
     Stamp at;                        // of the sample, or of the act that brought it
@@ -64,6 +65,7 @@ struct EpochRow {
     Milli base_total, base_figure;  // figure = register x multiplier, rounded
     std::optional<Stamp> opened, closed;
     std::optional<Milli> final_register;
+    std::string device_ratio;  // exact fraction, as Sample's; empty: none was read
 };
 
 // Of one meter at one local day: the freeze that ends it.
@@ -78,6 +80,7 @@ struct HourRow {
     std::string meter;
     std::int64_t hour = 0;  // UTC milliseconds of the hour's end / 3,600,000
     Milli total;
+    ReadingQuality quality = ReadingQuality::good;
 };
 
 // How far a meter's use stands in an account's lines: the next consumption begins here.
@@ -85,6 +88,15 @@ struct MarkRow {
     std::string account, meter;
     std::uint64_t reading = 0;  // seq
     Milli total;
+};
+
+// A registry change that a meter's samples have not passed yet, with what held before it.
+struct PendingEdgeRow {
+    std::string meter;
+    std::uint64_t event = 0;  // seq of the registry.imported that is the edge
+    Stamp at;
+    std::string unit, account, tariff;  // account empty: nobody paid
+    std::string multiplier = "1";
 };
 
 struct QuarantineRow {
@@ -99,7 +111,39 @@ struct QuarantineRow {
     enum class State { open, released, rejected } state = State::open;
     std::uint64_t released_as = 0;  // reading seq
     std::string by;                 // staff; the reason in words stands in the event's body
-    std::string serial;             // as read, where that is the reason
+    std::string serial;             // as read, or the ratio as read, where that is the reason
+};
+
+// A register that people read from a meter's face.
+struct ManualReadingRow {
+    std::int64_t id = 0;  // 0: new, drawn by the store
+    std::string meter;
+    std::int64_t epoch = 0;
+    Stamp at;                    // of the act
+    UtcMs read_at = 0;           // as typed, else the time of the act
+    std::string register_value;  // decimal as typed: its last place is its tolerance
+    std::string by, second, photo;
+    enum class State { waiting, confirmed, rejected } state = State::confirmed;
+    std::uint64_t reading = 0;    // seq; 0: none
+    std::int64_t quarantine = 0;  // that it waits for; 0: none
+    std::string profile;          // whose map the face agreed with; else empty
+};
+
+struct ReplacementRow {
+    std::int64_t id = 0;  // 0: new, drawn by the store
+    std::string meter;
+    std::int64_t old_epoch = 0, new_epoch = 0;
+    UtcMs at = 0;
+    std::string old_final, new_serial, new_opening;  // as typed
+    std::optional<int> new_address;
+    std::string by, second;
+    std::uint64_t event = 0;  // seq of meter.replaced
+};
+
+// Staff hold a meter: nothing of it is confirmed until they let it go.
+struct HoldRow {
+    std::string meter, by;
+    std::uint64_t since = 0, until = 0;  // events; until 0: it holds
 };
 
 // The body is committed to by the chain and may be removed later; about[] makes the row findable

@@ -193,7 +193,8 @@ CREATE TABLE epoch(
   multiplier TEXT NOT NULL, base_total INTEGER NOT NULL, base_figure INTEGER NOT NULL,
   opened_run INTEGER REFERENCES run(run), opened_mono_ms INTEGER, opened_wall_ms INTEGER,
   closed_run INTEGER REFERENCES run(run), closed_mono_ms INTEGER, closed_wall_ms INTEGER,
-  final_register INTEGER
+  final_register INTEGER,
+  device_ratio TEXT NOT NULL  -- CT, PT or resolution in registers of the device; empty: none read
 ) STRICT;
 CREATE INDEX epoch_meter ON epoch(meter);
 -- Where a meter stood when it was read: written once for each change, named by every reading.
@@ -229,7 +230,15 @@ CREATE TABLE meter_day(
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meter_hour(
   hour INTEGER NOT NULL, meter INTEGER NOT NULL REFERENCES meter(id), total INTEGER NOT NULL,
-  PRIMARY KEY(hour, meter)
+  quality INTEGER NOT NULL, PRIMARY KEY(hour, meter)
+) STRICT, WITHOUT ROWID;
+-- A registry change that a meter's samples have not passed yet, with what held before it: until
+-- they do, the meter is charged by the first of its rows here.
+CREATE TABLE pending_edge(
+  meter INTEGER NOT NULL REFERENCES meter(id), event INTEGER NOT NULL,
+  run INTEGER NOT NULL REFERENCES run(run), mono_ms INTEGER NOT NULL, skew_ms INTEGER NOT NULL,
+  unit TEXT NOT NULL, account TEXT NOT NULL, tariff TEXT NOT NULL, multiplier TEXT NOT NULL,
+  PRIMARY KEY(meter, event)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE quarantine(
   id INTEGER PRIMARY KEY, meter INTEGER NOT NULL REFERENCES meter(id), account TEXT NOT NULL,
@@ -245,8 +254,11 @@ CREATE TABLE manual_reading(
   epoch INTEGER REFERENCES epoch(id), run INTEGER NOT NULL REFERENCES run(run),
   mono_ms INTEGER NOT NULL, skew_ms INTEGER NOT NULL, read_at_ms INTEGER NOT NULL,
   register TEXT NOT NULL, by TEXT NOT NULL, second TEXT, photo TEXT,
-  state TEXT NOT NULL CHECK(state IN ('waiting', 'confirmed', 'rejected')), reading INTEGER
+  state TEXT NOT NULL CHECK(state IN ('waiting', 'confirmed', 'rejected')), reading INTEGER,
+  quarantine INTEGER REFERENCES quarantine(id),  -- that it waits for
+  profile TEXT NOT NULL  -- whose map the face agreed with; empty: a reading, not that question
 ) STRICT;
+CREATE INDEX manual_reading_meter ON manual_reading(meter);
 CREATE TABLE replacement(
   id INTEGER PRIMARY KEY, meter INTEGER NOT NULL REFERENCES meter(id),
   old_epoch INTEGER NOT NULL REFERENCES epoch(id), new_epoch INTEGER REFERENCES epoch(id),
@@ -254,6 +266,7 @@ CREATE TABLE replacement(
   new_opening TEXT NOT NULL, new_address INTEGER, by TEXT NOT NULL, second TEXT NOT NULL,
   event INTEGER NOT NULL REFERENCES event(seq)
 ) STRICT;
+CREATE INDEX replacement_meter ON replacement(meter);
 CREATE TABLE meter_hold(
   meter INTEGER NOT NULL REFERENCES meter(id), since INTEGER NOT NULL REFERENCES event(seq),
   until INTEGER REFERENCES event(seq), by TEXT NOT NULL, PRIMARY KEY(meter, since)

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "daemon/core/assert.hpp"
+#include "daemon/core/space.hpp"
 #include "daemon/store/chain.hpp"
 #include "daemon/store/registry_rows.hpp"
 #include "daemon/store/schema.hpp"
@@ -31,6 +32,8 @@ constexpr std::array<std::uint64_t, kSeriesCount> kSteps{4'096, 65'536, 4'096, 6
 std::size_t index(Series series) {
     return static_cast<std::size_t>(series);
 }
+
+constexpr std::int64_t kPageBytes = 4'096;
 
 // The books hold personal data: the file is made for its owner alone before SQLite sees it.
 std::string private_file(const std::string& path) {
@@ -56,6 +59,8 @@ Numbers numbers_in(sql::Connection& connection) {
     at_least(Series::quarantine, sql::number(connection, "SELECT max(id) FROM quarantine"));
     at_least(Series::epoch, sql::number(connection, "SELECT max(id) FROM epoch"));
     at_least(Series::line, sql::number(connection, "SELECT max(line) FROM line"));
+    at_least(Series::other, sql::number(connection, "SELECT max(id) FROM manual_reading"));
+    at_least(Series::other, sql::number(connection, "SELECT max(id) FROM replacement"));
     for (std::size_t i = 0; i < kSeriesCount; ++i) {
         Query issued(connection,
                      "SELECT max(n) FROM (SELECT last AS n FROM issued WHERE series=?1 "
@@ -76,6 +81,7 @@ std::string newest_hash(sql::Connection& connection, const char* literal) {
 Store::Impl::Impl(const StoreOptions& options, Random& random_)
     : random(random_),
       high_water(private_file(options.path) + ".highwater"),
+      reserve(options.path),
       connection(options.path, sql::Connection::Mode::write) {
     if (sodium_init() < 0) throw StoreError(StoreError::Kind::other, "libsodium does not start");
     const store::Migrated migrated = store::migrate(connection, store::migrations());
@@ -98,10 +104,59 @@ Store::Impl::Impl(const StoreOptions& options, Random& random_)
     }
     connection.exec("PRAGMA synchronous=FULL");
     connection.exec("PRAGMA journal_size_limit=16777216");
+    // The log is written into the database before it is larger than a quarter of the reserve, which
+    // therefore always has room for it.
+    const std::int64_t log_pages = static_cast<std::int64_t>(reserve.bytes()) / 4 / kPageBytes;
+    connection.exec("PRAGMA wal_autocheckpoint=" +
+                    std::to_string(std::min<std::int64_t>(1'000, log_pages)));
     if (options.max_pages > 0) {
-        connection.exec("PRAGMA max_page_count=" + std::to_string(options.max_pages));
+        max_pages = options.max_pages;
+        connection.exec("PRAGMA max_page_count=" + std::to_string(max_pages));
+    }
+    if (const StoreSpace now_free = space();
+        now_free.held && now_free.free_bytes < now_free.reserve_bytes / 16) {
+        release_reserve();
     }
     start(options);
+}
+
+std::uint64_t Store::Impl::reserve_bytes() const {
+    return max_pages == 0 ? reserve.bytes()
+                          : reserve_bytes_for(static_cast<std::uint64_t>(max_pages * kPageBytes));
+}
+
+StoreSpace Store::Impl::space() {
+    if (max_pages == 0) return {reserve.free_bytes(), reserve_bytes(), reserve.held()};
+    const auto pages = [this](const char* pragma) {
+        return sql::number(connection, pragma).value_or(0);
+    };
+    const std::int64_t limit = pages_released ? pages("PRAGMA max_page_count") : max_pages;
+    const std::int64_t left = std::max<std::int64_t>(0, limit - pages("PRAGMA page_count")) +
+                              pages("PRAGMA freelist_count");
+    return {static_cast<std::uint64_t>(left * kPageBytes), reserve_bytes(), !pages_released};
+}
+
+void Store::Impl::release_reserve() {
+    GH_ASSERT(!connection.in_transaction());
+    if (max_pages > 0) {
+        pages_released = true;
+        const std::int64_t used = sql::number(connection, "PRAGMA page_count").value_or(0);
+        const std::int64_t beyond = static_cast<std::int64_t>(reserve_bytes()) / kPageBytes;
+        connection.exec("PRAGMA max_page_count=" +
+                        std::to_string(std::max(max_pages, used) + beyond));
+        return;
+    }
+    reserve.release();
+    // A reader in the middle of its work holds it up; the next automatic one goes on from there.
+    Query query(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+    query.run();
+}
+
+bool Store::Impl::take_reserve() {
+    if (max_pages == 0) return reserve.take();
+    pages_released = false;
+    connection.exec("PRAGMA max_page_count=" + std::to_string(max_pages));
+    return true;
 }
 
 void Store::Impl::check_site(const std::string& site_id) {
@@ -153,6 +208,8 @@ EventRow Store::Impl::jump(const Numbers& in_database, const Stamp& at) {
     report.lines.push_back("an older copy of the database was restored: numbers go on at event " +
                            std::to_string(event));
     report.restored = true;
+    report.restored_after = in_database[0];
+    report.restored_next = event;
     return row;
 }
 
@@ -273,6 +330,16 @@ void Store::rollback() noexcept {
 
 bool Store::in_transaction() const {
     return impl_->connection.in_transaction();
+}
+
+StoreSpace Store::space() {
+    return impl_->space();
+}
+void Store::release_reserve() {
+    impl_->release_reserve();
+}
+bool Store::take_reserve() {
+    return impl_->take_reserve();
 }
 
 std::uint64_t Store::last(Series series) const {

@@ -31,6 +31,7 @@ struct OpenReport {
     int migrated_from = 0, migrated_to = 0;
     std::string backup;     // path of the copy made before a migration
     bool restored = false;  // an older copy: went on above the high water
+    std::uint64_t restored_after = 0, restored_next = 0;  // events between them are lost
     bool high_water_recreated = false;
     std::vector<std::string> lines;
 };
@@ -47,10 +48,16 @@ struct LedgerAccountRow {
     std::uint64_t last_event = 0;  // event seq of that entry
 };
 
+// Space for the books. Where StoreOptions::max_pages limits them, that limit is the disk.
+struct StoreSpace {
+    std::uint64_t free_bytes = 0, reserve_bytes = 0;
+    bool held = false;  // the reserve lies on the disk
+};
+
 class Store {
   public:
     // Opens or creates, migrates with a backup, starts the run, and where an older copy lies there
-    // writes the event log.restored as its first row.
+    // writes the event log.restored as its first row. On a full disk it gives the reserve up first.
     Store(const StoreOptions& options, Random& random);
     ~Store();
     Store(const Store&) = delete;
@@ -64,6 +71,13 @@ class Store {
     void commit();
     void rollback() noexcept;
     [[nodiscard]] bool in_transaction() const;
+
+    [[nodiscard]] StoreSpace space();
+    // Gives the reserve up and writes the log of the database into it, which frees the log. Outside
+    // a transaction.
+    void release_reserve();
+    // False: there is no room for it.
+    [[nodiscard]] bool take_reserve();
 
     // Newest committed numbers; 0: none.
     [[nodiscard]] std::uint64_t last(Series series) const;
@@ -86,12 +100,17 @@ class Store {
     void put_day(const DayRow& day);
     void put_hour(const HourRow& hour);
     void put_mark(const MarkRow& mark);
+    void put_pending_edge(const PendingEdgeRow& edge);
+    void drop_pending_edge(const std::string& meter, std::uint64_t event);
     std::int64_t put_line(const std::string& account, const LineKey& key, const Line& line);
     void add_line_part(std::int64_t line, const LinePartRow& part);
     void put_counter(const CounterRow& counter);
     // False where (account, cause) is posted already: the caller then posts nothing.
     [[nodiscard]] bool add_posting(const std::string& account, const std::string& cause);
-    std::int64_t put_quarantine(const QuarantineRow& row);  // returns id
+    std::int64_t put_quarantine(const QuarantineRow& row);         // returns id
+    std::int64_t put_manual_reading(const ManualReadingRow& row);  // returns id
+    std::int64_t put_replacement(const ReplacementRow& row);       // returns id
+    void put_hold(const HoldRow& row);
     void put_alert(const AlertRow& alert);
     void add_ack(const AckRow& ack);
     // False where the key is there already.
@@ -106,21 +125,39 @@ class Store {
     // Small words of the engine that must survive; value empty: removed.
     void put_note(const std::string& name, const std::string& value);
 
-    // Records the newest event as the head of the log for that day ("2026-11-23"); a day is sealed
-    // once, and later calls give the same head.
-    LogHead seal_day(const std::string& day);
+    // Records that event, which must be there, as the head of the log at the end of that day
+    // ("2026-11-23"); a day is sealed once, and later calls give the same head.
+    LogHead seal_day(const std::string& day, std::uint64_t event);
 
     // Removes a body; the chain still verifies and readers show `removed` with the reason.
     void remove_event_body(std::uint64_t seq, const std::string& reason);
-    // Retention: removes interval readings (never another kind) up to that seq, at most `limit` a
-    // call; returns how many. The only DELETE that the triggers let through.
-    std::size_t drop_interval_readings(std::uint64_t up_to_seq, std::size_t limit);
+    // Retention: removes interval readings (never another kind) after intervals_dropped() up to
+    // that seq, which becomes what intervals_dropped() says; returns how many. The work grows with
+    // the seqs between the two, so the caller slices. The only DELETE that the triggers let
+    // through.
+    std::size_t drop_interval_readings(std::uint64_t up_to_seq);
+    // The oldest hour or day of all meters, where it lies before that one; 0: none does.
+    std::size_t drop_oldest_hour(std::int64_t before_hour);
+    std::size_t drop_oldest_day(std::int64_t before_day);
 
     // --- questions inside or outside a transaction
     [[nodiscard]] std::optional<IdempotencyRow> idempotency(const std::string& key);
     [[nodiscard]] LedgerAccountRow ledger_account(const std::string& book_name);
-    [[nodiscard]] std::optional<Entry> find_entry(const std::string& entry_id);
+    [[nodiscard]] LogHead newest_seal();
+    // The newest event whose stamp is wanted, asked newest first; 0: none.
+    [[nodiscard]] std::uint64_t newest_event(const std::function<bool(const Stamp&)>& wanted);
+    [[nodiscard]] std::uint64_t intervals_dropped();
+    // The newest reading with a seq of at most that; nothing where there is none.
+    [[nodiscard]] std::optional<std::pair<std::uint64_t, Stamp>> reading_at(std::uint64_t seq);
     [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
+
+    [[nodiscard]] std::optional<QuarantineRow> find_quarantine(std::int64_t id);
+    // The newest of a meter that is (or is not) about its profile's map, and the one that waits for
+    // a quarantine.
+    [[nodiscard]] std::optional<ManualReadingRow> newest_manual_reading(const std::string& meter,
+                                                                        bool about_profile);
+    [[nodiscard]] std::optional<ManualReadingRow> manual_reading_of(std::int64_t quarantine);
+    [[nodiscard]] std::optional<ReplacementRow> newest_replacement(const std::string& meter);
 
     // --- loaders of the start
     [[nodiscard]] Registry load_registry();
@@ -128,11 +165,11 @@ class Store {
     [[nodiscard]] std::vector<EpochRow> load_open_epochs();  // by meter id
     // The newest stored row of each meter that has one.
     [[nodiscard]] std::vector<ReadingRow> load_last_readings();
-    // Stored rows after a seq in order, for what was not posted yet.
-    void scan_readings(std::uint64_t after, const std::function<void(const ReadingRow&)>& each);
     [[nodiscard]] std::vector<MarkRow> load_marks();
+    [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
     [[nodiscard]] std::vector<DayRow> load_days(std::int64_t from_day);
     [[nodiscard]] std::vector<QuarantineRow> load_open_quarantine();
+    [[nodiscard]] std::vector<HoldRow> load_open_holds();
     // By account: lines of that scope and later and every older one that is not settled; counters
     // that began at or after counters_from.
     [[nodiscard]] std::map<std::string, Settlement> load_settlements(const std::string& from_scope,

@@ -82,7 +82,7 @@ std::int64_t Store::Impl::line_id(std::int64_t account, const LineKey& key) {
 std::int64_t Store::Impl::context_id(const ReadingRow& reading) {
     const auto found = contexts.find(reading.meter);
     if (found != contexts.end() && found->second.epoch == reading.epoch &&
-        found->second.account == reading.account) {
+        found->second.account == reading.account && found->second.unit == reading.unit) {
         return found->second.id;
     }
     const std::int64_t meter = meter_id(reading.meter);
@@ -96,6 +96,7 @@ std::int64_t Store::Impl::context_id(const ReadingRow& reading) {
         query << reading.epoch << meter;
         if (!query.step()) unknown("meter", reading.meter);
         unit = query.maybe_text().value_or("");
+        if (reading.unit) unit = *reading.unit;
         role = query.text();
         service = query.text();
         multiplier = query.text();
@@ -121,7 +122,7 @@ std::int64_t Store::Impl::context_id(const ReadingRow& reading) {
         query.run();
         id = connection.last_rowid();
     }
-    contexts[reading.meter] = {id, reading.epoch, reading.account};
+    contexts[reading.meter] = {id, reading.epoch, reading.account, reading.unit};
     return id;
 }
 

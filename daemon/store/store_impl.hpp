@@ -5,6 +5,7 @@
 
 #include "daemon/store/decode.hpp"
 #include "daemon/store/high_water.hpp"
+#include "daemon/store/reserve.hpp"
 #include "daemon/store/sql.hpp"
 #include "daemon/store/store.hpp"
 
@@ -39,19 +40,28 @@ struct Store::Impl {
     void flush_last();
     void load_last();
     void after_commit();
+    [[nodiscard]] StoreSpace space();
+    void release_reserve();
+    [[nodiscard]] bool take_reserve();
     void forget_caches();
 
     Random& random;
     store::HighWater high_water;  // before the connection: its lock comes first
+    store::Reserve reserve;
     sql::Connection connection;
     OpenReport report;
     Heads now, committed;
+    // Pages instead of a disk: the limit, and whether the reserve beyond it is given up.
+    std::int64_t max_pages = 0;
+    bool pages_released = false;
+    [[nodiscard]] std::uint64_t reserve_bytes() const;
     store::RunBases bases;
     std::unordered_map<std::string, std::int64_t> meters, accounts, kinds, ledger_accounts;
 
     struct CachedContext {
         std::int64_t id = 0, epoch = 0;
         std::string account;
+        std::optional<std::string> unit;
     };
     std::unordered_map<std::string, CachedContext> contexts;  // by meter
 

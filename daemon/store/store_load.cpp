@@ -40,19 +40,6 @@ std::vector<LedgerAccountRow> Store::load_ledger_accounts() {
     return rows;
 }
 
-std::optional<Entry> Store::find_entry(const std::string& entry_id) {
-    std::uint64_t seq = 0;
-    {
-        Query query(impl_->connection, "SELECT seq FROM entry WHERE entry=?");
-        query << entry_id;
-        if (!query.step()) return std::nullopt;
-        seq = query.u64();
-    }
-    auto row = store::load_entry(impl_->connection, seq, impl_->bases);
-    if (!row) return std::nullopt;
-    return std::move(row->entry);
-}
-
 bool Store::posted(const std::string& account, const std::string& cause) {
     Query query(impl_->connection, "SELECT 1 FROM posting WHERE cause=? AND account=?");
     query << cause << impl_->account_id(account);
@@ -94,7 +81,7 @@ std::vector<EpochRow> Store::load_open_epochs() {
     std::vector<EpochRow> rows;
     Query query(impl_->connection,
                 "SELECT epoch.id,meter.meter,epoch.serial,epoch.multiplier,base_total,base_figure,"
-                "opened_run,opened_mono_ms,opened_wall_ms FROM epoch "
+                "device_ratio,opened_run,opened_mono_ms,opened_wall_ms FROM epoch "
                 "JOIN meter ON meter.id=epoch.meter WHERE closed_run IS NULL "
                 "ORDER BY meter.meter, epoch.id");
     while (query.step()) {
@@ -105,6 +92,7 @@ std::vector<EpochRow> Store::load_open_epochs() {
         row.multiplier = query.text();
         row.base_total = Milli{query.i64()};
         row.base_figure = Milli{query.i64()};
+        row.device_ratio = query.text();
         if (const auto run = query.maybe_i64()) {
             row.opened.emplace();
             row.opened->run = *run;
@@ -133,19 +121,6 @@ std::vector<ReadingRow> Store::load_last_readings() {
     return rows;
 }
 
-void Store::scan_readings(std::uint64_t after, const std::function<void(const ReadingRow&)>& each) {
-    store::Contexts contexts;
-    store::load_contexts(impl_->connection, contexts, 0);
-    Query query(impl_->connection,
-                "SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq>? ORDER BY seq");
-    query << after;
-    ReadingRow row;
-    while (query.step()) {
-        apply(contexts.at(store::reading_columns(query, impl_->bases, row)), row);
-        each(row);
-    }
-}
-
 std::vector<MarkRow> Store::load_marks() {
     std::vector<MarkRow> rows;
     Query query(impl_->connection,
@@ -157,6 +132,27 @@ std::vector<MarkRow> Store::load_marks() {
         row.meter = query.text();
         row.reading = query.u64();
         row.total = Milli{query.i64()};
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<PendingEdgeRow> Store::load_pending_edges() {
+    std::vector<PendingEdgeRow> rows;
+    Query query(
+        impl_->connection,
+        "SELECT meter.meter,event,run,mono_ms,skew_ms,pending_edge.unit,pending_edge.account,"
+        "pending_edge.tariff,pending_edge.multiplier FROM pending_edge "
+        "JOIN meter ON meter.id=pending_edge.meter ORDER BY pending_edge.meter,event");
+    while (query.step()) {
+        PendingEdgeRow row;
+        row.meter = query.text();
+        row.event = query.u64();
+        row.at = store::stamp_columns(query, impl_->bases);
+        row.unit = query.text();
+        row.account = query.text();
+        row.tariff = query.text();
+        row.multiplier = query.text();
         rows.push_back(std::move(row));
     }
     return rows;

@@ -1,4 +1,4 @@
-// What the engine writes beside the appended rows: state that changes, and the two removals.
+// What the engine writes beside the appended rows: state that changes, and the removal of bodies.
 #include "daemon/core/assert.hpp"
 #include "daemon/store/chain.hpp"
 #include "daemon/store/registry_rows.hpp"
@@ -44,14 +44,15 @@ std::int64_t Store::put_epoch(const EpochRow& epoch) {
             query << std::nullopt << std::nullopt << std::nullopt;
         }
     };
-    Query query(impl_->connection,
-                "INSERT INTO epoch VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
-                "serial=excluded.serial,multiplier=excluded.multiplier,"
-                "base_total=excluded.base_total,base_figure=excluded.base_figure,"
-                "opened_run=excluded.opened_run,opened_mono_ms=excluded.opened_mono_ms,"
-                "opened_wall_ms=excluded.opened_wall_ms,closed_run=excluded.closed_run,"
-                "closed_mono_ms=excluded.closed_mono_ms,closed_wall_ms=excluded.closed_wall_ms,"
-                "final_register=excluded.final_register");
+    Query query(
+        impl_->connection,
+        "INSERT INTO epoch VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
+        "serial=excluded.serial,multiplier=excluded.multiplier,"
+        "base_total=excluded.base_total,base_figure=excluded.base_figure,"
+        "opened_run=excluded.opened_run,opened_mono_ms=excluded.opened_mono_ms,"
+        "opened_wall_ms=excluded.opened_wall_ms,closed_run=excluded.closed_run,"
+        "closed_mono_ms=excluded.closed_mono_ms,closed_wall_ms=excluded.closed_wall_ms,"
+        "final_register=excluded.final_register,device_ratio=excluded.device_ratio");
     query << id << impl_->meter_id(epoch.meter) << epoch.serial << epoch.multiplier
           << epoch.base_total.count << epoch.base_figure.count;
     bind(query, epoch.opened);
@@ -61,6 +62,7 @@ std::int64_t Store::put_epoch(const EpochRow& epoch) {
     } else {
         query << std::nullopt;
     }
+    query << epoch.device_ratio;
     query.run();
     impl_->contexts.erase(epoch.meter);
     return id;
@@ -79,9 +81,10 @@ void Store::put_day(const DayRow& day) {
 void Store::put_hour(const HourRow& hour) {
     impl_->need_transaction();
     Query query(impl_->connection,
-                "INSERT INTO meter_hour VALUES(?,?,?) ON CONFLICT(hour,meter) DO UPDATE SET "
-                "total=excluded.total");
-    query << hour.hour << impl_->meter_id(hour.meter) << hour.total.count;
+                "INSERT INTO meter_hour VALUES(?,?,?,?) ON CONFLICT(hour,meter) DO UPDATE SET "
+                "total=excluded.total,quality=excluded.quality");
+    query << hour.hour << impl_->meter_id(hour.meter) << hour.total.count
+          << static_cast<std::int64_t>(hour.quality);
     query.run();
 }
 
@@ -92,6 +95,22 @@ void Store::put_mark(const MarkRow& mark) {
                 "reading=excluded.reading,total=excluded.total");
     query << impl_->account_id(mark.account) << impl_->meter_id(mark.meter) << mark.reading
           << mark.total.count;
+    query.run();
+}
+
+void Store::put_pending_edge(const PendingEdgeRow& edge) {
+    impl_->need_transaction();
+    Query query(impl_->connection, "INSERT INTO pending_edge VALUES(?,?,?,?,?,?,?,?,?)");
+    query << impl_->meter_id(edge.meter) << edge.event;
+    store::bind_stamp(query, edge.at, impl_->bases);
+    query << edge.unit << edge.account << edge.tariff << edge.multiplier;
+    query.run();
+}
+
+void Store::drop_pending_edge(const std::string& meter, std::uint64_t event) {
+    impl_->need_transaction();
+    Query query(impl_->connection, "DELETE FROM pending_edge WHERE meter=? AND event=?");
+    query << impl_->meter_id(meter) << event;
     query.run();
 }
 
@@ -253,24 +272,6 @@ void Store::put_note(const std::string& name, const std::string& value) {
     query.run();
 }
 
-LogHead Store::seal_day(const std::string& day) {
-    impl_->need_transaction();
-    const std::uint64_t seq = impl_->now.last[static_cast<std::size_t>(Series::event)];
-    {
-        Query query(impl_->connection, "INSERT OR IGNORE INTO event_seal VALUES(?,?,?)");
-        query << day << seq;
-        query.blob(impl_->now.event_hash).run();
-    }
-    Query query(impl_->connection, "SELECT day,seq,h FROM event_seal WHERE day=?");
-    query << day;
-    GH_ASSERT(query.step());
-    LogHead head;
-    head.day = query.text();
-    head.seq = query.u64();
-    head.h = store::hex(query.bytes());
-    return head;
-}
-
 void Store::remove_event_body(std::uint64_t seq, const std::string& reason) {
     impl_->need_transaction();
     GH_ASSERT(!reason.empty());
@@ -283,36 +284,6 @@ void Store::remove_event_body(std::uint64_t seq, const std::string& reason) {
     Query query(impl_->connection, "DELETE FROM event_body WHERE seq=?");
     query << seq;
     query.run();
-}
-
-std::size_t Store::drop_interval_readings(std::uint64_t up_to_seq, std::size_t limit) {
-    impl_->need_transaction();
-    impl_->flush_last();  // so that meter_last below is as new as the rows
-    {
-        Query query(impl_->connection, "INSERT INTO maintenance VALUES(1,?,NULL)");
-        query << up_to_seq;
-        query.run();
-    }
-    std::size_t dropped = 0;
-    {
-        // The newest row of a meter stays: a restart begins from it. So does what a charge or a
-        // day rests on; freezes are of another kind, and marks name theirs.
-        Query query(impl_->connection,
-                    "DELETE FROM reading WHERE seq IN (SELECT seq FROM reading WHERE seq<=?1 AND "
-                    "kind=0 AND seq NOT IN (SELECT reading FROM mark) AND seq NOT IN "
-                    "(SELECT reading FROM meter_last) ORDER BY seq LIMIT ?2)");
-        query << up_to_seq << static_cast<std::int64_t>(limit);
-        query.run();
-        dropped = static_cast<std::size_t>(impl_->connection.changes());
-    }
-    impl_->connection.exec("DELETE FROM maintenance");
-    {
-        Query query(impl_->connection,
-                    "UPDATE site SET intervals_dropped_up_to=?1 WHERE intervals_dropped_up_to<?1");
-        query << up_to_seq;
-        query.run();
-    }
-    return dropped;
 }
 
 }  // namespace gatehouse

@@ -18,6 +18,10 @@ struct JobExchange {
     // Other settings of a serial line for this exchange alone; they are put back before the next
     // poll. Each change costs some silence: ask all of one setting in a row.
     std::optional<LineSettings> line;
+    // Listens so long after a good reply, for a second one: Reply::after. 0: not at all.
+    std::int64_t listen_ms = 0;
+    // Written instead of the read. Of all jobs only the setting of a meter's clock has one.
+    std::optional<WriteRequest> write;
 };
 
 class BusJob {

@@ -63,6 +63,8 @@ struct ReadResult {
     Stamp at;
     std::vector<ReadValue> values;
     std::vector<ExchangeTrace> exchanges;
+    int channel = 0;
+    RegisterImage image;  // all words that came
 };
 using ReadHandler = std::function<void(ReadResult)>;  // once; on the bus thread or at its end
 

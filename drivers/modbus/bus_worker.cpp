@@ -124,6 +124,12 @@ void BusWorker::adopt(BusPlan plan) {
     for (const MeterPlan& meter : plan.meters) {
         if (!meter.profile) continue;
         MeterState state;
+        const auto same = std::find_if(meters_.begin(), meters_.end(),
+                                       [&](const MeterState& old) { return old.plan == meter; });
+        if (same != meters_.end()) {
+            state.serial = same->serial;
+            state.register_value = same->register_value;
+        }
         state.plan = meter;
         states.push_back(std::move(state));
     }
@@ -348,12 +354,36 @@ void BusWorker::ended(const VisitEnd& end) {
         result.detail = end.detail;
         result.values = read_values(meter.plan, meter.image);
         result.exchanges = meter.traces;
+        result.image = meter.image;
         answer(meter.plan.id, std::move(result));
     } else if (end.result == PollResult::ok) {
         emit(meter, end);
+        doubt_identity(end);
     } else {
         emit_failure(meter, end.result, end.detail, end.offline);
     }
+}
+
+// A serial number that is not the one of last time is read once more: twice alike it is believed.
+// A register that fell may be another meter's, so that the serial number is asked for as well.
+void BusWorker::doubt_identity(const VisitEnd& end) {
+    MeterState& meter = meters_[static_cast<std::size_t>(end.meter)];
+    const Profile& profile = *meter.plan.profile;
+    const int channel = meter.plan.channel;
+    const Decoded billing = profile.decode(profile.billing, channel, meter.image);
+    bool doubt = false;
+    if (billing.result == PollResult::ok) {
+        doubt = meter.register_value && compare(billing.number, *meter.register_value) < 0;
+        meter.register_value = billing.number;
+    }
+    if (end.identity) {
+        const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
+        doubt = doubt || (serial.result == PollResult::ok && serial.text != meter.serial);
+        if (serial.result == PollResult::ok) meter.serial = serial.text;
+    }
+    if (!doubt) return;
+    const std::lock_guard lock(machine_mutex_);
+    machine_.identify(end.meter);
 }
 
 void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
@@ -378,10 +408,15 @@ void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
         sample.power_milliwatt.value_or(0) > 0 || sample.flow_millilitre_per_hour.value_or(0) > 0;
     if (end.identity) {
         const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
-        if (serial.result == PollResult::ok) sample.serial = serial.text;
+        // A meter whose number was never set says 0, as many others do.
+        const bool named = serial.text.find_first_not_of("0 ") != std::string::npos;
+        if (serial.result == PollResult::ok && named) sample.serial = serial.text;
     }
-    const Decoded balance = profile.decode(Measurement::own_balance, channel, meter.image);
-    if (balance.result == PollResult::ok) sample.own_balance = balance.number;
+    sample.device_ratio = profile.device_ratio(channel, meter.image);
+    if (auto own = profile.own_prepayment(channel, meter.image)) {
+        sample.prepays = own->live;
+        sample.prepays_text = std::move(own->text);
+    }
     sink_.sample(std::move(sample));
 }
 
@@ -405,7 +440,9 @@ void BusWorker::answer(const std::string& meter, ReadResult result) {
     result.bus = plan_.id;
     result.at = stamp();
     for (const MeterState& state : meters_) {
-        if (state.plan.id == meter) result.profile = state.plan.profile->id;
+        if (state.plan.id != meter) continue;
+        result.profile = state.plan.profile->id;
+        result.channel = state.plan.channel;
     }
     for (const ReadHandler& handler : handlers) handler(result);
 }

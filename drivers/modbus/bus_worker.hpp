@@ -53,6 +53,8 @@ class BusWorker {
         RegisterImage image;
         std::vector<ExchangeTrace> traces;
         std::optional<Stamp> billing_at;
+        std::string serial;                      // as it was read last
+        std::optional<Rational> register_value;  // likewise
     };
     using Waiting = std::pair<std::string, ReadHandler>;
 
@@ -67,6 +69,7 @@ class BusWorker {
     void finish_job(const std::string& reason);
     void ended(const VisitEnd& end);
     void emit(const MeterState& meter, const VisitEnd& end);
+    void doubt_identity(const VisitEnd& end);
     void emit_failure(const MeterState& meter, PollResult result, std::string detail, bool offline);
     void answer(const std::string& meter, ReadResult result);
     void answer_all(const std::string& reason);

@@ -92,6 +92,21 @@ FieldValue decode_text(const std::vector<std::uint8_t>& bytes) {
     return value;
 }
 
+// One character in the low byte of each register.
+FieldValue decode_chars(const std::vector<std::uint8_t>& bytes) {
+    std::vector<std::uint8_t> low;
+    for (std::size_t i = 1; i < bytes.size(); i += 2) {
+        if (bytes[i - 1] != 0) {
+            FieldValue value;
+            value.state = FieldState::implausible;
+            value.how = "a high byte that is not 0";
+            return value;
+        }
+        low.push_back(bytes[i]);
+    }
+    return decode_text(low);
+}
+
 const char* to_string(Encoding encoding) {
     switch (encoding) {
         case Encoding::unsigned_:
@@ -103,6 +118,7 @@ const char* to_string(Encoding encoding) {
         case Encoding::bcd:
             return "BCD";
         case Encoding::ascii:
+        case Encoding::chars:
             return "text";
         case Encoding::bit:
             return "bit";
@@ -118,6 +134,8 @@ FieldValue decode_bytes(Encoding encoding, const std::vector<std::uint8_t>& byte
             return decode_bcd(bytes);
         case Encoding::ascii:
             return decode_text(bytes);
+        case Encoding::chars:
+            return decode_chars(bytes);
         case Encoding::unsigned_:
         case Encoding::signed_:
         case Encoding::bit:
@@ -187,7 +205,7 @@ FieldValue decode_field(const Field& field, const std::vector<std::uint16_t>& wo
     if (words.size() > 1) how += std::string(" ") + to_string(field.order);
     if (value.state != FieldState::ok) {
         how += ": " + (value.how.empty() ? "no value" : value.how);
-    } else if (field.encoding == Encoding::ascii) {
+    } else if (is_text(field.encoding)) {
         how += " = \"" + value.text + "\"";
     } else {
         how += " = " + format_rational(value.number);

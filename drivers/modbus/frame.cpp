@@ -86,10 +86,10 @@ void set_exception(Reply& reply, int code) {
     reply.detail = "exception " + std::to_string(code) + ": " + exception_text(code);
 }
 
-void take_reply(const Request& request, const Bytes& frame, Framing framing, Reply& reply) {
+void take_reply(const Request& request, const Bytes& frame, FrameKind framing, Reply& reply) {
     reply.response = frame;
     reply.result = PollResult::foreign_frame;
-    const bool rtu = framing == Framing::rtu;
+    const bool rtu = framing == FrameKind::rtu;
     const std::size_t start = rtu ? 0 : kTcpHeader - 1;
     const std::size_t tail = rtu ? 2 : 0;
     if (frame.size() < start + 3 + tail) {

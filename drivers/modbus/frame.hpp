@@ -12,7 +12,7 @@
 namespace gatehouse::modbus {
 
 using Bytes = std::vector<std::uint8_t>;
-enum class Framing { rtu, tcp };
+enum class FrameKind { rtu, tcp };
 
 [[nodiscard]] bool is_bits(RegisterTable table);
 // Of the values in a reply, without its head and checksum.
@@ -25,7 +25,7 @@ void append_crc(Bytes& frame);
 void set_exception(Reply& reply, int code);
 // Fills result, words and detail from a whole frame whose checksum, if it has one, was right. What
 // is no reply to this request is a foreign frame.
-void take_reply(const Request& request, const Bytes& frame, Framing framing, Reply& reply);
+void take_reply(const Request& request, const Bytes& frame, FrameKind framing, Reply& reply);
 // Whether the bytes hold a whole RTU frame that answers `owed`, its refusal included.
 [[nodiscard]] bool holds_reply(const Bytes& heard, const Request& owed);
 

@@ -115,7 +115,9 @@ class ModbusLink final : public Link {
     [[nodiscard]] bool numbered() const {
         return settings_.transport == Transport::tcp && settings_.transaction_id_echoed;
     }
-    [[nodiscard]] Framing framing() const { return rtu_frames() ? Framing::rtu : Framing::tcp; }
+    [[nodiscard]] FrameKind framing() const {
+        return rtu_frames() ? FrameKind::rtu : FrameKind::tcp;
+    }
     [[nodiscard]] bool rtu_frames() const { return settings_.transport != Transport::tcp; }
     std::string connect_serial();
     std::string connect_stream(std::int64_t timeout_ms);

@@ -50,6 +50,20 @@ struct Request {
     // To the first byte of the reply; the whole of it has that and the time of its bytes.
     std::int64_t timeout_ms = 1'000;
 };
+// The one thing that is ever written to a device: its clock, by command (clock_job.hpp).
+struct WriteRequest {
+    int address = 1;
+    int function = 16;  // 6: one register; 16: several
+    int first = 0;
+    std::vector<std::uint16_t> words;
+    std::int64_t timeout_ms = 1'000;
+};
+struct Heard {
+    std::size_t bytes = 0;
+    std::int64_t last_byte_ms = 0;  // after the start of listening
+    bool owed_reply = false;        // the frame that `owed` would have had
+    std::string lost;
+};
 struct Reply {
     PollResult result = PollResult::timeout;
     std::vector<std::uint16_t> words;    // bits: one word each, 0 or 1
@@ -60,12 +74,7 @@ struct Reply {
     std::vector<std::uint8_t> response;  // bytes as they came, as far as they are known
     std::int64_t busy_us = 0;            // from the request to the end of the reply
     std::int64_t turnaround_us = 0;      // without the wire time of request and reply
-};
-struct Heard {
-    std::size_t bytes = 0;
-    std::int64_t last_byte_ms = 0;  // after the start of listening
-    bool owed_reply = false;        // the frame that `owed` would have had
-    std::string lost;
+    Heard after;                         // where a job asked to listen on: what followed
 };
 
 class Link {
@@ -75,6 +84,13 @@ class Link {
     [[nodiscard]] virtual std::string connect(std::int64_t timeout_ms) = 0;
     virtual void close() = 0;
     [[nodiscard]] virtual Reply exchange(const Request& request) = 0;
+    // Ok where the device confirmed it; a link that does not write says so.
+    [[nodiscard]] virtual Reply write(const WriteRequest&) {
+        Reply reply;
+        reply.result = PollResult::busy;
+        reply.detail = "nothing is written on this bus";
+        return reply;
+    }
     // Reads and drops whatever comes for that long; 0 drops what is there and returns.
     [[nodiscard]] virtual Heard listen(std::int64_t for_ms, const Request& owed) = 0;
     // Other settings for a serial line that is open. Empty on success, else why not, in one line.

@@ -45,6 +45,10 @@ constexpr std::array<MeasurementFact, kMeasurements> kFacts{{
     {Measurement::serial, "serial", ""},
     {Measurement::status, "status", ""},
     {Measurement::own_balance, "own_balance", ""},
+    {Measurement::own_purchases, "own_purchases", ""},
+    {Measurement::battery, "battery", "V"},
+    {Measurement::temperature, "temperature", "C"},
+    {Measurement::clock, "clock", ""},
 }};
 
 RegisterSpan at_channel(const Field& field, int channel) {
@@ -102,6 +106,29 @@ void fail(Decoded& decoded, PollResult result, const std::string& step) {
 
 PollResult result_of(FieldState state) {
     return state == FieldState::not_available ? PollResult::sentinel : PollResult::implausible;
+}
+
+void decode_calendar(const ClockLayout& layout, const std::vector<std::uint16_t>& words,
+                     Decoded& decoded) {
+    const auto clock = decode_clock(layout, words);
+    const std::string how = hex_words(words) + (layout.bcd ? " as BCD" : "") + " calendar";
+    if (!clock) {
+        fail(decoded, PollResult::implausible, how + ": no date of any calendar");
+        return;
+    }
+    decoded.text = to_string(*clock);
+    decoded.steps = how + " = " + decoded.text;
+}
+
+// The names of the bits that are set, for --raw.
+std::string bits_set(const Value& value, const Rational& number) {
+    std::string text;
+    if (number.denominator != 1 || number.numerator < 0) return text;
+    for (const auto& [bit, meaning] : value.bits) {
+        if (((number.numerator >> static_cast<unsigned>(bit)) & 1) == 0) continue;
+        text += (text.empty() ? "" : ", ") + meaning;
+    }
+    return text.empty() ? "no bit set" : text;
 }
 
 }  // namespace
@@ -172,6 +199,11 @@ std::vector<RegisterSpan> Profile::routine_spans(int channel) const {
         const auto some = spans(measurement, channel);
         all.insert(all.end(), some.begin(), some.end());
     }
+    if (!prepayment) return all;
+    for (const Measurement measurement : {Measurement::own_purchases, Measurement::status}) {
+        const auto some = spans(measurement, channel);
+        all.insert(all.end(), some.begin(), some.end());
+    }
     return all;
 }
 
@@ -203,6 +235,10 @@ Decoded Profile::decode(Measurement measurement, int channel, const RegisterImag
             return decoded;
         }
         decoded.raw.insert(decoded.raw.end(), read.words.begin(), read.words.end());
+        if (measurement == Measurement::clock && clock) {
+            decode_calendar(*clock, read.words, decoded);
+            return decoded;
+        }
         if (read.value.state != FieldState::ok) {
             fail(decoded, result_of(read.value.state), read.value.how);
             return decoded;
@@ -245,10 +281,51 @@ Decoded Profile::decode(Measurement measurement, int channel, const RegisterImag
         sum = *product;
     }
     decoded.number = sum;
+    if (!value->bits.empty()) decoded.steps += ": " + bits_set(*value, sum);
     if (measurement == Measurement::serial && decoded.text.empty()) {
         decoded.text = format_rational(sum);
     }
     return decoded;
+}
+
+std::optional<Rational> Profile::device_ratio(int channel, const RegisterImage& image) const {
+    const Value* value = find(billing);
+    if (value == nullptr || value->factors.empty()) return std::nullopt;
+    Rational ratio{1, 1};
+    for (const int index : value->factors) {
+        const Factor& factor = factors[static_cast<std::size_t>(index)];
+        const Read read = read_part(factor.part, channel, image);
+        if (read.missing || read.value.state != FieldState::ok) return std::nullopt;
+        const auto one = factor_of(factor, read.value.number);
+        const auto product = one ? multiply(ratio, *one) : std::nullopt;
+        if (!product) return std::nullopt;
+        ratio = *product;
+    }
+    return ratio;
+}
+
+std::optional<OwnPrepayment> Profile::own_prepayment(int channel,
+                                                     const RegisterImage& image) const {
+    if (!prepayment) return std::nullopt;
+    const Decoded credit = decode(Measurement::own_balance, channel, image);
+    const Decoded loaded = decode(Measurement::own_purchases, channel, image);
+    const Decoded bits = decode(Measurement::status, channel, image);
+    if (credit.result != PollResult::ok && bits.result != PollResult::ok) return std::nullopt;
+    OwnPrepayment own;
+    if (credit.result == PollResult::ok) own.balance = credit.number;
+    if (bits.result == PollResult::ok && bits.number.denominator == 1) {
+        const auto word = static_cast<std::uint64_t>(bits.number.numerator);
+        own.in_arrears = (word & prepayment->arrears_mask) != 0;
+        own.supply_off = (word & prepayment->off_mask) != 0;
+    }
+    const bool was_loaded = loaded.result == PollResult::ok && loaded.number.numerator != 0;
+    own.live = own.in_arrears || was_loaded || (own.balance && own.balance->numerator != 0);
+    const std::string unit = prepayment->unit == "currency" ? "" : " " + prepayment->unit;
+    own.text = own.live ? "prepays by itself" : "its own prepayment is not in use";
+    if (own.balance) own.text += ", credit " + format_rational(*own.balance) + unit;
+    if (own.in_arrears) own.text += ", in arrears";
+    if (own.supply_off) own.text += ", supply off";
+    return own;
 }
 
 std::string format_rational(const Rational& value) {
@@ -283,8 +360,8 @@ std::string format_rational(const Rational& value) {
     return negative ? "-" + text : text;
 }
 
-std::vector<std::string> run_vectors(const Profile& profile) {
-    std::vector<std::string> mismatches;
+std::vector<VectorMismatch> run_vectors(const Profile& profile) {
+    std::vector<VectorMismatch> mismatches;
     for (const TestVector& vector : profile.tests) {
         RegisterImage image;
         for (const auto& [place, word] : vector.words) {
@@ -297,9 +374,10 @@ std::vector<std::string> run_vectors(const Profile& profile) {
             if (decoded.result == PollResult::implausible) got = "implausible";
             if (decoded.result == PollResult::not_connected) got = "not read";
             if (got == expected) continue;
-            mismatches.push_back("test \"" + vector.name + "\": " + to_string(measurement) +
-                                 " is expected to be " + expected + " but is " + got + " (" +
-                                 decoded.steps + ")");
+            mismatches.push_back({vector.line, "test \"" + vector.name +
+                                                   "\": " + to_string(measurement) +
+                                                   " is expected to be " + expected + " but is " +
+                                                   got + " (" + decoded.steps + ")"});
         }
     }
     return mismatches;

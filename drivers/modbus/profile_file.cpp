@@ -1,13 +1,11 @@
 // Reading a profile from TOML: every problem of a file at once, with its place.
-#include <toml++/toml.h>
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <utility>
 
 #include "daemon/core/text.hpp"
 #include "drivers/modbus/decode.hpp"
-#include "drivers/modbus/profile.hpp"
+#include "drivers/modbus/profile_sections.hpp"
 
 namespace gatehouse::modbus {
 namespace {
@@ -15,7 +13,7 @@ namespace {
 constexpr int kChannelsMax = 64;
 constexpr int kRegistersMax = 125;
 constexpr std::size_t kValuesMax = 64;
-constexpr int kTextRegistersMax = 16;
+constexpr int kTextRegistersMax = 20;
 constexpr int kPauseMaxMs = 10'000;
 
 struct TypeFact {
@@ -30,142 +28,7 @@ constexpr TypeFact kTypes[] = {
     {"f32", Encoding::float_, 2},    {"f64", Encoding::float_, 4},
     {"bcd16", Encoding::bcd, 1},     {"bcd32", Encoding::bcd, 2},
     {"bcd64", Encoding::bcd, 4},     {"ascii", Encoding::ascii, 0},
-    {"bit", Encoding::bit, 1},
-};
-
-// "1/100", "0.01", "10": an exact ratio.
-std::optional<Rational> parse_ratio(std::string_view text) {
-    const std::size_t slash = text.find('/');
-    if (slash == std::string_view::npos) return parse_rational(text);
-    const auto numerator = parse_rational(text.substr(0, slash));
-    const auto denominator = parse_rational(text.substr(slash + 1));
-    if (!numerator || !denominator || denominator->numerator <= 0) return std::nullopt;
-    return multiply(*numerator, Rational{denominator->denominator, denominator->numerator});
-}
-
-std::optional<int> parse_number(std::string_view text) {
-    int base = 10;
-    if (text.substr(0, 2) == "0x") {
-        text.remove_prefix(2);
-        base = 16;
-    }
-    int number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return number;
-}
-
-// "FFFF 7FFF" as words.
-std::optional<std::vector<std::uint16_t>> parse_words(std::string_view text) {
-    std::vector<std::uint16_t> words;
-    while (!text.empty()) {
-        const std::size_t blank = std::min(text.find(' '), text.size());
-        std::uint16_t word = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + blank, word, 16);
-        if (blank != 4 || error != std::errc{} || end != text.data() + blank) return std::nullopt;
-        words.push_back(word);
-        text.remove_prefix(std::min(blank + 1, text.size()));
-    }
-    if (words.empty()) return std::nullopt;
-    return words;
-}
-
-class Reader {
-  public:
-    Reader(std::string file, std::vector<Problem>& problems)
-        : file_(std::move(file)), problems_(problems) {}
-
-    void problem(const toml::node& node, std::string message) {
-        const auto& at = node.source().begin;
-        problems_.push_back(
-            {file_, static_cast<int>(at.line), static_cast<int>(at.column), std::move(message)});
-    }
-    void check_keys(const toml::table& table, const std::vector<std::string>& known) {
-        for (const auto& [key, node] : table) {
-            const std::string name(key.str());
-            if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-            const auto near = nearest(name, known);
-            problem(node, "unknown key \"" + name + "\"" +
-                              (near ? "; did you mean \"" + *near + "\"?" : ""));
-        }
-    }
-    std::string text(const toml::table& table, const char* key, bool required) {
-        const toml::node* node = table.get(key);
-        if (node == nullptr) {
-            if (required) problem(table, std::string("\"") + key + "\" is missing");
-            return "";
-        }
-        if (const auto value = node->value_exact<std::string>()) return *value;
-        problem(*node, std::string("\"") + key + "\" must be a string");
-        return "";
-    }
-    int number(const toml::table& table, const char* key, int least, int most, int absent) {
-        const toml::node* node = table.get(key);
-        if (node == nullptr) return absent;
-        const auto value = node->value_exact<std::int64_t>();
-        if (value && *value >= least && *value <= most) return static_cast<int>(*value);
-        problem(*node, std::string("\"") + key + "\" must be a whole number from " +
-                           std::to_string(least) + " to " + std::to_string(most));
-        return absent;
-    }
-    bool flag(const toml::table& table, const char* key, bool absent) {
-        const toml::node* node = table.get(key);
-        if (node == nullptr) return absent;
-        if (const auto value = node->value_exact<bool>()) return *value;
-        problem(*node, std::string("\"") + key + "\" must be true or false");
-        return absent;
-    }
-    std::optional<Rational> ratio(const toml::table& table, const char* key) {
-        const toml::node* node = table.get(key);
-        if (node == nullptr) return std::nullopt;
-        const auto value = node->value_exact<std::string>();
-        const auto parsed = value ? parse_ratio(*value) : std::nullopt;
-        if (!parsed || parsed->numerator <= 0) {
-            problem(*node, std::string("\"") + key +
-                               "\" must be a positive exact ratio in quotes, like \"0.01\" or "
-                               "\"1/100\"");
-            return std::nullopt;
-        }
-        return parsed;
-    }
-    // The tables of [[key]]; a wrong shape is a problem.
-    std::vector<const toml::table*> tables(const toml::table& table, const char* key) {
-        std::vector<const toml::table*> found;
-        const toml::node* node = table.get(key);
-        if (node == nullptr) return found;
-        const toml::array* array = node->as_array();
-        if (array == nullptr) {
-            problem(*node, std::string("\"") + key + "\" must be a list of tables");
-            return found;
-        }
-        for (const toml::node& entry : *array) {
-            if (const toml::table* one = entry.as_table()) {
-                found.push_back(one);
-            } else {
-                problem(entry, std::string("\"") + key + "\" must hold tables");
-            }
-        }
-        return found;
-    }
-    template <class Enum>
-    Enum word(const toml::table& table, const char* key,
-              const std::vector<std::pair<std::string, Enum>>& words, Enum absent, bool required) {
-        const toml::node* node = table.get(key);
-        const std::string value = text(table, key, required);
-        if (node == nullptr || !node->is_string()) return absent;
-        std::string known;
-        for (const auto& [name, meaning] : words) {
-            if (name == value) return meaning;
-            known += (known.empty() ? "" : ", ") + name;
-        }
-        problem(*node,
-                std::string("\"") + key + "\" is \"" + value + "\"; it must be one of " + known);
-        return absent;
-    }
-
-  private:
-    std::string file_;
-    std::vector<Problem>& problems_;
+    {"chars", Encoding::chars, 0},   {"bit", Encoding::bit, 1},
 };
 
 class ProfileReader {
@@ -174,9 +37,10 @@ class ProfileReader {
         : reader_(file, problems) {}
 
     std::shared_ptr<Profile> read(const toml::table& root) {
-        reader_.check_keys(root, {"schema", "id", "maker", "model", "label", "service", "source",
-                                  "map", "conflict", "side", "channels", "framing", "billing",
-                                  "meter", "read", "value", "factor", "clock", "test"});
+        reader_.check_keys(
+            root, {"schema", "id",       "maker",  "model",    "label",    "service",    "source",
+                   "map",    "conflict", "side",   "channels", "framing",  "billing",    "meter",
+                   "read",   "value",    "factor", "clock",    "identify", "prepayment", "test"});
         if (reader_.number(root, "schema", 1, 1, 0) == 0 && root.get("schema") == nullptr) {
             reader_.problem(root, "\"schema\" is missing; write schema = 1");
         }
@@ -184,6 +48,11 @@ class ProfileReader {
         read_limits(root);
         for (const toml::table* table : reader_.tables(root, "factor")) read_factor(*table);
         for (const toml::table* table : reader_.tables(root, "value")) read_value(*table);
+        profile_->clock = read_clock(reader_, root);
+        if (profile_->clock) add_clock_value(*root.get_as<toml::table>("clock"));
+        profile_->prepayment = read_prepayment(reader_, root, *profile_);
+        profile_->identify = read_identify(
+            reader_, root, [this](const toml::table& table) { return read_part(table, table); });
         read_physics(root);
         read_billing(root);
         for (const toml::table* table : reader_.tables(root, "test")) read_test(*table);
@@ -204,7 +73,8 @@ class ProfileReader {
         p.model = reader_.text(root, "model", true);
         p.label = reader_.text(root, "label", false);
         p.source = reader_.text(root, "source", true);
-        p.framing = reader_.text(root, "framing", false);
+        p.framings = read_framings(reader_, root);
+        if (!p.framings.empty()) p.framing = to_string(p.framings.front());
         p.conflict = reader_.text(root, "conflict", false);
         p.service = reader_.word<Service>(
             root, "service", {{"electricity", Service::electricity}, {"water", Service::water}},
@@ -217,23 +87,23 @@ class ProfileReader {
         if (p.map_status == MapStatus::conflict && p.conflict.empty()) {
             reader_.problem(root, "map = \"conflict\" needs \"conflict\": what the sources say");
         }
-        p.primary_side = reader_.word<bool>(root, "side", {{"primary", true}, {"secondary", false}},
-                                            true, false);
+        p.side = reader_.word<Side>(
+            root, "side",
+            {{"direct", Side::direct}, {"primary", Side::primary}, {"secondary", Side::secondary}},
+            Side::direct, false);
         p.channels = reader_.number(root, "channels", 1, kChannelsMax, 1);
-        if (const toml::node* clock = root.get("clock")) {
-            const toml::table* table = clock->as_table();
-            if (table == nullptr) {
-                reader_.problem(*clock, "\"clock\" must be a table");
-                return;
-            }
-            reader_.check_keys(*table, {"function", "register", "count", "layout"});
-            ClockRegister described;
-            described.span.table = function(*table);
-            described.span.first = reader_.number(*table, "register", 0, 0xFFFF, 0);
-            described.span.count = reader_.number(*table, "count", 1, kTextRegistersMax, 1);
-            described.layout = reader_.text(*table, "layout", true);
-            p.clock = described;
-        }
+    }
+
+    // The clock is read and shown as a value; its parts lie in ClockLayout.
+    void add_clock_value(const toml::table& table) {
+        Value value;
+        value.line = static_cast<int>(table.source().begin.line);
+        value.measurement = Measurement::clock;
+        Part part;
+        part.field.span = profile_->clock->span;
+        value.parts.push_back(std::move(part));
+        check_field(table, value.parts.front().field);
+        profile_->values.push_back(std::move(value));
     }
 
     void read_limits(const toml::table& root) {
@@ -262,6 +132,7 @@ class ProfileReader {
         MeterTraits& traits = profile_->traits_;
         traits.status = profile_->map_status;
         traits.reads_serial = profile_->find(Measurement::serial) != nullptr;
+        traits.primary_side = profile_->side == Side::primary;
         const toml::node* node = root.get("meter");
         const toml::table* table = node == nullptr ? nullptr : node->as_table();
         if (table == nullptr) {
@@ -295,9 +166,7 @@ class ProfileReader {
         profile_->billing = *measurement;
     }
 
-    RegisterTable function(const toml::table& table) {
-        return static_cast<RegisterTable>(reader_.number(table, "function", 1, 4, 3));
-    }
+    RegisterTable function(const toml::table& table) { return read_function(reader_, table); }
 
     // `defaults` gives what a part does not say itself.
     Part read_part(const toml::table& table, const toml::table& defaults) {
@@ -406,7 +275,7 @@ class ProfileReader {
 
     void read_value(const toml::table& table) {
         reader_.check_keys(table, {"measurement", "function", "register", "stride", "type", "count",
-                                   "order", "scale", "not_available", "factors", "parts"});
+                                   "order", "scale", "not_available", "factors", "parts", "bits"});
         Value value;
         value.line = static_cast<int>(table.source().begin.line);
         const std::string name = reader_.text(table, "measurement", true);
@@ -420,6 +289,10 @@ class ProfileReader {
             const auto near = nearest(name, names);
             reader_.problem(table, "\"" + name + "\" is no measurement" +
                                        (near ? "; did you mean \"" + *near + "\"?" : ""));
+            return;
+        }
+        if (value.measurement == Measurement::clock) {
+            reader_.problem(table, "the clock is described in [clock], not in a [[value]]");
             return;
         }
         if (profile_->find(value.measurement) != nullptr) {
@@ -443,6 +316,9 @@ class ProfileReader {
             return;
         }
         read_factor_names(table, value);
+        value.bits = read_bits(reader_, table);
+        if (!value.bits.empty() && value.measurement != Measurement::status)
+            reader_.problem(*table.get("bits"), "only a status has bits");
         profile_->values.push_back(std::move(value));
     }
 
@@ -538,8 +414,8 @@ ParsedProfile parse_profile(const std::string& text, const std::string& file) {
             {file, value.line, 1,
              std::string("no [[test]] expects ") + to_string(value.measurement)});
     }
-    for (std::string& mismatch : run_vectors(*profile)) {
-        parsed.problems.push_back({file, profile->tests.front().line, 1, std::move(mismatch)});
+    for (VectorMismatch& mismatch : run_vectors(*profile)) {
+        parsed.problems.push_back({file, mismatch.line, 1, std::move(mismatch.text)});
     }
     if (parsed.problems.empty()) parsed.profile = profile;
     return parsed;

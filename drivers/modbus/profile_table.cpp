@@ -38,8 +38,8 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::str
 
 void load_file(ProfileTable& table, const std::filesystem::path& path) {
     const std::string id = path.stem().string();
-    table.profiles.erase(id);
-    table.broken.erase(id);
+    if (table.profiles.erase(id) + table.broken.erase(id) != 0)
+        table.notes.push_back({path.string(), 0, 0, "it stands for the installed profile " + id});
     std::string reason;
     ParsedProfile parsed;
     if (const auto text = read_file(path, reason)) {

@@ -1,6 +1,7 @@
 #include "drivers/simulator/building.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <limits>
 
@@ -15,6 +16,9 @@ using modbus::Value;
 
 constexpr std::int64_t kMicro = 1'000'000;
 constexpr std::int64_t kMinuteMs = 60'000;
+constexpr std::int64_t kDaySeconds = 86'400;
+// A meter's clock is off by as much as this, each by its own.
+constexpr std::int64_t kDriftMaxSeconds = 90;
 const Rational kUsualAmps{40, 1};  // where neither registry nor profile says
 const Rational kUsualFlow{5, 2};   // m3/h, a DN15 to DN20 water meter
 constexpr int kTreeDepthMax = 8;   // transformer, riser, floor, flat; and no loop by a wrong parent
@@ -78,6 +82,7 @@ void Building::place(std::size_t index, const Profiles& profiles) {
     if (!device) {
         device = std::make_unique<Device>();
         device->profile = profile;
+        device->address = spec.address;
         device->tcp = site_.buses[spec.bus].settings.transport == modbus::Transport::tcp;
     }
     auto meter = std::make_unique<Meter>();
@@ -204,14 +209,36 @@ Rational Building::target(Meter& meter, Measurement what, std::int64_t now_ms) {
             return {49'980 + static_cast<std::int64_t>(noise.below(41)), 1000};
         case Measurement::power_factor:
             return {98, 100};
+        case Measurement::battery:
+            return {36, 10};
+        case Measurement::temperature:
+            return {21, 1};
         case Measurement::energy_export:
         case Measurement::volume_reverse:
         case Measurement::serial:
         case Measurement::status:
         case Measurement::own_balance:
+        case Measurement::own_purchases:
+        case Measurement::clock:
             break;
     }
     return {0, 1};
+}
+
+modbus::MeterClock Building::calendar(const Meter& meter, std::int64_t now_ms) const {
+    const auto drift = static_cast<std::int64_t>(Dice(meter.seed).below(2 * kDriftMaxSeconds + 1)) -
+                       kDriftMaxSeconds;
+    const std::int64_t seconds = std::int64_t{settings_.date_days} * kDaySeconds +
+                                 (settings_.day_start_ms + now_ms) / 1000 + drift;
+    const std::chrono::sys_days day{std::chrono::days{seconds / kDaySeconds}};
+    const std::chrono::year_month_day date{day};
+    const auto of_day = static_cast<int>(seconds % kDaySeconds);
+    return {static_cast<int>(date.year()),
+            static_cast<int>(static_cast<unsigned>(date.month())),
+            static_cast<int>(static_cast<unsigned>(date.day())),
+            of_day / 3600,
+            of_day / 60 % 60,
+            of_day % 60};
 }
 
 void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
@@ -222,6 +249,9 @@ void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
         Meter* const meter = found == device.meters.end() ? nullptr : *found;
         encode_factors(profile, channel, words);
         for (const Value& value : profile.values) {
+            if (value.measurement == Measurement::clock) {
+                continue;
+            }
             // The serial number is the device's, whichever of its meters is entered first.
             if (value.measurement == Measurement::serial) {
                 if (!encode_text(value, channel, device.meters.front()->serial, words)) {
@@ -234,6 +264,8 @@ void Building::fill(Device& device, std::int64_t now_ms, Words& words) {
             encode_number(profile, value, channel, number, words);
         }
     }
+    encode_calendar(profile, calendar(*device.meters.front(), now_ms), words);
+    encode_identity(profile, device.address, words);
 }
 
 Words Building::words(std::size_t bus, int unit, std::int64_t now_ms) {

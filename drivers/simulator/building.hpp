@@ -31,6 +31,7 @@ struct BuildingSettings {
     std::uint64_t seed = 1;
     std::int64_t speed = 1;         // consumption times this, never above what a meter is rated for
     std::int64_t day_start_ms = 0;  // time of day at the start
+    int date_days = 20'000;         // the day of the start for the meters' clocks, from 1970-01-01
     int late_transactions = 1;      // a late reply comes 1 to this many questions late
     std::map<std::string, Rational> starts;  // registers at the start, before the registry's
     std::set<std::string> dead;
@@ -110,14 +111,15 @@ class Building {
     [[nodiscard]] Rational billing(Meter& meter, std::int64_t now_ms);
     [[nodiscard]] Rational target(Meter& meter, modbus::Measurement what, std::int64_t now_ms);
     void fill(Device& device, std::int64_t now_ms, Words& words);
+    [[nodiscard]] modbus::MeterClock calendar(const Meter& meter, std::int64_t now_ms) const;
     void befall(Meter& meter, const Misfortune& misfortune, std::int64_t now_ms);
     void tell(Device& device, const RegisterSpan& span, const std::string& fault,
               std::int64_t now_ms);
     // What a fault makes of one reply: its content, and how the line is to send it.
-    void spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
+    bool spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
                        const Misfortune& misfortune, Answer& answer);
-    void spoil_delivery(Device& device, const RegisterSpan& span, const Misfortune& misfortune,
-                        std::int64_t now_ms, Answer& answer);
+    bool spoil_delivery(Device& device, Meter& meter, const RegisterSpan& span,
+                        const Misfortune& misfortune, std::int64_t now_ms, Answer& answer);
     [[nodiscard]] Bytes read(Device& device, const RegisterSpan& span, std::int64_t now_ms);
     [[nodiscard]] std::vector<Meter*> touched(Device& device, const RegisterSpan& span) const;
     Meter* find(const std::string& id);

@@ -26,6 +26,16 @@ bool meets(const RegisterSpan& span, const Value& value, int channel) {
                        [&](const modbus::Part& part) { return meets(span, part.field, channel); });
 }
 
+// Between two registers that the meter has and that one read could join: it answers zero there.
+bool in_hole(const Words& words, RegisterTable table, int address) {
+    const auto above = words.upper_bound({table, address});
+    if (above == words.end() || above->first.first != table || above == words.begin()) {
+        return false;
+    }
+    const auto below = std::prev(above);
+    return below->first.first == table && above->first.second - below->first.second < kRegistersMax;
+}
+
 std::string names_of(const Misfortune& misfortune) {
     std::string names;
     for (std::size_t i = 0; i < kFaultNames.size(); ++i) {
@@ -111,8 +121,6 @@ Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_
     if (first == words.end() || first->first.first != span.table) {
         return exception_pdu(function, kExceptionFunction);
     }
-    const int lowest = first->first.second;
-    const int highest = std::prev(words.upper_bound({span.table, 0xFFFF}))->first.second;
     const bool forbidden =
         std::any_of(rules.forbidden.begin(), rules.forbidden.end(), [&](const RegisterSpan& out) {
             return out.table == span.table && out.first < span.end() && span.first < out.end();
@@ -124,7 +132,7 @@ Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_
     for (int i = 0; i < span.count; ++i) {
         const int address = span.first + i;
         const auto word = words.find({span.table, address});
-        const bool hole = rules.fill_holes && address > lowest && address < highest;
+        const bool hole = rules.fill_holes && in_hole(words, span.table, address);
         if (forbidden || (word == words.end() && !hole)) {
             return exception_pdu(function, kExceptionAddress);
         }
@@ -141,8 +149,8 @@ Bytes Building::read(Device& device, const RegisterSpan& span, std::int64_t now_
     return pdu;
 }
 
-// The content: what the meter or its gateway says instead.
-void Building::spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
+// The content: what the meter or its gateway says instead. True: nothing shows that it is wrong.
+bool Building::spoil_content(Device& device, Meter& meter, const RegisterSpan& span,
                              const Misfortune& misfortune, Answer& answer) {
     const int function = static_cast<int>(span.table);
     if (misfortune[Fault::exception]) {
@@ -160,17 +168,17 @@ void Building::spoil_content(Device& device, Meter& meter, const RegisterSpan& s
         answer.pdu = device.tcp ? exception_pdu(function, kExceptionTarget) : answer.pdu;
     }
     const bool has_data = answer.pdu.size() > 2 && answer.pdu[0] < 0x80;
-    const bool flip = misfortune[Fault::payload_flip] && !meter.flipped && has_data;
+    const bool flip = misfortune[Fault::payload_flip] && !meter.misled && has_data;
     if (flip) {
         Bytes data(answer.pdu.begin() + 2, answer.pdu.end());
         turn_bit(data, misfortune.which_bit);
         std::copy(data.begin(), data.end(), answer.pdu.begin() + 2);
     }
-    meter.flipped = flip;
+    return flip;
 }
 
-// The delivery: how the line is to send it, and who speaks before it.
-void Building::spoil_delivery(Device& device, const RegisterSpan& span,
+// The delivery: how the line is to send it, and who speaks before it. True as above.
+bool Building::spoil_delivery(Device& device, Meter& meter, const RegisterSpan& span,
                               const Misfortune& misfortune, std::int64_t now_ms, Answer& answer) {
     if (misfortune[Fault::wrong_unit]) {
         answer.unit = answer.unit % 247 + 1;
@@ -190,7 +198,7 @@ void Building::spoil_delivery(Device& device, const RegisterSpan& span,
         answer.other_unit = answer.unit % 247 + 1;
         answer.other_reply = answer.pdu;
     }
-    if (misfortune[Fault::second_master]) {
+    if (misfortune[Fault::second_master] && !(device.tcp && meter.misled)) {
         // Its registers are the neighbours of ours, so that nothing but their place differs.
         RegisterSpan other = span;
         other.first = std::min(span.end(), 0xFFFF);
@@ -201,12 +209,14 @@ void Building::spoil_delivery(Device& device, const RegisterSpan& span,
                                  static_cast<std::uint8_t>(other.first & 0xFF),
                                  static_cast<std::uint8_t>(other.count >> 8),
                                  static_cast<std::uint8_t>(other.count & 0xFF)};
-        if (device.tcp) {
+        if (device.tcp) {  // the gateway passes it on instead, with all checks right
             answer.pdu = answer.other_reply;
             answer.other_reply.clear();
             answer.other_question.clear();
+            return true;
         }
     }
+    return false;
 }
 
 Answer Building::answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_t now_ms) {
@@ -251,8 +261,9 @@ Answer Building::answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_
         return answer;
     }
     answer.pdu = read(device, span, now_ms);
-    spoil_content(device, meter, span, misfortune, answer);
-    spoil_delivery(device, span, misfortune, now_ms, answer);
+    const bool flipped = spoil_content(device, meter, span, misfortune, answer);
+    const bool misled = spoil_delivery(device, meter, span, misfortune, now_ms, answer);
+    meter.misled = flipped || misled;
     return answer;
 }
 

@@ -25,13 +25,14 @@ struct Building::Meter {
     std::int64_t stuck_micro = 0;
     std::int64_t restarted_until_ms = 0;  // a slow start: silent until then
     int slow_replies = 0;                 // still to come
-    bool flipped = false;                 // the last reply's data were
+    bool misled = false;                  // the last reply was wrong and nothing showed it
 };
 
 // What answers at one address: one meter, or a module with a meter on each channel.
 struct Building::Device {
     std::shared_ptr<const modbus::Profile> profile;
     std::vector<Meter*> meters;
+    int address = 1;
     bool tcp = false;
 };
 

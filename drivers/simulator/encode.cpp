@@ -12,6 +12,7 @@ namespace {
 using modbus::Encoding;
 using modbus::Factor;
 using modbus::Field;
+using modbus::IdentityRule;
 using modbus::Part;
 using modbus::WordOrder;
 
@@ -169,6 +170,34 @@ std::pair<Rational, Rational> factor_setting(const Factor& factor) {
     return finest;
 }
 
+// Two characters to a register, or one.
+std::vector<std::uint16_t> pack_text(const Field& field, const std::string& text) {
+    const bool single = field.encoding == Encoding::chars;
+    std::vector<std::uint16_t> packed(static_cast<std::size_t>(field.span.count), 0);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        std::uint16_t& word = packed[single ? i : i / 2];
+        word = static_cast<std::uint16_t>(word | (!single && i % 2 == 0 ? byte << 8U : byte));
+    }
+    return packed;
+}
+
+std::size_t text_limit(const Field& field) {
+    const auto count = static_cast<std::size_t>(field.span.count);
+    return field.encoding == Encoding::chars ? count : 2 * count;
+}
+
+// A number that the rule accepts.
+Rational accepted(const IdentityRule& rule, int address) {
+    if (rule.own_address) {
+        return {address, 1};
+    }
+    if (!rule.one_of.empty()) {
+        return rule.one_of.front();
+    }
+    return rule.at_least ? *rule.at_least : rule.at_most.value_or(Rational{});
+}
+
 }  // namespace
 
 void encode_factors(const modbus::Profile& profile, int channel, Words& words) {
@@ -194,7 +223,7 @@ std::optional<Rational> encode_number(const modbus::Profile& profile, const modb
     }
     std::vector<const Part*> parts;
     for (const Part& part : value.parts) {
-        if (part.field.encoding == Encoding::ascii || part.scale.numerator == 0) {
+        if (modbus::is_text(part.field.encoding) || part.scale.numerator == 0) {
             return std::nullopt;
         }
         parts.push_back(&part);
@@ -218,7 +247,7 @@ std::optional<Rational> encode_number(const modbus::Profile& profile, const modb
 
 bool encode_text(const modbus::Value& value, int channel, const std::string& text, Words& words) {
     const Field& field = value.parts.front().field;
-    if (field.encoding != Encoding::ascii) {
+    if (!modbus::is_text(field.encoding)) {
         const std::optional<Rational> number = parse_rational(text);
         if (!number || number->denominator != 1 || number->numerator < 0 ||
             field.encoding == Encoding::float_ || number->numerator >= capacity(field)) {
@@ -227,18 +256,42 @@ bool encode_text(const modbus::Value& value, int channel, const std::string& tex
         store_raw(field, channel, *number, AtEnd::stay, words);
         return true;
     }
-    const auto count = static_cast<std::size_t>(field.span.count);
-    if (text.size() > 2 * count) {
+    if (text.size() > text_limit(field)) {
         return false;
     }
-    std::vector<std::uint16_t> packed(count, 0);
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        packed[i / 2] =
-            static_cast<std::uint16_t>(packed[i / 2] | (i % 2 == 0 ? byte << 8U : byte));
-    }
-    store(field, channel, packed, words);
+    store(field, channel, pack_text(field, text), words);
     return true;
+}
+
+void encode_identity(const modbus::Profile& profile, int address, Words& words) {
+    for (const IdentityRule& rule : profile.identify) {
+        const Field& field = rule.part.field;
+        Words fresh;
+        if (modbus::is_text(field.encoding)) {
+            const std::string& text =
+                rule.equals.empty() ? rule.begins_with.front() : rule.equals.front();
+            store(field, 0, pack_text(field, text.substr(0, text_limit(field))), fresh);
+        } else {
+            Rational number = divide(accepted(rule, address), rule.part.scale);
+            if (rule.mask != 0) {
+                number.numerator <<= std::countr_zero(rule.mask);
+            }
+            store_raw(field, 0, number, AtEnd::stay, fresh);
+        }
+        words.insert(fresh.begin(), fresh.end());
+    }
+}
+
+void encode_calendar(const modbus::Profile& profile, const modbus::MeterClock& clock,
+                     Words& words) {
+    if (!profile.clock) {
+        return;
+    }
+    const auto registers = modbus::encode_clock(*profile.clock, clock);
+    for (std::size_t i = 0; i < registers.size(); ++i) {
+        const RegisterSpan& span = profile.clock->span;
+        words[{span.table, span.first + static_cast<int>(i)}] = registers[i];
+    }
 }
 
 }  // namespace gatehouse::simulator

@@ -30,4 +30,11 @@ std::optional<Rational> encode_number(const modbus::Profile& profile, const modb
 // not fit: too long, or not a number.
 bool encode_text(const modbus::Value& value, int channel, const std::string& text, Words& words);
 
+// The registers that identify the device (model code, its own address), as a meter of that profile
+// holds them. Words that stand already are kept: a register may be a value as well.
+void encode_identity(const modbus::Profile& profile, int address, Words& words);
+
+// The meter's calendar; nothing is written where the profile has none.
+void encode_calendar(const modbus::Profile& profile, const modbus::MeterClock& clock, Words& words);
+
 }  // namespace gatehouse::simulator

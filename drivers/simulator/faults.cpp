@@ -50,7 +50,8 @@ const char* fault_help(Fault fault) {
                    "nobody used)";
         case Fault::second_master:
             return "another master's question to this meter and its reply, of the same length, "
-                   "come before it (on Modbus TCP: the gateway passes that reply on)";
+                   "come before it (on Modbus TCP: the gateway passes that reply on instead, never "
+                   "twice running for one meter)";
         case Fault::echo:
             return "the question comes back before its reply (not on Modbus TCP)";
         case Fault::mute:

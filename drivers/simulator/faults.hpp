@@ -36,10 +36,10 @@ enum class Fault {
     slow_start,      // the meter starts anew: silent for a while, then slow for some questions
 };
 inline constexpr std::array<const char*, 19> kFaultNames{
-    "silence",       "late-reply",  "bit-error",     "exception",     "wrong-unit",
-    "counter-reset", "meter-replaced", "stuck-value", "duplicate",     "truncated",
-    "trickle",       "foreign-frame",  "second-master", "echo",        "mute",
-    "gateway-path",  "gateway-target", "payload-flip", "slow-start"};
+    "silence",       "late-reply",     "bit-error",     "exception", "wrong-unit",
+    "counter-reset", "meter-replaced", "stuck-value",   "duplicate", "truncated",
+    "trickle",       "foreign-frame",  "second-master", "echo",      "mute",
+    "gateway-path",  "gateway-target", "payload-flip",  "slow-start"};
 // One sentence each, for people.
 [[nodiscard]] const char* fault_help(Fault fault);
 

@@ -39,6 +39,15 @@ std::int64_t local_time_of_day_ms() {
     return ((local.tm_hour * 60LL + local.tm_min) * 60 + local.tm_sec) * 1000 % kDayMs;
 }
 
+// The local date as days since 1970-01-01, for the meters' own clocks.
+int local_date_days() {
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    local.tm_hour = local.tm_min = local.tm_sec = 0;
+    return static_cast<int>(::timegm(&local) / (kDayMs / 1000));
+}
+
 std::string utc_text(std::int64_t ms) {
     const std::time_t seconds = ms / 1000;
     std::tm utc{};
@@ -57,7 +66,7 @@ std::vector<std::string> profile_folders(const sim::Options& options, const sim:
     const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
     std::vector<std::string> folders{
         (program.parent_path().parent_path() / "share/gatehouse/meters").string()};
-    if (!site.profiles_path.empty() && std::filesystem::is_directory(site.profiles_path, error)) {
+    if (!site.profiles_path.empty()) {
         folders.push_back(site.profiles_path);
     }
     return folders;
@@ -117,8 +126,7 @@ sim::LineSettings line_settings(const sim::Options& options, const sim::BusSpec&
     settings.listen = options.listen;
     settings.pace = options.pace;
     settings.late_ms = options.late_ms;
-    const bool line =
-        bus.settings.transport != modbus::Transport::tcp || bus.character_us() > 0;
+    const bool line = bus.settings.transport != modbus::Transport::tcp || bus.character_us() > 0;
     settings.turnaround_ms = options.turnaround_ms.value_or(line ? 20 : 5);
     if (const auto port = options.ports.find(bus.id); port != options.ports.end()) {
         settings.port = port->second;
@@ -192,6 +200,7 @@ int run(int argc, char** argv) {
     if (options.building.day_start_ms < 0) {
         options.building.day_start_ms = local_time_of_day_ms();
     }
+    options.building.date_days = local_date_days();
     const sim::LoadedSite loaded = sim::load_site(options.config, options.registry);
     for (const std::string& problem : loaded.problems) {
         std::cerr << "gatehouse-sim: " << problem << "\n";

@@ -91,8 +91,7 @@ void declare(CLI::App& app, Options& options, Texts& texts) {
 }
 
 std::string footer() {
-    std::string text =
-        "\nFaults, each with its probability in one exchange:\n";
+    std::string text = "\nFaults, each with its probability in one exchange:\n";
     for (std::size_t i = 0; i < kFaultNames.size(); ++i) {
         std::string name(kFaultNames[i]);
         name.resize(16, ' ');
@@ -100,7 +99,8 @@ std::string footer() {
     }
     text +=
         "A later rule of the same name replaces an earlier one for the meters it names.\n"
-        "\nOf the urls it simulates: baud, parity, stop_bits and line_... (time on the wire, behind "
+        "\nOf the urls it simulates: baud, parity, stop_bits and line_... (time on the wire, "
+        "behind "
         "a\ngateway too), "
         "tid=no,\necho=yes, dial_in=yes. Addresses that a profile does not name answer exception "
         "2, blocks\nlonger than the meter takes exception 3; writing is refused.\n"

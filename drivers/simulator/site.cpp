@@ -144,7 +144,10 @@ void load_buses(const std::string& file, LoadedSite& loaded) {
                                   std::string(error.description()));
         return;
     }
-    loaded.site.profiles_path = parsed["profiles"]["path"].value_or(std::string{});
+    // As the daemon has it: relative to the configuration's folder.
+    const auto path = parsed["profiles"]["path"].value_or(std::string{});
+    const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+    if (!path.empty()) loaded.site.profiles_path = (folder / path).lexically_normal().string();
     const toml::array* buses = parsed["bus"].as_array();
     if (buses == nullptr) {
         loaded.problems.push_back(file + ": names no [[bus]], so there is nothing to simulate");

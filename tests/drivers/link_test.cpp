@@ -15,10 +15,10 @@ namespace {
 
 constexpr RegisterSpan kTwo{RegisterTable::input, 0x48, 2};
 
-Peer::Answer right_away(Framing framing, std::uint16_t value = 7) {
+Peer::Answer right_away(FrameKind framing, std::uint16_t value = 7) {
     return [=](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
         Bytes pdu = registers_pdu(asked.address, asked.function, asked.count, value);
-        if (framing == Framing::rtu) return {{rtu(pdu)}};
+        if (framing == FrameKind::rtu) return {{rtu(pdu)}};
         return {{tcp_frame(asked.transaction, pdu)}};
     };
 }
@@ -45,9 +45,9 @@ Reply ask(Link& link, std::int64_t timeout_ms = 5'000, RegisterSpan span = kTwo,
 }  // namespace
 
 TEST_CASE("the three transports carry words, bytes and turnaround") {
-    Peer numbers(Framing::tcp, right_away(Framing::tcp));
-    Peer stream(Framing::rtu, right_away(Framing::rtu));
-    Peer terminal(Framing::rtu, right_away(Framing::rtu));
+    Peer numbers(FrameKind::tcp, right_away(FrameKind::tcp));
+    Peer stream(FrameKind::rtu, right_away(FrameKind::rtu));
+    Peer terminal(FrameKind::rtu, right_away(FrameKind::rtu));
     const std::vector<BusSettings> all{tcp(numbers.listen()),
                                        tcp(stream.listen(), Transport::rtu_over_tcp),
                                        serial(terminal.open_terminal())};
@@ -67,7 +67,7 @@ TEST_CASE("the three transports carry words, bytes and turnaround") {
 }
 
 TEST_CASE("tid=no: a gateway that counts by itself is read with the quirk and named without it") {
-    Peer peer(Framing::tcp, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
+    Peer peer(FrameKind::tcp, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
         return {{tcp_frame(static_cast<std::uint16_t>(asked.transaction + 77),
                            registers_pdu(asked.address, asked.function, asked.count, 5))}};
     });
@@ -86,7 +86,7 @@ TEST_CASE("tid=no: a gateway that counts by itself is read with the quirk and na
 }
 
 TEST_CASE("a reply that bears an older number is passed over, and the right one is taken") {
-    Peer peer(Framing::tcp, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
+    Peer peer(FrameKind::tcp, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
         const Bytes wrong = registers_pdu(asked.address, asked.function, asked.count, 666);
         const auto old = static_cast<std::uint16_t>(asked.transaction - 1);
         return {{tcp_frame(old, wrong)},
@@ -101,8 +101,8 @@ TEST_CASE("a reply that bears an older number is passed over, and the right one 
 }
 
 TEST_CASE("gap= and the silent interval lie between a reply and the next question") {
-    Peer gateway(Framing::tcp, right_away(Framing::tcp));
-    Peer line(Framing::rtu, right_away(Framing::rtu));
+    Peer gateway(FrameKind::tcp, right_away(FrameKind::tcp));
+    Peer line(FrameKind::rtu, right_away(FrameKind::rtu));
     BusSettings gapped = tcp(gateway.listen());
     gapped.gap_ms = 60;
     const std::pair<BusSettings, Peer*> both[] = {{gapped, &gateway},
@@ -128,13 +128,13 @@ TEST_CASE("echo=yes: the own question is taken off the line first, and missed wh
         return {{asked.frame},
                 {rtu(registers_pdu(asked.address, asked.function, asked.count, 9)), 5}};
     };
-    Peer peer(Framing::rtu, echoing);
+    Peer peer(FrameKind::rtu, echoing);
     BusSettings settings = serial(peer.open_terminal());
     settings.local_echo = true;
     const auto link = make_link(settings);
     REQUIRE(link->connect(1'000).empty());
     for (int i = 0; i < 3; ++i) CHECK(ask(*link).words == std::vector<std::uint16_t>{9, 9});
-    Peer plain(Framing::rtu, [](const Peer::Asked&) { return std::vector<Peer::Piece>{}; });
+    Peer plain(FrameKind::rtu, [](const Peer::Asked&) { return std::vector<Peer::Piece>{}; });
     settings.device = plain.open_terminal();
     const auto wrong = make_link(settings);
     REQUIRE(wrong->connect(1'000).empty());
@@ -142,7 +142,7 @@ TEST_CASE("echo=yes: the own question is taken off the line first, and missed wh
     CHECK(reply.result == PollResult::timeout);
     CHECK(reply.detail.find("echo=yes") != std::string::npos);
     // Without the quirk an echo is never taken for a reply.
-    Peer again(Framing::rtu, echoing);
+    Peer again(FrameKind::rtu, echoing);
     const auto unaware = make_link(serial(again.open_terminal()));
     REQUIRE(unaware->connect(1'000).empty());
     CHECK(ask(*unaware, 200).result != PollResult::ok);
@@ -151,11 +151,11 @@ TEST_CASE("echo=yes: the own question is taken off the line first, and missed wh
 TEST_CASE("dial_in=yes: the gateway calls, hangs up, and calls again") {
     int port = 0;
     {
-        Peer probe(Framing::rtu, right_away(Framing::rtu));
+        Peer probe(FrameKind::rtu, right_away(FrameKind::rtu));
         port = probe.listen();
     }
     for (const Transport transport : {Transport::rtu_over_tcp, Transport::tcp}) {
-        const Framing framing = transport == Transport::tcp ? Framing::tcp : Framing::rtu;
+        const FrameKind framing = transport == Transport::tcp ? FrameKind::tcp : FrameKind::rtu;
         BusSettings settings = tcp(port, transport);
         settings.dial_in = true;
         const auto link = make_link(settings);
@@ -173,8 +173,8 @@ TEST_CASE("dial_in=yes: the gateway calls, hangs up, and calls again") {
 
 TEST_CASE("a peer that accepts and says nothing takes the timeout and no more") {
     const auto nothing = [](const Peer::Asked&) { return std::vector<Peer::Piece>{}; };
-    Peer numbers(Framing::tcp, nothing);
-    Peer stream(Framing::rtu, nothing);
+    Peer numbers(FrameKind::tcp, nothing);
+    Peer stream(FrameKind::rtu, nothing);
     for (const BusSettings& settings :
          {tcp(numbers.listen()), tcp(stream.listen(), Transport::rtu_over_tcp)}) {
         const auto link = make_link(settings);
@@ -196,8 +196,8 @@ TEST_CASE("a slave that trickles its bytes does not hold the line beyond the who
         }
         return pieces;
     };
-    Peer line(Framing::rtu, trickle);
-    Peer stream(Framing::rtu, trickle);
+    Peer line(FrameKind::rtu, trickle);
+    Peer stream(FrameKind::rtu, trickle);
     for (const BusSettings& settings :
          {serial(line.open_terminal()), tcp(stream.listen(), Transport::rtu_over_tcp)}) {
         const auto link = make_link(settings);
@@ -210,7 +210,7 @@ TEST_CASE("a slave that trickles its bytes does not hold the line beyond the who
 }
 
 TEST_CASE("a reply that begins in time may end after the timeout of its first byte") {
-    Peer peer(Framing::rtu, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
+    Peer peer(FrameKind::rtu, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
         const Bytes whole = rtu(registers_pdu(asked.address, asked.function, asked.count, 4));
         return {{Bytes(whole.begin(), whole.begin() + 3)},
                 {Bytes(whole.begin() + 3, whole.end()), 60}};
@@ -221,7 +221,7 @@ TEST_CASE("a reply that begins in time may end after the timeout of its first by
 }
 
 TEST_CASE("another master's frames are foreign and never words") {
-    Peer peer(Framing::rtu, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
+    Peer peer(FrameKind::rtu, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
         // The other master's question to address 5, and its slave's answer.
         return {{rtu({5, 4, 0, 0, 0, 2})}, {rtu(registers_pdu(5, 4, asked.count, 3))}};
     });
@@ -236,7 +236,7 @@ TEST_CASE("another master's frames are foreign and never words") {
 }
 
 TEST_CASE("an exception is taken at its own length, on every transport") {
-    Peer line(Framing::rtu, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
+    Peer line(FrameKind::rtu, [](const Peer::Asked& asked) -> std::vector<Peer::Piece> {
         return {{rtu({static_cast<std::uint8_t>(asked.address), 0x84, 2})}};
     });
     const auto link = make_link(serial(line.open_terminal()));
@@ -249,7 +249,7 @@ TEST_CASE("an exception is taken at its own length, on every transport") {
 }
 
 TEST_CASE("line settings change on an open port, and a network has none") {
-    Peer peer(Framing::rtu, right_away(Framing::rtu));
+    Peer peer(FrameKind::rtu, right_away(FrameKind::rtu));
     const auto link = make_link(serial(peer.open_terminal()));
     CHECK(link->set_line({19'200, Parity::even, 1, 8}) == "not connected");
     REQUIRE(link->connect(1'000).empty());
@@ -261,7 +261,7 @@ TEST_CASE("line settings change on an open port, and a network has none") {
     CHECK(link->set_line({14'400, Parity::none, 1, 8}).find("14400") != std::string::npos);
     CHECK(link->set_line({9'600, Parity::none, 1, 8}).empty());
     CHECK((peer.settings().c_cflag & CSTOPB) == 0);
-    Peer gateway(Framing::tcp, right_away(Framing::tcp));
+    Peer gateway(FrameKind::tcp, right_away(FrameKind::tcp));
     const auto network = make_link(tcp(gateway.listen()));
     REQUIRE(network->connect(1'000).empty());
     CHECK_FALSE(network->set_line({}).empty());
@@ -275,7 +275,7 @@ TEST_CASE("with 1,000 descriptors open a link still works, above 1,023 it is ref
         limit.rlim_cur = std::min<rlim_t>(1'200, limit.rlim_max);
         REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
     }
-    Peer gateway(Framing::tcp, right_away(Framing::tcp));
+    Peer gateway(FrameKind::tcp, right_away(FrameKind::tcp));
     const int port = gateway.listen();
     std::vector<Descriptor> dummies;
     while (dummies.size() < 1'000) dummies.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));

@@ -58,7 +58,7 @@ class Peer {
     };
     using Answer = std::function<std::vector<Piece>(const Asked&)>;
 
-    Peer(Framing framing, Answer answer) : framing_(framing), answer_(std::move(answer)) {}
+    Peer(FrameKind framing, Answer answer) : framing_(framing), answer_(std::move(answer)) {}
     ~Peer() { stop(); }
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
@@ -157,7 +157,7 @@ class Peer {
             return;
         }
         buffer_.insert(buffer_.end(), chunk.begin(), chunk.begin() + got);
-        const std::size_t size = framing_ == Framing::rtu ? 8 : 12;
+        const std::size_t size = framing_ == FrameKind::rtu ? 8 : 12;
         while (buffer_.size() >= size) {
             const Bytes frame(buffer_.begin(), buffer_.begin() + static_cast<long>(size));
             buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<long>(size));
@@ -165,7 +165,7 @@ class Peer {
         }
     }
     void reply(const Bytes& frame) {
-        const std::size_t at = framing_ == Framing::rtu ? 0 : 6;
+        const std::size_t at = framing_ == FrameKind::rtu ? 0 : 6;
         Asked asked;
         asked.frame = frame;
         asked.address = frame[at];
@@ -190,7 +190,7 @@ class Peer {
         return static_cast<int>(::write(fd, bytes.data(), bytes.size()));
     }
 
-    Framing framing_;
+    FrameKind framing_;
     Answer answer_;
     Descriptor listener_, line_, hold_;
     int dials_ = 0;

@@ -34,7 +34,7 @@ TEST_CASE("an adapter that was unplugged and renumbered comes back by its stable
         (std::filesystem::temp_directory_path() / "gatehouse-replug-XXXXXX").string();
     REQUIRE(::mkdtemp(folder.data()) != nullptr);
     const std::filesystem::path stable = std::filesystem::path(folder) / "b1";
-    auto first = std::make_unique<Peer>(Framing::rtu, meter(0x4120));  // 10.0
+    auto first = std::make_unique<Peer>(FrameKind::rtu, meter(0x4120));  // 10.0
     std::filesystem::create_symlink(first->open_terminal(), stable);
     BusService service(clock, random, sink, 1);
     BusPlan plan;
@@ -50,7 +50,7 @@ TEST_CASE("an adapter that was unplugged and renumbered comes back by its stable
     REQUIRE(sink.wait(
         [&] { return !sink.statuses.empty() && sink.statuses.back().phase == BusPhase::offline; }));
     std::filesystem::remove(stable);
-    Peer second(Framing::rtu, meter(0x41A0));  // 20.0
+    Peer second(FrameKind::rtu, meter(0x41A0));  // 20.0
     std::filesystem::create_symlink(second.open_terminal(), stable);
     REQUIRE(sink.wait([&] { return format_rational(sink.samples.back().register_value) == "20"; }));
     CHECK(service.status().at(0).phase == BusPhase::online);

@@ -352,6 +352,7 @@ class House:
         self.buses = {}
         self.poll_interval, self.store_interval = poll_interval, store_interval
         self.mqtt, self.alerts = mqtt, alerts
+        self.store_path = "gatehouse.db"  # relative to the folder
         self.started = []
         self.broker = Broker(self.folder)
         self._slaves = None
@@ -396,7 +397,8 @@ class House:
         parts = [
             f'schema = 1\n[site]\nid = "e2e"\nname = "End to end"\ntimezone = "{self.zone}"\n'
             'currency = "CNY"\nlanguage = "en"\n',
-            f'[store]\nstore_interval = "{self.store_interval}"\n[time]\ntrust = "system"\n',
+            f'[store]\npath = "{self.store_path}"\nstore_interval = "{self.store_interval}"\n'
+            '[time]\ntrust = "system"\n',
             f'[http]\nsocket = "{self.socket}"\n',
             f'[alerts]\nlow_balance = "50.00"\ncritical_balance = "10.00"\n{self.alerts}',
         ]
@@ -424,7 +426,9 @@ class House:
         rows = []
         for meter, unit, bus, address, *profile in meters:
             model = profile[0] if profile else "eastron-sdm120"
-            rows.append((meter, unit, "electricity", bus, address, model, "10000000"))
+            water = model.startswith("arad-")
+            rows.append((meter, unit, "water" if water else "electricity", bus, address, model,
+                         "" if water else "10000000"))  # fmt: skip
         self._csv("meters.csv", "meter,unit,service,bus,address,profile,rated_amps", rows)
         self._csv("accounts.csv", "account,unit,service,tariff,opening_balance",
                   [(account, unit, "electricity", tariff, opening)

@@ -259,7 +259,7 @@ def check_events(house, subscriber):
     events = all_events(house)
     seqs = [event["seq"] for event in events]
     equal("seqs of the log", seqs, list(range(1, len(seqs) + 1)))
-    expected = [e["body"] for e in events if e["kind"].startswith("alert.")]
+    expected = [e["body"] for e in events if e["body"].get("kind") == "low_balance"]
 
     def heard():
         first = {}

@@ -88,6 +88,20 @@ class Story:
         house.wait_register("e-2", 269.25)
         self.expect_balance("a-2", Decimal("200.00") - sum(cost for _, cost in lines), level=0)
         equal("alerts so far", self.alerts(), [])
+        self.every_fen_is_told(lines)
+
+    def every_fen_is_told(self, lines):
+        """Before anything is posted `why` says line by line what lies between ledger and balance,
+        and from which words."""
+        why = self.house.ctl("why", "a-2")
+        told = [(Decimal(line["quantity"]), Decimal(line["target"])) for line in why["lines"]]
+        equal("lines of a-2", told, lines)
+        equal("posted of them", {line["posted"] for line in why["lines"]}, {"0.00"})
+        equal("not posted", Decimal(why["unposted"]), sum(cost for _, cost in lines))
+        for line in why["lines"]:
+            ends = [(Decimal(r["register"]), r["raw"]) for r in line["readings"]]
+            equal("its readings", ends,
+                  [(Decimal("88.75"), "42b1 8000"), (Decimal("269.25"), "4386 a000")])  # fmt: skip
 
     def alert_arrives_once(self):
         house = self.house

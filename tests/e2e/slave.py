@@ -12,6 +12,9 @@ JSON object a line on standard input; each is answered by one line, `{"ok": ...}
   {"op": "free",  "bus": B}                      forgets the exclusive use of a program that died
   {"op": "words", "bus": B, "unit": U, "function": F, "address": A, "words": [...]}
   {"op": "mute",  "bus": B, "unit": U, "on": true}    that unit never answers
+  {"op": "twin",  "bus": B, "unit": U, "delay_ms": D, "function": F, "address": A, "words": [...]}
+                                                 a second device with that address: at once, so
+                                                 that both talk over each other, or D later
   {"op": "count", "bus": B}                      requests answered so far
 """
 import fcntl
@@ -21,6 +24,7 @@ import selectors
 import socket
 import sys
 import termios
+import threading
 import tty
 
 from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
@@ -44,6 +48,7 @@ class Bus:
 
     def __init__(self):
         self.units = {}
+        self.twins = {}  # unit -> (its second device, how much later that one answers)
         self.muted = set()
         self.answered = 0
         self.listener = None
@@ -60,15 +65,37 @@ class Bus:
         def answer(request):
             if request.unit_id in self.muted:
                 return
-            response = request.execute(context[request.unit_id])
-            response.transaction_id = request.transaction_id
-            response.unit_id = request.unit_id
             self.answered += 1
-            send(framer.buildPacket(response))
+            frame = self.frame(framer, request, context[request.unit_id])
+            if request.unit_id not in self.twins:
+                send(frame)
+                return
+            twin, delay_ms = self.twins[request.unit_id]
+            second = self.frame(framer, request, twin)
+            if delay_ms == 0:
+                send(talk_over_each_other(frame, second))
+                return
+            send(frame)
+            threading.Timer(delay_ms / 1000, send, [second]).start()
 
         framer.processIncomingPacket(
             data=data, callback=answer, unit=list(self.units), single=False
         )
+
+
+    @staticmethod
+    def frame(framer, request, unit):
+        response = request.execute(unit)
+        response.transaction_id = request.transaction_id
+        response.unit_id = request.unit_id
+        return framer.buildPacket(response)
+
+
+def talk_over_each_other(one, other):
+    """Two drivers on one pair: where either pulls low the line is low."""
+    longer = one if len(one) >= len(other) else other
+    both = min(len(one), len(other))
+    return bytes(a & b for a, b in zip(one, other)) + longer[both:]
 
 
 class Slaves:
@@ -119,6 +146,11 @@ class Slaves:
         if op == "mute":
             change = bus.muted.add if command["on"] else bus.muted.discard
             return change(command["unit"])
+        if op == "twin":
+            twin, _ = bus.twins.setdefault(command["unit"], (new_unit(), 0))
+            twin.setValues(command["function"], command["address"], command["words"])
+            bus.twins[command["unit"]] = (twin, command["delay_ms"])
+            return None
         if op == "count":
             return bus.answered
         raise ValueError(f"no operation {op}")

@@ -1,6 +1,7 @@
 // Words as they may come off the wire, through every value of every shipped profile. Byte 0 chooses
 // the profile, byte 1 the channel; the rest fills its registers from the lowest on. Whatever the
-// words, a value is a number with a positive denominator, a printable text, or says that it is none.
+// words, a value is a number with a positive denominator, a printable text, or says that it is
+// none.
 #include <algorithm>
 #include <cstdlib>
 

@@ -119,8 +119,7 @@ GoldenWire::Bytes GoldenWire::request_of(const BusAction& action) const {
     const auto byte = [](int value) { return static_cast<std::uint8_t>(value & 0xFF); };
     return framed(action.address,
                   {byte(static_cast<int>(action.span.table)), byte(action.span.first >> 8),
-                   byte(action.span.first), byte(action.span.count >> 8),
-                   byte(action.span.count)});
+                   byte(action.span.first), byte(action.span.count >> 8), byte(action.span.count)});
 }
 
 GoldenWire::Bytes GoldenWire::reply_of(const BusAction& action,
@@ -207,7 +206,8 @@ BusEvent GoldenWire::read(const BusAction& action) {
     Meter& meter = meters_.at(static_cast<std::size_t>(action.meter));
     const auto found = fates_.find(question_);
     const Fate fate = found == fates_.end() ? Fate{} : found->second;
-    say(">> " + hex(request_of(action)) + (action.proof ? "  (a proof: its length is its own)" : ""));
+    say(">> " + hex(request_of(action)) +
+        (action.proof ? "  (a proof: its length is its own)" : ""));
     std::vector<std::uint16_t> words;
     Bytes reply = reply_of(action, &words);
     ReadEnded ended;
@@ -283,8 +283,8 @@ bool GoldenWire::ended(const VisitEnd& end) {
         }
     }
     say(text);
-    const Verdict verdict = judge(meter.state, sample, {1, meter.read_at, std::nullopt},
-                                  meter.terms);
+    const Verdict verdict =
+        judge(meter.state, sample, {1, meter.read_at, std::nullopt}, meter.terms);
     for (const Confirmed& one : verdict.confirmed) {
         say("   confirmed " + format(one.value.register_value));
     }

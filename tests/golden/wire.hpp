@@ -71,7 +71,7 @@ class GoldenWire {
     std::uint16_t transaction_ = 0;
     MonoMs now_ = 0;
     std::optional<std::pair<MonoMs, Bytes>> late_;  // a reply on its way
-    bool wished_ = false;  // a second sample, which ends a wait
+    bool wished_ = false;                           // a second sample, which ends a wait
     std::string transcript_;
 };
 

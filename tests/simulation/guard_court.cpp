@@ -77,7 +77,8 @@ void Court::sample(Sample sample) {
 // The first confirmed reading may not lie below where the register began either: what lies between
 // would be charged.
 void Court::check(Case& one, std::int64_t milli, std::int64_t truth_milli) {
-    const std::int64_t least = one.last_milli < 0 ? one.meter->billing.start_milli() : one.last_milli;
+    const std::int64_t least =
+        one.last_milli < 0 ? one.meter->billing.start_milli() : one.last_milli;
     if (milli > truth_milli || milli < least) {
         ++one.tally.wrong;
         if (++wrong_ <= 3) {

@@ -75,9 +75,9 @@ const char* to_string(Way way) {
 
 const char* to_string(Ill ill) {
     static constexpr std::array kNames{
-        "late by questions", "late by time",  "foreign frame",     "duplicated", "truncated",
-        "bit error",         "request error", "trickled",          "gateway damage",
-        "payload flip",      "gateway late",  "gateway duplicate", "gateway half"};
+        "late by questions", "late by time",      "foreign frame", "duplicated",     "truncated",
+        "bit error",         "request error",     "trickled",      "gateway damage", "payload flip",
+        "gateway late",      "gateway duplicate", "gateway half"};
     static_assert(kNames.size() == kIlls);
     return kNames[static_cast<std::size_t>(ill)];
 }
@@ -138,7 +138,8 @@ void SickWire::put_foreign(const Bytes& request, std::int64_t at_us) {
             other[0] = static_cast<std::uint8_t>(1 + dice_.below(7));
         } while (other[0] == request[0]);
     }
-    if (same_station) other[3] = static_cast<std::uint8_t>(other[3] ^ (dice_.below(2) != 0 ? 2 : 100));
+    if (same_station)
+        other[3] = static_cast<std::uint8_t>(other[3] ^ (dice_.below(2) != 0 ? 2 : 100));
     Bytes pdu = world_.reply(other[0], pdu_of(other), at_us, /*asked=*/false);
     if (pdu.empty()) pdu = {request[1], 4, 0, 1, 2, 3};
     Bytes frame = sealed(other[0], pdu);
@@ -161,8 +162,8 @@ void SickWire::answer(Bytes frame, std::int64_t at_us) {
         for (std::int64_t i = 0; i < errors; ++i) turn(frame, dice_.below(bits));
     }
     if (strikes(Ill::truncated, 300)) {
-        frame.resize(1 + static_cast<std::size_t>(
-                             dice_.below(static_cast<std::int64_t>(frame.size()) - 1)));
+        frame.resize(
+            1 + static_cast<std::size_t>(dice_.below(static_cast<std::int64_t>(frame.size()) - 1)));
     }
     if (strikes(Ill::late_by_questions, 500)) {
         put(at_us + kForgottenUs, std::move(frame), 1 + static_cast<int>(dice_.below(3)));
@@ -321,7 +322,8 @@ void GuardLine::take_tcp(Bytes& pending) {
         pending.erase(pending.begin(), pending.begin() + 12);
         ++questions_;
         note(">> " + hex(frame));
-        waiting_.push_back({{frame.begin(), frame.begin() + 7}, {frame.begin() + 7, frame.end()}, 0});
+        waiting_.push_back(
+            {{frame.begin(), frame.begin() + 7}, {frame.begin() + 7, frame.end()}, 0});
     }
 }
 
@@ -346,8 +348,8 @@ void GuardLine::turn_gateway(std::int64_t now_us) {
             continue;
         }
         note("   behind: " + hex(frame));
-        const bool fits = frame[0] == asked.header[6] && frame.size() > 1 &&
-                          (frame[1] & 0x7F) == asked.pdu[0];
+        const bool fits =
+            frame[0] == asked.header[6] && frame.size() > 1 && (frame[1] & 0x7F) == asked.pdu[0];
         if (is_whole(frame) && (fits || careless_gateway_)) {
             waiting_.pop_front();
             gateway_answers(asked, pdu_of(frame), frame[0], now_us);
@@ -384,8 +386,8 @@ void GuardLine::gateway_answers(const Waiting& asked, Bytes pdu, int unit, std::
     frame[6] = static_cast<std::uint8_t>(unit);
     frame.insert(frame.end(), pdu.begin(), pdu.end());
     if (strikes(Ill::gateway_half, 100)) {
-        frame.resize(1 + static_cast<std::size_t>(
-                             dice_.below(static_cast<std::int64_t>(frame.size()) - 1)));
+        frame.resize(
+            1 + static_cast<std::size_t>(dice_.below(static_cast<std::int64_t>(frame.size()) - 1)));
     }
     if (strikes(Ill::gateway_late, 300)) {
         outgoing_.emplace_back(now_us + timeout_us_ / 2 + dice_.below(3 * timeout_us_), frame);

@@ -28,11 +28,11 @@ enum class Ill {
     bit_error,      // of the reply
     request_error,  // of the request: the meter hears nothing that it understands
     trickled,
-    gateway_damage,   // a frame with a wrong address or function, passed on all the same
-    payload_flip,     // one bit of the data, nothing else knows
-    gateway_late,     // the gateway's own reply, late under its own number
-    gateway_twice,    // the gateway's own reply twice
-    gateway_half,     // the gateway's own reply cut
+    gateway_damage,  // a frame with a wrong address or function, passed on all the same
+    payload_flip,    // one bit of the data, nothing else knows
+    gateway_late,    // the gateway's own reply, late under its own number
+    gateway_twice,   // the gateway's own reply twice
+    gateway_half,    // the gateway's own reply cut
     count
 };
 inline constexpr std::size_t kIlls = static_cast<std::size_t>(Ill::count);

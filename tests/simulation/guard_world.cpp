@@ -220,10 +220,8 @@ Bytes GuardWorld::reply(int address, const Bytes& pdu, std::int64_t now_us, bool
             default:
                 place = 2 * meter->channel;
         }
-        const bool right_table = function == (meter->model == Model::sdm120 ||
-                                                      is_water(meter->model)
-                                                  ? 4
-                                                  : 3);
+        const bool right_table =
+            function == (meter->model == Model::sdm120 || is_water(meter->model) ? 4 : 3);
         if (right_table && first <= place && place < first + count) {
             meter->last_asked = meter->billing.shown_milli(now_us);
         }

@@ -63,8 +63,8 @@ struct GuardMeter {
     int address = 1;
     int channel = 0;
     MovingRegister billing;
-    MovingRegister other;        // export, total or pulses: close to the billing register on purpose
-    std::uint32_t serial = 0;    // sdm120
+    MovingRegister other;      // export, total or pulses: close to the billing register on purpose
+    std::uint32_t serial = 0;  // sdm120
     std::int64_t last_asked = -1;  // what it showed when it was last asked for the billing register
 };
 

@@ -130,7 +130,8 @@ void print(const Lines& lines, Court& court, const modbus::BusService& service) 
     };
     std::cout << std::left << std::setw(34) << "" << std::right;
     for (int way = 0; way < kWays; ++way) std::cout << std::setw(12) << to_string(Way(way));
-    std::cout << std::setw(12) << "all" << "\n";
+    std::cout << std::setw(12) << "all"
+              << "\n";
     row("exchanges", [&](std::size_t way) { return asked[way]; });
     for (std::size_t i = 0; i < kIlls; ++i) {
         row(std::string("  ill: ") + to_string(static_cast<Ill>(i)),
@@ -166,8 +167,8 @@ int run(const Settings& settings) {
               << std::endl;
     const modbus::ProfileTable shipped = modbus::load_profiles({GATEHOUSE_METERS});
     std::map<Model, std::shared_ptr<const modbus::Profile>> profiles;
-    for (const Model model : {Model::pair, Model::twin, Model::lonely, Model::ddsu666,
-                              Model::sdm120, Model::mwac2}) {
+    for (const Model model :
+         {Model::pair, Model::twin, Model::lonely, Model::ddsu666, Model::sdm120, Model::mwac2}) {
         profiles[model] = profile_of(model, shipped);
         if (!profiles[model]) {
             std::cerr << "profile " << profile_id(model) << " is missing or broken\n";
@@ -191,12 +192,11 @@ int run(const Settings& settings) {
     }
     const RealClock clock;
     SeededRandom random(settings.seed);
-    modbus::BusService service(
-        clock, random, court, 1, [&](const modbus::BusSettings& bus) {
-            auto link = modbus::make_link(bus);
-            if (careless) link = std::make_unique<CarelessLink>(std::move(link));
-            return link;
-        });
+    modbus::BusService service(clock, random, court, 1, [&](const modbus::BusSettings& bus) {
+        auto link = modbus::make_link(bus);
+        if (careless) link = std::make_unique<CarelessLink>(std::move(link));
+        return link;
+    });
     court.set_service(&service);
     const std::int64_t started_us = real_us();
     service.configure(std::move(plans));

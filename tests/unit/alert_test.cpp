@@ -3,30 +3,12 @@
 #include "daemon/core/notice.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/tariffs.hpp"
+#include "tests/unit/zones.hpp"
 
 using namespace gatehouse;
 using namespace gatehouse::test;
 
 namespace {
-
-// Eight hours east, no summer time.
-class EastEight final : public Zone {
-  public:
-    [[nodiscard]] LocalTime local(UtcMs at) const override {
-        const UtcMs shifted = at + kShiftMs;
-        const std::int64_t days = (shifted - (shifted < 0 ? kDayMs - 1 : 0)) / kDayMs;
-        return {date_from_days(days), static_cast<int>(shifted - days * kDayMs), 480};
-    }
-    [[nodiscard]] UtcMs midnight(LocalDate date) const override {
-        return days_since_epoch(date) * kDayMs - kShiftMs;
-    }
-    static constexpr UtcMs kDayMs = 86'400'000, kShiftMs = 8 * 3'600'000;
-};
-const EastEight kZone;
-
-UtcMs at(LocalDate date, int hour, int minute) {
-    return kZone.midnight(date) + (hour * 60 + minute) * 60'000;
-}
 
 Thresholds limits() {
     Thresholds out;
@@ -265,6 +247,61 @@ TEST_CASE("reminders come by level, by day, and to those who did not answer") {
     CHECK(step_remind(std::nullopt, false, noon, kZone, settings()) == AlertStep{});
 }
 
+TEST_CASE("what holds or does not is raised once and cleared once") {
+    const std::optional<AlertLife> none, open = AlertLife{1, true, 5};
+    CHECK(step_fact(none, false, 1, 9) == AlertStep{});
+    CHECK(step_fact(none, true, 2, 9) == AlertStep{AlertState::raised, AlertLife{2, false, 9}});
+    CHECK(step_fact(open, true, 1, 9) == AlertStep{std::nullopt, open});
+    CHECK(step_fact(open, false, 1, 9) == AlertStep{AlertState::cleared, std::nullopt});
+}
+
+TEST_CASE("an outage is told once it lasts, and ended once that lasts") {
+    constexpr std::int64_t kMinute = 60'000;
+    struct Row {
+        int level;  // of the open alert; -1: none is open
+        bool offline;
+        std::int64_t steady_ms;
+        std::optional<std::int64_t> cleared_ago_ms;
+        bool bus_out;
+        std::optional<std::int64_t> bus_back_ms;
+        const char* told;
+        int after;
+    };
+    const Row rows[] = {
+        {-1, false, 0, {}, false, {}, "", -1},
+        {-1, true, 0, {}, false, {}, "", -1},
+        {-1, true, kMinute - 1, {}, false, {}, "", -1},
+        {-1, true, kMinute, {}, false, {}, "raised", 1},
+        {-1, true, kMinute, {}, true, {}, "raised", 0},
+        {1, true, 600 * kMinute, {}, false, {}, "", 1},
+        {1, true, 600 * kMinute, {}, true, {}, "", 1},
+        {1, false, kMinute - 1, {}, false, {}, "", 1},
+        {1, false, kMinute, {}, false, {}, "cleared", -1},
+        // It had ended within the hour before, so its return must last longer.
+        {1, false, kMinute, 59 * kMinute, false, {}, "", 1},
+        {1, false, 15 * kMinute - 1, 59 * kMinute, false, {}, "", 1},
+        {1, false, 15 * kMinute, 59 * kMinute, false, {}, "cleared", -1},
+        {1, false, kMinute, 60 * kMinute, false, {}, "cleared", -1},
+        {0, false, kMinute, {}, true, {}, "cleared", -1},
+        // Its bus came back and it did not.
+        {0, true, 600 * kMinute, {}, true, {}, "", 0},
+        {0, true, 600 * kMinute, {}, false, 15 * kMinute - 1, "", 0},
+        {0, true, 600 * kMinute, {}, false, 15 * kMinute, "escalated", 1},
+        {0, true, 15 * kMinute - 1, {}, false, {}, "", 0},
+        {0, true, 15 * kMinute, {}, false, {}, "escalated", 1},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.level, row.offline, row.steady_ms, row.bus_out);
+        std::optional<AlertLife> life;
+        if (row.level >= 0) life = AlertLife{row.level, false, 1};
+        const OutageInput input{row.offline, row.steady_ms, row.cleared_ago_ms, row.bus_out,
+                                row.bus_back_ms};
+        const AlertStep step = step_outage(life, input, 7);
+        CHECK(std::string(step.state ? to_string(*step.state) : "") == row.told);
+        CHECK((step.life ? step.life->level : -1) == row.after);
+    }
+}
+
 TEST_CASE("a first raise says from when people may be called") {
     const LocalDate day{2026, 11, 23}, next{2026, 11, 24};
     const AlertSettings night = settings();
@@ -393,4 +430,63 @@ TEST_CASE("the ready sentence of the other kinds") {
         CHECK(sentence(facts, true) == row.chinese);
         CHECK(sentence(facts, false) == row.english);
     }
+}
+
+TEST_CASE("the ready sentence of a bus, of its meters, of a projection, and of a gap") {
+    SentenceFacts facts;
+    facts.kind = AlertKind::meter_offline;
+    facts.unit_label = "b1";
+    facts.level = 2;
+    facts.meters = 32;
+    CHECK(sentence(facts, true) == "【线路中断】b1 线路通讯中断，32 块表全部未抄到。");
+    CHECK(sentence(facts, false) == "[Bus offline] b1: none of the 32 meters of this bus answers.");
+    facts.state = AlertState::cleared;
+    CHECK(sentence(facts, true) == "【线路中断已解除】b1 线路已恢复通讯。");
+    CHECK(sentence(facts, false) == "[Bus offline, cleared] b1: the bus answers again.");
+
+    facts = SentenceFacts{};
+    facts.kind = AlertKind::meter_offline;
+    facts.unit_label = "3栋2单元1201";
+    facts.bus = "b1";
+    CHECK(sentence(facts, true) == "【未抄到】3栋2单元1201 电表未抄到（线路 b1 中断），尚无读数。");
+    CHECK(sentence(facts, false) ==
+          "[Meter offline] 3栋2单元1201: electricity meter does not answer, as all of bus b1, no "
+          "reading yet.");
+
+    facts = SentenceFacts{};
+    facts.unit_label = "3栋2单元1201";
+    facts.balance = fen("60.00");
+    facts.days_left = 6;
+    facts.estimated = true;
+    CHECK(sentence(facts, true) ==
+          "【一级提醒】3栋2单元1201 电费余额 60.00 元，约可用 6 天（按平均用量推算），尚无读数。");
+    CHECK(sentence(facts, false) ==
+          "[Low balance] 3栋2单元1201: electricity balance CNY 60.00, about 6 days left "
+          "(projected), no reading yet.");
+
+    facts = SentenceFacts{};
+    facts.kind = AlertKind::log_gap;
+    facts.subject = "riverside";
+    facts.gap_after = 120;
+    facts.gap_next = 4'217;
+    CHECK(sentence(facts, true) ==
+          "【记录缺口】riverside 数据库由备份恢复，第 121 至 4216 "
+          "号记录缺失，请核对期间的收款和换表。");
+    CHECK(sentence(facts, false) ==
+          "[Gap in the log] riverside: a backup was restored and events 121 to 4216 are missing; "
+          "check the top-ups and replacements of that time.");
+    facts.gap_next = 121;
+    CHECK(sentence(facts, false).find("check the top-ups and replacements after it.") !=
+          std::string::npos);
+    facts.state = AlertState::cleared;
+    CHECK(sentence(facts, true) == "【记录缺口已解除】riverside 已有人核对。");
+}
+
+TEST_CASE("the words of the kinds and back") {
+    for (const AlertKind kind :
+         {AlertKind::low_balance, AlertKind::stale_balance, AlertKind::meter_offline,
+          AlertKind::reading_held, AlertKind::log_gap})
+        CHECK(parse_alert_kind(to_string(kind)) == kind);
+    CHECK_FALSE(parse_alert_kind("leak_suspect"));
+    CHECK_FALSE(parse_alert_kind(""));
 }

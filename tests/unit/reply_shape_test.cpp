@@ -47,12 +47,12 @@ TEST_CASE("a billing block whose length another block has grows by the fewest re
          {at(0x2002, 2), at(0x2004, 2), at(0x4000, 2), at(0x400A, 2)},
          rules(true),
          {{at(0x4000, 2), at(0x2002, 4)}}},
-        {"two channels come to one block for both, which cannot be mistaken for itself",
+        {"of two channels one takes the other's register along",
          {{at(10, 4)}, {at(14, 4)}},
          {at(10, 4), at(14, 4)},
          {at(10, 4), at(14, 4)},
          rules(false),
-         {{at(10, 8)}, {at(10, 8)}}},
+         {{at(10, 8)}, {at(14, 4)}}},
         {"other tables answer with another function code",
          {{at(0, 2), at(0, 2, RegisterTable::input)}},
          {at(0, 2)},
@@ -71,7 +71,12 @@ TEST_CASE("a billing block whose length another block has grows by the fewest re
          {at(0, 2), at(2, 2), at(100, 2)},
          rules(false, 2),
          {{at(0, 2), at(100, 2)}}},
-        {"a lone value stays alone", {{at(0, 2)}}, {at(0, 2)}, {at(0, 2)}, rules(true), {{at(0, 2)}}},
+        {"a lone value stays alone",
+         {{at(0, 2)}},
+         {at(0, 2)},
+         {at(0, 2)},
+         rules(true),
+         {{at(0, 2)}}},
     };
     for (const Case& one : cases) {
         CAPTURE(one.what);

@@ -177,6 +177,30 @@ TEST_CASE("a quarantine resolves itself when the old baseline answers twice agai
           {10, "500.20", "500.200"}});
 }
 
+TEST_CASE("a fall that goes back in one step never was one, whatever the rating lets through") {
+    MeterTerms terms = household();
+    terms.traits.rated_amps = Rational{10'000'000, 1};
+    MeterState state;
+    play(state, terms,
+         {{0, "300.00", ""},
+          {1, "300.00", "300.000 300.000"},
+          {2, "10.00", "held"},
+          {3, "10.00", "held"},
+          {4, "10.00", "ask:decrease held"}});
+    SECTION("the old meter answers again") {
+        play(state, terms,
+             {{5, "300.50", ""}, {6, "300.50", "300.500 300.500 resolved rejected:3"}});
+    }
+    SECTION("another meter counts its way up and passes the baseline") {
+        play(state, terms,
+             {{5, "100.00", "held"},
+              {6, "200.00", "held"},
+              {7, "299.00", "held"},
+              {8, "301.00", "held"},
+              {9, "302.00", "held"}});
+    }
+}
+
 TEST_CASE("an open quarantine stays open over a restart, and is not asked about twice") {
     MeterState before;
     play(before, household(),

@@ -19,6 +19,12 @@ ProfileFact profile(const std::string& name) {
     }
     if (name == "wirenboard-mwac2") {
         traits.step = Rational{1, 1'000};
+        return {traits, "", Service::water};
+    }
+    if (name == "abb-b23" || name == "chint-dtsu666") {
+        traits.step = Rational{1, 100};
+        traits.reads_serial = name == "abb-b23";
+        if (name == "chint-dtsu666") traits.status = MapStatus::conflict;
         return {traits, ""};
     }
     return {std::nullopt, "no profile is called " + name};
@@ -141,6 +147,14 @@ void House::feed(const std::string& meter, const Rational& face, bool confirming
     sample.at = {engine_->snapshot()->run, clock.mono, clock.wall};
     sample.register_value = face;
     sample.confirming = confirming;
+    if (const auto serial = serials.find(meter); serial != serials.end())
+        sample.serial = serial->second;
+    if (const auto ratio = ratios.find(meter); ratio != ratios.end())
+        sample.device_ratio = ratio->second;
+    if (const auto own = prepaying.find(meter); own != prepaying.end()) {
+        sample.prepays = own->second;
+        sample.prepays_text = own->second ? "prepays by itself, credit 80" : "not in use";
+    }
     const auto milli = static_cast<std::uint64_t>(round_to_milli(face).value_or(Milli{}).count);
     for (int shift = 48; shift >= 0; shift -= 16)
         sample.raw.push_back(static_cast<std::uint16_t>(milli >> static_cast<unsigned>(shift)));

@@ -95,6 +95,10 @@ class House {
     void pass(std::int64_t ms);
     // One sample into the queue, not stepped yet.
     void feed(const std::string& meter, const Rational& face, bool confirming = false);
+    // What the samples of a meter say of the device from here on.
+    std::map<std::string, std::string> serials;
+    std::map<std::string, Rational> ratios;
+    std::map<std::string, bool> prepaying;
     void sample(const std::string& meter, const std::string& face);
     // Two equal samples a second apart: the face is confirmed.
     void settle(const std::string& meter, const std::string& face);

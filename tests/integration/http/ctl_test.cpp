@@ -67,6 +67,9 @@ TEST_CASE("usage errors are 2, help and success 0, an absent daemon 1") {
     REQUIRE(run(house.folder, {"--help"}).code == 0);
     REQUIRE(run(house.folder, {}).code == 2);
     REQUIRE(ask_ctl(house, {"fly"}).code == 2);
+    const Ran unknown = ask_ctl(house, {"statsu"});
+    REQUIRE(unknown.code == 2);
+    REQUIRE(unknown.err.find("no verb statsu; did you mean status?") != std::string::npos);
     REQUIRE(ask_ctl(house, {"topup", "a-0", "1.00", "--by", "s-01"}).code == 2);
     REQUIRE(ask_ctl(house, {"token"}).code == 2);
     for (const std::string later : {"scan", "dial", "reverse", "refund", "period", "backup"}) {
@@ -77,6 +80,30 @@ TEST_CASE("usage errors are 2, help and success 0, an absent daemon 1") {
     REQUIRE(absent.code == 1);
     REQUIRE(absent.err.find("is it running") != std::string::npos);
     REQUIRE(run(house.folder, {"--config", "x", "--socket", "y", "status"}).code == 2);
+}
+
+TEST_CASE("under --json a problem document says what never reached a route") {
+    HttpHouse house;
+    const auto problem = [&](const std::vector<std::string>& arguments, int code) {
+        const Ran ran = run(house.folder, arguments);
+        INFO(ran.err);
+        REQUIRE(ran.code == code);
+        REQUIRE(ran.out.empty());
+        const std::string type = "\"type\":\"";
+        const auto begin = ran.err.find(type);
+        REQUIRE(ran.err.starts_with("{"));
+        REQUIRE(begin != std::string::npos);
+        const auto from = begin + type.size();
+        return ran.err.substr(from, ran.err.find('"', from) - from);
+    };
+    const std::string none = house.folder.file("none");
+    REQUIRE(problem({"--socket", none, "--json", "status"}, 1) ==
+            "urn:gatehouse:problem:unreachable");
+    REQUIRE(problem({"--socket", none, "topup", "--json"}, 2) == "urn:gatehouse:problem:usage");
+    REQUIRE(problem({"--config", none, "--json", "status"}, 2) ==
+            "urn:gatehouse:problem:configuration");
+    REQUIRE(problem({"--socket", none, "--json", "import", none}, 2) ==
+            "urn:gatehouse:problem:input");
 }
 
 TEST_CASE("the socket comes from the configuration that is named") {
@@ -234,6 +261,71 @@ TEST_CASE("alerts test, ack, token, clock confirm, verify") {
     // way the exit code says what the document says.
     const Ran verify = ask_ctl(house, {"verify", "--json"});
     REQUIRE(verify.code == (at(verify.out, "/ok") == "true" ? 0 : 1));
+}
+
+TEST_CASE("scan prints what was found and lines to import, and no bar in a pipe") {
+    HttpHouse house;
+    http::ScanView& view = house.commissioning.view;
+    view.state = "done";
+    http::ScanDevice device;
+    device.address = 7;
+    http::ScanCandidate candidate;
+    candidate.profile = "eastron-sdm120";
+    candidate.service = "electricity";
+    candidate.match = "likely";
+    candidate.why = "voltage_l1 230.5 V";
+    device.candidates = {candidate, candidate};
+    device.candidates[1].profile = "eastron-sdm230";
+    device.duplicate = "certain";
+    device.duplicate_why = "a second reply followed the first 2 of 9 times";
+    view.devices = {device, device};
+    view.devices[1].address = 8;
+    view.devices[1].duplicate = "none";
+    view.devices[1].duplicate_why.clear();
+    view.silent = {{"e-1", "eastron-sdm120", 9}};
+    view.notes = {"one note"};
+    const Ran found = ask_ctl(house, {"scan", "b1", "--from", "7", "--to", "9"});
+    REQUIRE(found.code == 0);
+    REQUIRE(house.commissioning.asked.at(0).from == 7);
+    for (const char* part :
+         {"DUPLICATE ADDRESS: a second reply", "as well as it fits eastron-sdm230", "voltage_l1",
+          "e-1 of the registry does not answer", "one note",
+          "b1-8,,electricity,check,b1,8,,eastron-sdm120,\r\n"}) {
+        INFO(part);
+        REQUIRE(found.out.find(part) != std::string::npos);
+    }
+    REQUIRE(found.out.find("left") == std::string::npos);
+    const Ran lines = ask_ctl(house, {"scan", "b1", "--lines"});
+    REQUIRE(lines.out.rfind("meter,unit,", 0) == 0);
+    REQUIRE(at(ask_ctl(house, {"--json", "scan", "b1"}).out, "/devices/1/address") == "8");
+    view.state = "failed";
+    view.reason = "connection lost";
+    const Ran failed = ask_ctl(house, {"scan", "b1"});
+    REQUIRE(failed.code == 1);
+    REQUIRE(failed.err.find("connection lost") != std::string::npos);
+    REQUIRE(ask_ctl(house, {"scan", "b1", "--from", "248"}).code == 2);
+    REQUIRE(ask_ctl(house, {"scan", "b1", "--from", "9", "--to", "8"}).code == 2);
+    house.commissioning.answer = http::Commissioning::Started::no_such_bus;
+    REQUIRE(ask_ctl(house, {"scan", "b9"}).code == 1);
+}
+
+TEST_CASE("a meter's clock is set by command, and what came of it is the exit code") {
+    HttpHouse house;
+    house.engine.script = [](const Command&) {
+        return Reply{ReplyKind::ok, R"({"offset_ms":1})", {}, {}, {}};
+    };
+    REQUIRE(ask_ctl(house, {"set-clock", "e-0"}).code == 2);
+    REQUIRE(ask_ctl(house, {"set-clock", "e-0", "--by", "s-01"}).code == 2);
+    house.commissioning.setting = http::ClockSetting{
+        true, "2026-11-23 08:00:00", "2026-11-23 08:02:00", "2026-11-23 08:02:01", -120, ""};
+    const Ran set = ask_ctl(house, {"set-clock", "e-0", "--by", "s-01"});
+    REQUIRE(set.code == 0);
+    REQUIRE(set.out.find("off by -120 s") != std::string::npos);
+    house.commissioning.setting->done = false;
+    house.commissioning.setting->reason = "exception 1: illegal function";
+    const Ran refused = ask_ctl(house, {"set-clock", "e-0", "--by", "s-01"});
+    REQUIRE(refused.code == 1);
+    REQUIRE(refused.err.find("illegal function") != std::string::npos);
 }
 
 TEST_CASE("Chinese characters take two columns") {

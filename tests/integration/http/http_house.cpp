@@ -221,7 +221,8 @@ HttpHouse::HttpHouse(HouseOptions options) {
     server_options.site_id = "riverside";
     server_options.metrics_meters = options.metrics_meters;
     server_options.limits = options.limits;
-    server = std::make_unique<http::Server>(server_options, engine, meters, status, zone, clock);
+    server = std::make_unique<http::Server>(server_options, engine, meters, commissioning, status,
+                                            zone, clock);
     server->start();
 }
 

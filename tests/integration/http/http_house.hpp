@@ -68,9 +68,53 @@ class ScriptedMeters : public http::MeterReader {
     std::optional<http::MeterReadOutcome> outcome;  // absent: refused
 };
 
+// Keeps one scan, and what it was asked for.
+class ScriptedCommissioning : public http::Commissioning {
+  public:
+    [[nodiscard]] Started start_scan(const http::ScanRequest& request, std::string& why) override {
+        asked.push_back(request);
+        why = "as the script wants";
+        if (answer == Started::yes) {
+            view.bus = request.bus;
+            began = true;
+        }
+        return answer;
+    }
+    [[nodiscard]] std::optional<http::ScanView> scan(const std::string& bus) override {
+        if (!began || bus != view.bus) return std::nullopt;
+        return view;
+    }
+    bool cancel_scan(const std::string&) override {
+        view.state = "cancelled";
+        return true;
+    }
+    [[nodiscard]] bool can_set_clock(const std::string&, std::string& why) override {
+        if (!setting) why = "its profile knows no clock";
+        return setting.has_value();
+    }
+    [[nodiscard]] bool set_clock(const std::string&, std::int64_t offset_ms, ClockHandler handler,
+                                 std::string& why) override {
+        offset = offset_ms;
+        why = "another job runs";
+        if (busy) return false;
+        handler(*setting);
+        return true;
+    }
+    std::optional<http::ClockSetting> setting;  // absent: no clock
+    std::int64_t offset = 0;
+    bool busy = false;
+    Started answer = Started::yes;
+    bool began = false;
+    http::ScanView view;
+    std::vector<http::ScanRequest> asked;
+};
+
 class ScriptedStatus : public http::StatusSource {
   public:
     [[nodiscard]] std::vector<BusStatus> buses() const override { return all; }
+    [[nodiscard]] BusDiagnosis diagnosis(const BusStatus& bus) const override {
+        return diagnose(bus, RecentCounts().since(bus));
+    }
     [[nodiscard]] http::MqttStatus mqtt() const override { return broker; }
     [[nodiscard]] http::ProcessStatus process() const override { return self; }
     std::vector<BusStatus> all;
@@ -133,6 +177,7 @@ class HttpHouse {
     RealClock clock;
     ScriptedEngine engine;
     ScriptedMeters meters;
+    ScriptedCommissioning commissioning;
     ScriptedStatus status;
     std::string socket_path;
     std::unique_ptr<http::Server> server;

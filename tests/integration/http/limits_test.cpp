@@ -223,7 +223,8 @@ TEST_CASE("the socket has mode 0660, a stale one is replaced, a live one and a f
     options.socket_path = house.socket_path;
     options.database_path = house.folder.file("books.db");
     const auto open = [&] {
-        http::Server(options, house.engine, house.meters, house.status, house.zone, house.clock);
+        http::Server(options, house.engine, house.meters, house.commissioning, house.status,
+                     house.zone, house.clock);
     };
     REQUIRE_THROWS_AS(open(), http::ServerError);
     REQUIRE(house.ask("GET", "/healthz").status == 200);
@@ -236,8 +237,8 @@ TEST_CASE("the socket has mode 0660, a stale one is replaced, a live one and a f
     options.socket_path = house.folder.file("stale");
     const std::string kept = house.folder.file("kept");
     {
-        http::Server dying(options, house.engine, house.meters, house.status, house.zone,
-                           house.clock);
+        http::Server dying(options, house.engine, house.meters, house.commissioning, house.status,
+                           house.zone, house.clock);
         std::filesystem::create_hard_link(options.socket_path, kept);
     }
     REQUIRE_FALSE(std::filesystem::exists(options.socket_path));
@@ -250,9 +251,9 @@ TEST_CASE("plain HTTP on other than loopback is refused") {
     http::ServerOptions options;
     options.listen_host = "0.0.0.0";
     options.database_path = house.folder.file("books.db");
-    REQUIRE_THROWS_AS(
-        http::Server(options, house.engine, house.meters, house.status, house.zone, house.clock),
-        http::ServerError);
+    REQUIRE_THROWS_AS(http::Server(options, house.engine, house.meters, house.commissioning,
+                                   house.status, house.zone, house.clock),
+                      http::ServerError);
 }
 
 TEST_CASE("stopping answers what the engine still answers, and ends everything else") {

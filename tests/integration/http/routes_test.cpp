@@ -37,11 +37,13 @@ TEST_CASE("the OpenAPI document and the table of routes name the same operations
 
 TEST_CASE("every route that only reads answers over the socket without a token") {
     HttpHouse house;
+    house.commissioning.began = true;
+    house.commissioning.view.bus = "b1";
     for (const http::Route& route : http::routes()) {
         if (std::string(route.method) != "GET") continue;
         std::string target = route.pattern;
         for (const auto& [name, id] : std::map<std::string, std::string>{
-                 {"{unit}", "h-0"}, {"{meter}", "e-0"}, {"{account}", "a-0"}}) {
+                 {"{unit}", "h-0"}, {"{meter}", "e-0"}, {"{account}", "a-0"}, {"{bus}", "b1"}}) {
             const std::size_t place = target.find(name);
             if (place != std::string::npos) target.replace(place, name.size(), id);
         }
@@ -196,6 +198,10 @@ TEST_CASE("ledger and why show the same money, and why is of one moment") {
     REQUIRE(at(ledger.body, "/items/0/amount") == "100.00");
     REQUIRE(at(ledger.body, "/items/0/balance_after") == "100.00");
     REQUIRE(at(ledger.body, "/items/0/receipt") == "R-1");
+    const Got charges = house.ask("GET", "/api/v1/charges?limit=10");
+    REQUIRE(charges.status == 200);  // a top-up is none
+    REQUIRE(count_items(charges.body) == 0);
+    REQUIRE(at(charges.body, "/has_more") == "false");
     const Got why = house.ask("GET", "/api/v1/accounts/a-0/why?month=2026-11");
     REQUIRE(at(why.body, "/ledger") == "100.00");
     REQUIRE(at(why.body, "/unposted") == "1.95");

@@ -102,7 +102,8 @@ TEST_CASE("a certificate that is no certificate stops the start with its name") 
     options.tls_key_file = house.folder.file("key.pem");
     std::ofstream(options.tls_cert_file) << "nonsense";
     try {
-        http::Server(options, house.engine, house.meters, house.status, house.zone, house.clock);
+        http::Server(options, house.engine, house.meters, house.commissioning, house.status,
+                     house.zone, house.clock);
         FAIL("it started");
     } catch (const http::ServerError& error) {
         REQUIRE(std::string(error.what()).find("tls_cert_file") != std::string::npos);

@@ -17,6 +17,7 @@ std::string target_of(const http::Route& route) {
     for (const auto& [name, id] : std::map<std::string, std::string>{{"{unit}", "h-0"},
                                                                      {"{meter}", "e-0"},
                                                                      {"{account}", "a-0"},
+                                                                     {"{bus}", "b1"},
                                                                      {"{alert}", "x"},
                                                                      {"{token}", "x"}}) {
         const std::size_t place = target.find(name);

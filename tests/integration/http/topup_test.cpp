@@ -65,6 +65,17 @@ TEST_CASE("without a key nothing reaches the engine") {
     REQUIRE(house.engine.seen<TopUp>().empty());
 }
 
+TEST_CASE("a body that tells an amount twice tells none") {
+    HttpHouse house;
+    const Got twice = house.ask("POST", kPath, R"({"amount":"1.00","by":"s-01","amount":"2.00"})",
+                                key("k"));
+    REQUIRE(twice.status == 400);
+    REQUIRE(house.engine.seen<TopUp>().empty());
+    REQUIRE(house.ask("POST", kPath, R"({"amount":"1.00","by":"s-01","note":"a \":{ b"})",
+                      key("k"))
+                .status == 200);
+}
+
 TEST_CASE("every wrong field is told at once, and an amount as a number with its remedy") {
     HttpHouse house;
     const Got number = house.ask("POST", kPath, R"({"amount":100.00,"by":"s-01"})", key("k"));

@@ -2,6 +2,7 @@
 #include "daemon/mqtt/backoff.hpp"
 #include "daemon/mqtt/event_window.hpp"
 #include "daemon/mqtt/routes.hpp"
+#include "daemon/mqtt/state_book.hpp"
 #include "tests/integration/mqtt/fake_source.hpp"
 #include "tests/support/catch.hpp"
 
@@ -113,6 +114,55 @@ TEST_CASE("a test alert leaves nothing retained behind") {
               test::settings_for(1883));
     REQUIRE(routed.messages.size() == 1);
     CHECK_FALSE(routed.messages[0].retained);
+}
+
+// The topics that a new connection is told, as StateBook gives them.
+std::vector<Message> told(const Settings& settings, const Snapshot& snapshot) {
+    const test::EastZone zone;
+    StateBook book(settings, zone);
+    book.scan(std::make_shared<const Snapshot>(snapshot), 0);
+    std::vector<Message> messages;
+    while (!book.empty()) {
+        messages.push_back(book.front({}));
+        book.handed_over(0);
+    }
+    return messages;
+}
+
+TEST_CASE("Home Assistant is told where each meter and balance is, where it is asked for") {
+    test::FakeSource source;
+    source.change([](Snapshot& snapshot) {
+        MeterView meter;
+        meter.meter = "w.1";
+        meter.unit_label = "3-1201";
+        meter.service = Service::water;
+        snapshot.meters.set(0, meter);
+        AccountView account;
+        account.account = "a-1";
+        snapshot.accounts.set(0, account);
+        account.account = "a-2";
+        account.billing = Billing::internal;
+        snapshot.accounts.set(1, account);
+    });
+    const auto announced = [&](const std::string& prefix) {
+        Settings settings = test::settings_for(1883);
+        settings.homeassistant_prefix = prefix;
+        std::vector<Message> found;
+        for (Message& message : told(settings, *source.snapshot()))
+            if (message.topic.ends_with("/config")) found.push_back(std::move(message));
+        return found;
+    };
+    CHECK(announced("").empty());
+    const std::vector<Message> found = announced("ha");
+    REQUIRE(found.size() == 2);  // an internal account has no balance
+    for (const Message& message : found) CHECK(message.retained);
+    CHECK(found[0].topic == "ha/sensor/riverside_account_a-1/config");
+    CHECK(found[0].payload.find(R"("state_topic":"gatehouse/riverside/account/a-1/balance")") !=
+          std::string::npos);
+    CHECK(found[1].topic == "ha/sensor/riverside_meter_w-2e-1/config");
+    CHECK(found[1].payload.find(R"("state_topic":"gatehouse/riverside/meter/w.1/state")") !=
+          std::string::npos);
+    CHECK(found[1].payload.find(R"("device_class":"water")") != std::string::npos);
 }
 
 }  // namespace

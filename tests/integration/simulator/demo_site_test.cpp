@@ -51,8 +51,8 @@ TEST_CASE("the demo's registry is whole: 60 homes, all ten profiles, and no acco
     REQUIRE(listed(parsed.problems).empty());
     registry_files::Known known;
     known.buses = std::vector<std::string>{"b1", "b2", "b3", "b4"};
-    known.profile_known = [](const std::string& id) {
-        return shipped_profiles().find(id) != nullptr;
+    known.profile_fault = [](const Meter& meter) {
+        return shipped_profiles().find(meter.profile) != nullptr ? std::string() : "unknown";
     };
     const auto checked = registry_files::check(parsed.registry, known, parsed.places);
     CHECK(listed(checked.problems).empty());

@@ -1,7 +1,10 @@
 #include "drivers/simulator/encode.hpp"
 
+#include <algorithm>
 #include <cmath>
 
+#include "drivers/modbus/fingerprint.hpp"
+#include "drivers/modbus/plausibility.hpp"
 #include "tests/integration/simulator/fixture.hpp"
 
 namespace gatehouse::simulator {
@@ -69,7 +72,7 @@ TEST_CASE("every value that a profile names is plausible") {
                     CHECK(number < 260);
                     break;
                 case Measurement::frequency:
-                    CHECK(std::abs(number - 50) < 0.1);
+                    CHECK(std::abs(number - 50) < 0.11);  // some count tenths
                     break;
                 case Measurement::power:
                     CHECK(number > 100);
@@ -84,7 +87,11 @@ TEST_CASE("every value that a profile names is plausible") {
                     CHECK(number < 2.5);
                     break;
                 case Measurement::serial:
-                    CHECK(read.text == "4711");
+                    // BCD keeps its leading zeros.
+                    CHECK(read.text.substr(read.text.find_first_not_of('0')) == "4711");
+                    break;
+                case Measurement::clock:
+                    CHECK(read.text.substr(0, 12) == "2024-10-04 1");
                     break;
                 case Measurement::own_balance:
                 case Measurement::energy_export:
@@ -93,6 +100,83 @@ TEST_CASE("every value that a profile names is plausible") {
                 default:
                     break;
             }
+        }
+    }
+}
+
+TEST_CASE("nothing that a profile reads from its own meter speaks against it") {
+    Building building(a_meter_of_each(), shipped(), {});
+    constexpr std::int64_t now_ms = 19 * 3'600'000;
+    int address = 0;
+    for (const auto& [id, profile] : shipped_profiles().profiles) {
+        modbus::RegisterImage image;
+        for (const auto& [place, word] : building.words(0, ++address, now_ms)) {
+            image.set({place.first, place.second, 1}, {word});
+        }
+        const auto report = modbus::judge_values(*profile, 0, image, &shipped_profiles());
+        INFO(id);
+        for (const std::string& line : report.lines()) {
+            UNSCOPED_INFO(line);
+        }
+        CHECK(report.plausible());
+        if (profile->find(Measurement::voltage_l1) != nullptr) {
+            CHECK(report.supported());
+        }
+    }
+}
+
+// Asks the meter as a scan would, and returns what may stand at the address, best first.
+std::vector<modbus::Candidate> searched(Building& building, int address, std::int64_t now_ms,
+                                        int& questions) {
+    modbus::ProbeImage image(address);
+    while (const auto span = modbus::next_question(shipped_profiles(), image)) {
+        ++questions;
+        const Answer answer = building.answer(
+            0, address, read_pdu(static_cast<int>(span->table), span->first, span->count), now_ms);
+        if (answer.silent || answer.pdu.empty() || (answer.pdu.front() & 0x80) != 0) {
+            image.refused(*span);
+            continue;
+        }
+        std::vector<std::uint16_t> words;
+        const bool bits =
+            span->table == RegisterTable::coils || span->table == RegisterTable::discrete_inputs;
+        for (int i = 0; i < span->count; ++i) {
+            const auto at = static_cast<std::size_t>(i);
+            words.push_back(static_cast<std::uint16_t>(
+                bits ? (answer.pdu[2 + at / 8] >> (at % 8)) & 1
+                     : (answer.pdu[2 + 2 * at] << 8) | answer.pdu[3 + 2 * at]));
+        }
+        image.answered(*span, words);
+    }
+    return modbus::rank_candidates(shipped_profiles(), image);
+}
+
+TEST_CASE("every shipped profile is found at an unknown address by asking") {
+    Building building(a_meter_of_each(), shipped(), {});
+    constexpr std::int64_t now_ms = 19 * 3'600'000;
+    int address = 0;
+    for (const auto& [id, profile] : shipped_profiles().profiles) {
+        int questions = 0;
+        const auto found = searched(building, ++address, now_ms, questions);
+        INFO(id << " after " << questions << " questions");
+        for (const modbus::Candidate& candidate : found) {
+            UNSCOPED_INFO(candidate.profile->id << " " << to_string(candidate.fingerprint.match)
+                                                << " " << candidate.fingerprint.score << " "
+                                                << candidate.fingerprint.why);
+        }
+        CHECK(questions <= 200);
+        const auto own = std::find_if(found.begin(), found.end(), [&](const auto& candidate) {
+            return candidate.profile->id == id;
+        });
+        REQUIRE(own != found.end());
+        CHECK(own->fingerprint.complete);
+        // Nothing else may be held for more certain than what it is.
+        CHECK(own->fingerprint.match == found.front().fingerprint.match);
+        const bool named = std::any_of(profile->identify.begin(), profile->identify.end(),
+                                       [](const auto& rule) { return rule.certain; });
+        if (named) {
+            CHECK(own == found.begin());
+            CHECK(own->fingerprint.match == modbus::Match::certain);
         }
     }
 }

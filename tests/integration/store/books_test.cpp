@@ -193,9 +193,12 @@ TEST_CASE("a day is sealed once with the head of the log") {
     CHECK(reader.newest_seal().day.empty());
     house.store->begin();
     house.store->append_event(event_of(*house.store, "meter.online", 1));
-    const LogHead head = house.store->seal_day("2026-11-23");
+    const LogHead head = house.store->seal_day("2026-11-23", 1);
     house.store->append_event(event_of(*house.store, "meter.online", 2));
-    CHECK(house.store->seal_day("2026-11-23").seq == head.seq);
+    CHECK(house.store->seal_day("2026-11-23", 2).seq == head.seq);
+    CHECK(house.store->newest_seal().h == head.h);
+    CHECK(house.store->newest_event([](const Stamp&) { return true; }) == 2);
+    CHECK(house.store->newest_event([](const Stamp&) { return false; }) == 0);
     house.store->commit();
     CHECK(head.seq == 1);
     CHECK(head.h == reader.events_after(0, 1).at(0).h);
@@ -263,7 +266,7 @@ TEST_CASE("the ledger of an account pages in order and knows each balance") {
     CHECK(reader.entries_after(3, 10).items.size() == 2);
     REQUIRE(reader.entry("E3"));
     CHECK(reader.entry("E3")->balance_after == Fen{300});
-    CHECK(house.store->find_entry("E3")->receipt == "R3");
+    CHECK(reader.entry("E3")->entry.receipt == "R3");
     CHECK(house.store->ledger_account("cash:s-01").balance == Fen{-500});
 }
 

@@ -1,0 +1,78 @@
+#include "daemon/core/digest.hpp"
+
+#include <algorithm>
+
+namespace gatehouse {
+namespace {
+
+std::string names_of(const DigestCounts& counts, bool chinese) {
+    std::string names;
+    const std::size_t shown = std::min(counts.uncontacted.size(), kDigestNamesMax);
+    for (std::size_t i = 0; i < shown; ++i) {
+        if (i != 0) names += chinese ? "、" : ", ";
+        names += counts.uncontacted[i];
+    }
+    const std::size_t more = counts.uncontacted.size() - shown;
+    if (more != 0)
+        names += chinese ? "等，另 " + std::to_string(more) + " 户"
+                         : " and " + std::to_string(more) + " more";
+    return names;
+}
+
+std::string chinese_text(const DigestCounts& counts) {
+    const auto n = [](int count) { return std::to_string(count); };
+    std::string text = "【" + n(counts.date.month) + "月" + n(counts.date.day) +
+                       "日 水电余额日报】已检查 " + n(counts.checked) + " 个账户（未抄到 " +
+                       n(counts.not_read) + " 个";
+    if (counts.held != 0) text += "，待核 " + n(counts.held) + " 个";
+    text += "）。";
+    if (counts.by_level[4] != 0) text += "超透支 " + n(counts.by_level[4]) + " 户，";
+    text += "余额用完 " + n(counts.by_level[3]) + " 户，二级 " + n(counts.by_level[2]) +
+            " 户，一级 " + n(counts.by_level[1]) + " 户；新增 " + n(counts.fresh) +
+            " 户，充值解除 " + n(counts.topped_up) + " 户";
+    if (counts.meters_offline != 0) text += "；通讯中断 " + n(counts.meters_offline) + " 块表";
+    if (!counts.uncontacted.empty())
+        text += "；超过24小时未联系 " + std::to_string(counts.uncontacted.size()) + " 户：" +
+                names_of(counts, true);
+    return text + "。";
+}
+
+std::string english_text(const DigestCounts& counts) {
+    const auto n = [](int count) { return std::to_string(count); };
+    std::string text = "[Balances on " + format_date(counts.date) + "] " + n(counts.checked) +
+                       " accounts checked (" + n(counts.not_read) + " not read";
+    if (counts.held != 0) text += ", " + n(counts.held) + " with a reading that awaits a check";
+    text += "). ";
+    if (counts.by_level[4] != 0) text += n(counts.by_level[4]) + " beyond overdraft, ";
+    text += n(counts.by_level[3]) + " exhausted, " + n(counts.by_level[2]) + " critical, " +
+            n(counts.by_level[1]) + " low; " + n(counts.fresh) + " new, " + n(counts.topped_up) +
+            " cleared by a top-up";
+    if (counts.meters_offline != 0) text += "; " + n(counts.meters_offline) + " meters offline";
+    if (!counts.uncontacted.empty())
+        text += "; not contacted for 24 hours: " + std::to_string(counts.uncontacted.size()) +
+                ": " + names_of(counts, false);
+    return text + ".";
+}
+
+}  // namespace
+
+bool is_working_day(LocalDate date, const std::vector<CalendarDay>& calendar) {
+    for (const CalendarDay& day : calendar)
+        if (day.date == date) return day.kind == DayKind::workday;
+    // The first of January 1970 was a Thursday; 0 is Sunday here.
+    const std::int64_t weekday = (days_since_epoch(date) + 4) % 7;
+    return weekday != 0 && weekday != 6;
+}
+
+bool is_digest_due(UtcMs now, const Zone& zone, std::optional<LocalDate> last,
+                   const std::vector<CalendarDay>& calendar) {
+    const LocalTime local = zone.local(now);
+    if (last && *last >= local.date) return false;
+    return local.ms_of_day >= kDigestMinute * 60'000 && is_working_day(local.date, calendar);
+}
+
+std::string digest_sentence(const DigestCounts& counts, bool chinese) {
+    return chinese ? chinese_text(counts) : english_text(counts);
+}
+
+}  // namespace gatehouse

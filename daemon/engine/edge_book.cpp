@@ -1,0 +1,313 @@
+#include "daemon/engine/edge_book.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/account_book.hpp"
+#include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/registry_files.hpp"
+
+namespace gatehouse {
+namespace {
+
+// A sample this soon after an edge stands on it.
+constexpr std::int64_t kOnEdgeMs = 5 * 60'000;
+// A meter that comes back after longer than this has its lost days in one piece; the books begin
+// anew there rather than with thousands of invented days.
+constexpr std::int64_t kEdgesMax = 400;
+
+// The point from which the next edge is interpolated: the newer of the last confirmed sample and
+// the last handled edge.
+struct Anchor {
+    UtcMs at = 0;
+    Milli total, register_value;
+};
+Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
+    const std::optional<UtcMs> last = meter.last ? context.trusted(*meter.last) : std::nullopt;
+    if (last && *last >= meter.settled_until)
+        return {*last, meter.last->total, meter.last->register_value};
+    return {meter.settled_until, meter.settled_total, meter.settled_register};
+}
+
+// The sample that passes edges: when it was read, and as of when it counts (the edge that it
+// stands on).
+struct Passing {
+    UtcMs read_at = 0, at = 0;
+    bool estimated = false;  // one of the edges was not its own
+};
+
+// The first reading that was not dated when it came begins the first day as soon as it is. Where it
+// never will be, in a run whose clock nobody trusted, the first dated sample begins it.
+void begin_days(Context& context, MeterRuntime& meter, UtcMs at) {
+    if (meter.settled_until != 0) return;
+    const std::optional<UtcMs> since =
+        meter.baseline ? context.trusted(*meter.baseline) : std::nullopt;
+    meter.settled_until = since.value_or(at);
+}
+
+Rational face_of(const Point& point) {
+    const auto exact = point.face.empty() ? std::optional<Rational>{} : parse_fraction(point.face);
+    return exact.value_or(Rational{point.register_value.count, 1'000});
+}
+
+// Stores the meter's figure at the edge and makes it the last handled one; returns the row's seq.
+// The point's own row is that one where it stands on the edge.
+std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, ReadingKind kind,
+                        Point& point, Passing& passing) {
+    MeterRuntime& meter = context.world.meters[index];
+    Point frozen = point;
+    frozen.stands_at = edge;
+    frozen.reading = 0;
+    ReadingQuality quality = point.quality;
+    const bool estimated = passing.read_at - edge > kOnEdgeMs;
+    if (estimated) {
+        const Anchor from = anchor_of(context, meter);
+        // A typed opening may lie above the first reading by less than its tolerance.
+        const Milli end = std::max(from.total, point.total);
+        frozen.total = total_at_edge(from.total, from.at, end, passing.at, edge);
+        const bool rolled = point.register_value < from.register_value;
+        if (!rolled)
+            frozen.register_value =
+                total_at_edge(from.register_value, from.at, point.register_value, passing.at, edge);
+        frozen.raw.clear();
+        frozen.face.clear();
+        quality = ReadingQuality::estimated;
+        passing.estimated = true;
+        store_last(context, meter);
+    }
+    const std::uint64_t seq = store_row(context, meter, frozen, kind, quality);
+    if (!estimated && point.reading == 0) point.reading = seq;
+    meter.settled_until = std::max(meter.settled_until, edge);
+    meter.settled_total = frozen.total;
+    meter.settled_register = frozen.register_value;
+    if (meter.marked) meter.unposted.push_back({edge, frozen.total, seq});
+    return seq;
+}
+
+void pass_midnight(Context& context, std::size_t index, std::int64_t day_ended, UtcMs edge,
+                   Point& point, Passing& passing) {
+    MeterRuntime& meter = context.world.meters[index];
+    const bool month = date_from_days(day_ended + 1).day == 1;
+    const bool estimated = passing.read_at - edge > kOnEdgeMs;
+    const std::uint64_t seq = freeze_at(
+        context, index, edge, month ? ReadingKind::month : ReadingKind::freeze, point, passing);
+    context.store.put_day({meter.row->meter, day_ended, seq, meter.settled_total,
+                           estimated ? ReadingQuality::estimated : point.quality});
+    meter.day_totals[day_ended] = meter.settled_total;
+    while (meter.day_totals.size() > kDayTotalsMax)
+        meter.day_totals.erase(meter.day_totals.begin());
+    if (!meter.marked) return;
+    const AccountRuntime& account = context.world.accounts[*meter.account];
+    if (account.posted_through && days_since_epoch(*account.posted_through) >= day_ended)
+        post_meters(context, *meter.account, {index}, edge, "late:" + std::to_string(seq));
+}
+
+// From the edge on the register counts by another multiplier: the epoch that it counted in ends
+// with the figure at the edge, the next begins there, and what the point adds to it is the
+// difference of two figures of the new multiplier.
+void change_multiplier(Context& context, MeterRuntime& meter, const Stamp& edge, bool rolled,
+                       Point& point) {
+    const std::string& text = multiplier_in_force(meter);
+    const Rational before = parse_rational(meter.epoch->multiplier).value_or(Rational{1, 1});
+    EpochRow old = *meter.epoch;
+    old.closed = edge;
+    old.final_register = meter.settled_register;
+    context.store.put_epoch(old);
+    const bool stands = meter.settled_register == point.register_value;
+    const Rational face = face_of(point);
+    const Rational at_edge = stands ? face : Rational{meter.settled_register.count, 1'000};
+    const Milli counted = figure(face, meter.terms.multiplier).value_or(Milli{});
+    Milli since = counted - figure(at_edge, meter.terms.multiplier).value_or(Milli{});
+    if (rolled && !stands) {
+        // The register at the edge is not known in its lap, but what it counted since is.
+        const Rational rest{(point.total - meter.settled_total).count, 1'000};
+        const auto units = multiply(rest, Rational{before.denominator, before.numerator});
+        since = units ? figure(*units, meter.terms.multiplier).value_or(Milli{}) : Milli{};
+    }
+    point.total = meter.settled_total + since;
+    EpochRow epoch;
+    epoch.meter = old.meter;
+    epoch.serial = old.serial;
+    epoch.multiplier = text;
+    epoch.opened = edge;
+    epoch.base_total = meter.settled_total;
+    epoch.base_figure = counted - since;
+    epoch.id = context.store.put_epoch(epoch);
+    meter.epoch = std::move(epoch);
+    rebase(meter.state, point.total, meter.terms.multiplier);
+}
+
+// One posting a tariff: two meters of an account that count on the same line may pass the edge at
+// different times, and a cause adds to a line once.
+void post_edge(Context& context, std::size_t index, const PendingEdgeRow& edge, UtcMs at,
+               std::uint64_t reading) {
+    const MeterRuntime& meter = context.world.meters[index];
+    const std::string cause = "registry:" + std::to_string(edge.event);
+    if (!post_meters(context, *meter.account, {index}, at, cause, cause + "/" + edge.tariff))
+        post_meters(context, *meter.account, {index}, at, "late:" + std::to_string(reading));
+}
+
+// What held until the oldest registry change ends there: a freeze, posted on the old terms, and
+// from it on the next ones count.
+void pass_registry_edge(Context& context, std::size_t index, Point& point, Passing& passing) {
+    MeterRuntime& meter = context.world.meters[index];
+    const PendingEdgeRow edge = meter.edges.front();
+    const UtcMs at = context.best(edge.at);
+    const bool rolled = point.register_value < anchor_of(context, meter).register_value;
+    const std::uint64_t reading =
+        freeze_at(context, index, at, ReadingKind::switch_, point, passing);
+    if (meter.marked) post_edge(context, index, edge, at, reading);
+    if (meter.account) context.repriced.insert(*meter.account);
+    context.store.drop_pending_edge(edge.meter, edge.event);
+    meter.edges.pop_front();
+    bind_charging(context.world, index);
+    if (meter.epoch->multiplier != multiplier_in_force(meter))
+        change_multiplier(context, meter, edge.at, rolled, point);
+    meter.marked = meter.account.has_value();
+    if (meter.marked) {
+        put_mark(context, meter, reading, meter.settled_total);
+        context.repriced.insert(*meter.account);
+    }
+    ++meter.state_version;
+    context.dirty_meters.insert(index);
+    context.urgent = true;
+}
+
+// The newest edge at or before `at` that the meter has not passed; nothing where there is none.
+std::optional<UtcMs> newest_edge(const Context& context, const MeterRuntime& meter, UtcMs at) {
+    std::optional<UtcMs> newest;
+    const UtcMs midnight = context.zone.midnight(context.day_of(at));
+    if (midnight > meter.settled_until) newest = midnight;
+    for (const PendingEdgeRow& edge : meter.edges)
+        if (const UtcMs one = context.best(edge.at); one <= at && (!newest || one > *newest))
+            newest = one;
+    return newest;
+}
+
+}  // namespace
+
+void split_edges(Context& context, std::size_t index, Point& point) {
+    MeterRuntime& meter = context.world.meters[index];
+    const std::optional<UtcMs> read_at = context.trusted(point);
+    if (!read_at || !context.writable) return;
+    begin_days(context, meter, *read_at);
+    Passing passing{*read_at, *read_at, false};
+    const std::optional<UtcMs> newest = newest_edge(context, meter, *read_at);
+    if (newest && *read_at - *newest <= kOnEdgeMs) {
+        passing.at = *newest;
+        point.stands_at = *newest;
+    }
+    const std::int64_t today = days_since_epoch(context.day_of(passing.at));
+    std::int64_t day = days_since_epoch(context.day_of(meter.settled_until)) + 1;
+    day = std::max(day, today - kEdgesMax);
+    for (;;) {
+        const UtcMs midnight = context.zone.midnight(date_from_days(day));
+        const std::optional<UtcMs> change =
+            meter.edges.empty() ? std::optional<UtcMs>{} : context.best(meter.edges.front().at);
+        const bool registry = change && *change <= passing.at;
+        if (day <= today && (!registry || midnight <= *change)) {
+            if (midnight > meter.settled_until && midnight <= passing.at)
+                pass_midnight(context, index, day - 1, midnight, point, passing);
+            ++day;
+        } else if (registry) {
+            pass_registry_edge(context, index, point, passing);
+        } else {
+            break;
+        }
+    }
+    if (passing.estimated && point.reading == 0)
+        point.reading = store_row(context, meter, point, ReadingKind::interval, point.quality);
+}
+
+void settle_edges(Context& context) {
+    for (std::size_t index = 0; index < context.world.meters.size(); ++index) {
+        MeterRuntime& meter = context.world.meters[index];
+        if (meter.last && meter.epoch && meter.confirmed_this_run) {
+            // The last sample is the end of the split; what lies before is where it was settled.
+            Point point = std::move(*meter.last);
+            meter.last.reset();
+            split_edges(context, index, point);
+            meter.last = std::move(point);
+        }
+        if (meter.account) context.repriced.insert(*meter.account);
+    }
+}
+
+std::vector<Terms> terms_of(const Registry& registry) {
+    std::vector<Terms> terms(registry.meters.size());
+    for (std::size_t i = 0; i < terms.size(); ++i)
+        terms[i].multiplier = registry.meters[i].multiplier;
+    std::unordered_map<std::string, const Unit*> units;
+    for (const Unit& unit : registry.units) units.emplace(unit.unit, &unit);
+    for (const auto& charged : registry_files::charged_meters(registry)) {
+        Terms& one = terms[static_cast<std::size_t>(charged.meter - registry.meters.data())];
+        one.unit = charged.meter->unit;
+        one.account = charged.account->account;
+        one.tariff = charged.tariff->tariff;
+        const auto unit = units.find(charged.account->unit);
+        if (unit != units.end()) one.persons = unit->second->persons;
+    }
+    return terms;
+}
+
+std::vector<std::size_t> changed_meters(const Context& context, const Registry& next) {
+    const std::vector<Terms> before = terms_of(*context.world.registry);
+    const std::vector<Terms> after = terms_of(next);
+    std::vector<std::size_t> changed;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        const MeterRuntime& meter = context.world.meters[i];
+        const bool counted =
+            meter.last || (meter.terms.opening_register && meter.terms.opening_at &&
+                           *meter.terms.opening_at < context.now_ms());
+        if (counted && before[i] != after[i]) changed.push_back(i);
+    }
+    return changed;
+}
+
+void open_edges(Context& context, const std::vector<std::size_t>& meters, std::uint64_t event) {
+    const std::vector<Terms> terms = terms_of(*context.world.registry);
+    for (const std::size_t index : meters) {
+        MeterRuntime& meter = context.world.meters[index];
+        PendingEdgeRow edge;
+        edge.meter = meter.row->meter;
+        edge.event = event;
+        edge.at = context.now;
+        edge.unit = meter.row->unit;
+        edge.account = terms[index].account;
+        edge.tariff = terms[index].tariff;
+        edge.multiplier = terms[index].multiplier;
+        context.store.put_pending_edge(edge);
+        // A restart must split from the same sample.
+        keep_last(context, index);
+        meter.edges.push_back(std::move(edge));
+    }
+}
+
+void close_edges_of_retired(Context& context, const std::vector<std::size_t>& meters) {
+    for (const std::size_t index : meters) {
+        MeterRuntime& meter = context.world.meters[index];
+        if (meter.row->status == MeterStatus::active) continue;
+        while (!meter.edges.empty()) {
+            if (!meter.last || !meter.epoch) {
+                context.store.drop_pending_edge(meter.row->meter, meter.edges.front().event);
+                meter.edges.pop_front();
+                bind_charging(context.world, index);
+                continue;
+            }
+            // Interpolating between the last reading and itself leaves its total at the edge.
+            Point point = *meter.last;
+            Passing passing{context.now_ms() + kOnEdgeMs + 1, context.now_ms(), false};
+            pass_registry_edge(context, index, point, passing);
+            meter.last = std::move(point);
+        }
+    }
+}
+
+void poll_edges_soon(Context& context) {
+    if (context.poller == nullptr) return;
+    for (const MeterRuntime& meter : context.world.meters)
+        if (!meter.edges.empty() && !meter.row->bus.empty() && meter.profile.traits)
+            context.poller->poll_soon(meter.row->meter);
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,67 @@
+#include "daemon/engine/retention.hpp"
+
+#include <algorithm>
+
+namespace gatehouse {
+namespace {
+
+// A slice looks at so many readings; they are dropped at well over a hundred a millisecond.
+constexpr std::uint64_t kReadingsASlice = 1'000;
+constexpr std::int64_t kHourMs = 3'600'000;
+
+LocalDate months_before(LocalDate date, int months) {
+    const int count = date.year * 12 + (date.month - 1) - months;
+    return {count / 12, count % 12 + 1, 1};
+}
+
+// The newest reading before an instant. Seqs rise with time; rows that no clock vouched for are
+// taken for new ones, so that a clock in another century drops nothing.
+std::uint64_t newest_reading_before(Context& context, UtcMs at) {
+    std::uint64_t low = context.store.intervals_dropped();
+    std::uint64_t high = context.store.last(Series::reading) + 1;
+    while (high > low + 1) {
+        const std::uint64_t middle = low + (high - low) / 2;
+        const auto found = context.store.reading_at(middle);
+        // Between low and the middle there is none: what is dropped up to either is the same.
+        if (!found || found->first <= low) {
+            low = middle;
+            continue;
+        }
+        const std::optional<UtcMs> read_at = context.trusted(found->second);
+        if (read_at && *read_at < at)
+            low = middle;
+        else
+            high = found->first;
+    }
+    return low;
+}
+
+}  // namespace
+
+void Retention::plan(Context& context, LocalDate today) {
+    planned_ = today;
+    left_ = true;
+    const std::int64_t day = days_since_epoch(today);
+    readings_up_to_ = newest_reading_before(
+        context, context.zone.midnight(date_from_days(day - kIntervalsKeptDays)));
+    hours_before_ = context.zone.midnight(months_before(today, kHoursKeptMonths)) / kHourMs;
+    days_before_ = days_since_epoch(months_before(today, kDaysKeptYears * 12));
+}
+
+void Retention::slice(Context& context) {
+    if (!context.clock.trusted() || !context.writable) return;
+    const LocalDate today = context.day_of(context.now_ms());
+    if (planned_ != today) plan(context, today);
+    if (!left_) return;
+    const std::uint64_t dropped = context.store.intervals_dropped();
+    if (dropped < readings_up_to_) {
+        context.store.drop_interval_readings(std::min(readings_up_to_, dropped + kReadingsASlice));
+    } else if (context.store.drop_oldest_hour(hours_before_) == 0 &&
+               context.store.drop_oldest_day(days_before_) == 0) {
+        left_ = false;
+        return;
+    }
+    context.unsaved = true;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,29 @@
+// Retention: drops what is older than DESIGN.md 9 keeps, once a local day, in slices that each take
+// a few milliseconds. Interval readings go by seq, hours and days by their own time; freezes,
+// lines, entries and events stay. Engine thread only.
+#pragma once
+
+#include <optional>
+
+#include "daemon/engine/world.hpp"
+
+namespace gatehouse {
+
+inline constexpr std::int64_t kIntervalsKeptDays = 100;
+inline constexpr int kHoursKeptMonths = 13, kDaysKeptYears = 10;
+
+class Retention {
+  public:
+    // One slice, where the clock is trusted, the store can be written and something is due.
+    void slice(Context& context);
+
+  private:
+    void plan(Context& context, LocalDate today);
+
+    std::optional<LocalDate> planned_;  // for this day
+    bool left_ = false;
+    std::uint64_t readings_up_to_ = 0;
+    std::int64_t hours_before_ = 0, days_before_ = 0;
+};
+
+}  // namespace gatehouse
