@@ -85,6 +85,7 @@ struct BusAction {
     int address = 0;              // read
     RegisterSpan span;            // read; listen: the owed one
     std::int64_t timeout_ms = 0;  // read
+    std::int64_t gap_us = 0;      // read: silence before it, of a line whose speed was learned
     bool proof = false;           // read: its words are no value of this visit
     bool restart = false;         // read: the visit begins anew, what it read before is void
     bool traced = false;          // read: a person will look at its bytes

@@ -194,7 +194,11 @@ BusStep BusMachine::read_span(const RegisterSpan& span, bool proof, MonoMs now) 
     action.traced = visit_.kind == VisitKind::full;
     action.timeout_ms = working_timeout_ms(station);
     // The link adds the time of the bytes itself where it was told the line's speed.
-    if (setup_.char_us == 0) action.timeout_ms += char_us() * wire_bytes(span) / 1'000;
+    if (setup_.char_us == 0) {
+        action.timeout_ms += char_us() * wire_bytes(span) / 1'000;
+        // 3.5 characters, and 1.75 ms above 19200 baud, as frame_gap_us() has it.
+        if (char_us() > 0) action.gap_us = std::max<std::int64_t>((char_us() * 7 + 1) / 2, 1'750);
+    }
     return act(std::move(action));
 }
 
