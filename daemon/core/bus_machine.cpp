@@ -40,28 +40,42 @@ BusMachine::BusMachine(BusSetup setup, std::uint64_t jitter_seed, MonoMs now)
 }
 
 void BusMachine::configure(BusSetup setup, MonoMs now) {
-    const BusSetup old_setup = std::exchange(setup_, std::move(setup));
+    const std::vector<BusMeter> wanted = std::exchange(setup.meters, {});
+    setup_ = std::move(setup);
     const std::vector<MeterState> old_meters = std::exchange(meters_, {});
     const std::vector<Station> old_stations = std::exchange(stations_, {});
     const PollPlan old_plan = std::exchange(plan_, {});
-    const int count = static_cast<int>(setup_.meters.size());
-    plan_.reset(count, setup_.poll_interval_ms, now);
-    meters_.resize(setup_.meters.size());
-    index_stations(old_stations);
-    for (int i = 0; i < count; ++i) {
-        const BusMeter& meter = setup_.meters[static_cast<std::size_t>(i)];
-        MeterBlocks blocks(meter);
-        MeterState& state = meters_[static_cast<std::size_t>(i)];
-        for (std::size_t k = 0; k < old_setup.meters.size(); ++k) {
-            if (old_setup.meters[k].id != meter.id) continue;
-            if (old_setup.meters[k].address != meter.address) continue;
+    plan_.reset(static_cast<int>(wanted.size()), setup_.poll_interval_ms, now);
+    meters_.resize(wanted.size());
+    index_stations(wanted, old_stations);
+    std::vector<std::shared_ptr<const MeterValues>> shared;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        MeterState& state = meters_[i];
+        std::shared_ptr<const MeterValues> kept = in_order(wanted[i]);
+        const auto same = std::find_if(shared.begin(), shared.end(),
+                                       [&](const auto& one) { return *one == *kept; });
+        if (same != shared.end()) {
+            kept = *same;
+        } else {
+            shared.push_back(kept);
+        }
+        MeterBlocks blocks(kept);
+        for (std::size_t k = 0; k < old_meters.size(); ++k) {
+            const MeterState& old = old_meters[k];
+            if (old.id != wanted[i].id) continue;
+            if (old_stations[static_cast<std::size_t>(old.station)].address != wanted[i].address) {
+                continue;
+            }
             const int station = state.station;
-            state = old_meters[k];
+            state = old;
             state.station = station;
             state.parked.reset();
             blocks.inherit(state.blocks);
-            plan_.inherit(i, old_plan, static_cast<int>(k));
+            plan_.inherit(static_cast<int>(i), old_plan, static_cast<int>(k));
         }
+        state.id = wanted[i].id;
+        state.pause_ms = wanted[i].pause_ms;
+        state.values = kept;
         state.blocks = std::move(blocks);
     }
     visit_ = Visit{};
@@ -84,14 +98,10 @@ void BusMachine::read_full(int meter) {
 }
 
 int BusMachine::find(const std::string& meter) const {
-    for (std::size_t i = 0; i < setup_.meters.size(); ++i) {
-        if (setup_.meters[i].id == meter) return static_cast<int>(i);
+    for (std::size_t i = 0; i < meters_.size(); ++i) {
+        if (meters_[i].id == meter) return static_cast<int>(i);
     }
     return -1;
-}
-
-const BusMeter& BusMachine::meter(int index) const {
-    return setup_.meters.at(static_cast<std::size_t>(index));
 }
 
 bool BusMachine::meter_online(int index) const {

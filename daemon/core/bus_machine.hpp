@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -84,6 +85,7 @@ struct BusAction {
     int address = 0;              // read
     RegisterSpan span;            // read; listen: the owed one
     std::int64_t timeout_ms = 0;  // read
+    std::int64_t gap_us = 0;      // read: silence before it, of a line whose speed was learned
     bool proof = false;           // read: its words are no value of this visit
     bool restart = false;         // read: the visit begins anew, what it read before is void
     bool traced = false;          // read: a person will look at its bytes
@@ -147,7 +149,6 @@ class BusMachine {
 
     [[nodiscard]] MachinePhase phase() const { return phase_; }
     [[nodiscard]] int find(const std::string& meter) const;  // index, or -1
-    [[nodiscard]] const BusMeter& meter(int index) const;
     [[nodiscard]] bool meter_online(int index) const;
     // Fills phase, reason and counters, and on demand a line for each meter; the id is the shell's.
     [[nodiscard]] BusStatus status(bool with_lines = false) const;
@@ -204,6 +205,10 @@ class BusMachine {
         bool confirm_wanted = false;
         bool full_wanted = false;
         int busy_retries = 0;
+        std::string id;
+        std::int64_t pause_ms = 0;
+        std::shared_ptr<const MeterValues> values;
+        std::vector<RegisterSpan> refused_proofs;
         MeterBlocks blocks;
         std::optional<Visit> parked;  // begun, and waits for the meter's pause
         std::string reason;
@@ -264,9 +269,10 @@ class BusMachine {
     void show(BusPhase phase, std::string reason, MonoMs now);
     [[nodiscard]] Station& station_of(int meter);
     [[nodiscard]] const Station& station_of(int meter) const;
-    void index_stations(const std::vector<Station>& known);
+    void index_stations(const std::vector<BusMeter>& meters, const std::vector<Station>& known);
+    [[nodiscard]] bool may_prove(int meter, const RegisterSpan& proof) const;
 
-    BusSetup setup_;
+    BusSetup setup_;  // without its meters, which are below
     std::vector<MeterState> meters_;
     std::vector<Station> stations_;
     PollPlan plan_;

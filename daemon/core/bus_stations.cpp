@@ -17,9 +17,10 @@ constexpr std::int64_t kJobCreditMaxUs = 500'000;
 
 }  // namespace
 
-void BusMachine::index_stations(const std::vector<Station>& known) {
-    for (std::size_t i = 0; i < setup_.meters.size(); ++i) {
-        const int address = setup_.meters[i].address;
+void BusMachine::index_stations(const std::vector<BusMeter>& meters,
+                                const std::vector<Station>& known) {
+    for (std::size_t i = 0; i < meters.size(); ++i) {
+        const int address = meters[i].address;
         const auto same = [&](const Station& station) { return station.address == address; };
         auto found = std::find_if(stations_.begin(), stations_.end(), same);
         if (found == stations_.end()) {
@@ -154,8 +155,14 @@ void BusMachine::accrue_credit(MonoMs now) {
         std::min(kCreditMaxUs, probe_credit_us_ + passed_ms * 1'000 * kProbePercent / 100);
 }
 
+bool BusMachine::may_prove(int meter, const RegisterSpan& proof) const {
+    const auto& refused = meters_[static_cast<std::size_t>(meter)].refused_proofs;
+    return std::find(refused.begin(), refused.end(), proof) == refused.end();
+}
+
 std::optional<RegisterSpan> BusMachine::proof_for(int meter, const Station& station) const {
-    for (const RegisterSpan& proof : setup_.meters[static_cast<std::size_t>(meter)].proofs) {
+    for (const RegisterSpan& proof : meters_[static_cast<std::size_t>(meter)].values->proofs) {
+        if (!may_prove(meter, proof)) continue;
         // Another function code alone would do, but some meters answer 3 and 4 alike: the length
         // must differ from every owed one, whatever the table.
         const bool taken =
@@ -256,7 +263,7 @@ MeterLine BusMachine::line(int meter) const {
     const MeterState& state = meters_[static_cast<std::size_t>(meter)];
     const Station& station = station_of(meter);
     MeterLine line;
-    line.meter = setup_.meters[static_cast<std::size_t>(meter)].id;
+    line.meter = state.id;
     line.address = station.address;
     line.online = state.online;
     line.reason = state.reason;

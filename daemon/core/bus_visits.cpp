@@ -94,10 +94,9 @@ bool BusMachine::settle_debts(Visit& visit, MonoMs now) {
 
 std::vector<BusMachine::Read> BusMachine::reads_of(int meter, VisitKind kind, MonoMs now) {
     MeterState& state = meters_[static_cast<std::size_t>(meter)];
-    const BusMeter& plan = setup_.meters[static_cast<std::size_t>(meter)];
     std::vector<Read> reads;
     if (kind == VisitKind::full) {
-        for (const RegisterSpan& span : plan.full) reads.push_back({span, Purpose::full});
+        for (const RegisterSpan& span : state.values->full) reads.push_back({span, Purpose::full});
         return reads;
     }
     const Station& station = station_of(meter);
@@ -105,7 +104,7 @@ std::vector<BusMachine::Read> BusMachine::reads_of(int meter, VisitKind kind, Mo
     cost.char_us = char_us();
     cost.turnaround_us =
         station.turnaround_mean_us > 0 ? station.turnaround_mean_us : kTurnaroundUs;
-    cost.pause_us = std::max(plan.pause_ms, setup_.gap_ms) * 1'000;
+    cost.pause_us = std::max(state.pause_ms, setup_.gap_ms) * 1'000;
     (void)state.blocks.plan(cost, now);
     for (const RegisterSpan& span : state.blocks.routine()) {
         reads.push_back({span, Purpose::routine});
@@ -130,7 +129,8 @@ std::optional<RegisterSpan> BusMachine::learning_read(int meter) const {
         return std::nullopt;
     }
     if (station.good == 0 || station.lengths.character_us()) return std::nullopt;
-    for (const RegisterSpan& proof : setup_.meters[static_cast<std::size_t>(meter)].proofs) {
+    for (const RegisterSpan& proof : meters_[static_cast<std::size_t>(meter)].values->proofs) {
+        if (!may_prove(meter, proof)) continue;
         if (wire_bytes(proof) + LengthTimes::kBytesApart <= station.lengths.longest_bytes()) {
             return proof;
         }
@@ -194,7 +194,11 @@ BusStep BusMachine::read_span(const RegisterSpan& span, bool proof, MonoMs now) 
     action.traced = visit_.kind == VisitKind::full;
     action.timeout_ms = working_timeout_ms(station);
     // The link adds the time of the bytes itself where it was told the line's speed.
-    if (setup_.char_us == 0) action.timeout_ms += char_us() * wire_bytes(span) / 1'000;
+    if (setup_.char_us == 0) {
+        action.timeout_ms += char_us() * wire_bytes(span) / 1'000;
+        // 3.5 characters, and 1.75 ms above 19200 baud, as frame_gap_us() has it.
+        if (char_us() > 0) action.gap_us = std::max<std::int64_t>((char_us() * 7 + 1) / 2, 1'750);
+    }
     return act(std::move(action));
 }
 
@@ -206,8 +210,7 @@ BusStep BusMachine::on_read(const ReadEnded& event, MonoMs now) {
     MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
     ++state.exchanges[result];
     state.busy_us += event.busy_us;
-    const BusMeter& plan = setup_.meters[static_cast<std::size_t>(visit_.meter)];
-    if (plan.pause_ms > 0) station.not_before = now + plan.pause_ms;
+    if (state.pause_ms > 0) station.not_before = now + state.pause_ms;
     if (!event.lost.empty() || event.result == PollResult::not_connected) {
         // What was asked may be answered on the next connection: a serial server does that.
         owe(station.owed, visit_.asked, visit_.asked_at);
@@ -276,7 +279,7 @@ BusStep BusMachine::on_refusal(const ReadEnded& event, MonoMs now) {
     if (visit_.proving && event.result != PollResult::busy) {
         // A refusal proves nothing (it may be the owed reply) and this proof would be refused
         // again: it is left out from here on, and its own reply is owed as well.
-        std::erase(setup_.meters[static_cast<std::size_t>(visit_.meter)].proofs, visit_.asked);
+        state.refused_proofs.push_back(visit_.asked);
         owe(station.owed, visit_.asked, visit_.asked_at);
         return listen(now);
     }
@@ -310,7 +313,7 @@ BusStep BusMachine::on_block_refused(const ReadEnded& event, MonoMs now) {
     if (read.purpose == Purpose::identity) visit_.identity = false;
     if (read.purpose == Purpose::retry) state.blocks.retried(read.span, true, event.detail, now);
     if (read.purpose == Purpose::learning) {
-        std::erase(setup_.meters[static_cast<std::size_t>(visit_.meter)].proofs, read.span);
+        state.refused_proofs.push_back(read.span);
     }
     ++visit_.next;
     return go_on(now);
@@ -400,7 +403,7 @@ BusStep BusMachine::on_job(const JobTurned& event, MonoMs now) {
     if (known != stations_.end()) {
         for (std::size_t i = 0; i < meters_.size(); ++i) {
             if (&station_of(static_cast<int>(i)) != &*known) continue;
-            known->not_before = std::max(known->not_before, now + setup_.meters[i].pause_ms);
+            known->not_before = std::max(known->not_before, now + meters_[i].pause_ms);
         }
         if (broken) owe(known->owed, event.span, now);
         // A reply of a length that nobody else owes came after whatever was owed.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "daemon/core/assert.hpp"
 #include "daemon/core/reply_shape.hpp"
@@ -39,24 +40,28 @@ bool blames_block(int exception) {
     return exception >= 1 && exception <= 3;
 }
 
-MeterBlocks::MeterBlocks(const BusMeter& meter)
-    : wanted_routine_(sorted(meter.routine)),
-      wanted_identity_(sorted(meter.identity)),
-      vital_(meter.vital.empty() ? wanted_routine_ : sorted(meter.vital)),
-      channels_(meter.channels),
-      channel_(meter.channel),
-      channels_vital_(meter.channels_vital),
-      known_(meter.known),
-      rules_(meter.rules) {
-    GH_ASSERT(channels_.empty() || channel_ < channels_.size());
+std::shared_ptr<const MeterValues> in_order(MeterValues values) {
+    for (auto* spans : {&values.routine, &values.vital, &values.identity}) {
+        *spans = sorted(std::move(*spans));
+    }
+    return std::make_shared<const MeterValues>(std::move(values));
+}
+
+MeterBlocks::MeterBlocks(std::shared_ptr<const MeterValues> values) : values_(std::move(values)) {
+    GH_ASSERT(values_->channels.empty() || values_->channel < values_->channels.size());
 }
 
 void MeterBlocks::inherit(const MeterBlocks& before) {
-    if (before.wanted_routine_ != wanted_routine_ || before.wanted_identity_ != wanted_identity_) {
+    if (before.values_->routine != values_->routine ||
+        before.values_->identity != values_->identity) {
         return;
     }
     asides_ = before.asides_;
     grown_ = before.grown_;
+}
+
+const std::vector<RegisterSpan>& MeterBlocks::vital_values() const {
+    return values_->vital.empty() ? values_->routine : values_->vital;
 }
 
 bool MeterBlocks::is_aside(const RegisterSpan& span) const {
@@ -71,7 +76,7 @@ std::vector<RegisterSpan> MeterBlocks::wanted(const std::vector<RegisterSpan>& v
 }
 
 BlockRules MeterBlocks::rules_now() const {
-    BlockRules rules = rules_;
+    BlockRules rules = values_->rules;
     for (const Aside& aside : asides_) {
         if (!aside.active) continue;
         if (aside.span.count == 0) {
@@ -82,8 +87,8 @@ BlockRules MeterBlocks::rules_now() const {
         const auto shared = [&](const RegisterSpan& value) {
             return overlaps(value, aside.span) && !is_aside(value);
         };
-        const bool kept = std::any_of(wanted_routine_.begin(), wanted_routine_.end(), shared) ||
-                          std::any_of(wanted_identity_.begin(), wanted_identity_.end(), shared);
+        const bool kept = std::any_of(values_->routine.begin(), values_->routine.end(), shared) ||
+                          std::any_of(values_->identity.begin(), values_->identity.end(), shared);
         if (!kept) rules.forbidden.push_back(aside.span);
     }
     return rules;
@@ -91,13 +96,15 @@ BlockRules MeterBlocks::rules_now() const {
 
 std::vector<RegisterSpan> MeterBlocks::plan_routine(const BlockRules& rules,
                                                     const WireCost& cost) const {
-    if (channels_.empty() || !grown_) return plan_blocks(wanted(wanted_routine_), rules, cost);
+    if (values_->channels.empty() || !grown_)
+        return plan_blocks(wanted(values_->routine), rules, cost);
     // All meters of the address together, so that each comes to the same blocks.
     std::vector<std::vector<RegisterSpan>> plans;
-    for (const auto& values : channels_) plans.push_back(plan_blocks(wanted(values), rules, cost));
-    tell_apart(plans, channels_vital_, plan_blocks(wanted(wanted_identity_), rules, cost),
-               wanted(known_), rules);
-    return plans[channel_];
+    for (const auto& values : values_->channels)
+        plans.push_back(plan_blocks(wanted(values), rules, cost));
+    tell_apart(plans, values_->channels_vital, plan_blocks(wanted(values_->identity), rules, cost),
+               wanted(values_->known), rules);
+    return plans[values_->channel];
 }
 
 bool MeterBlocks::plan(const WireCost& cost, MonoMs now) {
@@ -108,7 +115,7 @@ bool MeterBlocks::plan(const WireCost& cost, MonoMs now) {
     if (same) return false;
     const BlockRules rules = rules_now();
     std::vector<RegisterSpan> routine = plan_routine(rules, cost);
-    std::vector<RegisterSpan> identity = plan_blocks(wanted(wanted_identity_), rules, cost);
+    std::vector<RegisterSpan> identity = plan_blocks(wanted(values_->identity), rules, cost);
     const bool changed = routine != routine_ || identity != identity_;
     routine_ = std::move(routine);
     identity_ = std::move(identity);
@@ -118,15 +125,16 @@ bool MeterBlocks::plan(const WireCost& cost, MonoMs now) {
 }
 
 bool MeterBlocks::vital(const RegisterSpan& block) const {
-    return std::any_of(vital_.begin(), vital_.end(),
+    const std::vector<RegisterSpan>& values = vital_values();
+    return std::any_of(values.begin(), values.end(),
                        [&](const RegisterSpan& value) { return overlaps(value, block); });
 }
 
 MeterBlocks::Verdict MeterBlocks::refused(const RegisterSpan& block, const std::string& why,
                                           MonoMs now) {
     clusters_.clear();
-    std::vector<RegisterSpan> values = wanted(wanted_routine_);
-    const std::vector<RegisterSpan> described = wanted(wanted_identity_);
+    std::vector<RegisterSpan> values = wanted(values_->routine);
+    const std::vector<RegisterSpan> described = wanted(values_->identity);
     values.insert(values.end(), described.begin(), described.end());
     std::vector<RegisterSpan> clusters;
     for (const RegisterSpan& value : sorted(std::move(values))) {
@@ -139,7 +147,7 @@ MeterBlocks::Verdict MeterBlocks::refused(const RegisterSpan& block, const std::
         }
     }
     if (clusters.empty()) return Verdict::hopeless;
-    if (grown_ && !channels_.empty() && hull(clusters, 0, clusters.size()) != block) {
+    if (grown_ && !values_->channels.empty() && hull(clusters, 0, clusters.size()) != block) {
         // It was read for its length alone, or for another meter of the address, which asks itself.
         grown_ = false;
         planned_ = false;
@@ -190,7 +198,7 @@ MeterBlocks::Verdict MeterBlocks::conclude(const RegisterSpan& cluster, const st
         put_aside({cluster.table, cluster.end(), 0}, why, now);
         return Verdict::hopeless;
     }
-    for (const auto* values : {&wanted_routine_, &wanted_identity_}) {
+    for (const auto* values : {&values_->routine, &values_->identity}) {
         for (const RegisterSpan& value : *values) {
             if (cluster.contains(value)) put_aside(value, why, now);
         }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,10 +17,8 @@
 
 namespace gatehouse {
 
-struct BusMeter {
-    std::string id;
-    int address = 1;                     // meters with one address are one station
-    std::int64_t pause_ms = 0;           // after each read of this station
+// What is read of a meter. Meters of one profile have the same, and a bus keeps it once.
+struct MeterValues {
     std::vector<RegisterSpan> routine;   // values of each poll
     std::vector<RegisterSpan> vital;     // of these: never set aside; empty: all of them
     std::vector<RegisterSpan> identity;  // read beside them at start and after every outage
@@ -33,10 +32,19 @@ struct BusMeter {
     std::size_t channel = 0;
     std::vector<RegisterSpan> channels_vital;
     std::vector<RegisterSpan> known;
+    friend bool operator==(const MeterValues&, const MeterValues&) = default;
+};
+struct BusMeter : MeterValues {
+    std::string id;
+    int address = 1;            // meters with one address are one station
+    std::int64_t pause_ms = 0;  // after each read of this station
 };
 
 // The exceptions that a block can be at fault for: function, address, value.
 [[nodiscard]] bool blames_block(int exception);
+
+// With those values in the order of their registers, each once.
+[[nodiscard]] std::shared_ptr<const MeterValues> in_order(MeterValues values);
 
 class MeterBlocks {
   public:
@@ -44,7 +52,8 @@ class MeterBlocks {
     static constexpr std::int64_t kRetryMaxMs = 86'400'000;
 
     MeterBlocks() = default;
-    explicit MeterBlocks(const BusMeter& meter);
+    // Routine, vital and identity values in the order of their registers.
+    explicit MeterBlocks(std::shared_ptr<const MeterValues> values);
     // Takes over what `before` learned of the same meter.
     void inherit(const MeterBlocks& before);
 
@@ -88,12 +97,10 @@ class MeterBlocks {
     Verdict conclude(const RegisterSpan& cluster, const std::string& why, MonoMs now);
     void drop_cuts_due(MonoMs now);
 
-    std::vector<RegisterSpan> wanted_routine_, wanted_identity_, vital_;
-    std::vector<std::vector<RegisterSpan>> channels_;
-    std::size_t channel_ = 0;
-    std::vector<RegisterSpan> channels_vital_, known_;
+    [[nodiscard]] const std::vector<RegisterSpan>& vital_values() const;
+
+    std::shared_ptr<const MeterValues> values_;
     bool grown_ = true;  // until the meter refuses what a block was grown by
-    BlockRules rules_;
     std::vector<RegisterSpan> routine_, identity_;
     WireCost planned_for_;
     bool planned_ = false;

@@ -51,6 +51,7 @@ struct BlockRules {
     bool fill_holes = true;               // false: the meter refuses addresses between values
     std::vector<RegisterSpan> forbidden;  // never part of a read
     std::vector<BlockCut> cuts;
+    friend bool operator==(const BlockRules&, const BlockRules&) = default;
 };
 
 // The blocks that cover `wanted` (one span a value; a value is never cut) at the least total cost.

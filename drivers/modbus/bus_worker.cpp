@@ -260,7 +260,7 @@ ReadEnded BusWorker::read(const BusAction& action) {
         (void)link_->set_line(
             {settings.baud, settings.parity, settings.stop_bits, settings.data_bits});
     }
-    const Request request{action.address, action.span, action.timeout_ms};
+    const Request request{action.address, action.span, action.timeout_ms, action.gap_us};
     const Reply reply = link_->exchange(request);
     if (action.traced && !action.proof) meter.traces.push_back(trace_of(action.span, reply));
     if (reply.result == PollResult::ok && !action.proof) {

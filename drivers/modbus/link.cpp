@@ -123,7 +123,7 @@ class ModbusLink final : public Link {
     std::string connect_stream(std::int64_t timeout_ms);
     std::string lock_serial();
     void close_now();
-    void wait_for_gap();
+    void wait_for_gap(std::int64_t learned_us);
     void exchange_numbered(const Request& request, Reply& reply);
     void exchange_raw(const Request& request, Reply& reply);
     bool swallow_echo(const Request& request, Reply& reply, std::int64_t deadline_us);
@@ -266,9 +266,11 @@ std::int64_t ModbusLink::whole_reply_us(const Request& request) const {
     return std::max(request.timeout_ms * 1'000, kReplyUnknownLeastUs);
 }
 
-void ModbusLink::wait_for_gap() {
+void ModbusLink::wait_for_gap(std::int64_t learned_us) {
     std::int64_t gap_us = settings_.gap_ms * 1'000;
-    if (rtu_frames()) gap_us = std::max(gap_us, frame_gap_us(line_.baud, char_us()));
+    if (rtu_frames()) {
+        gap_us = std::max({gap_us, frame_gap_us(line_.baud, char_us()), learned_us});
+    }
     if (gap_us > 0 && steady_us() < last_byte_us_ + gap_us) sleep_until_us(last_byte_us_ + gap_us);
 }
 
@@ -298,7 +300,7 @@ Reply ModbusLink::exchange(const Request& request) {
         reply.lost = reply.detail = "not connected";
         return reply;
     }
-    wait_for_gap();
+    wait_for_gap(request.gap_us);
     // What lies there now answers nothing that will be asked.
     const Heard stale = listen(0, request);
     if (!stale.lost.empty()) {

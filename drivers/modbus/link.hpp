@@ -49,6 +49,8 @@ struct Request {
     RegisterSpan span;
     // To the first byte of the reply; the whole of it has that and the time of its bytes.
     std::int64_t timeout_ms = 1'000;
+    // Silence before it on a line that the link was not told the speed of; RTU frames alone.
+    std::int64_t gap_us = 0;
 };
 // The one thing that is ever written to a device: its clock, by command (clock_job.hpp).
 struct WriteRequest {

@@ -23,12 +23,12 @@ WireCost at_no_cost() {
     return {};  // a network: everything is one read
 }
 
-BusMeter meter(std::vector<RegisterSpan> values, std::vector<RegisterSpan> vital) {
-    BusMeter meter;
-    meter.id = "m1";
+std::shared_ptr<const MeterValues> meter(std::vector<RegisterSpan> values,
+                                         std::vector<RegisterSpan> vital) {
+    MeterValues meter;
     meter.routine = std::move(values);
     meter.vital = std::move(vital);
-    return meter;
+    return in_order(std::move(meter));
 }
 
 using Refuses = std::function<bool(const RegisterSpan&)>;
