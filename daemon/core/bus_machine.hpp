@@ -120,6 +120,8 @@ class BusMachine {
     static constexpr std::int64_t kLonelyProbeMs = 10'000;  // when no station answers at all
     static constexpr int kProbePercent = 4;                 // of the time, for all dead meters
     static constexpr std::int64_t kDebtMs = 30'000;         // after it nothing can be pending
+    // The serial number and the meter's own clock are read again after so long without an outage.
+    static constexpr std::int64_t kIdentityEveryMs = 6 * 3'600'000;
     static constexpr int kQuietRoundsMax = 8;               // on a line that never falls silent
     static constexpr int kBusyRetriesMax = 3;               // exceptions 5 and 6 in a row
     static constexpr int kJobPercent = 25;                  // of the time, while polls are due
@@ -202,6 +204,7 @@ class BusMachine {
         bool online = false;
         bool offline = false;  // reported so
         bool identity_due = true;
+        MonoMs identity_at = 0;  // last read
         bool confirm_wanted = false;
         bool full_wanted = false;
         int busy_retries = 0;

@@ -109,7 +109,7 @@ std::vector<BusMachine::Read> BusMachine::reads_of(int meter, VisitKind kind, Mo
     for (const RegisterSpan& span : state.blocks.routine()) {
         reads.push_back({span, Purpose::routine});
     }
-    if (state.identity_due) {
+    if (state.identity_due || now - state.identity_at >= kIdentityEveryMs) {
         for (const RegisterSpan& span : state.blocks.identity()) {
             reads.push_back({span, Purpose::identity});
         }
@@ -345,7 +345,10 @@ void BusMachine::end_visit(PollResult result, const std::string& detail, MonoMs 
         const bool asked =
             std::any_of(visit.reads.begin(), visit.reads.end(),
                         [](const Read& read) { return read.purpose == Purpose::identity; });
-        if (asked || state.blocks.identity().empty()) state.identity_due = false;
+        if (asked || state.blocks.identity().empty()) {
+            state.identity_at = now;
+            state.identity_due = false;
+        }
         state.last_good = now;
         state.reason.clear();
     }
@@ -408,6 +411,8 @@ BusStep BusMachine::on_job(const JobTurned& event, MonoMs now) {
         if (broken) owe(known->owed, event.span, now);
         // A reply of a length that nobody else owes came after whatever was owed.
         if (event.result == PollResult::ok) known->owed.clear();
+    } else if (event.result == PollResult::ok) {
+        std::erase_if(guests_, [&](const Guest& one) { return one.address == event.address; });
     } else if (broken && !setup_.transaction_numbers) {
         std::erase_if(guests_, [&](const Guest& one) { return one.owed.asked + kDebtMs <= now; });
         if (guests_.size() >= kGuestsMax) guests_.erase(guests_.begin());

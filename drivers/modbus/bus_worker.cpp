@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/core/assert.hpp"
+#include "drivers/modbus/clock_job.hpp"
 
 namespace gatehouse::modbus {
 namespace {
@@ -19,6 +20,15 @@ std::optional<std::int64_t> millis(const Decoded& decoded, const Rational& facto
     const auto rounded = scaled ? round_to_milli(*scaled) : std::nullopt;
     if (!rounded) return std::nullopt;
     return rounded->count;
+}
+
+// The meter's calendar in seconds, where it was read and is one.
+std::optional<std::int64_t> clock_seconds(const Profile& profile, const RegisterImage& image) {
+    if (!profile.clock) return std::nullopt;
+    const auto words = image.get(profile.clock->span);
+    const auto clock = words ? decode_clock(*profile.clock, *words) : std::nullopt;
+    if (!clock) return std::nullopt;
+    return calendar_seconds(*clock);
 }
 
 }  // namespace
@@ -313,9 +323,13 @@ JobTurned BusWorker::turn_job() {
     turned.sent = true;
     turned.address = wanted.request.address;
     turned.span = wanted.request.span;
-    const Reply reply = link_->exchange(wanted.request);
+    Reply reply = wanted.write ? link_->write(*wanted.write) : link_->exchange(wanted.request);
+    if (wanted.listen_ms > 0 && reply.result == PollResult::ok) {
+        reply.after = link_->listen(wanted.listen_ms, wanted.request);
+        reply.lost = reply.after.lost;
+    }
     turned.result = reply.result;
-    turned.busy_us = reply.busy_us;
+    turned.busy_us = reply.busy_us + wanted.listen_ms * 1'000;
     turned.lost = reply.lost;
     const JobExchange done = *std::exchange(job_exchange_, std::nullopt);
     job_->ended(done, reply);
@@ -376,10 +390,11 @@ void BusWorker::doubt_identity(const VisitEnd& end) {
         doubt = meter.register_value && compare(billing.number, *meter.register_value) < 0;
         meter.register_value = billing.number;
     }
-    if (end.identity) {
-        const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
-        doubt = doubt || (serial.result == PollResult::ok && serial.text != meter.serial);
-        if (serial.result == PollResult::ok) meter.serial = serial.text;
+    // Decodes only where it was read; a block beside it that the meter refuses takes nothing away.
+    const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
+    if (serial.result == PollResult::ok) {
+        doubt = doubt || serial.text != meter.serial;
+        meter.serial = serial.text;
     }
     if (!doubt) return;
     const std::lock_guard lock(machine_mutex_);
@@ -406,12 +421,11 @@ void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
     sample.flow_millilitre_per_hour = millis(flow, Rational{1'000, 1});
     sample.current_flows =
         sample.power_milliwatt.value_or(0) > 0 || sample.flow_millilitre_per_hour.value_or(0) > 0;
-    if (end.identity) {
-        const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
-        // A meter whose number was never set says 0, as many others do.
-        const bool named = serial.text.find_first_not_of("0 ") != std::string::npos;
-        if (serial.result == PollResult::ok && named) sample.serial = serial.text;
-    }
+    const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
+    // A meter whose number was never set says 0, as many others do.
+    const bool named = serial.text.find_first_not_of("0 ") != std::string::npos;
+    if (serial.result == PollResult::ok && named) sample.serial = serial.text;
+    sample.own_clock_s = clock_seconds(profile, meter.image);
     sample.device_ratio = profile.device_ratio(channel, meter.image);
     if (auto own = profile.own_prepayment(channel, meter.image)) {
         sample.prepays = own->live;

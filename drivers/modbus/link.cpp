@@ -105,6 +105,7 @@ class ModbusLink final : public Link {
     std::string connect(std::int64_t timeout_ms) override;
     void close() override { close_now(); }
     Reply exchange(const Request& request) override;
+    Reply write(const WriteRequest& request) override;
     Heard listen(std::int64_t for_ms, const Request& owed) override;
     std::string set_line(const LineSettings& line) override;
     void wake() override {
@@ -123,7 +124,13 @@ class ModbusLink final : public Link {
     std::string connect_stream(std::int64_t timeout_ms);
     std::string lock_serial();
     void close_now();
+<<<<<<< HEAD
     void wait_for_gap(std::int64_t learned_us);
+=======
+    void wait_for_gap();
+    // False: there is no line, or it broke; the reply says so.
+    bool clear_line(const Request& request, Reply& reply);
+>>>>>>> scan
     void exchange_numbered(const Request& request, Reply& reply);
     void exchange_raw(const Request& request, Reply& reply);
     bool swallow_echo(const Request& request, Reply& reply, std::int64_t deadline_us);
@@ -293,21 +300,24 @@ bool ModbusLink::wait_first_byte(Reply& reply, std::int64_t deadline_us) const {
     }
 }
 
-Reply ModbusLink::exchange(const Request& request) {
-    Reply reply;
+bool ModbusLink::clear_line(const Request& request, Reply& reply) {
     if (fd_ < 0) {
         reply.result = PollResult::not_connected;
         reply.lost = reply.detail = "not connected";
-        return reply;
+        return false;
     }
     wait_for_gap(request.gap_us);
     // What lies there now answers nothing that will be asked.
     const Heard stale = listen(0, request);
-    if (!stale.lost.empty()) {
-        reply.result = PollResult::not_connected;
-        reply.lost = reply.detail = stale.lost;
-        return reply;
-    }
+    if (stale.lost.empty()) return true;
+    reply.result = PollResult::not_connected;
+    reply.lost = reply.detail = stale.lost;
+    return false;
+}
+
+Reply ModbusLink::exchange(const Request& request) {
+    Reply reply;
+    if (!clear_line(request, reply)) return reply;
     const SigpipeBlocked blocked(settings_.transport == Transport::rtu_over_tcp);
     (void)::modbus_set_slave(context_.get(), request.address);
     const std::int64_t start_us = steady_us();
@@ -319,6 +329,35 @@ Reply ModbusLink::exchange(const Request& request) {
     last_byte_us_ = steady_us();
     reply.busy_us = last_byte_us_ - start_us;
     reply.turnaround_us = std::max<std::int64_t>(reply.busy_us - wire_us(request.span), 0);
+    return reply;
+}
+
+// libmodbus's own writing will do here: whatever it makes of the reply, the caller reads back.
+Reply ModbusLink::write(const WriteRequest& request) {
+    Reply reply;
+    const auto count = static_cast<int>(request.words.size());
+    const RegisterSpan span{RegisterTable::holding, request.first, count};
+    if (!clear_line({request.address, span, request.timeout_ms}, reply)) return reply;
+    const SigpipeBlocked blocked(settings_.transport == Transport::rtu_over_tcp);
+    (void)::modbus_set_slave(context_.get(), request.address);
+    const std::int64_t start_us = steady_us();
+    allow_until(start_us + request.timeout_ms * 1'000 + 2 * wire_us(span));
+    const int rc =
+        request.function == 6
+            ? ::modbus_write_register(context_.get(), request.first, request.words[0])
+            : ::modbus_write_registers(context_.get(), request.first, count, request.words.data());
+    const int error = errno;
+    last_byte_us_ = steady_us();
+    reply.busy_us = last_byte_us_ - start_us;
+    reply.request = {static_cast<std::uint8_t>(request.address),
+                     static_cast<std::uint8_t>(request.function)};
+    if (rc >= 0) {
+        reply.result = PollResult::ok;
+    } else if (error > MODBUS_ENOBASE && error < MODBUS_ENOBASE + MODBUS_EXCEPTION_MAX) {
+        set_exception(reply, error - MODBUS_ENOBASE);
+    } else {
+        failed(reply, error, /*sending=*/false);
+    }
     return reply;
 }
 
@@ -483,6 +522,13 @@ Heard ModbusLink::listen(std::int64_t for_ms, const Request& owed) {
 }
 
 }  // namespace
+
+Reply Link::write(const WriteRequest&) {
+    Reply reply;
+    reply.result = PollResult::busy;
+    reply.detail = "nothing is written on this bus";
+    return reply;
+}
 
 std::string Link::set_line(const LineSettings&) {
     return "this bus has no serial line of its own to change";

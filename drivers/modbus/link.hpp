@@ -86,13 +86,8 @@ class Link {
     [[nodiscard]] virtual std::string connect(std::int64_t timeout_ms) = 0;
     virtual void close() = 0;
     [[nodiscard]] virtual Reply exchange(const Request& request) = 0;
-    // Ok where the device confirmed it; a link that does not write says so.
-    [[nodiscard]] virtual Reply write(const WriteRequest&) {
-        Reply reply;
-        reply.result = PollResult::busy;
-        reply.detail = "nothing is written on this bus";
-        return reply;
-    }
+    // Ok where the device confirmed it word for word.
+    [[nodiscard]] virtual Reply write(const WriteRequest& request);
     // Reads and drops whatever comes for that long; 0 drops what is there and returns.
     [[nodiscard]] virtual Heard listen(std::int64_t for_ms, const Request& owed) = 0;
     // Other settings for a serial line that is open. Empty on success, else why not, in one line.

@@ -42,6 +42,7 @@ BusMeter plan_meter(const MeterPlan& meter) {
     plan.routine = profile.routine_spans(meter.channel);
     plan.vital = profile.spans(profile.billing, meter.channel);
     plan.identity = profile.identity_spans(meter.channel);
+    if (profile.clock) plan.identity.push_back(profile.clock->span);
     // A person who asks for everything sees each value's own bytes, refused ones included.
     plan.full = sorted(profile.full_spans(meter.channel));
     std::vector<RegisterSpan> all;

@@ -145,6 +145,8 @@ def on_simulator():
                                           house.registry, "--start-time", "12:00"],
                             house.folder)  # fmt: skip
         house.started.append(simulator)
+        wait_for("the simulator has read the registry",
+                 lambda: "ready" in simulator.log.read_text(errors="replace"))  # fmt: skip
         house.write_registry([row for row in meters if row[0] not in ("e-31", "e-32")], [])
         house.launch()
         house.ctl("import", house.registry)
