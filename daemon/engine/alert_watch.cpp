@@ -155,9 +155,12 @@ void watch_prepaid(Context& context, MeterRuntime& meter) {
     if (holds == meter.prepaid_alert.has_value()) return;
     const AlertStep step =
         step_fact(life_of(context, meter.prepaid_alert), holds, 2, context.now_ms());
-    move_alert(context, meter.prepaid_alert,
-               {AlertKind::meter_prepaid_active, meter.row->meter, step,
-                holds ? meter.prepays_text : "", holds ? "" : watched ? "meter" : "registry"});
+    move_alert(
+        context, meter.prepaid_alert,
+        {AlertKind::meter_prepaid_active, meter.row->meter, step, holds ? meter.prepays_text : "",
+         holds     ? ""
+         : watched ? "meter"
+                   : "registry"});
 }
 
 // --- balances that grew old

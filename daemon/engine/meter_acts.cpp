@@ -81,8 +81,9 @@ TypedTime check_time(const Context& context, Reply& reply, const std::string& te
         reply.errors.push_back(
             {"/at", "`" + text + "` is no ISO 8601 time such as 2026-11-23T20:15:00+08:00"});
     } else if (!at.time.trusted_utc_ms) {
-        reply.errors.push_back({"/at", "the clock is not trusted, so a typed time cannot be "
-                                       "compared; confirm the clock or leave `at` out"});
+        reply.errors.push_back({"/at",
+                                "the clock is not trusted, so a typed time cannot be "
+                                "compared; confirm the clock or leave `at` out"});
     } else if (*typed > *at.time.trusted_utc_ms) {
         reply.errors.push_back({"/at", "`" + text + "` lies in the future; it is " +
                                            context.iso(*at.time.trusted_utc_ms)});

@@ -77,8 +77,8 @@ Found find_open(Context& context, const SettleQuarantine& command) {
     const auto [stop, error] = std::from_chars(command.id.data(), end, id);
     std::optional<QuarantineRow> row;
     if (error == std::errc{} && stop == end) row = context.store.find_quarantine(id);
-    const auto meter = row ? context.world.meter_index.find(row->meter)
-                           : context.world.meter_index.end();
+    const auto meter =
+        row ? context.world.meter_index.find(row->meter) : context.world.meter_index.end();
     if (!row || meter == context.world.meter_index.end()) {
         found.reply = refusal(ReplyKind::not_found, "not-found",
                               "nothing was ever held under the id `" + command.id + "`");

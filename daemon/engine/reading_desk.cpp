@@ -33,7 +33,7 @@ std::string face_json(const Context& context, const MeterRuntime& meter,
     JsonWriter json;
     json.begin_object()
         .field("meter", row.meter)
-        .field("state", row.state == ManualReadingRow::State::confirmed  ? "confirmed"
+        .field("state", row.state == ManualReadingRow::State::confirmed ? "confirmed"
                         : row.state == ManualReadingRow::State::waiting ? "held"
                                                                         : "rejected")
         .field("register", row.register_value);
@@ -187,9 +187,9 @@ Reply confirm_face(Context& context, const ConfirmFace& command) {
     const auto typed = check_face(reply, "/register", command.register_value, meter);
     if (is_refused(reply)) return reply;
     if (meter.terms.traits.status != MapStatus::conflict || !meter.profile.traits)
-        return refusal(ReplyKind::conflict, "not-in-conflict",
-                       "the profile of " + command.meter +
-                           " is not in conflict: there is nothing to confirm");
+        return refusal(
+            ReplyKind::conflict, "not-in-conflict",
+            "the profile of " + command.meter + " is not in conflict: there is nothing to confirm");
     if (meter.state.face_confirmed) {
         reply.json = confirm_json(meter);
         return reply;

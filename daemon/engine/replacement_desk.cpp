@@ -207,8 +207,7 @@ Reply carry_out(Context& context, std::size_t index, const ReplaceMeter& command
                 const Exchange& exchange) {
     MeterState judged = context.world.meters[index].state;
     Verdict verdict;
-    if (auto refused =
-            judge_final(context, context.world.meters[index], exchange, judged, verdict))
+    if (auto refused = judge_final(context, context.world.meters[index], exchange, judged, verdict))
         return *std::move(refused);
     if (!round_to_milli(exchange.new_opening.face) ||
         !figure(exchange.new_opening.face, context.world.meters[index].terms.multiplier))

@@ -7,7 +7,7 @@ using sql::Query;
 
 namespace {
 
-#define GATEHOUSE_MANUAL_COLUMNS                                                            \
+#define GATEHOUSE_MANUAL_COLUMNS                                                             \
     "manual_reading.id,meter.meter,epoch,run,mono_ms,skew_ms,read_at_ms,register,by,second," \
     "photo,state,reading,quarantine,manual_reading.profile FROM manual_reading "             \
     "JOIN meter ON meter.id=manual_reading.meter "

@@ -67,15 +67,13 @@ TEST_CASE("a face that two people read is a baseline at once, or is asked about 
         const char *face, *outcome;
     };
     const Row rows[] = {
-        {"100.00", "100.000"},    // nothing was used
-        {"133.00", "133.000"},    // two hours allow 33.12 kWh and a step
-        {"133.14", "ask:cap"},    //
-        {"99.99", "100.000"},     // one step below is rounding; the total never falls
-        {"99.98", "ask:decrease"},
-        {"99.9", "100.000"},      // the last place of the dial is its tolerance
-        {"99", "100.000"},
-        {"98", "ask:decrease"},
-        {"0", "ask:decrease"},
+        {"100.00", "100.000"},  // nothing was used
+        {"133.00", "133.000"},  // two hours allow 33.12 kWh and a step
+        {"133.14", "ask:cap"},  //
+        {"99.99", "100.000"},   // one step below is rounding; the total never falls
+        {"99.98", "ask:decrease"}, {"99.9", "100.000"},  // the last place of the dial is its
+                                                         // tolerance
+        {"99", "100.000"},         {"98", "ask:decrease"}, {"0", "ask:decrease"},
     };
     for (const Row& row : rows) {
         INFO(row.face);

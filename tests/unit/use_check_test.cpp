@@ -46,7 +46,7 @@ TEST_CASE("C5: seven days of nothing after steady use are to be looked at") {
     const Row rows[] = {
         {days({0, 0, 0, 0, 0, 0, 0}), false},
         {days({20, 20, 20, 0, 0, 0, 0, 0, 0, 0}), true},
-        {days({20, 20, 20, 0, 0, 0, 0, 0, 0}), false},    // six days
+        {days({20, 20, 20, 0, 0, 0, 0, 0, 0}), false},  // six days
         {days({20, 20, 20, 0, 0, 0, 1, 0, 0, 0}), false},
         {days({10, 10, 10, 0, 0, 0, 0, 0, 0, 0}), false},  // 1 kWh a day, not more
         {days({20, 20, 0, 0, 0, 0, 0, 0, 0}), false},

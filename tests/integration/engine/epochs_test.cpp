@@ -26,11 +26,11 @@ struct Epochs : House {
         serials["e-102"] = "A-0017";
         settle("e-102", "4318.20");
     }
-    Reply replace(const std::string& final_, const std::string& opening,
-                  const std::string& at = "", const std::string& by = "s-01",
-                  const std::string& second = "s-02", const std::string& address = "") {
-        return ask(ReplaceMeter{"local", "e-102", at, final_, "B-0042", opening, address, by,
-                                second});
+    Reply replace(const std::string& final_, const std::string& opening, const std::string& at = "",
+                  const std::string& by = "s-01", const std::string& second = "s-02",
+                  const std::string& address = "") {
+        return ask(
+            ReplaceMeter{"local", "e-102", at, final_, "B-0042", opening, address, by, second});
     }
     [[nodiscard]] std::vector<QuarantineRow> open_rows() const {
         return StoreReader(path()).quarantine(QuarantineRow::State::open, 0, 10);
@@ -64,8 +64,8 @@ TEST_CASE_METHOD(Epochs, "V11: a swap on the ladder costs 5.47, found by its ser
     // 3.30 x 0.4883 = 1.61139
     CHECK(balance("a-102") == "198.39");
     CHECK(book("a-102") ==
-          std::vector<std::string>{"opening 200.00 opening", "charge -1.61 meter:" +
-                                                                 field(reply.json, "old_epoch")});
+          std::vector<std::string>{"opening 200.00 opening",
+                                   "charge -1.61 meter:" + field(reply.json, "old_epoch")});
     CHECK(open_rows().empty());
     CHECK(meter("e-102").serial == "B-0042");
     CHECK(meter("e-102").total == Milli{4'321'500});
@@ -127,8 +127,8 @@ TEST_CASE_METHOD(Epochs, "a replacement is refused with field and reason, and ch
     };
     for (const Row& row : rows) {
         INFO(row.final_ << " " << row.opening << " " << row.at << " " << row.address);
-        const Reply reply = replace(row.final_, row.opening, row.at, row.by, row.second,
-                                    row.address);
+        const Reply reply =
+            replace(row.final_, row.opening, row.at, row.by, row.second, row.address);
         CHECK(reply.kind == ReplyKind::invalid);
         REQUIRE(!reply.errors.empty());
         CHECK(reply.errors[0].pointer == row.pointer);
@@ -185,8 +185,7 @@ TEST_CASE_METHOD(Epochs, "the opening that was typed and the new meter's own do 
     CHECK(balance("a-102") == "200.00");
     const std::string id = std::to_string(open_rows()[0].id);
     reopen();
-    REQUIRE(ask(SettleQuarantine{"local", id, "s-01", "typed wrong", true}).kind ==
-            ReplyKind::ok);
+    REQUIRE(ask(SettleQuarantine{"local", id, "s-01", "typed wrong", true}).kind == ReplyKind::ok);
     pass(kMinute);
     settle("e-102", "3.30");
     CHECK(meter("e-102").total == Milli{4'319'200});

@@ -283,9 +283,9 @@ TEST_CASE("a first reading that contradicts its opening, released after a restar
         CHECK(format(items[0].held) == row.held);
         CHECK(house.balance("a-101") == "100.00");
         house.reopen();
-        REQUIRE(house.ask(SettleQuarantine{"local", std::to_string(items[0].id), "s-01", "seen",
-                                           true})
-                    .kind == ReplyKind::ok);
+        REQUIRE(
+            house.ask(SettleQuarantine{"local", std::to_string(items[0].id), "s-01", "seen", true})
+                .kind == ReplyKind::ok);
         CHECK(house.balance("a-101") == row.balance);
         CHECK(format(*house.meter("e-101").total) == row.total);
         house.reopen();
