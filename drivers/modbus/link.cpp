@@ -124,13 +124,9 @@ class ModbusLink final : public Link {
     std::string connect_stream(std::int64_t timeout_ms);
     std::string lock_serial();
     void close_now();
-<<<<<<< HEAD
     void wait_for_gap(std::int64_t learned_us);
-=======
-    void wait_for_gap();
     // False: there is no line, or it broke; the reply says so.
     bool clear_line(const Request& request, Reply& reply);
->>>>>>> scan
     void exchange_numbered(const Request& request, Reply& reply);
     void exchange_raw(const Request& request, Reply& reply);
     bool swallow_echo(const Request& request, Reply& reply, std::int64_t deadline_us);

@@ -25,11 +25,7 @@ TEST_CASE("a poll becomes a sample with its words, power, serial and stamp") {
     CHECK(first.current_flows);
     CHECK_FALSE(first.confirming);
     CHECK(first.serial == "18057772");
-<<<<<<< HEAD
     // Read twice at the start, which makes it believed, and not with every poll.
-=======
-    // Read at the start, once more to be believed, and then not with every poll.
->>>>>>> scan
     CHECK(f.sink.samples[1].serial == "18057772");
     CHECK_FALSE(f.sink.samples[2].serial);
 }
