@@ -18,6 +18,7 @@ std::string target_of(const http::Route& route) {
                                                                      {"{meter}", "e-0"},
                                                                      {"{account}", "a-0"},
                                                                      {"{bus}", "b1"},
+                                                                     {"{id}", "x"},
                                                                      {"{alert}", "x"},
                                                                      {"{token}", "x"}}) {
         const std::size_t place = target.find(name);
