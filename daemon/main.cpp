@@ -1,4 +1,6 @@
 // gatehoused: arguments, configuration, run.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
@@ -7,6 +9,9 @@
 #include "daemon/service.hpp"
 
 int main(int argc, char** argv) {
+    // Some seventy bus threads allocate little and seldom; an arena for each few of them keeps
+    // megabytes that nobody uses.
+    (void)::mallopt(M_ARENA_MAX, 1);
     CLI::App app{"Reads a building's meters, keeps its prepaid accounts, tells who runs low."};
     std::string file = "/etc/gatehouse/gatehouse.toml";
     bool check = false;
