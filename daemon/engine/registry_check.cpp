@@ -200,12 +200,12 @@ class Checker {
         if (known_.profile_fault)
             fault = known_.profile_fault(meter);
         else if (names && !listed)
-            fault = "there is no profile " + in_quotes(meter.profile);
+            fault = "there is no profile " + in_quotes(meter.profile) +
+                    toml_reader::did_you_mean(meter.profile, *names);
         if (fault.empty()) {
             ratio(meter);
             return;
         }
-        if (names && !listed) fault += toml_reader::did_you_mean(meter.profile, *names);
         warning(Table::meters, meter.meter, "profile",
                 "meter " + in_quotes(meter.meter) + " will not be read: " + fault);
     }
