@@ -65,28 +65,28 @@ class World {
         const Station& station = stations[address];
         const std::int64_t bytes = 13 + 2 * span.count;
         const std::int64_t wire_us = (bytes + 3) * char_us + char_us / 2;
-        ReadEnded ended;
-        ended.detail = "no reply";
+        ReadEnded reply;
+        reply.detail = "no reply";
         const std::int64_t known_us = told_speed ? bytes * char_us : 0;
         const std::int64_t reply_us = station.turnaround_us + (told_speed ? 0 : bytes * char_us);
         if (station.dead || reply_us > timeout_ms * 1'000) {
-            ended.result = PollResult::timeout;
-            ended.busy_us = timeout_ms * 1'000 + known_us;
-            silence_us += ended.busy_us;
+            reply.result = PollResult::timeout;
+            reply.busy_us = timeout_ms * 1'000 + known_us;
+            silence_us += reply.busy_us;
         } else {
-            ended.busy_us = wire_us + station.turnaround_us;
-            ended.turnaround_us = reply_us;
-            ended.result = station.instead;
-            if (ended.result != PollResult::ok) ended.detail = to_string(ended.result);
+            reply.busy_us = wire_us + station.turnaround_us;
+            reply.turnaround_us = reply_us;
+            reply.result = station.instead;
+            if (reply.result != PollResult::ok) reply.detail = to_string(reply.result);
             for (const int bad : station.refused) {
                 if (span.first > bad || bad >= span.end()) continue;
-                ended.result = PollResult::exception;
-                ended.exception = 2;
-                ended.detail = "exception 2";
+                reply.result = PollResult::exception;
+                reply.exception = 2;
+                reply.detail = "exception 2";
             }
         }
-        now_us += ended.busy_us;
-        return ended;
+        now_us += reply.busy_us;
+        return reply;
     }
 
   private:
