@@ -169,7 +169,13 @@ def import_what_was_found(house):
           found[8]["duplicate"]["verdict"] in ("possible", "certain"))  # fmt: skip
     for address in (3, 4):
         equal(f"alone at {address}", found[address]["duplicate"]["verdict"], "none")
-    check("a pseudo-terminal has no speed", any("no effect" in n for n in document["notes"]))
+    # It shows by an answer at another speed; on a busy machine one may come too late to be seen.
+    told = document
+    for _ in range(2):
+        if any("no effect" in note for note in told["notes"]):
+            break
+        told = scan(house, "b1", "--to", 10)
+    check("a pseudo-terminal has no speed", any("no effect" in n for n in told["notes"]))
     folder = house.folder / "found"
     folder.mkdir()
     (folder / "meters.csv").write_text(document["registry"])
