@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/core/boxed.hpp"
 #include "daemon/core/meter_counter.hpp"
 #include "daemon/core/registry.hpp"
 #include "daemon/core/sample.hpp"
@@ -154,8 +155,8 @@ struct MeterState {
     std::optional<Baseline> baseline;
     CounterBase base;
     std::optional<Neighbour> neighbour;
-    std::optional<Streak> streak;
-    std::optional<Open> quarantine;
+    Boxed<Streak> streak;
+    Boxed<Open> quarantine;
     std::optional<Still> still;
     std::optional<SampleTime> run_first;  // first sample that this run saw
     std::optional<SampleTime> last_sample;

@@ -148,12 +148,11 @@ std::vector<Milli> day_quantities(const Context& context, const AccountRuntime& 
         for (const std::size_t index : account.meters) {
             const MeterRuntime& meter = context.world.meters[index];
             if (meter.tariff != tariff) continue;
-            const auto end = meter.day_totals.find(day);
-            const auto begin = meter.day_totals.find(day - 1);
-            complete = end != meter.day_totals.end() && begin != meter.day_totals.end() &&
-                       end->second >= begin->second;
+            const std::optional<Milli> end = meter.day_totals.at(day);
+            const std::optional<Milli> begin = meter.day_totals.at(day - 1);
+            complete = end && begin && *end >= *begin;
             if (!complete) break;
-            sum += end->second - begin->second;
+            sum += *end - *begin;
         }
         if (complete) days.push_back(sum);
     }

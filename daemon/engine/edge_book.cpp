@@ -93,9 +93,7 @@ void pass_midnight(Context& context, std::size_t index, std::int64_t day_ended, 
         context, index, edge, month ? ReadingKind::month : ReadingKind::freeze, point, passing);
     context.store.put_day({meter.row->meter, day_ended, seq, meter.settled_total,
                            estimated ? ReadingQuality::estimated : point.quality});
-    meter.day_totals[day_ended] = meter.settled_total;
-    while (meter.day_totals.size() > kDayTotalsMax)
-        meter.day_totals.erase(meter.day_totals.begin());
+    meter.day_totals.put(day_ended, meter.settled_total);
     if (!meter.marked) return;
     const AccountRuntime& account = context.world.accounts[*meter.account];
     if (account.posted_through && days_since_epoch(*account.posted_through) >= day_ended)

@@ -14,10 +14,10 @@ namespace {
 std::vector<Milli> days_of(const MeterRuntime& meter, std::int64_t last) {
     std::vector<Milli> days;
     for (std::int64_t day = last; days.size() < kUseDays; --day) {
-        const auto end = meter.day_totals.find(day);
-        const auto begin = meter.day_totals.find(day - 1);
-        if (end == meter.day_totals.end() || begin == meter.day_totals.end()) break;
-        days.push_back(end->second - begin->second);
+        const std::optional<Milli> end = meter.day_totals.at(day);
+        const std::optional<Milli> begin = meter.day_totals.at(day - 1);
+        if (!end || !begin) break;
+        days.push_back(*end - *begin);
     }
     std::reverse(days.begin(), days.end());
     return days;

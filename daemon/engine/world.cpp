@@ -104,9 +104,7 @@ void load_days(Context& context, World& world) {
         const auto found = world.meter_index.find(row.meter);
         if (found == world.meter_index.end()) continue;
         MeterRuntime& meter = world.meters[found->second];
-        meter.day_totals[row.day] = row.total;
-        while (meter.day_totals.size() > kDayTotalsMax)
-            meter.day_totals.erase(meter.day_totals.begin());
+        meter.day_totals.put(row.day, row.total);
         const UtcMs edge = context.zone.midnight(date_from_days(row.day + 1));
         if (edge > meter.settled_until) {
             meter.settled_until = edge;

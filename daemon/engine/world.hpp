@@ -3,7 +3,6 @@
 // share. Values and references only; the rules stand in the rooms. Engine thread only.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +13,8 @@
 #include <vector>
 
 #include "daemon/core/alert.hpp"
+#include "daemon/core/boxed.hpp"
+#include "daemon/core/day_totals.hpp"
 #include "daemon/core/notice.hpp"
 #include "daemon/core/settlement.hpp"
 #include "daemon/core/space.hpp"
@@ -83,24 +84,24 @@ struct MeterRuntime {
     UtcMs settled_until = 0;        // newest handled edge; 0: not known yet
     Milli settled_total;            // the total there
     Milli settled_register;
-    std::deque<Freeze> unposted;  // ascending
+    ShortQueue<Freeze> unposted;  // ascending
     MarkRow mark;                 // how far its use stands in the lines
     bool marked = false;
     Charging by_registry;                // in force once `edges` is empty
-    std::deque<PendingEdgeRow> edges;    // registry changes that no sample has passed, oldest first
+    ShortQueue<PendingEdgeRow> edges;    // registry changes that no sample has passed, oldest first
     std::optional<std::size_t> account;  // in force: what the first of them says held before it
     const Tariff* tariff = nullptr;      // the same, and so is terms.multiplier
-    std::optional<QuarantineRow> quarantine;
-    std::optional<HoldRow> hold;          // staff's; nothing is judged meanwhile
+    Boxed<QuarantineRow> quarantine;
+    Boxed<HoldRow> hold;                  // staff's; nothing is judged meanwhile
     std::optional<Rational> newest_face;  // of the newest sample, judged or not
     std::optional<SampleTime> newest_time;
     SeenTwice<std::string> serial_read, ratio_read;
     SeenTwice<bool> prepays;  // by itself; one flipped bit tells nobody
     std::string prepays_text;
     std::uint64_t rejected = 0;  // in this run: what rejected itself, and what staff rejected
-    std::map<std::int64_t, Milli> day_totals;  // day -> total at its end, the last kDayTotalsMax
-    std::vector<std::string> flags;            // what people should look at
-    bool reviewed = false;                     // in this run
+    DayTotals<kDayTotalsMax> day_totals;
+    std::vector<std::string> flags;  // what people should look at
+    bool reviewed = false;           // in this run
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
     std::optional<UtcMs> last_poll_at;
     std::optional<std::int64_t> clock_drift_s;  // the meter's own clock minus local time

@@ -147,6 +147,7 @@ void BusWorker::adopt(BusPlan plan) {
         const std::lock_guard lock(machine_mutex_);
         meters_ = std::move(states);
         plan_ = std::move(plan);
+        plan_.meters = {};  // they stand in meters_
         machine_.configure(setup(), clock_.mono_ms());
     }
     const std::lock_guard lock(mutex_);

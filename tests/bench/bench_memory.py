@@ -27,8 +27,11 @@ def memory_kib(pid):
 def test():
     with House(poll_interval="60s", store_interval="15m") as house:
         house.broker.start()
-        for number in range(BUSES):
-            house.buses[f"b{number}"] = f"modbus+tcp://127.0.0.1:{free_port()}"
+        ports = set()
+        while len(ports) < BUSES:
+            ports.add(free_port())
+        for number, port in enumerate(sorted(ports)):
+            house.buses[f"b{number}"] = f"modbus+tcp://127.0.0.1:{port}"
         house.write_config()
         numbers = range(METERS)
         house.write_registry(
