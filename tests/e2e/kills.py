@@ -22,7 +22,7 @@ from house import sent_value, wait_for
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 12
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1 << 32)
 CASHIERS = 3
-LAST_DAY = 25
+LAST_DAY = 22
 ACCOUNTS = 4  # two on the TCP bus, two on the serial line
 OPENING, LOW = Decimal("60.00"), Decimal("50.00")
 FIRST = 1000  # every register at the start, kWh
@@ -195,28 +195,41 @@ def ledger(house, account):
     return entries
 
 
-def end_of_day(house):
-    """One more kill, and a midnight with the daemon up: then everything that was used is posted."""
-    for number in range(1, ACCOUNTS + 1):
-        house.wait_register(f"e-{number}", float(REGISTERS[number]))
+def end_of_day(house, seconds):
+    """One more kill, and a midnight with the daemon up, so many seconds after it started. Returns
+    whether everything that was used is posted then."""
     house.kill()
-    day = house.before_midnight(3)
+    day = house.before_midnight(seconds)
     house.launch()
 
-    def posted():
-        return all(
-            any(e["cause"] == f"day:{day}" for e in ledger(house, f"a-{n}"))
-            or Decimal(house.get(f"/accounts/a-{n}/why")["unposted"]) == 0
-            for n in range(1, ACCOUNTS + 1)
-        )
+    def is_left(n):
+        return Decimal(house.get(f"/accounts/a-{n}/why")["unposted"]) != 0
 
-    wait_for(f"{day} is posted", posted)
+    def ended(n):
+        return any(e["cause"] == f"day:{day}" for e in ledger(house, f"a-{n}"))
+
+    numbers = range(1, ACCOUNTS + 1)
+    wait_for(f"{day} is posted", lambda: all(ended(n) or not is_left(n) for n in numbers))
+    for n in numbers:
+        house.wait_register(f"e-{n}", float(REGISTERS[n]))
+    return not any(is_left(n) for n in numbers)
+
+
+def post_all(house):
+    """A busy machine may confirm a register only after the midnight; what it says of the time after
+    it is the next day's, so that a later midnight, with more time before it, posts it."""
+    for number in range(1, ACCOUNTS + 1):
+        house.wait_register(f"e-{number}", float(REGISTERS[number]))
+    for seconds in (3, 6, 12, 24, 48):
+        if end_of_day(house, seconds):
+            return
+    raise AssertionError("five midnights have not posted everything")
 
 
 def check_charges(house, booked):
     """The ledger is openings, top-ups and what was posted; all of one month is one line, so what
     is used costs exactly its price, posted or not, however often the daemon was killed."""
-    end_of_day(house)
+    post_all(house)
     days = 0
     for number in range(1, ACCOUNTS + 1):
         account = f"a-{number}"

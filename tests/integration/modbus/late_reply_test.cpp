@@ -89,6 +89,9 @@ expect = { energy_import = "65536" }
     return parsed.profile;
 }
 
+// Long enough for a busy machine to answer within it what is not meant to be late.
+constexpr int kTimeoutMs = 300;
+
 BusPlan plan_of(const Slave& slave, Transport transport) {
     BusPlan plan;
     plan.id = "b1";
@@ -98,7 +101,7 @@ BusPlan plan_of(const Slave& slave, Transport transport) {
     plan.settings.device = slave.device();
     plan.settings.baud = 115'200;
     plan.poll_interval_ms = 20;
-    plan.response_timeout_ms = 100;
+    plan.response_timeout_ms = kTimeoutMs;
     plan.meters = {{"m1", 1, 0, two_registers()}};
     return plan;
 }
@@ -120,7 +123,7 @@ TEST_CASE("finding 1: a late RTU reply of the same slave, function and length is
         Slave slave(kind, [&](const Bytes& asked) {
             // Every fifth reply comes after its timeout, by one to three of them.
             const int n = ++count;
-            const int late = n % 5 == 0 ? 120 + 100 * (n / 5 % 3) : 0;
+            const int late = n % 5 == 0 ? kTimeoutMs + 50 + kTimeoutMs * (n / 5 % 3) : 0;
             return std::vector<Chunk>{{late, test::with_crc(test::register_reply(asked))}};
         });
         const test::SteadyClock clock;
@@ -139,7 +142,7 @@ TEST_CASE("finding 1: a late RTU reply of the same slave, function and length is
 
 TEST_CASE("a slave that is always later than its timeout never gives a wrong value") {
     Slave slave(Slave::Kind::pty, [](const Bytes& asked) {
-        return std::vector<Chunk>{{150, test::with_crc(test::register_reply(asked))}};
+        return std::vector<Chunk>{{kTimeoutMs + 50, test::with_crc(test::register_reply(asked))}};
     });
     const test::SteadyClock clock;
     FixedRandom random;
@@ -161,7 +164,7 @@ TEST_CASE("finding 2: one TCP timeout does not desynchronise the transaction num
         Bytes reply{asked[0], asked[1], 0, 0, 0, static_cast<std::uint8_t>(pdu.size())};
         reply.insert(reply.end(), pdu.begin(), pdu.end());
         const int n = ++count;
-        return std::vector<Chunk>{{n % 4 == 0 ? 170 : 0, reply}};
+        return std::vector<Chunk>{{n % 4 == 0 ? kTimeoutMs + 70 : 0, reply}};
     });
     const test::SteadyClock clock;
     FixedRandom random;
@@ -220,7 +223,7 @@ TEST_CASE("stop does not wait for more than the exchange on the wire") {
     plan.response_timeout_ms = 1'000;
     service.configure({plan});
     CHECK(test::eventually([&] { return slave.requests() > 0; }));
-    const MonoMs before = clock.mono_ms();
+    const int before = slave.requests();
     service.stop();
-    CHECK(clock.mono_ms() - before < 4'000);
+    CHECK(slave.requests() <= before + 1);
 }
