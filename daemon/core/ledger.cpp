@@ -153,53 +153,7 @@ std::string quoted(std::string_view text) {
     return shown + "'";
 }
 
-void judge_amount(std::string_view text, TopUpJudgement& out) {
-    const auto refuse = [&](const std::string& message) {
-        out.refusals.push_back({false, "amount", "/amount", message});
-    };
-    const std::optional<std::int64_t> fen = parse_decimal(text, 2);
-    if (!fen) {
-        refuse("the amount " + quoted(text) +
-               " is no plain decimal with at most two places; write it like 100.00");
-    } else if (*fen <= 0) {
-        refuse("the amount " + quoted(text) +
-               " is not above zero; what takes money from an "
-               "account is a refund or a reversal");
-    } else if (Fen{*fen} > kTopUpMax) {
-        refuse("the amount " + quoted(text) + " is above " + format(kTopUpMax) +
-               ", the most that one top-up takes; check it, or split the payment");
-    } else {
-        out.amount = Fen{*fen};
-    }
-}
-
-void judge_method(std::string_view word, std::string_view reference, TopUpJudgement& out) {
-    const std::optional<Method> method = parse_method(word);
-    if (!method) {
-        out.refusals.push_back(
-            {false, "method", "/method",
-             "the method " + quoted(word) + " is none of cash, card, transfer, qr, cheque"});
-        return;
-    }
-    out.method = *method;
-    const auto refuse = [&](const std::string& message) {
-        out.refusals.push_back({false, "reference", "/reference", message});
-    };
-    if (*method != Method::cash && reference.find_first_not_of(" \t") == reference.npos) {
-        refuse("a payment by " + std::string(word) +
-               " needs its reference; give the number of the payment's own paper");
-    } else if (reference.size() > kReferenceMax) {
-        refuse("the reference has " + std::to_string(reference.size()) + " bytes; " +
-               std::to_string(kReferenceMax) + " are the most");
-    } else if (std::any_of(reference.begin(), reference.end(), [](char c) {
-                   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-               })) {
-        refuse("the reference " + quoted(reference) +
-               " contains a control character; type it again");
-    }
-}
-
-void judge_account(const TopUpAccount& account, TopUpJudgement& out) {
+void judge_account(const AccountFacts& account, TopUpJudgement& out) {
     const auto refuse = [&](const char* type, const std::string& message) {
         out.refusals.push_back({true, type, "", "account " + account.account + " " + message});
     };
@@ -252,6 +206,12 @@ std::string cash(std::string_view staff) {
 }
 std::string pool(std::string_view pool) {
     return "pool:" + std::string(pool);
+}
+
+std::string_view holder_of(std::string_view book_name) {
+    constexpr std::string_view kHousehold = "household:";
+    return book_name.starts_with(kHousehold) ? book_name.substr(kHousehold.size())
+                                             : std::string_view();
 }
 
 const char* revenue(Service service) {
@@ -346,11 +306,69 @@ std::string canonical_bytes(const Entry& entry, std::uint64_t seq, const Stamp& 
     return out;
 }
 
-TopUpJudgement judge_topup(const TopUpAccount& account, std::string_view amount,
+std::optional<Fen> read_amount(std::string_view text, AmountSign sign, const char* act,
+                               std::vector<Refusal>& refusals) {
+    const auto refuse = [&](const std::string& message) {
+        refusals.push_back({false, "amount", "/amount", "the amount " + quoted(text) + message});
+    };
+    const std::optional<std::int64_t> fen = parse_decimal(text, 2);
+    if (!fen) {
+        refuse(" is no plain decimal with at most two places; write it like 100.00");
+    } else if (*fen == 0 && sign == AmountSign::either) {
+        refuse(" moves nothing; leave the act out");
+    } else if (*fen <= 0 && sign == AmountSign::positive) {
+        refuse(
+            " is not above zero; what takes money from an account is a refund, a reversal or an "
+            "adjustment");
+    } else if (Fen{*fen} > kTopUpMax || Fen{*fen} < -kTopUpMax) {
+        refuse(" is above " + format(kTopUpMax) + ", the most that one " + act +
+               " takes; check it, or split it");
+    } else {
+        return Fen{*fen};
+    }
+    return std::nullopt;
+}
+
+void check_reference(std::string_view reference, std::vector<Refusal>& refusals) {
+    const auto refuse = [&](const std::string& message) {
+        refusals.push_back({false, "reference", "/reference", message});
+    };
+    if (reference.size() > kReferenceMax) {
+        refuse("the reference has " + std::to_string(reference.size()) + " bytes; " +
+               std::to_string(kReferenceMax) + " are the most");
+    } else if (std::any_of(reference.begin(), reference.end(), [](char c) {
+                   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+               })) {
+        refuse("the reference " + quoted(reference) +
+               " contains a control character; type it again");
+    }
+}
+
+std::optional<Method> read_payment(std::string_view word, std::string_view reference,
+                                   std::vector<Refusal>& refusals) {
+    const std::optional<Method> method = parse_method(word);
+    if (!method) {
+        refusals.push_back(
+            {false, "method", "/method",
+             "the method " + quoted(word) + " is none of cash, card, transfer, qr, cheque"});
+        return std::nullopt;
+    }
+    if (*method != Method::cash && reference.find_first_not_of(" \t") == reference.npos) {
+        refusals.push_back({false, "reference", "/reference",
+                            "a payment by " + std::string(word) +
+                                " needs its reference; give the number of the payment's own "
+                                "paper"});
+    } else {
+        check_reference(reference, refusals);
+    }
+    return method;
+}
+
+TopUpJudgement judge_topup(const AccountFacts& account, std::string_view amount,
                            std::string_view method, std::string_view reference) {
     TopUpJudgement out;
-    judge_amount(amount, out);
-    judge_method(method, reference, out);
+    out.amount = read_amount(amount, AmountSign::positive, "top-up", out.refusals).value_or(Fen{});
+    out.method = read_payment(method, reference, out.refusals).value_or(Method::cash);
     judge_account(account, out);
     if (!out.refusals.empty() || !account.hoarding_cap) return out;
     const Fen after = account.balance + out.amount;

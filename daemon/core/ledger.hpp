@@ -55,6 +55,8 @@ inline constexpr const char* kOpening = "opening";
 [[nodiscard]] std::string household(std::string_view account);
 [[nodiscard]] std::string cash(std::string_view staff);
 [[nodiscard]] std::string pool(std::string_view pool);
+// The account whose household that is; empty: it is no household's.
+[[nodiscard]] std::string_view holder_of(std::string_view book_name);
 [[nodiscard]] const char* revenue(Service service);
 // Where a payment arrives: the collector's cash, or the clearing account of the method.
 [[nodiscard]] std::string receiving(Method method, std::string_view staff);
@@ -116,7 +118,7 @@ struct Refusal {
 };
 
 // The account as the engine sees it inside the transaction.
-struct TopUpAccount {
+struct AccountFacts {
     std::string account;
     bool open = true;
     Billing billing = Billing::prepaid;
@@ -125,12 +127,25 @@ struct TopUpAccount {
     std::optional<Fen> hoarding_cap;
     Fen balance;  // not the ledger's: caps use balance
 };
+
+// What people typed, read; each adds a refusal where it is wrong and then gives nothing. A zero, a
+// third place, an exponent, a full-width digit and what is above kTopUpMax are wrong as an amount;
+// a reference is needed unless the method is cash. `act` stands in the remedy: "top-up".
+enum class AmountSign { positive, either };
+[[nodiscard]] std::optional<Fen> read_amount(std::string_view text, AmountSign sign,
+                                             const char* act, std::vector<Refusal>& refusals);
+[[nodiscard]] std::optional<Method> read_payment(std::string_view method,
+                                                 std::string_view reference,
+                                                 std::vector<Refusal>& refusals);
+// A reference that no method asks for: short, and fit to be printed.
+void check_reference(std::string_view reference, std::vector<Refusal>& refusals);
+
 struct TopUpJudgement {
     std::vector<Refusal> refusals;  // empty: accepted, and only then do the others mean anything
     Fen amount;
     Method method = Method::cash;
 };
-[[nodiscard]] TopUpJudgement judge_topup(const TopUpAccount& account, std::string_view amount,
+[[nodiscard]] TopUpJudgement judge_topup(const AccountFacts& account, std::string_view amount,
                                          std::string_view method, std::string_view reference);
 
 }  // namespace gatehouse

@@ -149,6 +149,44 @@ void add_act_verbs(CLI::App& app, Verbs& verbs) {
     hold("unhold", "Let it go on", gatehouse::ctl::unhold);
 }
 
+// What two people sign, once under a key.
+void add_signature(CLI::App* verb, Verbs& verbs) {
+    Options& o = verbs.options;
+    verbs.text(verb, "--reason", o.reason, "Why, in a few words")->required();
+    verbs.text(verb, "--by", o.by, "Staff who does it")->required();
+    verbs.text(verb, "--second", o.second, "Another one of the staff, who agrees")->required();
+    verbs
+        .text(verb, "--key", o.key,
+              "Names this act: asked again with the same key, it is done once")
+        ->required();
+}
+
+void add_money_act_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* reverse =
+        verbs.verb(app, "reverse", "Undo one top-up, fee or refund whole", gatehouse::ctl::reverse);
+    verbs.text(reverse, "ENTRY", o.subject, "Entry, such as e42")->required();
+    auto* refund =
+        verbs.verb(app, "refund", "Give a household its money back", gatehouse::ctl::refund);
+    verbs.text(refund, "ACCOUNT", o.subject, "Account")->required();
+    verbs.text(refund, "AMOUNT", o.amount, "Amount, never more than the balance")->required();
+    verbs.text(refund, "--method", o.method, "cash, card, transfer, qr or cheque (cash)");
+    verbs.text(refund, "--reference", o.reference, "Number of the slip or transfer");
+    auto* transfer =
+        verbs.verb(app, "transfer", "Right money, wrong room: move it", gatehouse::ctl::transfer);
+    verbs.text(transfer, "FROM", o.subject, "Account that it leaves")->required();
+    verbs.text(transfer, "TO", o.to_account, "Account that it goes to")->required();
+    verbs.text(transfer, "AMOUNT", o.amount, "Amount")->required();
+    verbs.text(transfer, "--reference", o.reference, "Number of a paper");
+    auto* adjust =
+        verbs.verb(app, "adjust", "Correct a balance by a signed amount", gatehouse::ctl::adjust);
+    verbs.text(adjust, "ACCOUNT", o.subject, "Account")->required();
+    verbs.text(adjust, "AMOUNT", o.amount, "Signed amount, such as -12.30")->required();
+    verbs.text(adjust, "--reference", o.reference, "Basis document");
+    verbs.text(adjust, "--service", o.service, "electricity or water (the account's)");
+    for (CLI::App* verb : {reverse, refund, transfer, adjust}) add_signature(verb, verbs);
+}
+
 void add_money_verbs(CLI::App& app, Verbs& verbs) {
     Options& o = verbs.options;
     auto* accounts =
@@ -282,6 +320,7 @@ int run(int argc, char** argv) {
     add_meter_verbs(app, verbs);
     add_act_verbs(app, verbs);
     add_money_verbs(app, verbs);
+    add_money_act_verbs(app, verbs);
     add_alert_verbs(app, verbs);
     add_admin_verbs(app, verbs);
 

@@ -10,8 +10,8 @@
 #include <optional>
 #include <system_error>
 
-#include "daemon/ctl/output.hpp"
 #include "daemon/core/base64.hpp"
+#include "daemon/ctl/output.hpp"
 
 namespace gatehouse::ctl {
 

@@ -16,7 +16,7 @@ struct Options {
     std::string subject;  // ACCOUNT, METER, ALERT, DIR, ID
     std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
         received_at, via, result, month, name, expires_at, face, at, photo, old_final, new_serial,
-        new_opening, new_address;
+        new_opening, new_address, to_account, service;
     std::vector<std::string> scopes;
     int from = 0, to = 0;  // addresses of a scan; 0: the whole range
     bool dry_run = false, raw = false, low = false, open = false, own_settings = false,
@@ -31,6 +31,10 @@ int scan_bus(const Options& options);
 int set_clock(const Options& options);
 int accounts(const Options& options);
 int topup(const Options& options);
+int reverse(const Options& options);
+int refund(const Options& options);
+int transfer(const Options& options);
+int adjust(const Options& options);
 int why(const Options& options);
 int alerts(const Options& options);
 int alerts_test(const Options& options);

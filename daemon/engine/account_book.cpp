@@ -419,6 +419,30 @@ bool post_meters(Context& context, std::size_t index, const std::vector<std::siz
     return true;
 }
 
+namespace {
+
+// Ids hold nothing that JSON escapes.
+std::string entry_subject(const Entry& entry) {
+    std::string subject = "{\"account\":\"" + entry.account + "\"";
+    if (entry.kind == EntryKind::transfer)
+        subject += ",\"to\":\"" + std::string(book::holder_of(entry.legs.at(1).account)) + "\"";
+    return subject + "}";
+}
+
+// The ledger of a household as it stands after an entry; a transfer has the legs of two.
+void take_leg(Context& context, const Leg& leg, std::uint64_t seq) {
+    const auto found = context.world.account_index.find(std::string(book::holder_of(leg.account)));
+    if (found == context.world.account_index.end()) return;
+    AccountRuntime& account = context.world.accounts[found->second];
+    account.ledger += leg.amount;
+    account.ledger_seq = seq;
+    ++account.state_version;
+    context.dirty_accounts.insert(found->second);
+    context.repriced.insert(found->second);
+}
+
+}  // namespace
+
 std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, EntryExtra extra,
                          std::int64_t line) {
     AccountRuntime& account = context.world.accounts[index];
@@ -434,16 +458,11 @@ std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, Entry
     stored.balance_after = account.ledger + entry.amount;
     stored.at = {context.now_ms(), context.clock.trusted()};
     stored.method = extra.method;
-    const std::string subject = "{\"account\":\"" + entry.account + "\"}";
-    extra.event = log_event(context, std::string("entry.") + to_string(entry.kind), subject,
-                            entry_json(stored, context.zone));
+    extra.event = log_event(context, std::string("entry.") + to_string(entry.kind),
+                            entry_subject(entry), entry_json(stored, context.zone));
     GH_ASSERT(extra.event == stored.event);
     GH_ASSERT(context.store.append_entry(entry, context.now, extra) == seq);
-    account.ledger += entry.amount;
-    account.ledger_seq = seq;
-    ++account.state_version;
-    context.dirty_accounts.insert(index);
-    context.repriced.insert(index);
+    for (const Leg& leg : entry.legs) take_leg(context, leg, seq);
     return extra.event;
 }
 

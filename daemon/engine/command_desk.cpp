@@ -10,13 +10,12 @@
 #include "daemon/core/text.hpp"
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_desk.hpp"
 #include "daemon/engine/row_documents.hpp"
 
 namespace gatehouse {
 namespace {
 
-constexpr const char* kTopUpRoute = "topup";
-constexpr std::size_t kKeyMax = 128;
 constexpr std::size_t kTextMax = 1'000;
 constexpr std::size_t kTokensMax = 200;
 constexpr std::int64_t kAheadMs = 5 * 60'000;  // by which a clerk's clock may be fast
@@ -55,23 +54,50 @@ void check_text(Reply& reply, const std::string& pointer, const std::string& tex
             {pointer, "longer than " + std::to_string(limit) + " bytes; shorten it"});
 }
 
-// The first reply to the same key, byte for byte, or the refusal of another body under it.
-std::optional<Reply> earlier(Context& context, const TopUp& command) {
-    const std::optional<IdempotencyRow> row = context.store.idempotency(command.idempotency_key);
-    if (!row) return std::nullopt;
-    if (row->body_hash != command.body_hash || row->route != kTopUpRoute)
-        return refusal(ReplyKind::key_reused, "idempotency-key-reused",
-                       "the Idempotency-Key `" + command.idempotency_key +
-                           "` was used with another request; nothing was booked. Draw a new key "
-                           "for a new top-up");
+std::string topup_json(const Context& context, const Entry& entry, std::uint64_t event,
+                       const AccountRuntime& account, const TopUp& command) {
+    JsonWriter json;
+    json.begin_object()
+        .field("entry", entry.entry)
+        .field("receipt", entry.receipt)
+        .field("account", entry.account)
+        .field("kind", to_string(entry.kind))
+        .field("amount", format(entry.amount))
+        .field("currency", context.options.currency)
+        .field("method", command.method)
+        .field("by", entry.by)
+        .field_if("reference", command.reference)
+        .field_if("paper_receipt", command.receipt)
+        .field("ledger", format(account.ledger))
+        .field("balance", format(account.balance));
+    // Beside the balance it proves later that no top-up passed the cap of its day.
+    if (account.row->hoarding_cap) json.field("hoarding_cap", format(*account.row->hoarding_cap));
+    json.field("days_left", account.days_left)
+        .field("level", account.level)
+        .field("event", event)
+        .field("at", context.iso(context.now_ms()))
+        .field("clock_trusted", context.clock.trusted())
+        .end_object();
+    return json.take();
+}
+
+}  // namespace
+
+Reply refusal(ReplyKind kind, std::string type, std::string detail) {
     Reply reply;
-    reply.kind = ReplyKind::ok;
-    reply.json = row->reply;
+    reply.kind = kind;
+    reply.type = std::move(type);
+    reply.detail = std::move(detail);
     return reply;
 }
 
-TopUpAccount facts_of(const AccountRuntime& account) {
-    TopUpAccount facts;
+std::string draw_receipt(Context& context) {
+    const std::string number = std::to_string(context.store.draw(Series::receipt));
+    return "R" + std::string(number.size() < 8 ? 8 - number.size() : 0, '0') + number;
+}
+
+AccountFacts facts_of(const AccountRuntime& account) {
+    AccountFacts facts;
     facts.account = account.row->account;
     facts.open = account.row->closed.empty();
     facts.billing = account.row->billing;
@@ -91,50 +117,9 @@ Reply judged_refusal(const std::vector<Refusal>& refusals) {
     return reply;
 }
 
-std::string topup_json(const Context& context, const Entry& entry, std::uint64_t event,
-                       const AccountRuntime& account, const TopUp& command) {
-    JsonWriter json;
-    json.begin_object()
-        .field("entry", entry.entry)
-        .field("receipt", entry.receipt)
-        .field("account", entry.account)
-        .field("kind", to_string(entry.kind))
-        .field("amount", format(entry.amount))
-        .field("currency", context.options.currency)
-        .field("method", command.method)
-        .field("by", entry.by)
-        .field_if("reference", command.reference)
-        .field_if("paper_receipt", command.receipt)
-        .field("ledger", format(account.ledger))
-        .field("balance", format(account.balance))
-        .field("days_left", account.days_left)
-        .field("level", account.level)
-        .field("event", event)
-        .field("at", context.iso(context.now_ms()))
-        .field("clock_trusted", context.clock.trusted())
-        .end_object();
-    return json.take();
-}
-
-}  // namespace
-
-Reply refusal(ReplyKind kind, std::string type, std::string detail) {
-    Reply reply;
-    reply.kind = kind;
-    reply.type = std::move(type);
-    reply.detail = std::move(detail);
-    return reply;
-}
-
 Reply top_up(Context& context, const TopUp& command) {
-    if (command.idempotency_key.empty())
-        return refusal(ReplyKind::bad_request, "idempotency-key-missing",
-                       "the header Idempotency-Key is missing; draw one key for each top-up and "
-                       "repeat it when you ask again");
-    if (command.idempotency_key.size() > kKeyMax)
-        return refusal(ReplyKind::bad_request, "idempotency-key-invalid",
-                       "the Idempotency-Key is longer than 128 bytes; a UUID is enough");
-    if (std::optional<Reply> before = earlier(context, command)) return *std::move(before);
+    const KeyedRequest request{"topup", command.idempotency_key, command.body_hash};
+    if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
     const auto found = context.world.account_index.find(command.account);
     if (found == context.world.account_index.end())
         return refusal(ReplyKind::not_found, "not-found",
@@ -172,9 +157,8 @@ Reply top_up(Context& context, const TopUp& command) {
         return reply;
     }
     Entry entry = topup_entry(command.account, judgement.amount, judgement.method, command.by,
-                              "topup:" + command.idempotency_key);
-    std::string number = std::to_string(context.store.draw(Series::receipt));
-    entry.receipt = "R" + std::string(number.size() < 8 ? 8 - number.size() : 0, '0') + number;
+                              cause_of(request));
+    entry.receipt = draw_receipt(context);
     EntryExtra extra;
     extra.method = command.method;
     extra.reference = command.reference;
@@ -186,12 +170,7 @@ Reply top_up(Context& context, const TopUp& command) {
     reprice(context, found->second, Mover::topup);
     reply.kind = ReplyKind::created;
     reply.json = topup_json(context, entry, event, account, command);
-    const bool fresh =
-        context.store.add_idempotency({command.idempotency_key, kTopUpRoute, command.body_hash,
-                                       static_cast<int>(ReplyKind::created), reply.json},
-                                      context.now);
-    GH_ASSERT(fresh);
-    context.urgent = true;
+    remember(context, request, reply);
     return reply;
 }
 

@@ -3,6 +3,7 @@
 // sends the answer after the commit. Engine thread only.
 #pragma once
 
+#include "daemon/core/ledger.hpp"
 #include "daemon/engine/world.hpp"
 
 namespace gatehouse {
@@ -19,5 +20,11 @@ void note_clock(Context& context, const std::string& kind);
 
 // Refusals of one shape.
 [[nodiscard]] Reply refusal(ReplyKind kind, std::string type, std::string detail);
+[[nodiscard]] Reply judged_refusal(const std::vector<Refusal>& refusals);  // not empty
+
+// An account as core judges what is done to its money.
+[[nodiscard]] AccountFacts facts_of(const AccountRuntime& account);
+// The next number of the one book of receipts.
+[[nodiscard]] std::string draw_receipt(Context& context);
 
 }  // namespace gatehouse

@@ -17,6 +17,7 @@
 #include "daemon/engine/input_queue.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/quarantine_desk.hpp"
 #include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/replacement_desk.hpp"
@@ -192,6 +193,10 @@ struct Engine::Impl {
         return std::visit([this](const auto& one) { return carry(one); }, command);
     }
     Reply carry(const TopUp& one) { return top_up(context, one); }
+    Reply carry(const ReverseEntry& one) { return reverse_entry(context, one); }
+    Reply carry(const RefundMoney& one) { return refund_money(context, one); }
+    Reply carry(const TransferMoney& one) { return transfer_money(context, one); }
+    Reply carry(const AdjustMoney& one) { return adjust_money(context, one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
     Reply carry(const ConfirmClock& one) {

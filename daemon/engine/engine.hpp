@@ -112,10 +112,34 @@ struct HoldMeter {
 struct ReplaceMeter {
     std::string actor, meter, at, old_final, new_serial, new_opening, new_address, by, second;
 };
+// What two people do to a household's money. Each carries who asked, who did it and who agreed,
+// why, and the key under which it is done once. Amounts are as typed; the engine judges them.
+struct Act {
+    std::string actor, by, second, reason;
+    std::string idempotency_key;
+    std::string body_hash;  // SHA-256 of the canonical body, hex
+};
+struct ReverseEntry {
+    Act act;
+    std::string entry;
+};
+struct RefundMoney {
+    Act act;
+    std::string account, amount, method, reference;
+};
+struct TransferMoney {
+    Act act;
+    std::string account, to, amount, reference;
+};
+struct AdjustMoney {
+    Act act;
+    std::string account, amount, reference;
+    std::string service;  // whose revenue it moves; empty: the account's, electricity before water
+};
 using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
                              RevokeToken, TouchToken, MqttCursor, SettleQuarantine, ReadFace,
                              ConfirmFace, HoldMeter, ReplaceMeter, JudgeReading, OrderMeterClock,
-                             NoteMeterClock>;
+                             NoteMeterClock, ReverseEntry, RefundMoney, TransferMoney, AdjustMoney>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {
@@ -128,7 +152,7 @@ class Poller {
 // How the profile table looks from here; absent: unknown or broken, with the reason.
 struct ProfileFact {
     std::optional<MeterTraits> traits;
-    std::string reason;  // where traits is absent
+    std::string reason;                   // where traits is absent
     std::optional<Service> service = {};  // what such a meter counts; absent: either
 };
 using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;

@@ -69,13 +69,9 @@ void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
     json.end_array();
     json.key("parts").begin_array();
     for (const WhyPart& part : line.parts) {
-        json.begin_object()
-            .field("meter", part.part.meter)
-            .field("from", part.part.from)
-            .key("to");
+        json.begin_object().field("meter", part.part.meter).field("from", part.part.from).key("to");
         part.part.to == 0 ? json.null() : json.value(part.part.to);
-        json.field("quantity", format(part.part.quantity))
-            .end_object();
+        json.field("quantity", format(part.part.quantity)).end_object();
     }
     json.end_array();
 }
@@ -207,10 +203,15 @@ std::string entry_json(const StoredEntry& stored, const Zone& zone) {
     json.field_if("receipt", entry.receipt)
         .field_if("by", entry.by)
         .field_if("second", entry.second)
-        .field_if("reverses", entry.reverses)
-        .field_if("method", stored.method)
+        .field_if("reverses", entry.reverses);
+    if (entry.kind == EntryKind::transfer)
+        json.field(entry.amount.count < 0 ? "to" : "from",
+                   book::holder_of(entry.legs.at(1).account));
+    // What two people signed: nobody logs in yet, so that they are they is their word alone.
+    if (!entry.second.empty()) json.field("authenticated", false);
+    json.field_if("method", stored.method)
         .field_if("reference", stored.reference)
-        .field_if("note", stored.note)
+        .field_if(entry.kind == EntryKind::topup ? "note" : "reason", stored.note)
         .field_if("received_at", time_text(stored.received_at, zone));
     if (stored.event != 0) json.field("event", stored.event);
     time_field(json, "at", stored.at, zone);

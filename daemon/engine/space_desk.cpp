@@ -4,6 +4,8 @@
 
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_desk.hpp"
+#include "daemon/engine/money_desk.hpp"
 
 namespace gatehouse {
 namespace {
@@ -64,8 +66,9 @@ void SpaceDesk::log() {
 bool SpaceDesk::fits(const Command& command) const {
     if (context_.space != SpaceState::reserve) return true;
     if (const TopUp* top_up = std::get_if<TopUp>(&command))
-        return !top_up->idempotency_key.empty() &&
-               context_.store.idempotency(top_up->idempotency_key).has_value();
+        return is_known(context_, {"topup", top_up->idempotency_key, top_up->body_hash});
+    if (const std::optional<KeyedRequest> act = act_request(command))
+        return is_known(context_, *act);
     if (const ImportRegistry* import = std::get_if<ImportRegistry>(&command))
         return import->dry_run;
     // Little, and nothing that asks for more.

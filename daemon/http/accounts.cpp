@@ -5,49 +5,17 @@
 #include "daemon/engine/documents.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/body.hpp"
+#include "daemon/http/keyed.hpp"
 #include "daemon/http/params.hpp"
 
 namespace gatehouse::http {
 
 namespace {
 
-constexpr std::size_t kKeyMax = 128;
 constexpr int kWhyAttempts = 8;
 
 const AccountView& find_account(Call& call) {
     return find_row(call.snapshot->accounts, call.params[0], &AccountView::account, "account");
-}
-
-std::string idempotency_key(const Request& request) {
-    if (!request.idempotency_key || request.idempotency_key->empty()) {
-        throw Refused{problem(400, "idempotency-key",
-                              "The header Idempotency-Key is missing. Draw one for each payment, "
-                              "and send the same one when asking again.",
-                              {{"Idempotency-Key", "is missing"}})};
-    }
-    const std::string& key = *request.idempotency_key;
-    bool printable = key.size() <= kKeyMax;
-    for (const char c : key) printable = printable && c > 0x20 && c < 0x7F;
-    if (!printable) {
-        throw Refused{problem(400, "idempotency-key",
-                              "The header Idempotency-Key is longer than 128 characters, or has "
-                              "others in it than visible ASCII without blanks.",
-                              {{"Idempotency-Key", "has a wrong form"}})};
-    }
-    return key;
-}
-
-// Two bodies are the same where their fields are, whatever their order and blanks.
-std::string canonical_hash(const TopUp& topup) {
-    JsonWriter json;
-    json.begin_array();
-    for (const std::string* field :
-         {&topup.account, &topup.amount, &topup.method, &topup.by, &topup.reference, &topup.payer,
-          &topup.note, &topup.receipt, &topup.received_at}) {
-        json.value(*field);
-    }
-    json.end_array();
-    return sha256_hex(json.take());
 }
 
 }  // namespace
@@ -140,25 +108,11 @@ void post_topup(Call& call, Respond respond) {
     topup.receipt = body.text("receipt");
     topup.received_at = body.text("received_at");
     body.finish();
-    topup.body_hash = canonical_hash(topup);
-
-    const std::string key = topup.idempotency_key;
-    const std::shared_ptr<KeysInFlight> keys = call.app.keys;
-    if (!keys->enter(key)) {
-        throw Refused{problem(409, "in-progress",
-                              "A request with this Idempotency-Key is in progress; ask again in a "
-                              "second with the same key and body.")};
-    }
-    const bool taken = call.app.engine.submit(std::move(topup), [respond, key, keys](Reply reply) {
-        keys->leave(key);
-        respond(to_response(std::move(reply)));
-    });
-    if (!taken) {
-        keys->leave(key);
-        throw Refused{problem(503, "busy",
-                              "The engine takes nothing more at the moment; nothing was booked. "
-                              "Ask again in a second with the same Idempotency-Key.")};
-    }
+    topup.body_hash =
+        fields_hash({topup.account, topup.amount, topup.method, topup.by, topup.reference,
+                     topup.payer, topup.note, topup.receipt, topup.received_at});
+    const KeyInProgress key(call, "", topup.idempotency_key);
+    key.submit(call.app.engine, std::move(topup), respond);
 }
 
 }  // namespace gatehouse::http

@@ -62,6 +62,15 @@ std::vector<std::uint64_t> StoreReader::Impl::entries_of(const std::string& book
 
 namespace {
 
+// A transfer has the legs of two households; each sees its own side of it.
+void take_side(StoredEntry& stored, const std::string& account) {
+    Entry& entry = stored.entry;
+    if (entry.kind != EntryKind::transfer || entry.account == account) return;
+    std::reverse(entry.legs.begin(), entry.legs.end());
+    entry.account = account;
+    entry.amount = entry.legs.front().amount;
+}
+
 void balance_after(sql::Connection& connection, StoredEntry& entry, const std::string& book_name) {
     Query query(connection,
                 "SELECT entry_leg.balance FROM entry_leg JOIN ledger_account "
@@ -83,6 +92,7 @@ EntryPage StoreReader::ledger(const std::string& account, std::uint64_t after, s
     for (std::size_t i = 0; i < std::min(limit, seqs.size()); ++i) {
         auto entry = impl_->entry_at(seqs[i]);
         if (!entry) continue;
+        take_side(*entry, account);
         balance_after(impl_->connection, *entry, book_name);
         page.next = entry->seq;
         page.items.push_back(std::move(*entry));
@@ -206,6 +216,7 @@ WhyMaterial StoreReader::why(const std::string& account, const std::string& mont
         if (!month.empty() && month_of < month) break;
         const bool on_line = entry->entry.line && entry->entry.line->scope == month;
         if (!month.empty() && month_of != month && !on_line) continue;
+        take_side(*entry, account);
         balance_after(impl_->connection, *entry, book_name);
         material.entries.push_back(std::move(*entry));
     }

@@ -197,7 +197,7 @@ struct AckRow {
 };
 
 struct IdempotencyRow {
-    std::string key, route;  // one key is one request whatever the route
+    std::string key, route;  // the engine puts the route into the key where two must not meet
     std::string body_hash;   // hex
     int status = 0;          // the engine's ReplyKind as a number
     std::string reply;       // JSON as sent

@@ -142,6 +142,14 @@ class Store {
 
     // --- questions inside or outside a transaction
     [[nodiscard]] std::optional<IdempotencyRow> idempotency(const std::string& key);
+    // By its id; by its seq; and the id of the entry that undid one, empty where none did.
+    struct NumberedEntry {
+        std::uint64_t seq = 0;
+        Entry entry;
+    };
+    [[nodiscard]] std::optional<NumberedEntry> find_entry(const std::string& entry);
+    [[nodiscard]] std::optional<NumberedEntry> entry_at(std::uint64_t seq);
+    [[nodiscard]] std::string undone_by(const std::string& entry);
     [[nodiscard]] LedgerAccountRow ledger_account(const std::string& book_name);
     [[nodiscard]] LogHead newest_seal();
     // The newest event whose stamp is wanted, asked newest first; 0: none.

@@ -10,6 +10,29 @@ std::optional<IdempotencyRow> Store::idempotency(const std::string& key) {
     return store::find_idempotency(impl_->connection, key);
 }
 
+std::optional<Store::NumberedEntry> Store::entry_at(std::uint64_t seq) {
+    auto row = store::load_entry(impl_->connection, seq, impl_->bases);
+    if (!row) return std::nullopt;
+    return NumberedEntry{seq, std::move(row->entry)};
+}
+
+std::optional<Store::NumberedEntry> Store::find_entry(const std::string& entry) {
+    std::uint64_t seq = 0;
+    {
+        Query query(impl_->connection, "SELECT seq FROM entry WHERE entry=?");
+        query << entry;
+        if (!query.step()) return std::nullopt;
+        seq = query.u64();
+    }
+    return entry_at(seq);
+}
+
+std::string Store::undone_by(const std::string& entry) {
+    Query query(impl_->connection, "SELECT entry FROM entry WHERE reverses=?");
+    query << entry;
+    return query.step() ? query.text() : std::string();
+}
+
 LedgerAccountRow Store::ledger_account(const std::string& book_name) {
     LedgerAccountRow row;
     row.account = book_name;

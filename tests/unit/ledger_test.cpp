@@ -34,8 +34,8 @@ Entry entry_of(EntryKind kind, const char* amount, const char* other) {
     return entry;
 }
 
-TopUpAccount account() {
-    TopUpAccount out;
+AccountFacts account() {
+    AccountFacts out;
     out.account = "a-1";
     out.balance = fen("10.00");
     return out;
@@ -303,14 +303,14 @@ TEST_CASE("a payment that left a paper names it") {
 }
 
 TEST_CASE("V17: an overdrawn account is filled, and the hoarding cap refuses whole") {
-    TopUpAccount overdrawn = account();
+    AccountFacts overdrawn = account();
     overdrawn.balance = fen("-3.27");
     overdrawn.hoarding_cap = fen("2000");
     const TopUpJudgement filled = judge_topup(overdrawn, "50.00", "cash", "");
     REQUIRE(filled.refusals.empty());
     CHECK(format(overdrawn.balance + filled.amount) == "46.73");
 
-    TopUpAccount full = account();
+    AccountFacts full = account();
     full.balance = fen("1873.40");
     full.hoarding_cap = fen("2000");
     const TopUpJudgement refused = judge_topup(full, "200.00", "cash", "");
@@ -324,21 +324,21 @@ TEST_CASE("V17: an overdrawn account is filled, and the hoarding cap refuses who
 }
 
 TEST_CASE("accounts that take no top-up say why") {
-    TopUpAccount closed = account();
+    AccountFacts closed = account();
     closed.open = false;
     CHECK(types(judge_topup(closed, "1", "cash", "")) ==
           std::vector<std::string>{"account-closed"});
     for (const Billing billing : {Billing::internal, Billing::none}) {
-        TopUpAccount other = account();
+        AccountFacts other = account();
         other.billing = billing;
         CHECK(types(judge_topup(other, "1", "cash", "")) == std::vector<std::string>{"billing"});
     }
-    TopUpAccount later = account();
+    AccountFacts later = account();
     later.not_yet = "bands";
     CHECK(judge_topup(later, "1", "cash", "").refusals.at(0).message ==
           "account a-1 is not served yet: its tariff needs bands; name a flat or laddered tariff "
           "in accounts.csv");
-    TopUpAccount trial = account();
+    AccountFacts trial = account();
     trial.live_from = LocalDate{2026, 12, 1};
     CHECK(judge_topup(trial, "1", "cash", "").refusals.at(0).message ==
           "account a-1 is on trial until 2026-12-01; until then take the payment in the old "

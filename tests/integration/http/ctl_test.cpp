@@ -190,6 +190,44 @@ TEST_CASE("a top-up passes what was typed, -5 included, and shows the refusal") 
     REQUIRE(ask_ctl(house, {"topup", "a-0", "1", "--key", "k3", "--by", "s-01"}).code == 1);
 }
 
+TEST_CASE("acts of two people send what was typed and say what was booked") {
+    HttpHouse house;
+    house.engine.script = [](const Command& command) {
+        const bool transfer = std::holds_alternative<TransferMoney>(command);
+        return Reply{ReplyKind::created,
+                     std::string(R"({"account":"a-0","balance":"3.00","receipt":"R-7",)"
+                                 R"("entries":[{"entry":"e8","kind":"refund","amount":"-5.00"}])") +
+                         (transfer ? R"(,"to":"a-1","to_balance":"9.00"})" : "}"),
+                     {},
+                     {},
+                     {}};
+    };
+    const auto ask = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.end(), {"--reason", "wrong room", "--by", "s-01", "--second",
+                                           "s-02", "--key", "k"});
+        return ask_ctl(house, std::move(arguments));
+    };
+    const Ran refund = ask({"refund", "a-0", "5.00", "--method", "qr", "--reference", "7"});
+    INFO(refund.err);
+    REQUIRE(refund.code == 0);
+    REQUIRE(refund.out == "booked, refund e8 -5.00, receipt R-7, balance of a-0 3.00\n");
+    const RefundMoney sent = house.engine.seen<RefundMoney>().at(0);
+    REQUIRE(sent.act.reason == "wrong room");
+    REQUIRE(sent.act.idempotency_key == "k");
+    REQUIRE(sent.method == "qr");
+    REQUIRE(ask({"transfer", "a-0", "a-1", "5.00"}).out.find("of a-1 9.00") != std::string::npos);
+    REQUIRE(house.engine.seen<TransferMoney>().at(0).to == "a-1");
+    REQUIRE(ask({"adjust", "a-0", "-5.00", "--service", "water"}).code == 0);
+    REQUIRE(house.engine.seen<AdjustMoney>().at(0).amount == "-5.00");
+    const Ran json = ask({"--json", "reverse", "e7"});
+    REQUIRE(json.code == 0);
+    REQUIRE(at(json.out, "/entries/0/entry") == "e8");
+    REQUIRE(house.engine.seen<ReverseEntry>().at(0).entry == "e7");
+    REQUIRE(
+        ask_ctl(house, {"reverse", "e7", "--by", "s-01", "--second", "s-02", "--key", "k"}).code ==
+        2);
+}
+
 TEST_CASE("import sends the folder's files and export writes them back") {
     HttpHouse house;
     house.engine.script = [](const Command&) {

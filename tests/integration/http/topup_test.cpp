@@ -67,12 +67,11 @@ TEST_CASE("without a key nothing reaches the engine") {
 
 TEST_CASE("a body that tells an amount twice tells none") {
     HttpHouse house;
-    const Got twice = house.ask("POST", kPath, R"({"amount":"1.00","by":"s-01","amount":"2.00"})",
-                                key("k"));
+    const Got twice =
+        house.ask("POST", kPath, R"({"amount":"1.00","by":"s-01","amount":"2.00"})", key("k"));
     REQUIRE(twice.status == 400);
     REQUIRE(house.engine.seen<TopUp>().empty());
-    REQUIRE(house.ask("POST", kPath, R"({"amount":"1.00","by":"s-01","note":"a \":{ b"})",
-                      key("k"))
+    REQUIRE(house.ask("POST", kPath, R"({"amount":"1.00","by":"s-01","note":"a \":{ b"})", key("k"))
                 .status == 200);
 }
 

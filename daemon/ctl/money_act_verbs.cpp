@@ -1,0 +1,78 @@
+// Verbs of what two people do to a household's money: reversal, refund, transfer, adjustment.
+#include <boost/json/array.hpp>
+#include <iostream>
+
+#include "daemon/ctl/output.hpp"
+#include "daemon/ctl/verbs.hpp"
+
+namespace gatehouse::ctl {
+
+namespace json = boost::json;
+
+namespace {
+
+// Amounts go as they were typed, empty ones too: the daemon says what is wrong with them.
+BodyBuilder signed_body(const Options& options) {
+    BodyBuilder body;
+    body.field("reason", options.reason).field("by", options.by).field("second", options.second);
+    body.field("reference", options.reference);
+    return body;
+}
+
+Answer act(const Options& options, const std::string& path, const BodyBuilder& body) {
+    return call(options.socket_path, "POST", "/api/v1/" + path, body.take(),
+                {{"Idempotency-Key", options.key}});
+}
+
+std::string account_path(const Options& options, const char* what) {
+    return "accounts/" + encode(options.subject) + "/" + what;
+}
+
+int tell(const Options& options, const Answer& answer) {
+    if (!answer.ok()) return report(options, answer);
+    if (options.json) return print_document(answer);
+    const json::object done = document(answer);
+    std::cout << (answer.status == 201 ? "booked" : "was booked before under this key");
+    for (const json::value& item : list(done, "entries")) {
+        const json::object& entry = item.get_object();
+        std::cout << ", " << text(entry, "kind") << " " << text(entry, "entry") << " "
+                  << text(entry, "amount");
+    }
+    const std::string receipt = text(done, "receipt");
+    std::cout << (receipt.empty() ? "" : ", receipt " + receipt) << ", balance of "
+              << text(done, "account") << " " << text(done, "balance");
+    if (const std::string to = text(done, "to"); !to.empty())
+        std::cout << ", of " << to << " " << text(done, "to_balance");
+    std::cout << "\n";
+    return kDone;
+}
+
+}  // namespace
+
+int reverse(const Options& options) {
+    return tell(options, act(options, "entries/" + encode(options.subject) + "/reversal",
+                             signed_body(options)));
+}
+
+int refund(const Options& options) {
+    BodyBuilder body = signed_body(options);
+    body.object["amount"] = options.amount;
+    body.field("method", options.method);
+    return tell(options, act(options, account_path(options, "refunds"), body));
+}
+
+int transfer(const Options& options) {
+    BodyBuilder body = signed_body(options);
+    body.object["amount"] = options.amount;
+    body.field("to", options.to_account);
+    return tell(options, act(options, account_path(options, "transfers"), body));
+}
+
+int adjust(const Options& options) {
+    BodyBuilder body = signed_body(options);
+    body.object["amount"] = options.amount;
+    body.field("service", options.service);
+    return tell(options, act(options, account_path(options, "adjustments"), body));
+}
+
+}  // namespace gatehouse::ctl
