@@ -56,16 +56,12 @@ std::string english_text(const DigestCounts& counts) {
 
 }  // namespace
 
-bool is_working_day(LocalDate date, const std::vector<CalendarDay>& calendar) {
-    for (const CalendarDay& day : calendar)
-        if (day.date == date) return day.kind == DayKind::workday;
-    // The first of January 1970 was a Thursday; 0 is Sunday here.
-    const std::int64_t weekday = (days_since_epoch(date) + 4) % 7;
-    return weekday != 0 && weekday != 6;
+bool is_working_day(LocalDate date, const Calendar& calendar) {
+    return calendar.kind(date) == BandDays::workday;
 }
 
 bool is_digest_due(UtcMs now, const Zone& zone, std::optional<LocalDate> last,
-                   const std::vector<CalendarDay>& calendar) {
+                   const Calendar& calendar) {
     const LocalTime local = zone.local(now);
     if (last && *last >= local.date) return false;
     return local.ms_of_day >= kDigestMinute * 60'000 && is_working_day(local.date, calendar);

@@ -8,20 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "daemon/core/registry.hpp"
+#include "daemon/core/calendar.hpp"
 #include "daemon/core/time.hpp"
 
 namespace gatehouse {
 
 // The calendar's own word first, then Monday to Friday.
-[[nodiscard]] bool is_working_day(LocalDate date, const std::vector<CalendarDay>& calendar);
+[[nodiscard]] bool is_working_day(LocalDate date, const Calendar& calendar);
 
 // Ten minutes before nine: what the desk reads when it opens.
 inline constexpr int kDigestMinute = 8 * 60 + 50;
 // Whether the digest of the day in which `now` lies is to be written. `last`: of which day the
 // newest one is. Days that passed unseen get none: it says how things stand now.
 [[nodiscard]] bool is_digest_due(UtcMs now, const Zone& zone, std::optional<LocalDate> last,
-                                 const std::vector<CalendarDay>& calendar);
+                                 const Calendar& calendar);
 
 struct DigestCounts {
     LocalDate date;

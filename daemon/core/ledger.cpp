@@ -135,6 +135,13 @@ Entry two_legs(EntryKind kind, std::string account, Fen amount, std::string othe
     return entry;
 }
 
+Entry line_entry(EntryKind kind, std::string account, const Due& due, std::string cause) {
+    Entry entry = two_legs(kind, std::move(account), -due.amount, book::revenue(due.key.service),
+                           std::move(cause));
+    entry.line = due.key;
+    return entry;
+}
+
 // What somebody typed, short enough for an error message.
 std::string quoted(std::string_view text) {
     constexpr std::size_t kShown = 40;
@@ -245,10 +252,15 @@ Entry topup_entry(std::string account, Fen amount, Method method, std::string by
 }
 
 Entry charge_entry(std::string account, const Due& due, std::string cause) {
-    Entry entry = two_legs(EntryKind::charge, std::move(account), -due.amount,
-                           book::revenue(due.key.service), std::move(cause));
-    entry.line = due.key;
-    return entry;
+    return line_entry(EntryKind::charge, std::move(account), due, std::move(cause));
+}
+
+Entry correction_entry(std::string account, const Due& due, std::string cause) {
+    return line_entry(EntryKind::correction, std::move(account), due, std::move(cause));
+}
+
+Entry fee_entry(std::string account, Fen amount, std::string cause) {
+    return two_legs(EntryKind::fee, std::move(account), -amount, book::kFees, std::move(cause));
 }
 
 Entry opening_entry(std::string account, Fen amount) {

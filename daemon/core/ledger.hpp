@@ -90,6 +90,9 @@ struct Entry {
 [[nodiscard]] Entry topup_entry(std::string account, Fen amount, Method method, std::string by,
                                 std::string cause);
 [[nodiscard]] Entry charge_entry(std::string account, const Due& due, std::string cause);
+// Of either sign: a line whose target fell, or moved after its month was sealed.
+[[nodiscard]] Entry correction_entry(std::string account, const Due& due, std::string cause);
+[[nodiscard]] Entry fee_entry(std::string account, Fen amount, std::string cause);
 [[nodiscard]] Entry opening_entry(std::string account, Fen amount);  // cause "opening": once
 
 // What is wrong with an entry by the table of its kind (sign, legs, sum, line); empty: nothing.

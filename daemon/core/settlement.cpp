@@ -6,88 +6,47 @@
 namespace gatehouse {
 namespace {
 
-// Means are over 3 to 7 days; in 420ths every one of them is whole.
-constexpr Int128 kDayParts = 420;
-static_assert(kMeanDaysMin == 3 && kMeanDaysMax == 7);
-constexpr Int128 kFenParts = 1'000'000'000;  // of 1e-11 of the currency
+constexpr Price kOne{100'000'000};        // 1.00
+constexpr std::int64_t kMilliOfFen = 10;  // 0.01 at a price of 1.00
 
-// A use on its walk; quantities in 420ths of 1e-3, so that nothing is rounded on the way.
-struct Walker {
-    const TariffVersion* version = nullptr;
-    Int128 used = 0;
-    Int128 a_day = 0;
+// What a quantity brings into the lines where whole steps alone are charged, and the rest after it.
+struct Stepped {
+    Milli entered, rest;
 };
+Stepped stepped(Milli rest, Milli quantity, Milli step) {
+    const std::int64_t sum = rest.count + quantity.count;
+    const std::int64_t entered = sum / step.count * step.count;
+    return {Milli{entered}, Milli{sum - entered}};
+}
 
-// What so many days from here cost, in 420ths of 1e-11 of the currency.
-Int128 cost(const std::vector<Walker>& walkers, int days) {
-    Int128 sum = 0;
-    for (const Walker& walker : walkers) {
-        Int128 left = walker.a_day * days;
-        Int128 used = walker.used;
-        for (const Tier& tier : walker.version->tiers) {
-            const Int128 limit = tier.up_to ? tier.up_to->count * kDayParts : used + left;
-            if (used >= limit) continue;
-            const Int128 taken = std::min(limit - used, left);
-            sum += taken * tier.price.count;
-            used += taken;
-            left -= taken;
-        }
+// The lines that a quantity would move, each once.
+std::vector<Share> plan(const Settlement& settlement, const LineKey& key, const Ladder& ladder,
+                        const Band* band, Milli used, Milli quantity) {
+    std::vector<Share> planned;
+    const auto add = [&](const LineKey& line, Price price, Milli taken) {
+        const auto found = settlement.lines.find(line);
+        Line before{price, Milli{}, Fen{}};
+        if (found != settlement.lines.end()) before = found->second;
+        planned.push_back({line, before, taken});
+    };
+    if (band != nullptr && quantity.count > 0) {
+        LineKey line = key;
+        line.band = band->name;
+        line.tier = 0;
+        add(line, band->price, quantity);
     }
-    return sum;
-}
-
-// Days from `date` to the first day of the next ladder period; without a ladder, beyond any walk.
-int days_to_reset(const TariffVersion& version, LocalDate date) {
-    if (version.ladder == LadderPeriod::none) return kDaysLeftMax + 1;
-    // So many days after a period began, the next one runs and the one after it does not yet.
-    const int into_next = version.ladder == LadderPeriod::month ? 31 : 367;
-    const std::int64_t start = days_since_epoch(ladder_period_start(version, date));
-    const LocalDate next = ladder_period_start(version, date_from_days(start + into_next));
-    return static_cast<int>(days_since_epoch(next) - days_since_epoch(date));
-}
-
-// The most days, up to `days`, that `money` pays for; cost only grows with the days.
-int days_paid(const std::vector<Walker>& walkers, Int128 money, int days) {
-    int low = 0;
-    int high = days;
-    while (low < high) {
-        const int middle = low + (high - low + 1) / 2;
-        if (cost(walkers, middle) <= money) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
+    for (const TierPart& part : split(ladder, used, quantity)) {
+        LineKey line = key;
+        line.season = ladder.season;
+        line.tier = part.tier;
+        add(line, part.price, part.quantity);
     }
-    return low;
+    return planned;
 }
 
-// Goes from one start of a ladder period to the next, because an account is repriced at every
-// poll and a walk day by day would cost more than the poll.
-int walk(std::vector<Walker> walkers, Int128 money, LocalDate day) {
-    int walked = 0;
-    while (walked < kDaysLeftMax) {
-        int stretch = kDaysLeftMax - walked;
-        for (const Walker& walker : walkers)
-            stretch = std::min(stretch, days_to_reset(*walker.version, day));
-        const int paid = days_paid(walkers, money, stretch);
-        walked += paid;
-        if (paid < stretch) break;
-        money -= cost(walkers, stretch);
-        for (Walker& walker : walkers) {
-            const bool ends = days_to_reset(*walker.version, day) == stretch;
-            walker.used = ends ? 0 : walker.used + walker.a_day * stretch;
-        }
-        day = date_from_days(days_since_epoch(day) + stretch);
-    }
-    return walked;
-}
-
-void take_part(Settlement& settlement, const Tariff& tariff, const TariffVersion& version,
-               const std::string& scope, const TierPart& part) {
-    const LineKey key{tariff.service, scope, tariff.tariff, version.valid_from, "", "", part.tier};
-    Line& line = settlement.lines[key];
-    line.price = part.price;
-    line.quantity += part.quantity;
+Milli counter_of(const Settlement& settlement, const Settlement::CounterKey& name) {
+    const auto found = settlement.counters.find(name);
+    return found == settlement.counters.end() ? Milli{} : found->second;
 }
 
 }  // namespace
@@ -96,41 +55,72 @@ std::string month_scope(LocalDate date) {
     return format_date(date).substr(0, 7);
 }
 
-Accrual accrue(Settlement& settlement, const Tariff& tariff, LocalDate day,
-               const std::string& scope, Milli quantity) {
-    const TariffVersion* version = version_on(tariff, day);
-    if (version == nullptr) return Accrual::no_version;
-    return accrue(settlement, tariff, *version, scope, counter_start(tariff, day), quantity);
-}
-
-Accrual accrue(Settlement& settlement, const Tariff& tariff, const TariffVersion& version,
-               const std::string& scope, LocalDate counter_from, Milli quantity) {
+Accrual accrue(Settlement& settlement, const Tariff& tariff, const Interval& when,
+               const std::string& scope, Milli quantity, std::vector<Share>* shares) {
     GH_ASSERT(quantity.count >= 0);
+    const TariffVersion* version = version_on(tariff, when.day);
+    if (version == nullptr) return Accrual::no_price;
     if (quantity.count == 0) return Accrual::ok;
-    const Settlement::CounterKey name{tariff.tariff, counter_from};
-    const auto found = settlement.counters.find(name);
-    const Milli used = found == settlement.counters.end() ? Milli{} : found->second;
-    if (quantity > kQuantityMax || used > kQuantityMax - quantity) return Accrual::too_much;
-    const std::vector<TierPart> parts = split(version, used, quantity);
-    for (const TierPart& part : parts) {
-        const LineKey key{tariff.service, scope, tariff.tariff, version.valid_from, "", "",
-                          part.tier};
-        const auto line = settlement.lines.find(key);
-        if (line != settlement.lines.end() && line->second.quantity > kQuantityMax - part.quantity)
-            return Accrual::too_much;
+    const Band* band = band_at(*version, when);
+    const Ladder ladder = ladder_in(*version, when.day.month, when.persons);
+    if (version->bands.empty() ? ladder.steps.empty() : band == nullptr) return Accrual::no_price;
+    if (quantity > kQuantityMax) return Accrual::too_much;
+    const Stepped step = stepped(rest_of(settlement, tariff), quantity, version->quantity_step);
+    const Settlement::CounterKey name{tariff.tariff, counter_start(tariff, when.day)};
+    const Milli used = counter_of(settlement, name);
+    if (step.entered > kQuantityMax || used > kQuantityMax - step.entered) return Accrual::too_much;
+    const LineKey key{tariff.service, scope, tariff.tariff, version->valid_from, "", "", 0};
+    std::vector<Share> planned = plan(settlement, key, ladder, band, used, step.entered);
+    for (const Share& share : planned)
+        if (share.before.quantity > kQuantityMax - share.quantity) return Accrual::too_much;
+    for (const Share& share : planned) {
+        Line& line = settlement.lines[share.line];
+        line = share.before;
+        line.quantity += share.quantity;
     }
-    for (const TierPart& part : parts) take_part(settlement, tariff, version, scope, part);
-    settlement.counters[name] = used + quantity;
+    settlement.counters[name] = used + step.entered;
+    if (step.rest.count != 0)
+        settlement.rests[tariff.tariff] = step.rest;
+    else
+        settlement.rests.erase(tariff.tariff);
+    if (shares != nullptr)
+        shares->insert(shares->end(), std::make_move_iterator(planned.begin()),
+                       std::make_move_iterator(planned.end()));
     return Accrual::ok;
 }
 
+Milli rest_of(const Settlement& settlement, const Tariff& tariff) {
+    const auto found = settlement.rests.find(tariff.tariff);
+    return found == settlement.rests.end() ? Milli{} : found->second;
+}
+
 Milli counter(const Settlement& settlement, const Tariff& tariff, LocalDate day) {
-    const auto found = settlement.counters.find({tariff.tariff, counter_start(tariff, day)});
-    return found == settlement.counters.end() ? Milli{} : found->second;
+    return counter_of(settlement, {tariff.tariff, counter_start(tariff, day)});
 }
 
 void seed_counter(Settlement& settlement, const Tariff& tariff, LocalDate day, Milli used) {
     settlement.counters[{tariff.tariff, counter_start(tariff, day)}] = used;
+}
+
+LineKey minimum_line(const Tariff& tariff, const TariffVersion& version, const std::string& scope) {
+    return {tariff.service, scope, tariff.tariff, version.valid_from, "", kMinimumBand, 0};
+}
+
+bool settle_minimum(Settlement& settlement, const LineKey& key, Fen minimum) {
+    GH_ASSERT(is_minimum(key) && minimum <= kFeeMax);
+    Fen others;
+    for (const auto& [other, line] : settlement.lines)
+        if (other.scope == key.scope && other.tariff == key.tariff && !is_minimum(other))
+            others += target(line);
+    const Fen missing = std::max(minimum - others, Fen{});
+    const Milli quantity{missing.count * kMilliOfFen};
+    const auto found = settlement.lines.find(key);
+    if (found == settlement.lines.end() ? quantity.count == 0 : found->second.quantity == quantity)
+        return false;
+    Line& line = settlement.lines[key];
+    line.price = kOne;
+    line.quantity = quantity;
+    return true;
 }
 
 std::vector<Due> due(const Settlement& settlement) {
@@ -170,40 +160,6 @@ Milli total_at_edge(Milli total0, UtcMs t0, Milli total1, UtcMs t1, UtcMs edge) 
     if (edge >= t1) return total1;
     const Int128 moved = Int128{(total1 - total0).count} * (edge - t0) / (t1 - t0);
     return total0 + Milli{static_cast<std::int64_t>(moved)};
-}
-
-std::optional<DailyMean> daily_mean(const std::vector<Milli>& days) {
-    const std::size_t count = std::min<std::size_t>(days.size(), kMeanDaysMax);
-    if (count < kMeanDaysMin) return std::nullopt;
-    DailyMean mean;
-    for (std::size_t i = days.size() - count; i < days.size(); ++i) mean.sum += days[i];
-    mean.days = static_cast<int>(count);
-    return mean;
-}
-
-std::optional<int> days_left(Fen balance, LocalDate as_of, const std::vector<DailyUse>& uses) {
-    // Also without a mean: what is used up needs no forecast.
-    if (balance.count <= 0) return 0;
-    std::vector<Walker> walkers;
-    for (const DailyUse& use : uses) {
-        GH_ASSERT(use.version != nullptr);
-        if (!use.mean) return std::nullopt;
-        GH_ASSERT(use.mean->days >= kMeanDaysMin && use.mean->days <= kMeanDaysMax);
-        // No week can use more than a line may hold; the limit keeps 999 days within 128 bits.
-        const std::int64_t sum =
-            std::clamp<std::int64_t>(use.mean->sum.count, 0, kQuantityMax.count);
-        if (sum == 0) continue;
-        walkers.push_back(
-            {use.version, use.counter.count * kDayParts, sum * (kDayParts / use.mean->days)});
-    }
-    if (walkers.empty()) return std::nullopt;
-    return walk(std::move(walkers), balance.count * kFenParts * kDayParts, as_of);
-}
-
-int counted_down(int days, UtcMs as_of, UtcMs now) {
-    constexpr std::int64_t kDayMs = 86'400'000;
-    const std::int64_t passed = std::max<std::int64_t>(0, now - as_of) / kDayMs;
-    return static_cast<int>(std::max<std::int64_t>(0, days - passed));
 }
 
 }  // namespace gatehouse

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/core/bands.hpp"
 #include "daemon/core/money.hpp"
 #include "daemon/core/registry.hpp"
 #include "daemon/core/tariff.hpp"
@@ -17,15 +18,16 @@
 namespace gatehouse {
 
 // What tells an account's lines apart. The scope is a text: the daemon passes the consumption
-// month (month_scope), the vectors that settle over a year pass "2026".
+// month (month_scope), the vectors that settle over a year pass "2026". Beside bands a tier's line
+// has no band and carries the adder; a band's has tier 0 and no season.
 struct LineKey {
     Service service = Service::electricity;
     std::string scope;
     std::string tariff;
     LocalDate version;   // its valid_from
-    std::string season;  // empty until seasons are served
-    std::string band;    // empty until bands are served
-    int tier = 1;        // counts from 1
+    std::string season;  // Ladder::season
+    std::string band;    // name; kMinimumBand: what brings the month up to its minimum
+    int tier = 1;        // counts from 1; 0: the line of a band or of a minimum
     friend auto operator<=>(const LineKey&, const LineKey&) = default;
 };
 struct Line {
@@ -38,11 +40,13 @@ struct Line {
     return target(line.price, line.quantity);
 }
 
-// One account's lines and ladder counters. A counter is named by tariff and counter_start.
+// One account's lines and ladder counters. A counter is named by tariff and counter_start. A rest
+// is what a quantity_step has held back of a tariff's use so far, less than a step.
 struct Settlement {
     using CounterKey = std::pair<std::string, LocalDate>;
     std::map<LineKey, Line> lines;
     std::map<CounterKey, Milli> counters;
+    std::map<std::string, Milli> rests;
     friend bool operator==(const Settlement&, const Settlement&) = default;
 };
 
@@ -51,18 +55,29 @@ struct Settlement {
 // Why a quantity was not added; nothing has changed then.
 enum class Accrual {
     ok,
-    no_version,  // no version is in force on that day: nothing can be charged for it
-    too_much     // a line or counter would pass kQuantityMax: the reading is to be held
+    no_price,  // no version, tier or band is in force then: nothing can be charged for it
+    too_much   // a line or counter would pass kQuantityMax: the reading is to be held
 };
 
-// Adds a quantity used within one local day through the tiers into the lines, and moves the ladder
-// counter of the period in which that day lies. The quantity is not negative (asserted), and
-// why_not_yet(tariff) is empty. The second form is for callers that name version and counter.
-[[nodiscard]] Accrual accrue(Settlement& settlement, const Tariff& tariff, LocalDate day,
-                             const std::string& scope, Milli quantity);
-[[nodiscard]] Accrual accrue(Settlement& settlement, const Tariff& tariff,
-                             const TariffVersion& version, const std::string& scope,
-                             LocalDate counter_from, Milli quantity);
+// What of a quantity went into a line.
+struct Share {
+    LineKey line;
+    Line before;  // without it
+    Milli quantity;
+    friend bool operator==(const Share&, const Share&) = default;
+};
+
+// Adds a quantity used within one interval: whole steps of it through the tiers into their lines
+// and, beside them, into the line of the band; and moves the ladder counter of the period in which
+// the day lies. The quantity is not negative (asserted), and why_not_yet(tariff) is empty. `shares`
+// gets what went where, appended; none where a step holds all of it back. Postings, pending
+// balances and replays all come through here.
+[[nodiscard]] Accrual accrue(Settlement& settlement, const Tariff& tariff, const Interval& when,
+                             const std::string& scope, Milli quantity,
+                             std::vector<Share>* shares = nullptr);
+
+// What whole steps of the tariff hold back so far.
+[[nodiscard]] Milli rest_of(const Settlement& settlement, const Tariff& tariff);
 
 // The counter that consumption of that day moves; 0 where it was never moved.
 [[nodiscard]] Milli counter(const Settlement& settlement, const Tariff& tariff, LocalDate day);
@@ -70,8 +85,19 @@ enum class Accrual {
 // Opening ladder: sets the counter of the period that holds `day` to what the old system counted.
 void seed_counter(Settlement& settlement, const Tariff& tariff, LocalDate day, Milli used);
 
-// A line whose target is not what was posted. amount = target - posted; below 0 only after a
-// correction, and then it is no charge.
+// The line of a month's minimum, by the version in force at the month's end.
+[[nodiscard]] LineKey minimum_line(const Tariff& tariff, const TariffVersion& version,
+                                   const std::string& scope);
+[[nodiscard]] inline bool is_minimum(const LineKey& line) {
+    return line.band == kMinimumBand;
+}
+// Makes its target max(0, minimum - targets of the tariff's other lines of the scope), all of which
+// stand in the settlement. Its price is 1.00 and its quantity the amount, so that it is a line like
+// any other. False where nothing changed; a line of 0 is not begun.
+bool settle_minimum(Settlement& settlement, const LineKey& line, Fen minimum);
+
+// A line whose target is not what was posted. amount = target - posted; below 0 where a later
+// reading or a correction took from the line, and then it is no charge.
 struct Due {
     LineKey key;
     Price price;
@@ -93,35 +119,5 @@ void forget_settled(Settlement& settlement, const std::string& scope, LocalDate 
 // total0 + floor((total1 - total0) x (edge - t0) / (t1 - t0)). An edge outside t0..t1 takes the
 // nearer end. total1 is not below total0 (asserted): only confirmed totals come here.
 [[nodiscard]] Milli total_at_edge(Milli total0, UtcMs t0, Milli total1, UtcMs t1, UtcMs edge);
-
-// A mean as the exact ratio sum / days.
-struct DailyMean {
-    Milli sum;
-    int days = 0;
-    friend bool operator==(const DailyMean&, const DailyMean&) = default;
-};
-inline constexpr int kMeanDaysMax = 7, kMeanDaysMin = 3;
-inline constexpr int kDaysLeftMax = 999;
-
-// Of the last complete days' quantities, newest last; older ones than kMeanDaysMax are left out.
-// Nothing for fewer than kMeanDaysMin.
-[[nodiscard]] std::optional<DailyMean> daily_mean(const std::vector<Milli>& days);
-
-// One (service, tariff) of an account: where its ladder stands, unposted use included, and what a
-// day uses. mean absent: too few days, and then nothing is foretold.
-struct DailyUse {
-    const TariffVersion* version = nullptr;  // in force at as_of; not null (asserted)
-    Milli counter;
-    std::optional<DailyMean> mean;
-};
-
-// Whole days that the balance lasts from the day of as_of on, walked through the tiers, each
-// ladder starting anew where its period does. 0 for a balance of 0 or less; nothing without a mean
-// or without use; at most kDaysLeftMax. Exact integers, floor.
-[[nodiscard]] std::optional<int> days_left(Fen balance, LocalDate as_of,
-                                           const std::vector<DailyUse>& uses);
-
-// Days left count down from as_of while no confirmed sample comes; never below 0.
-[[nodiscard]] int counted_down(int days, UtcMs as_of, UtcMs now);
 
 }  // namespace gatehouse

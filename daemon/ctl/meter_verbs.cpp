@@ -112,6 +112,8 @@ void print_status(const json::object& document) {
         off += (off.empty() ? "" : ", ") + text(one, "meter") + " " + text(one, "drift_s") + " s";
     }
     if (!off.empty()) std::cout << "          meters with a wrong clock: " << off << "\n";
+    for (const json::value& warning : list(document, "warnings"))
+        std::cout << "warning   " << std::string(warning.get_string().c_str()) << "\n";
     print_buses(document);
 }
 

@@ -12,12 +12,20 @@ namespace json = boost::json;
 
 namespace {
 
+// "season 5-10, tier 2", "band peak", or "minimum of the month".
+std::string place_of(const json::object& line) {
+    const std::string season = text(line, "season"), band = text(line, "band"),
+                      tier = text(line, "tier");
+    if (band == "minimum") return "minimum of the month";
+    if (!band.empty()) return "band " + band;
+    return (season.empty() ? "" : "season " + season + ", ") + "tier " + tier;
+}
+
 void print_why_line(const json::object& line) {
     std::cout << text(line, "month") << "  " << text(line, "service") << "  "
-              << text(line, "tariff") << " of " << text(line, "version") << ", tier "
-              << text(line, "tier") << ": " << text(line, "quantity") << " x "
-              << text(line, "price") << " = " << text(line, "target") << ", posted "
-              << text(line, "posted") << "\n";
+              << text(line, "tariff") << " of " << text(line, "version") << ", " << place_of(line)
+              << ": " << text(line, "quantity") << " x " << text(line, "price") << " = "
+              << text(line, "target") << ", posted " << text(line, "posted") << "\n";
     TextTable table;
     table.column("   READING", TextTable::Align::right);
     table.column("METER");

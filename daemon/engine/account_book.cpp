@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "daemon/engine/alert_desk.hpp"
+#include "daemon/engine/fee_book.hpp"
 #include "daemon/engine/meter_book.hpp"
+#include "daemon/engine/outlook.hpp"
 #include "daemon/engine/row_documents.hpp"
 
 namespace gatehouse {
@@ -13,46 +15,40 @@ namespace {
 
 constexpr std::int64_t kEdgeWaitMs = 5 * 60'000;
 
-bool covers_ledger(const AccountRuntime& account) {
-    return account.row->billing == Billing::prepaid && !account.trial && account.not_yet.empty();
-}
-
 // A day that no version prices keeps its use unaccounted until one does; what passes the limit of
-// a line is a broken meter and stays unaccounted as well, where the auditor sees it.
-bool accrue_day(Settlement& settlement, const MeterRuntime& meter, LocalDate day, Milli quantity) {
+// a line is a broken meter and stays unaccounted as well, where the auditor sees it. `at` lies in
+// the interval of the use.
+bool accrue_use(const Context& context, Settlement& settlement, const MeterRuntime& meter, UtcMs at,
+                Milli quantity, std::vector<Share>* shares) {
     if (meter.tariff == nullptr || quantity.count < 0) return false;
-    return accrue(settlement, *meter.tariff, day, month_scope(day), quantity) == Accrual::ok;
+    const Interval when = context.interval(meter, at);
+    return accrue(settlement, *meter.tariff, when, month_scope(when.day), quantity, shares) ==
+           Accrual::ok;
 }
 
 // The same, noting which lines took how much.
-bool accrue_noted(Settlement& settlement, const MeterRuntime& meter, LocalDate day, Milli quantity,
-                  PendingPart part, std::vector<PendingPart>* parts) {
-    if (parts == nullptr) return accrue_day(settlement, meter, day, quantity);
-    const std::map<LineKey, Line> before = settlement.lines;
-    if (!accrue_day(settlement, meter, day, quantity)) return false;
+bool accrue_noted(const Context& context, Settlement& settlement, const MeterRuntime& meter,
+                  UtcMs at, Milli quantity, PendingPart part, std::vector<PendingPart>* parts) {
+    std::vector<Share> shares;
+    if (!accrue_use(context, settlement, meter, at, quantity, parts ? &shares : nullptr))
+        return false;
     part.meter = meter.row->meter;
     part.multiplier = meter.row->multiplier;
-    for (const auto& [key, line] : settlement.lines) {
-        const auto old = before.find(key);
-        part.before = old == before.end() ? Line{line.price, Milli{}, Fen{}} : old->second;
-        if (line.quantity == part.before.quantity) continue;
-        part.line = key;
-        part.quantity = line.quantity - part.before.quantity;
+    for (const Share& share : shares) {
+        part.line = share.line;
+        part.before = share.before;
+        part.quantity = share.quantity;
         parts->push_back(part);
     }
     return true;
 }
 
-// The day in which what was used since the newest freeze lies. Where the clock is not trusted the
-// books know at least that it is not before their newest row.
-LocalDate day_of_rest(const Context& context, const MeterRuntime& meter) {
-    if (!meter.last) return context.day_of(context.now_ms());
+// When what was used since the newest freeze was used. Where the clock is not trusted the books
+// know at least that it is not before their newest row.
+UtcMs time_of_rest(const Context& context, const MeterRuntime& meter) {
+    if (!meter.last) return context.now_ms();
     const std::optional<UtcMs> at = context.trusted(*meter.last);
-    return context.day_of(at ? *at : std::max(context.best(*meter.last), context.clock.floor_ms()));
-}
-
-bool is_before_live(const AccountRuntime& account, LocalDate day) {
-    return account.row->live_from && day < *account.row->live_from;
+    return at ? *at : std::max(context.best(*meter.last), context.clock.floor_ms());
 }
 
 // Adds a meter's use beyond its mark: each unposted freeze in the day it ends, then the rest.
@@ -69,17 +65,17 @@ void accrue_unposted(const Context& context, const AccountRuntime& account,
     part.from = meter.mark.reading;
     for (const Freeze& freeze : meter.unposted) {
         if (freeze.total < before) continue;
-        const LocalDate day = context.day_of(freeze.edge - 1);
         part.to = freeze.reading;
-        if (!is_before_live(account, day) &&
-            !accrue_noted(settlement, meter, day, freeze.total - before, part, parts))
+        if (!is_before_live(account, context.day_of(freeze.edge - 1)) &&
+            !accrue_noted(context, settlement, meter, freeze.edge - 1, freeze.total - before, part,
+                          parts))
             continue;
         before = freeze.total;
         part.from = freeze.reading;
     }
     if (!total_now || *total_now <= before) return;
-    const LocalDate day = day_of_rest(context, meter);
-    if (is_before_live(account, day)) return;
+    const UtcMs at = time_of_rest(context, meter);
+    if (is_before_live(account, context.day_of(at))) return;
     if (parts != nullptr && meter.last) {
         part.to = meter.last->reading;
         part.register_value = meter.last->register_value;
@@ -87,7 +83,21 @@ void accrue_unposted(const Context& context, const AccountRuntime& account,
         part.raw = meter.last->raw;
         part.at = context.best(*meter.last);
     }
-    accrue_noted(settlement, meter, day, *total_now - before, part, parts);
+    accrue_noted(context, settlement, meter, at, *total_now - before, part, parts);
+}
+
+// What late use takes from the minimum of a month that has ended: a part without readings.
+void note_minimums(const Context& context, const AccountRuntime& account, Settlement& settlement,
+                   std::vector<PendingPart>* parts) {
+    const Settlement& posted = account.settlement;
+    for (const LineKey& key : follow_minimums(context, settlement, account.lines_from)) {
+        if (parts == nullptr) continue;
+        PendingPart part;
+        part.line = key;
+        part.before = posted.lines.at(key);
+        part.quantity = settlement.lines.at(key).quantity - part.before.quantity;
+        parts->push_back(part);
+    }
 }
 
 // Brings back lines of months that were settled and forgotten: a late reading adds to them.
@@ -112,6 +122,7 @@ Settlement priced(const Context& context, const AccountRuntime& account,
         accrue_unposted(context, account, meter, copy, other ? instead->second : last_total(meter),
                         parts);
     }
+    note_minimums(context, account, copy, parts);
     return copy;
 }
 
@@ -136,50 +147,6 @@ std::optional<UtcMs> as_of(const Context& context, const AccountRuntime& account
         oldest = oldest ? std::min(*oldest, at) : at;
     }
     return oldest;
-}
-
-// Quantities of the complete days that every meter of the tariff has, newest last.
-std::vector<Milli> day_quantities(const Context& context, const AccountRuntime& account,
-                                  const Tariff* tariff, std::int64_t today) {
-    std::vector<Milli> days;
-    for (std::int64_t day = today - kMeanDaysMax; day < today; ++day) {
-        Milli sum;
-        bool complete = false;
-        for (const std::size_t index : account.meters) {
-            const MeterRuntime& meter = context.world.meters[index];
-            if (meter.tariff != tariff) continue;
-            const std::optional<Milli> end = meter.day_totals.at(day);
-            const std::optional<Milli> begin = meter.day_totals.at(day - 1);
-            complete = end && begin && *end >= *begin;
-            if (!complete) break;
-            sum += *end - *begin;
-        }
-        if (complete) days.push_back(sum);
-    }
-    return days;
-}
-
-std::optional<int> forecast(const Context& context, const AccountRuntime& account,
-                            const Settlement& now) {
-    if (!account.as_of || !context.clock.trusted()) return std::nullopt;
-    const LocalDate as_of_day = context.day_of(*account.as_of);
-    const std::int64_t today = days_since_epoch(context.day_of(context.now_ms()));
-    std::vector<DailyUse> uses;
-    std::vector<const Tariff*> seen;
-    for (const std::size_t index : account.meters) {
-        const Tariff* tariff = context.world.meters[index].tariff;
-        if (tariff == nullptr || std::find(seen.begin(), seen.end(), tariff) != seen.end())
-            continue;
-        seen.push_back(tariff);
-        const TariffVersion* version = version_on(*tariff, as_of_day);
-        if (version == nullptr) return std::nullopt;
-        uses.push_back({version, counter(now, *tariff, as_of_day),
-                        daily_mean(day_quantities(context, account, tariff, today))});
-    }
-    if (uses.empty()) return std::nullopt;
-    const std::optional<int> days = days_left(account.balance, as_of_day, uses);
-    if (!days) return days;
-    return counted_down(*days, *account.as_of, context.now_ms());
 }
 
 bool all_confirmed_this_run(const Context& context, const AccountRuntime& account) {
@@ -214,52 +181,70 @@ struct Posting {
     std::map<LineKey, std::vector<LinePartRow>> parts;
 };
 
+// The ladder counter and the rest of a tariff as the books keep them.
+void put_counts(Context& context, const AccountRuntime& account, const Tariff& tariff,
+                LocalDate day, bool rest_moved) {
+    const LocalDate start = counter_start(tariff, day);
+    // Without a ladder there is no period and nothing to count.
+    if (start != LocalDate{1970, 1, 1})
+        context.store.put_counter(
+            {account.row->account, tariff.tariff, start, counter(account.settlement, tariff, day)});
+    if (rest_moved)
+        context.store.put_rest(
+            {account.row->account, tariff.tariff, rest_of(account.settlement, tariff)});
+}
+
 void accrue_freeze(Context& context, Posting& posting, std::size_t index, const Freeze& freeze) {
     AccountRuntime& account = context.world.accounts[posting.account];
     MeterRuntime& meter = context.world.meters[index];
     const LocalDate day = context.day_of(freeze.edge - 1);
     if (freeze.total > meter.mark.total && !is_before_live(account, day)) {
         need_lines(context, account, month_scope(day));
-        const std::map<LineKey, Line> before = account.settlement.lines;
-        if (!accrue_day(account.settlement, meter, day, freeze.total - meter.mark.total)) return;
-        for (const auto& [key, line] : account.settlement.lines) {
-            const auto old = before.find(key);
-            const Milli was = old == before.end() ? Milli{} : old->second.quantity;
-            if (line.quantity > was)
-                posting.parts[key].push_back(
-                    {meter.row->meter, meter.mark.reading, freeze.reading, line.quantity - was});
-        }
-        const LocalDate start = counter_start(*meter.tariff, day);
-        // Without a ladder there is no period and nothing to count.
-        if (start != LocalDate{1970, 1, 1})
-            context.store.put_counter({account.row->account, meter.tariff->tariff, start,
-                                       account.settlement.counters[{meter.tariff->tariff, start}]});
+        std::vector<Share> shares;
+        const Milli rest = meter.tariff ? rest_of(account.settlement, *meter.tariff) : Milli{};
+        if (!accrue_use(context, account.settlement, meter, freeze.edge - 1,
+                        freeze.total - meter.mark.total, &shares))
+            return;
+        for (const Share& share : shares)
+            posting.parts[share.line].push_back(
+                {meter.row->meter, meter.mark.reading, freeze.reading, share.quantity});
+        put_counts(context, account, *meter.tariff, day,
+                   rest != rest_of(account.settlement, *meter.tariff));
     }
     meter.mark.reading = freeze.reading;
     meter.mark.total = freeze.total;
     context.store.put_mark(meter.mark);
 }
 
-void write_posting(Context& context, Posting& posting) {
+void write_posting(Context& context, Posting& posting, const std::vector<LineKey>& minimums) {
     AccountRuntime& account = context.world.accounts[posting.account];
-    std::map<LineKey, std::int64_t> lines;
     const auto put = [&](const LineKey& key) {
-        lines[key] =
-            context.store.put_line(account.row->account, key, account.settlement.lines.at(key));
-        return lines[key];
+        return context.store.put_line(account.row->account, key, account.settlement.lines.at(key));
     };
     for (const auto& [key, parts] : posting.parts) {
         const std::int64_t line = put(key);
         for (const LinePartRow& part : parts) context.store.add_line_part(line, part);
     }
+    for (const LineKey& key : minimums) put(key);
     if (!covers_ledger(account)) return;
     for (const Due& due : due(account.settlement)) {
-        if (due.amount.count <= 0) continue;
         mark_posted(account.settlement, due);
         const std::int64_t line = put(due.key);
-        book_entry(context, posting.account, charge_entry(account.row->account, due, posting.cause),
-                   {}, line);
+        const auto entry = due.amount.count > 0 ? charge_entry : correction_entry;
+        book_entry(context, posting.account, entry(account.row->account, due, posting.cause), {},
+                   line);
     }
+}
+
+// The minimum of the month that ends with that day, and what this posting takes from older ones.
+std::vector<LineKey> minimums_of(Context& context, std::size_t index, std::optional<LocalDate> day,
+                                 UtcMs edge) {
+    AccountRuntime& account = context.world.accounts[index];
+    std::vector<LineKey> moved = follow_minimums(context, account.settlement, account.lines_from);
+    if (!day || day->day != days_in_month(day->year, day->month)) return moved;
+    need_lines(context, account, month_scope(*day));
+    for (LineKey& key : begin_minimums(context, index, *day, edge)) moved.push_back(std::move(key));
+    return moved;
 }
 
 bool day_ready(const Context& context, const AccountRuntime& account, UtcMs edge, bool waited) {
@@ -294,7 +279,8 @@ void post_day(Context& context, std::size_t index, LocalDate day, UtcMs edge) {
     });
     Posting posting{index, cause, {}};
     for (const MeterFreeze& one : freezes) accrue_freeze(context, posting, one.meter, one.freeze);
-    write_posting(context, posting);
+    write_posting(context, posting, minimums_of(context, index, day, edge));
+    post_fees(context, index, day, edge, true);
     const bool goes_live =
         account.row->live_from && context.zone.midnight(*account.row->live_from) <= edge;
     if (account.trial && goes_live) {
@@ -318,7 +304,7 @@ std::string lines_needed(const Context& context, const World& world,
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = world.meters[index];
         if (!meter.marked) continue;
-        oldest = std::min(oldest, day_of_rest(context, meter));
+        oldest = std::min(oldest, context.day_of(time_of_rest(context, meter)));
         if (!meter.unposted.empty())
             oldest = std::min(oldest, context.day_of(meter.unposted.front().edge - 1));
     }
@@ -352,7 +338,7 @@ void reprice(Context& context, std::size_t index, Mover mover) {
     }
     account.quality = quality_of(context, account);
     account.as_of = as_of(context, account);
-    account.days_left = ledgered ? forecast(context, account, now) : std::nullopt;
+    account.days_left = ledgered ? days_left_of(context, account, now) : std::nullopt;
     account.judged = account.judged || account.ledger_seq != 0 || outstanding(now).count != 0;
     if (ledgered && account.judged && account.row->closed.empty() && context.writable) {
         const LevelJudgement judgement =
@@ -413,7 +399,8 @@ bool post_meters(Context& context, std::size_t index, const std::vector<std::siz
             accrue_freeze(context, posting, meter_index, freeze);
         }
     }
-    write_posting(context, posting);
+    write_posting(context, posting, minimums_of(context, index, std::nullopt, up_to_edge));
+    post_fees(context, index, context.day_of(up_to_edge - 1), up_to_edge, false);
     context.repriced.insert(index);
     context.urgent = true;
     return true;

@@ -77,7 +77,7 @@ std::string digest_json(const Context& context, const DigestCounts& counts, std:
 bool is_digest_time(const Context& context, MonoMs run_began) {
     if (!context.writable || !context.clock.trusted()) return false;
     const World& world = context.world;
-    if (!is_digest_due(context.now_ms(), context.zone, world.digest_day, world.registry->calendar))
+    if (!is_digest_due(context.now_ms(), context.zone, world.digest_day, world.calendar))
         return false;
     if (std::none_of(world.accounts.begin(), world.accounts.end(), is_live)) return false;
     return context.now.mono_ms - run_began >= kRunSettledMs ||

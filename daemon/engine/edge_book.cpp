@@ -77,6 +77,7 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, Reading
     }
     const std::uint64_t seq = store_row(context, meter, frozen, kind, quality);
     if (!estimated && point.reading == 0) point.reading = seq;
+    note_band_use(context, meter, edge, frozen.total - meter.settled_total);
     meter.settled_until = std::max(meter.settled_until, edge);
     meter.settled_total = frozen.total;
     meter.settled_register = frozen.register_value;
@@ -171,18 +172,101 @@ void pass_registry_edge(Context& context, std::size_t index, Point& point, Passi
     context.urgent = true;
 }
 
+// The tariff that charges the meter at that instant, whatever it has passed so far.
+const Tariff* tariff_at(const Context& context, const MeterRuntime& meter, UtcMs at) {
+    for (const PendingEdgeRow& edge : meter.edges)
+        if (context.best(edge.at) > at) return find_tariff(context.world, edge.tariff);
+    return meter.by_registry.tariff;
+}
+
 // The newest edge at or before `at` that the meter has not passed; nothing where there is none.
 std::optional<UtcMs> newest_edge(const Context& context, const MeterRuntime& meter, UtcMs at) {
     std::optional<UtcMs> newest;
-    const UtcMs midnight = context.zone.midnight(context.day_of(at));
-    if (midnight > meter.settled_until) newest = midnight;
+    const auto see = [&](UtcMs edge) {
+        if (edge > meter.settled_until && edge <= at && (!newest || edge > *newest)) newest = edge;
+    };
+    const LocalDate day = context.day_of(at);
+    see(context.zone.midnight(day));
+    if (const Tariff* tariff = tariff_at(context, meter, at))
+        for (const UtcMs edge : band_edges(*tariff, day, context.world.calendar, context.zone))
+            see(edge);
     for (const PendingEdgeRow& edge : meter.edges)
         if (const UtcMs one = context.best(edge.at); one <= at && (!newest || one > *newest))
             newest = one;
     return newest;
 }
 
+// A freeze within the day, on the terms that go on: it is posted with the day, or with what a late
+// meter has of it.
+void pass_band_edge(Context& context, std::size_t index, UtcMs edge, Point& point,
+                    Passing& passing) {
+    freeze_at(context, index, edge, ReadingKind::switch_, point, passing);
+    MeterRuntime& meter = context.world.meters[index];
+    if (meter.account) context.repriced.insert(*meter.account);
+    context.urgent = true;
+}
+
+// What is passed next on the way to the point: of several edges at one instant midnight first, and
+// a registry change last, since all before it happened on the terms that it ends.
+struct NextEdge {
+    enum class Kind { none, midnight, band, registry } kind = Kind::none;
+    UtcMs at = 0;
+};
+NextEdge next_edge(const Context& context, MeterRuntime& meter, UtcMs midnight, UtcMs until) {
+    NextEdge next;
+    const auto see = [&](NextEdge::Kind kind, std::optional<UtcMs> at) {
+        if (at && *at <= until && (next.kind == NextEdge::Kind::none || *at < next.at))
+            next = {kind, *at};
+    };
+    see(NextEdge::Kind::midnight, midnight);
+    see(NextEdge::Kind::band, next_band_edge(context, meter));
+    if (!meter.edges.empty()) see(NextEdge::Kind::registry, context.best(meter.edges.front().at));
+    return next;
+}
+
 }  // namespace
+
+void note_band_use(const Context& context, MeterRuntime& meter, UtcMs edge, Milli quantity) {
+    if (meter.tariff == nullptr) return;
+    const Interval when = context.interval(meter, edge - 1);
+    const TariffVersion* version = version_on(*meter.tariff, when.day);
+    const Band* band = version == nullptr ? nullptr : band_at(*version, when);
+    if (band == nullptr) return;
+    if (!meter.bands) meter.bands = BandState{};
+    const std::int64_t day = days_since_epoch(when.day);
+    auto& days = meter.bands->days;
+    days[day][band->name] += quantity;
+    while (days.begin()->first < day - kMeanDaysMax) days.erase(days.begin());
+}
+
+std::optional<UtcMs> next_band_edge(const Context& context, MeterRuntime& meter) {
+    if (meter.tariff == nullptr || !has_bands(*meter.tariff) || meter.settled_until == 0)
+        return std::nullopt;
+    if (!meter.bands) meter.bands = BandState{};
+    BandState& bands = *meter.bands;
+    if (bands.since == meter.settled_until) return bands.edge;
+    bands.since = meter.settled_until;
+    bands.edge.reset();
+    bands.asked = false;
+    for (const UtcMs edge : band_edges(*meter.tariff, context.day_of(meter.settled_until),
+                                       context.world.calendar, context.zone)) {
+        if (edge <= meter.settled_until) continue;
+        bands.edge = edge;
+        break;
+    }
+    return bands.edge;
+}
+
+void poll_band_edges(Context& context) {
+    if (context.poller == nullptr || !context.clock.trusted()) return;
+    for (MeterRuntime& meter : context.world.meters) {
+        const std::optional<UtcMs> edge = next_band_edge(context, meter);
+        if (!edge || *edge > context.now_ms() || meter.bands->asked) continue;
+        meter.bands->asked = true;
+        if (!meter.row->bus.empty() && meter.profile.traits)
+            context.poller->poll_soon(meter.row->meter);
+    }
+}
 
 void split_edges(Context& context, std::size_t index, Point& point) {
     MeterRuntime& meter = context.world.meters[index];
@@ -200,17 +284,16 @@ void split_edges(Context& context, std::size_t index, Point& point) {
     day = std::max(day, today - kEdgesMax);
     for (;;) {
         const UtcMs midnight = context.zone.midnight(date_from_days(day));
-        const std::optional<UtcMs> change =
-            meter.edges.empty() ? std::optional<UtcMs>{} : context.best(meter.edges.front().at);
-        const bool registry = change && *change <= passing.at;
-        if (day <= today && (!registry || midnight <= *change)) {
-            if (midnight > meter.settled_until && midnight <= passing.at)
+        const NextEdge next = next_edge(context, meter, midnight, passing.at);
+        if (next.kind == NextEdge::Kind::none) break;
+        if (next.kind == NextEdge::Kind::midnight) {
+            if (midnight > meter.settled_until)
                 pass_midnight(context, index, day - 1, midnight, point, passing);
             ++day;
-        } else if (registry) {
-            pass_registry_edge(context, index, point, passing);
+        } else if (next.kind == NextEdge::Kind::band) {
+            pass_band_edge(context, index, next.at, point, passing);
         } else {
-            break;
+            pass_registry_edge(context, index, point, passing);
         }
     }
     if (passing.estimated && point.reading == 0)
@@ -235,15 +318,12 @@ std::vector<Terms> terms_of(const Registry& registry) {
     std::vector<Terms> terms(registry.meters.size());
     for (std::size_t i = 0; i < terms.size(); ++i)
         terms[i].multiplier = registry.meters[i].multiplier;
-    std::unordered_map<std::string, const Unit*> units;
-    for (const Unit& unit : registry.units) units.emplace(unit.unit, &unit);
     for (const auto& charged : registry_files::charged_meters(registry)) {
         Terms& one = terms[static_cast<std::size_t>(charged.meter - registry.meters.data())];
         one.unit = charged.meter->unit;
         one.account = charged.account->account;
         one.tariff = charged.tariff->tariff;
-        const auto unit = units.find(charged.account->unit);
-        if (unit != units.end()) one.persons = unit->second->persons;
+        one.persons = charged.persons;
     }
     return terms;
 }
@@ -274,6 +354,7 @@ void open_edges(Context& context, const std::vector<std::size_t>& meters, std::u
         edge.account = terms[index].account;
         edge.tariff = terms[index].tariff;
         edge.multiplier = terms[index].multiplier;
+        edge.persons = terms[index].persons;
         context.store.put_pending_edge(edge);
         // A restart must split from the same sample.
         keep_last(context, index);

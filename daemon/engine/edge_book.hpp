@@ -1,7 +1,7 @@
-// The edge book: splits what a meter used at local midnights and at registry changes, stores the
-// freeze of each edge and has it posted (DESIGN.md 5, "Edges"). An edge is a value with a time: it
-// is passed when the first confirmed sample at or after it comes, however late. It judges no sample
-// and knows no price. Engine thread only.
+// The edge book: splits what a meter used at local midnights, at the edges of bands and at registry
+// changes, stores the freeze of each edge and has it posted (DESIGN.md 5, "Edges"). An edge is a
+// value with a time: it is passed when the first confirmed sample at or after it comes, however
+// late. It judges no sample and knows no price. Engine thread only.
 #pragma once
 
 #include <string>
@@ -10,6 +10,15 @@
 #include "daemon/engine/world.hpp"
 
 namespace gatehouse {
+
+// Adds what a meter used since the edge before to its band of the day that ends, or goes on, there.
+void note_band_use(const Context& context, MeterRuntime& meter, UtcMs edge, Milli quantity);
+
+// The next edge at which the meter's price changes with the hour, within the day that it has
+// reached; nothing where there is none left, or where no day has begun for it yet.
+[[nodiscard]] std::optional<UtcMs> next_band_edge(const Context& context, MeterRuntime& meter);
+// Asks for a sample of every meter that has reached such an edge, once for each.
+void poll_band_edges(Context& context);
 
 // Passes every edge between the meter's last handled one and the point, oldest first. A point that
 // stands on an edge has the edge's time from then on; its total is moved to what it counts under

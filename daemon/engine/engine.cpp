@@ -282,12 +282,14 @@ struct Engine::Impl {
             review_use(context);
         }
         if (!posting_left) retention.slice(context);
+        poll_band_edges(context);
         if (!context.clock.trusted()) return;
         const LocalDate now = context.day_of(context.now_ms());
         if (today == now) return;
         // A new local day: freezes are due, and days left count down.
         if (today) poll_all_soon(context);
         today = now;
+        told_calendar.clear();  // what is still missing is said once a day
         open_accounts(context);
         for (std::size_t i = 0; i < context.world.accounts.size(); ++i) context.repriced.insert(i);
     }
@@ -466,6 +468,9 @@ struct Engine::Impl {
         building.run_id = run_id;
         building.store_reason = context.writable ? space_reason(context.space) : store_reason;
         building.samples_coalesced = queue.coalesced();
+        if (std::exchange(told_calendar, building.calendar_warning) != building.calendar_warning &&
+            !building.calendar_warning.empty())
+            say(building.calendar_warning);
         auto next = std::make_shared<const Snapshot>(building);
         {
             const std::lock_guard lock(snapshot_mutex);
@@ -511,7 +516,7 @@ struct Engine::Impl {
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
     bool posting_left = false;
-    std::string store_reason;
+    std::string store_reason, told_calendar;
     bool full = false;  // it was space that the last failed write wanted
     std::int64_t retry_ms = 0;
     MonoMs retry_mono_ms = 0;

@@ -109,6 +109,27 @@ void check_books(const Context& context, const Registry& merged, const files::Pl
     }
 }
 
+// A kind of day that prices were charged by stays; what was charged is corrected by an adjustment.
+void check_calendar(const Context& context, const Registry& merged, const files::Places& places,
+                    std::vector<Problem>& problems) {
+    const bool in_use = std::any_of(
+        context.world.meters.begin(), context.world.meters.end(), [](const MeterRuntime& meter) {
+            return meter.marked && meter.tariff != nullptr && tells_days_apart(*meter.tariff);
+        });
+    if (!in_use) return;
+    const LocalDate today = context.day_of(context.now_ms());
+    const Calendar after(merged.calendar);
+    for (const CalendarDay& day : merged.calendar) {
+        if (day.date > today || after.kind(day.date) == context.world.calendar.kind(day.date))
+            continue;
+        const std::string date = format_date(day.date);
+        problems.push_back(at_row(
+            places, files::Table::calendar, date, "kind",
+            date + " has begun and tariffs in use tell kinds of day apart: leave the day as it "
+                   "was, only days after today can be changed"));
+    }
+}
+
 // What was not read whole has its problem already.
 bool is_whole(const files::Places& places, files::Table table, const std::string& id) {
     const auto place = places.find(std::pair(table, id));
@@ -129,6 +150,15 @@ void check_served(const Registry& merged, const files::Places& places,
             problems.push_back(
                 at_row(places, files::Table::accounts, account.account, "tariff", why));
     }
+}
+
+void warn_of_calendar(const Context& context, const Registry& merged,
+                      std::vector<Problem>& warnings) {
+    if (!context.clock.trusted()) return;
+    Problem warning;
+    warning.file = kCalendarFile;
+    warning.message = calendar_warning(merged.calendar, context.day_of(context.now_ms()));
+    if (!warning.message.empty()) warnings.push_back(std::move(warning));
 }
 
 struct Plan {
@@ -164,6 +194,8 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     plan.warnings.insert(plan.warnings.end(), checked.warnings.begin(), checked.warnings.end());
     check_served(merged.registry, parsed.places, plan.problems);
     check_books(context, merged.registry, parsed.places, plan.problems);
+    check_calendar(context, merged.registry, parsed.places, plan.problems);
+    warn_of_calendar(context, merged.registry, plan.warnings);
     files::arrange_problems(plan.problems);
     plan.merged = std::move(merged.registry);
     plan.changes = std::move(merged.changes);

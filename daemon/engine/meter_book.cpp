@@ -53,7 +53,12 @@ void store_last(Context& context, MeterRuntime& meter) {
 void put_mark(Context& context, MeterRuntime& meter, std::uint64_t reading, Milli total) {
     meter.mark = {account_id(context, meter), meter.row->meter, reading, total};
     meter.marked = meter.account.has_value();
-    if (meter.marked) context.store.put_mark(meter.mark);
+    if (!meter.marked) return;
+    context.store.put_mark(meter.mark);
+    TermsRow terms{meter.mark.meter, reading, meter.mark.account, "", std::nullopt};
+    if (meter.tariff != nullptr) terms.tariff = meter.tariff->tariff;
+    if (meter.persons != 0) terms.persons = meter.persons;
+    context.store.add_terms(terms);
 }
 
 namespace {
@@ -237,8 +242,10 @@ void hasten(Context& context, std::size_t index, const Sample& sample, const Ver
         const std::optional<UtcMs> last = meter.last ? context.trusted(*meter.last) : std::nullopt;
         const std::optional<UtcMs> now = context.clock.trusted_time(context.now.mono_ms);
         soon = last && now && context.day_of(*last) != context.day_of(*now);
-        // A registry change waits for its freeze.
+        // A registry change waits for its freeze, and so does another band.
         soon = soon || (now && !meter.edges.empty());
+        const std::optional<UtcMs> edge = next_band_edge(context, meter);
+        soon = soon || (now && edge && *edge <= *now);
         if (!soon && meter.account)
             soon = level_if(context, *meter.account, index, meter.state.neighbour->value.total) !=
                    context.world.accounts[*meter.account].level;

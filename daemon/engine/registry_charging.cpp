@@ -117,7 +117,8 @@ std::vector<Charged> charged_meters(const Registry& registry) {
         const Tariff* tariff =
             index.tariff(meter.tariff.empty() ? tariff_of(*account, meter.service) : meter.tariff);
         if (tariff != nullptr) {
-            out.push_back({&meter, account, tariff});
+            const Unit* unit = index.unit(account->unit);
+            out.push_back({&meter, account, tariff, unit ? unit->persons : std::nullopt});
         }
     }
     return out;

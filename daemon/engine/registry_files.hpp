@@ -145,6 +145,7 @@ struct Charged {
     const Meter* meter = nullptr;
     const Account* account = nullptr;
     const Tariff* tariff = nullptr;
+    std::optional<int> persons;  // of the account's unit
 };
 [[nodiscard]] std::vector<Charged> charged_meters(const Registry& registry);
 

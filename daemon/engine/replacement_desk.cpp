@@ -6,6 +6,7 @@
 
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/quarantine_desk.hpp"
@@ -130,6 +131,7 @@ void close_old(Context& context, std::size_t index, const Verdict& verdict,
     std::uint64_t final_row = 0;
     for (const Confirmed& confirmed : verdict.confirmed)
         final_row = take_confirmed(context, index, confirmed, taking);
+    note_band_use(context, meter, at, meter.last->total - meter.settled_total);
     meter.settled_until = std::max(meter.settled_until, at);
     meter.settled_total = meter.last->total;
     meter.settled_register = meter.last->register_value;

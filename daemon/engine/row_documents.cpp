@@ -84,9 +84,9 @@ void why_line(JsonWriter& json, const WhyLine& line, const Zone& zone) {
         .field("tariff", line.key.tariff)
         .field("version", format_date(line.key.version))
         .field_if("season", line.key.season)
-        .field_if("band", line.key.band)
-        .field("tier", line.key.tier)
-        .field("quantity", format(line.line.quantity))
+        .field_if("band", line.key.band);
+    if (line.key.tier != 0) json.field("tier", line.key.tier);
+    json.field("quantity", format(line.line.quantity))
         .field("price", format(line.line.price))
         .field("target", format(target(line.line)))
         .field("posted", format(line.line.posted));
@@ -128,6 +128,8 @@ bool add_pending(WhyMaterial& material, const AccountView& account, std::string_
         if (line->line.quantity != part.before.quantity || line->line.posted != part.before.posted)
             return false;
         line->line.quantity += part.quantity;
+        // What a minimum gives way rests on other lines, and on no reading of its own.
+        if (part.meter.empty()) continue;
         WhyPart why;
         why.part = {part.meter, part.from, part.to, part.quantity};
         why.from = reading(part.from).value_or(StoredReading{});

@@ -44,7 +44,7 @@ struct MeterView {
     std::string own_prepayment;      // of a meter that prepays by itself; empty: it does not
     bool hold = false;               // staff hold it
     std::vector<std::string> flags;  // abnormal_use, use_gone, no_reading, sum_apart
-    std::uint64_t rejected = 0;  // held values that were wrong, in this run
+    std::uint64_t rejected = 0;      // held values that were wrong, in this run
     std::int64_t epoch = 0;
     std::uint64_t state_version = 0;  // moves when total, power, flow or quality changed
 };
@@ -57,6 +57,7 @@ struct ThresholdsView {
 };
 
 // A share of what a meter used since the last posting, in the line that it will be posted to.
+// Without a meter: what that use takes from the line of a minimum.
 struct PendingPart {
     LineKey line;
     Line before;  // that line without this part
@@ -88,7 +89,7 @@ struct AccountView {
     std::optional<UtcMs> as_of;    // of the reading that the balance rests on
     std::uint64_t ledger_seq = 0;  // event seq of its newest entry
     bool open = true;
-    PendingParts pending;  // what lies between ledger and balance; null: nothing
+    PendingParts pending;             // what lies between ledger and balance; null: nothing
     std::uint64_t state_version = 0;  // moves when anything above that is published changed
 };
 
@@ -152,7 +153,8 @@ struct Snapshot {
     bool store_ok = true;      // false: top-ups are refused; see store_reason
     std::string store_reason;  // disk full, locked, ...; also where space runs low
     std::uint64_t samples_total = 0, samples_coalesced = 0, readings_stored = 0;
-    int accounts_low = 0;  // open accounts at level 1 or above
+    std::string calendar_warning;  // a file and what it lacks; empty: nothing
+    int accounts_low = 0;          // open accounts at level 1 or above
 };
 
 }  // namespace gatehouse

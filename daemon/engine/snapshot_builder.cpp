@@ -141,6 +141,11 @@ void update_snapshot(Context& context, Snapshot& snapshot) {
     snapshot.clock_trusted = context.clock.trusted();
     snapshot.clock_reason = context.clock.reason();
     snapshot.now_ms = context.now_ms();
+    const std::string missing =
+        context.clock.trusted()
+            ? calendar_warning(context.world.calendar, context.day_of(context.now_ms()))
+            : "";
+    snapshot.calendar_warning = missing.empty() ? missing : kCalendarFile + (": " + missing);
     snapshot.store_ok = context.writable && context.space != SpaceState::reserve;
     snapshot.samples_total = context.samples;
     snapshot.readings_stored = context.readings_stored;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "daemon/config/toml_reader.hpp"
+#include "daemon/core/tariff.hpp"
 #include "daemon/core/text.hpp"
 #include "daemon/engine/csv.hpp"
 #include "daemon/engine/registry_files.hpp"
@@ -15,9 +16,7 @@ using toml_reader::Section;
 
 namespace {
 
-constexpr std::int64_t kPriceMax = 100'000'000'000'000;  // a million of the currency
-constexpr std::int64_t kLimitMax = 1'000'000'000'000;    // 1e-3
-constexpr std::int64_t kAmountMax = 10'000'000'000'000;  // fen
+constexpr std::int64_t kLimitMax = 1'000'000'000'000;  // 1e-3
 constexpr std::size_t kLabelMax = 256;
 
 class Reader {
@@ -256,7 +255,7 @@ void Reader::version(Section& section, Tariff& tariff) {
     const bool bands_sound = report_.count() == before_bands;
     per_person(section, out);
     fixed(section, out);
-    out.minimum = Fen{decimal(section, "minimum", 2, 0, kAmountMax).value_or(0)};
+    out.minimum = Fen{decimal(section, "minimum", 2, 0, kFeeMax.count).value_or(0)};
     out.quantity_step = Milli{decimal(section, "quantity_step", 3, 1, kLimitMax).value_or(1)};
     // Only of parts that are sound: what follows from a broken one is no news.
     if (tiers_sound) {
@@ -335,8 +334,8 @@ void Reader::tiers(Section& section, TariffVersion& out) {
         if (const auto limit = decimal(item, "up_to", 3, 1, kLimitMax)) {
             tier.up_to = Milli{*limit};
         }
-        const auto price = decimal(item, "price", 8, 0, kPriceMax);
-        const auto adder = decimal(item, "adder", 8, 0, kPriceMax);
+        const auto price = decimal(item, "price", 8, 0, kPriceMax.count);
+        const auto adder = decimal(item, "adder", 8, 0, kPriceMax.count);
         if (with_bands && item.has("price")) {
             item.problem("price", "beside bands a tier carries adder alone; the bands have prices");
         } else if (with_bands && !item.has("adder")) {
@@ -373,6 +372,11 @@ void Reader::bands(Section& section, TariffVersion& out) {
             item.problem("name", item.path("name") + " is '" + band.name +
                                      "'; it must be 1 to 64 characters of a-z A-Z 0-9 . _ -");
         }
+        if (band.name == kMinimumBand) {
+            item.problem("name", item.path("name") + " is '" + band.name +
+                                     "', which names the line of a month's minimum; give the band "
+                                     "another name");
+        }
         const auto before = report_.count();
         band.from_minute = clock(item, "from", /*end=*/false);
         band.to_minute = clock(item, "to", /*end=*/true);
@@ -388,7 +392,7 @@ void Reader::bands(Section& section, TariffVersion& out) {
         if (!item.has("price")) {
             item.missing("price");
         }
-        band.price = Price{decimal(item, "price", 8, 0, kPriceMax).value_or(0)};
+        band.price = Price{decimal(item, "price", 8, 0, kPriceMax.count).value_or(0)};
         out.bands.push_back(std::move(band));
     });
     if (section.has("bands") && section.raw()["bands"].is_array() &&
@@ -416,7 +420,7 @@ void Reader::fixed(Section& section, TariffVersion& out) {
         if (!item.has("amount")) {
             item.missing("amount");
         }
-        fee.amount = Fen{decimal(item, "amount", 2, 0, kAmountMax).value_or(0)};
+        fee.amount = Fen{decimal(item, "amount", 2, 0, kFeeMax.count).value_or(0)};
         out.fixed.push_back(std::move(fee));
     });
 }

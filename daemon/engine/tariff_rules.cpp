@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "daemon/core/tariff.hpp"
 #include "daemon/engine/tariff_file.hpp"
 
 namespace gatehouse::registry_files {
@@ -13,10 +14,6 @@ constexpr int kDayMinutes = 1440;
 std::string clock_text(int minute) {
     const auto two = [](int value) { return (value < 10 ? "0" : "") + std::to_string(value); };
     return two(minute / 60) + ":" + two(minute % 60);
-}
-
-bool holds_in(const std::vector<int>& months, int month) {
-    return months.empty() || std::find(months.begin(), months.end(), month) != months.end();
 }
 
 // How many bands hold each minute of such a day in that month.

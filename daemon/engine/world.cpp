@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/registry_files.hpp"
 
@@ -96,7 +97,15 @@ LocalDate newest_day(Context& context) {
     return context.day_of(context.store.load_newest_trusted().value_or(context.now_ms()));
 }
 
-void load_days(Context& context, World& world) {
+// By meter: the row of each day's freeze, of those whose price changes within days.
+using DayReadings = std::unordered_map<std::string, std::map<std::int64_t, std::uint64_t>>;
+
+bool changes_within_days(const MeterRuntime& meter) {
+    return meter.tariff != nullptr && has_bands(*meter.tariff);
+}
+
+DayReadings load_days(Context& context, World& world) {
+    DayReadings rows;
     // 40 days back: what a stopped daemon has frozen and not posted is never older than its last
     // turn, and the mean needs nine.
     const std::int64_t newest = days_since_epoch(newest_day(context));
@@ -113,6 +122,55 @@ void load_days(Context& context, World& world) {
         }
         if (meter.marked && row.reading > meter.mark.reading)
             meter.unposted.push_back({edge, row.total, row.reading});
+        if (!changes_within_days(meter)) continue;
+        auto& days = rows[row.meter];
+        days[row.day] = row.reading;
+        if (days.size() > kDayTotalsMax) days.erase(days.begin());
+    }
+    return rows;
+}
+
+struct Boundary {
+    UtcMs edge = 0;
+    Milli total;
+};
+
+// The freezes within days, of meters whose price changes there: those that are not in the lines
+// yet, and what each band used on the days that the mean looks at.
+void load_band_edges(Context& context, World& world, const DayReadings& days) {
+    // The context still has the world of before; what is asked of it here is the calendar.
+    context.world.calendar = world.calendar;
+    for (MeterRuntime& meter : world.meters) {
+        if (!changes_within_days(meter)) continue;
+        std::vector<Boundary> boundaries;
+        std::vector<Freeze> unposted(meter.unposted.begin(), meter.unposted.end());
+        std::uint64_t after = 0;
+        if (const auto rows = days.find(meter.row->meter); rows != days.end()) {
+            after = rows->second.begin()->second;
+            for (const auto& [day, reading] : rows->second)
+                if (const auto total = meter.day_totals.at(day))
+                    boundaries.push_back({context.zone.midnight(date_from_days(day + 1)), *total});
+        }
+        const UtcMs from = boundaries.empty() ? 0 : boundaries.front().edge;
+        if (meter.marked) after = std::min(after, meter.mark.reading);
+        for (const SwitchRow& row : context.store.load_switches(meter.row->meter, after)) {
+            boundaries.push_back({row.edge, row.total});
+            if (meter.marked && row.reading > meter.mark.reading)
+                unposted.push_back({row.edge, row.total, row.reading});
+        }
+        const auto by_edge = [](const auto& a, const auto& b) { return a.edge < b.edge; };
+        std::stable_sort(unposted.begin(), unposted.end(), by_edge);
+        meter.unposted = {};
+        for (const Freeze& freeze : unposted) meter.unposted.push_back(freeze);
+        std::stable_sort(boundaries.begin(), boundaries.end(), by_edge);
+        for (std::size_t i = 1; i < boundaries.size(); ++i)
+            if (boundaries[i - 1].edge >= from)
+                note_band_use(context, meter, boundaries[i].edge,
+                              boundaries[i].total - boundaries[i - 1].total);
+        if (boundaries.empty() || boundaries.back().edge <= meter.settled_until) continue;
+        meter.settled_until = boundaries.back().edge;
+        meter.settled_total = boundaries.back().total;
+        meter.settled_register = meter.last ? meter.last->register_value : Milli{};
     }
 }
 
@@ -309,7 +367,8 @@ World load_world(Context& context) {
     load_pending_edges(context, world);
     bind_registry(context, world);
     load_readings(context, world);
-    load_days(context, world);
+    const DayReadings days = load_days(context, world);
+    load_band_edges(context, world, days);
     load_meter_states(context, world);
     load_accounts(context, world);
     load_alerts(context, world);
@@ -351,6 +410,7 @@ void bind_registry(Context& context, World& world) {
     world.staff.clear();
     for (const Unit& unit : registry.units) world.units.emplace(unit.unit, &unit);
     for (const Staff& staff : registry.staff) world.staff.emplace(staff.staff, &staff);
+    world.calendar = Calendar(registry.calendar);
     world.meters.resize(registry.meters.size());
     for (std::size_t i = 0; i < registry.meters.size(); ++i) {
         MeterRuntime& meter = world.meters[i];
@@ -386,12 +446,20 @@ void bind_registry(Context& context, World& world) {
         Charging& charging = world.meters[world.meter_index.at(charged.meter->meter)].by_registry;
         charging.account = world.account_index.at(charged.account->account);
         charging.tariff = charged.tariff;
+        charging.persons = charged.persons.value_or(0);
     }
     for (std::size_t i = 0; i < world.meters.size(); ++i) bind_charging(world, i);
 }
 
 const std::string& multiplier_in_force(const MeterRuntime& meter) {
     return meter.edges.empty() ? meter.row->multiplier : meter.edges.front().multiplier;
+}
+
+const Tariff* find_tariff(const World& world, const std::string& id) {
+    const auto& tariffs = world.registry->tariffs;
+    const auto found = std::find_if(tariffs.begin(), tariffs.end(),
+                                    [&](const Tariff& one) { return one.tariff == id; });
+    return found == tariffs.end() ? nullptr : &*found;
 }
 
 void bind_charging(World& world, std::size_t index) {
@@ -403,16 +471,15 @@ void bind_charging(World& world, std::size_t index) {
     meter.account = meter.by_registry.account;
     meter.tariff = meter.by_registry.tariff;
     meter.terms.multiplier = meter.by_registry.multiplier;
+    meter.persons = meter.by_registry.persons;
+    if (meter.bands) meter.bands->since.reset();
     if (!meter.edges.empty()) {
         const PendingEdgeRow& before = meter.edges.front();
         const auto account = world.account_index.find(before.account);
         meter.account =
             account == world.account_index.end() ? std::nullopt : std::optional(account->second);
-        const auto& tariffs = world.registry->tariffs;
-        const auto tariff = std::find_if(tariffs.begin(), tariffs.end(), [&](const Tariff& one) {
-            return one.tariff == before.tariff;
-        });
-        meter.tariff = tariff == tariffs.end() ? nullptr : &*tariff;
+        meter.tariff = find_tariff(world, before.tariff);
+        meter.persons = before.persons.value_or(0);
         meter.terms.multiplier =
             parse_rational(before.multiplier).value_or(meter.by_registry.multiplier);
     }

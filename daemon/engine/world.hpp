@@ -14,7 +14,9 @@
 
 #include "daemon/core/alert.hpp"
 #include "daemon/core/boxed.hpp"
+#include "daemon/core/calendar.hpp"
 #include "daemon/core/day_totals.hpp"
+#include "daemon/core/forecast.hpp"
 #include "daemon/core/notice.hpp"
 #include "daemon/core/settlement.hpp"
 #include "daemon/core/space.hpp"
@@ -31,6 +33,8 @@ inline constexpr std::size_t kDayTotalsMax = kUseDays + 2;
 // Names of notes in the store: two numbers, two numbers, a date, and the payload.
 inline constexpr const char *kGapNote = "log_gap", *kDigestTallyNote = "digest_tally",
                             *kDigestDayNote = "digest_day", *kDigestNote = "digest";
+// What the warning of a calendar that ends is about.
+inline constexpr const char* kCalendarFile = "calendar.csv";
 // Before the id of a bus where an alert is about the bus; no id may hold a colon.
 inline constexpr std::string_view kBusSubject = "bus:";
 
@@ -70,6 +74,16 @@ struct Charging {
     std::optional<std::size_t> account;
     const Tariff* tariff = nullptr;
     Rational multiplier{1, 1};
+    int persons = 0;  // 0: the registry does not say
+};
+
+// Of a meter whose price changes with the hour: the next edge within the day, found once for each
+// handled edge, and what each band used on the days that the mean looks at.
+struct BandState {
+    std::optional<UtcMs> since;  // settled_until that `edge` was found for
+    std::optional<UtcMs> edge;
+    bool asked = false;  // the poller was told of it
+    std::map<std::int64_t, BandUse> days;
 };
 
 // One meter of the registry as it runs: its judging state, its last figure, its freezes.
@@ -91,6 +105,8 @@ struct MeterRuntime {
     ShortQueue<PendingEdgeRow> edges;    // registry changes that no sample has passed, oldest first
     std::optional<std::size_t> account;  // in force: what the first of them says held before it
     const Tariff* tariff = nullptr;      // the same, and so is terms.multiplier
+    int persons = 0;                     // the same
+    Boxed<BandState> bands;              // where the tariff has some
     Boxed<QuarantineRow> quarantine;
     Boxed<HoldRow> hold;                  // staff's; nothing is judged meanwhile
     std::optional<Rational> newest_face;  // of the newest sample, judged or not
@@ -137,6 +153,12 @@ struct OpenAlert {
     AlertLife life;
 };
 
+// Whether the monthly fees of a tariff are posted, for the newest month that was asked about.
+struct MonthFees {
+    std::string month;
+    bool posted = false;
+};
+
 struct AccountRuntime {
     const Account* row = nullptr;
     const Unit* unit = nullptr;
@@ -144,7 +166,8 @@ struct AccountRuntime {
     Settlement settlement;   // as posted
     std::string lines_from;  // scope; from it on every line stands in settlement
     Fen ledger, balance, provisional;
-    std::vector<std::size_t> meters;  // in order of meter id
+    std::vector<std::size_t> meters;              // in order of meter id
+    std::map<std::string, MonthFees> month_fees;  // by tariff
     std::optional<LocalDate> posted_through;
     bool opening_booked = false;
     bool judged = false;
@@ -169,6 +192,7 @@ struct World {
     std::unordered_map<std::string, std::size_t> meter_index, account_index;
     std::unordered_map<std::string, const Unit*> units;
     std::unordered_map<std::string, const Staff*> staff;
+    Calendar calendar;
     std::map<std::string, OpenAlert> alerts;  // by id, which sorts by opening
     std::map<std::string, std::uint64_t> topic_heads;
     std::map<std::string, TokenRow> tokens;
@@ -218,6 +242,10 @@ struct Context {
     [[nodiscard]] LocalDate day_of(UtcMs at) const { return zone.local(at).date; }
     [[nodiscard]] std::string unit_label(const std::string& unit) const;
     [[nodiscard]] std::string iso(UtcMs at) const { return format_iso8601(at, zone); }
+    // The interval in which what a meter used at that instant lies, on the terms in force.
+    [[nodiscard]] Interval interval(const MeterRuntime& meter, UtcMs at) const {
+        return interval_at(at, world.calendar, zone, meter.persons);
+    }
     // 26 characters, sorts by time of making.
     [[nodiscard]] std::string new_ulid();
 };
@@ -243,6 +271,8 @@ void bind_identity(Context& context, MeterRuntime& meter);
 // Puts in force what charges a meter now: after a bind, and when a registry change was passed. Its
 // place in the lists of the accounts moves with it.
 void bind_charging(World& world, std::size_t meter);
+// Null where the registry has none of that id.
+[[nodiscard]] const Tariff* find_tariff(const World& world, const std::string& id);
 // The multiplier in force as the registry writes it.
 [[nodiscard]] const std::string& multiplier_in_force(const MeterRuntime& meter);
 

@@ -130,6 +130,9 @@ Response get_status(Call& call) {
     json.key("stalled").begin_array();
     for (const std::string& thread : process.stalled) json.value(thread);
     json.end_array();
+    json.key("warnings").begin_array();
+    if (!snapshot.calendar_warning.empty()) json.value(snapshot.calendar_warning);
+    json.end_array();
     json.key("clock").begin_object();
     clock_fields(json, call);
     json.end_object();

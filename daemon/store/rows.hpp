@@ -97,6 +97,21 @@ struct PendingEdgeRow {
     Stamp at;
     std::string unit, account, tariff;  // account empty: nobody paid
     std::string multiplier = "1";
+    std::optional<int> persons;
+};
+
+// What charges a meter from that reading on.
+struct TermsRow {
+    std::string meter;
+    std::uint64_t from = 0;  // reading seq
+    std::string account, tariff;
+    std::optional<int> persons;
+};
+// A freeze that stands on an edge within a day, as stored.
+struct SwitchRow {
+    std::uint64_t reading = 0;  // seq
+    UtcMs edge = 0;
+    Milli total;
 };
 
 struct QuarantineRow {
@@ -178,6 +193,10 @@ struct LinePartRow {
 struct CounterRow {  // one ladder counter
     std::string account, tariff;
     LocalDate start;
+    Milli quantity;
+};
+struct RestRow {  // what a quantity_step holds back of an (account, tariff)
+    std::string account, tariff;
     Milli quantity;
 };
 

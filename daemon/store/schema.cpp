@@ -401,6 +401,22 @@ CREATE TABLE erasure(
 ) STRICT;
 )sql";
 
+// What charges a meter at which terms, from which reading on: a correction or a price that comes
+// late replays what was counted long ago, and the registry knows only how things stand now. A meter
+// without a row was charged as the registry says since before this table was.
+constexpr const char* kTerms = R"sql(
+ALTER TABLE pending_edge ADD COLUMN persons INTEGER;
+CREATE TABLE meter_terms(
+  meter INTEGER NOT NULL REFERENCES meter(id), from_reading INTEGER NOT NULL,
+  account INTEGER NOT NULL REFERENCES account(id), tariff TEXT NOT NULL, persons INTEGER,
+  PRIMARY KEY(meter, from_reading)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER meter_terms_keep BEFORE UPDATE ON meter_terms
+BEGIN SELECT RAISE(ABORT, 'terms of meters are append-only'); END;
+CREATE TRIGGER meter_terms_stay BEFORE DELETE ON meter_terms
+BEGIN SELECT RAISE(ABORT, 'terms of meters are append-only'); END;
+)sql";
+
 void sync_file(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) throw StoreError(StoreError::Kind::io, "cannot open the copy " + path);
@@ -428,7 +444,7 @@ std::string copy_before(sql::Connection& connection, int version) {
 const std::vector<const char*>& migrations() {
     // One migration may be several texts, since compilers limit the length of a literal.
     static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
-    static const std::vector<const char*> all{first.c_str()};
+    static const std::vector<const char*> all{first.c_str(), kTerms};
     return all;
 }
 

@@ -105,6 +105,8 @@ class Store {
     std::int64_t put_line(const std::string& account, const LineKey& key, const Line& line);
     void add_line_part(std::int64_t line, const LinePartRow& part);
     void put_counter(const CounterRow& counter);
+    void put_rest(const RestRow& rest);
+    void add_terms(const TermsRow& terms);  // once for each meter and reading
     // False where (account, cause) is posted already: the caller then posts nothing.
     [[nodiscard]] bool add_posting(const std::string& account, const std::string& cause);
     std::int64_t put_quarantine(const QuarantineRow& row);         // returns id
@@ -176,10 +178,14 @@ class Store {
     [[nodiscard]] std::vector<MarkRow> load_marks();
     [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
     [[nodiscard]] std::vector<DayRow> load_days(std::int64_t from_day);
+    // A meter's freezes within days (band edges, registry changes) with a seq above that,
+    // ascending.
+    [[nodiscard]] std::vector<SwitchRow> load_switches(const std::string& meter,
+                                                       std::uint64_t after);
     [[nodiscard]] std::vector<QuarantineRow> load_open_quarantine();
     [[nodiscard]] std::vector<HoldRow> load_open_holds();
     // By account: lines of that scope and later and every older one that is not settled; counters
-    // that began at or after counters_from.
+    // that began at or after counters_from; and every rest.
     [[nodiscard]] std::map<std::string, Settlement> load_settlements(const std::string& from_scope,
                                                                      LocalDate counters_from);
     [[nodiscard]] std::vector<LedgerAccountRow> load_ledger_accounts();

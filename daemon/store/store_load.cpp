@@ -165,7 +165,7 @@ std::vector<PendingEdgeRow> Store::load_pending_edges() {
     Query query(
         impl_->connection,
         "SELECT meter.meter,event,run,mono_ms,skew_ms,pending_edge.unit,pending_edge.account,"
-        "pending_edge.tariff,pending_edge.multiplier FROM pending_edge "
+        "pending_edge.tariff,pending_edge.multiplier,persons FROM pending_edge "
         "JOIN meter ON meter.id=pending_edge.meter ORDER BY pending_edge.meter,event");
     while (query.step()) {
         PendingEdgeRow row;
@@ -176,7 +176,27 @@ std::vector<PendingEdgeRow> Store::load_pending_edges() {
         row.account = query.text();
         row.tariff = query.text();
         row.multiplier = query.text();
+        if (const auto persons = query.maybe_i64()) row.persons = static_cast<int>(*persons);
         rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<SwitchRow> Store::load_switches(const std::string& meter, std::uint64_t after) {
+    std::vector<SwitchRow> rows;
+    // `kind>2` is what the index of rare kinds says of itself; 3 is a switch.
+    Query query(impl_->connection,
+                "SELECT r.seq,r.stands_at_ms,r.total FROM meter_context x "
+                "JOIN reading r INDEXED BY reading_rare ON r.context=x.id "
+                "WHERE x.meter=? AND r.kind>2 AND r.kind=3 AND r.seq>? "
+                "AND r.stands_at_ms IS NOT NULL ORDER BY r.seq");
+    query << impl_->meter_id(meter) << after;
+    while (query.step()) {
+        SwitchRow row;
+        row.reading = query.u64();
+        row.edge = query.i64();
+        row.total = Milli{query.i64()};
+        rows.push_back(row);
     }
     return rows;
 }
@@ -239,6 +259,14 @@ std::map<std::string, Settlement> Store::load_settlements(const std::string& fro
         const auto start = parse_date(query.text());
         if (!start) throw StoreError(StoreError::Kind::corrupt, "ladder_counter: not a date");
         settlement.counters[{std::move(tariff), *start}] = Milli{query.i64()};
+    }
+    Query rests(impl_->connection,
+                "SELECT account.account,tariff,quantity FROM step_total "
+                "JOIN account ON account.id=step_total.account WHERE quantity<>0");
+    while (rests.step()) {
+        Settlement& settlement = rows[rests.text()];
+        std::string tariff = rests.text();
+        settlement.rests[std::move(tariff)] = Milli{rests.i64()};
     }
     return rows;
 }

@@ -100,10 +100,10 @@ void Store::put_mark(const MarkRow& mark) {
 
 void Store::put_pending_edge(const PendingEdgeRow& edge) {
     impl_->need_transaction();
-    Query query(impl_->connection, "INSERT INTO pending_edge VALUES(?,?,?,?,?,?,?,?,?)");
+    Query query(impl_->connection, "INSERT INTO pending_edge VALUES(?,?,?,?,?,?,?,?,?,?)");
     query << impl_->meter_id(edge.meter) << edge.event;
     store::bind_stamp(query, edge.at, impl_->bases);
-    query << edge.unit << edge.account << edge.tariff << edge.multiplier;
+    query << edge.unit << edge.account << edge.tariff << edge.multiplier << edge.persons;
     query.run();
 }
 
@@ -139,6 +139,23 @@ void Store::put_counter(const CounterRow& counter) {
                 "UPDATE SET quantity=excluded.quantity");
     query << format_date(counter.start) << impl_->account_id(counter.account) << counter.tariff
           << counter.quantity.count;
+    query.run();
+}
+
+void Store::put_rest(const RestRow& rest) {
+    impl_->need_transaction();
+    Query query(impl_->connection,
+                "INSERT INTO step_total VALUES(?,?,?) ON CONFLICT(account,tariff) DO UPDATE SET "
+                "quantity=excluded.quantity");
+    query << impl_->account_id(rest.account) << rest.tariff << rest.quantity.count;
+    query.run();
+}
+
+void Store::add_terms(const TermsRow& terms) {
+    impl_->need_transaction();
+    Query query(impl_->connection, "INSERT INTO meter_terms VALUES(?,?,?,?,?)");
+    query << impl_->meter_id(terms.meter) << terms.from << impl_->account_id(terms.account)
+          << terms.tariff << terms.persons;
     query.run();
 }
 

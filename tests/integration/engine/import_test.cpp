@@ -103,23 +103,36 @@ TEST_CASE("every problem of an import is told at its cell and nothing is changed
     CHECK(StoreReader(house.path()).registry() == Registry{});
 }
 
-TEST_CASE("an account whose tariff needs what is not served is refused by name") {
+TEST_CASE("a tariff that leaves a hole is refused at its place, and so is who would pay by it") {
     House house;
     house.open();
     FileTexts files = three_homes();
-    files["tariffs/flat.toml"] =
+    const std::string head =
         "[[tariff]]\nid = \"flat\"\nservice = \"electricity\"\nsource = \"a test\"\n"
-        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"none\"\n"
-        "bands = [ { name = \"peak\", from = \"08:00\", to = \"22:00\", price = \"0.568\" }, "
-        "{ name = \"valley\", from = \"22:00\", to = \"08:00\", price = \"0.288\" } ]\n";
-    const Reply refused = house.import(files);
+        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"none\"\n";
+    const auto bands = [&](const std::string& until) {
+        return head +
+               "bands = [ { name = \"peak\", from = \"08:00\", to = \"22:00\", price = "
+               "\"0.568\" }, { name = \"valley\", from = \"22:00\", to = \"" +
+               until + "\", price = \"0.288\" } ]\n";
+    };
+    files["tariffs/flat.toml"] = bands("07:00");
+    Reply refused = house.import(files);
     CHECK(refused.kind == ReplyKind::invalid);
-    CHECK(tells(refused, "a-101"));
-    CHECK(tells(refused, "a-103"));
-    CHECK(tells(refused, "not yet"));
-    CHECK(tells(refused, "bands"));
-    CHECK_FALSE(tells(refused, "a-102"));
+    CHECK(tells(refused, "tariffs/flat.toml:8:"));
+    CHECK(tells(refused, "no band holds 07:00 to 08:00"));
+    CHECK(refused.errors.size() == 1);
     CHECK(house.engine().snapshot()->accounts.size() == 0);
+    files["tariffs/flat.toml"] = bands("08:00");
+    CHECK(house.import(files).kind == ReplyKind::ok);
+    CHECK(house.account("a-101").not_yet.empty());
+    // A shop's price for a home.
+    files["tariffs/flat.toml"].insert(files["tariffs/flat.toml"].find("[[tariff.version]]"),
+                                      "uses = [\"shop\"]\n");
+    refused = house.import(files);
+    CHECK(tells(refused, "not for the use home"));
+    CHECK(tells(refused, "a-101"));
+    CHECK_FALSE(tells(refused, "a-102"));
 }
 
 TEST_CASE("a dry run says what would happen and changes nothing") {

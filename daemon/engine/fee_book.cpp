@@ -1,0 +1,133 @@
+#include "daemon/engine/fee_book.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/core/ledger.hpp"
+#include "daemon/engine/account_book.hpp"
+
+namespace gatehouse {
+namespace {
+
+LocalDate last_of_month(LocalDate day) {
+    return {day.year, day.month, days_in_month(day.year, day.month)};
+}
+
+LocalDate day_before(LocalDate day, int days = 1) {
+    return date_from_days(days_since_epoch(day) - days);
+}
+
+// Days are posted without a gap from the one before the account's first on: its opening leaves the
+// day before as posted.
+bool was_open_on(Context& context, const AccountRuntime& account, LocalDate day) {
+    if (is_before_live(account, day) || !account.posted_through) return false;
+    if (day > *account.posted_through) return true;
+    return context.store.posted(account.row->account, "day:" + format_date(day_before(day)));
+}
+
+// The tariff that charged the meter for this account up to that instant; null where none did.
+const Tariff* tariff_before(const Context& context, const MeterRuntime& meter,
+                            const AccountRuntime& account, UtcMs edge) {
+    if (!meter.marked) return nullptr;
+    const auto change =
+        std::find_if(meter.edges.begin(), meter.edges.end(),
+                     [&](const PendingEdgeRow& one) { return context.best(one.at) >= edge; });
+    if (change != meter.edges.end())
+        return change->account == account.row->account ? find_tariff(context.world, change->tariff)
+                                                       : nullptr;
+    const Charging& charging = meter.by_registry;
+    if (!charging.account) return nullptr;
+    return &context.world.accounts[*charging.account] == &account ? charging.tariff : nullptr;
+}
+
+std::vector<const Tariff*> tariffs_before(const Context& context, const AccountRuntime& account,
+                                          UtcMs edge) {
+    std::vector<const Tariff*> tariffs;
+    for (const std::size_t index : account.meters) {
+        const Tariff* tariff = tariff_before(context, context.world.meters[index], account, edge);
+        if (tariff != nullptr && std::find(tariffs.begin(), tariffs.end(), tariff) == tariffs.end())
+            tariffs.push_back(tariff);
+    }
+    return tariffs;
+}
+
+std::string fee_cause(const Tariff& tariff, const FixedFee& fee, LocalDate day) {
+    return "fee:" + tariff.tariff + "/" + fee.name + "/" +
+           (fee.per == FeePeriod::month ? month_scope(day) : format_date(day));
+}
+
+}  // namespace
+
+bool covers_ledger(const AccountRuntime& account) {
+    return account.row->billing == Billing::prepaid && !account.trial && account.not_yet.empty();
+}
+
+bool is_before_live(const AccountRuntime& account, LocalDate day) {
+    return account.row->live_from && day < *account.row->live_from;
+}
+
+void post_fees(Context& context, std::size_t index, LocalDate day, UtcMs edge, bool daily) {
+    AccountRuntime& account = context.world.accounts[index];
+    if (!covers_ledger(account) || !was_open_on(context, account, last_of_month(day))) return;
+    for (const Tariff* tariff : tariffs_before(context, account, edge)) {
+        const TariffVersion* version = version_on(*tariff, day);
+        if (version == nullptr) continue;
+        for (const FixedFee& fee : version->fixed) {
+            if (fee.amount.count == 0 || (fee.per == FeePeriod::day && !daily)) continue;
+            const std::string cause = fee_cause(*tariff, fee, day);
+            if (!context.store.add_posting(account.row->account, cause)) continue;
+            book_entry(context, index, fee_entry(account.row->account, fee.amount, cause), {});
+        }
+        MonthFees& month = account.month_fees[tariff->tariff];
+        if (month_scope(day) >= month.month) month = {month_scope(day), true};
+    }
+}
+
+bool month_fees_due(Context& context, AccountRuntime& account, const Tariff& tariff,
+                    LocalDate day) {
+    const TariffVersion* version = version_on(tariff, day);
+    if (version == nullptr) return false;
+    const auto fee = std::find_if(
+        version->fixed.begin(), version->fixed.end(),
+        [](const FixedFee& one) { return one.per == FeePeriod::month && one.amount.count != 0; });
+    if (fee == version->fixed.end()) return false;
+    MonthFees& known = account.month_fees[tariff.tariff];
+    if (known.month == month_scope(day)) return !known.posted;
+    // While the store fails nothing is asked of it; the forecast is a fee off at most.
+    if (!context.writable) return false;
+    known = {month_scope(day),
+             context.store.posted(account.row->account, fee_cause(tariff, *fee, day))};
+    return !known.posted;
+}
+
+std::vector<LineKey> begin_minimums(Context& context, std::size_t index, LocalDate last_day,
+                                    UtcMs edge) {
+    AccountRuntime& account = context.world.accounts[index];
+    std::vector<LineKey> moved;
+    // Not in the month in which the account was opened.
+    if (!was_open_on(context, account, day_before(last_day, last_day.day))) return moved;
+    for (const Tariff* tariff : tariffs_before(context, account, edge)) {
+        const TariffVersion* version = version_on(*tariff, last_day);
+        if (version == nullptr || version->minimum.count == 0) continue;
+        const LineKey key = minimum_line(*tariff, *version, month_scope(last_day));
+        if (settle_minimum(account.settlement, key, version->minimum)) moved.push_back(key);
+    }
+    return moved;
+}
+
+std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlement,
+                                     const std::string& from_scope) {
+    std::vector<LineKey> minimums, moved;
+    for (const auto& [key, line] : settlement.lines)
+        if (is_minimum(key) && key.scope >= from_scope) minimums.push_back(key);
+    for (const LineKey& key : minimums) {
+        const Tariff* tariff = find_tariff(context.world, key.tariff);
+        const TariffVersion* version =
+            tariff == nullptr ? nullptr : version_on(*tariff, key.version);
+        if (version == nullptr) continue;
+        if (settle_minimum(settlement, key, version->minimum)) moved.push_back(key);
+    }
+    return moved;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,37 @@
+// The fee book: the fixed fees and minimums of the tariffs that charge an account, and when each
+// falls due (DESIGN.md 5, "fixed", "minimum"). What a minimum's line holds core/settlement decides.
+// Engine thread only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/engine/world.hpp"
+
+namespace gatehouse {
+
+// Whether entries of the account are booked: prepaid, live, and with prices that can be charged.
+[[nodiscard]] bool covers_ledger(const AccountRuntime& account);
+// Whether a day lies before the account went live; what was used then is charged to nobody.
+[[nodiscard]] bool is_before_live(const AccountRuntime& account, LocalDate day);
+
+// Books what is due with a posting of that consumption day, which ends at `edge`: monthly fees with
+// the first of the month, daily ones where `daily`. Each once for an (account, tariff), under a
+// cause of its own: fee:<tariff>/<name>/<month or day>.
+void post_fees(Context& context, std::size_t account, LocalDate day, UtcMs edge, bool daily);
+
+// Whether monthly fees of the tariff are still to come in the month of that day.
+[[nodiscard]] bool month_fees_due(Context& context, AccountRuntime& account, const Tariff& tariff,
+                                  LocalDate day);
+
+// Sets the minimums of the month that ends with that day; the lines that moved. All lines of the
+// month stand in memory.
+[[nodiscard]] std::vector<LineKey> begin_minimums(Context& context, std::size_t account,
+                                                  LocalDate last_day, UtcMs edge);
+// The same of minimums that were set before, in these settlement's scopes from `from_scope` on:
+// what comes late takes from them.
+[[nodiscard]] std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlement,
+                                                   const std::string& from_scope);
+
+}  // namespace gatehouse
