@@ -6,6 +6,7 @@
 #include <set>
 
 #include "daemon/config/config.hpp"
+#include "daemon/core/tariff.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "tests/integration/simulator/fixture.hpp"
 
@@ -43,7 +44,30 @@ TEST_CASE("the shipped configurations have no problem") {
 TEST_CASE("the shipped tariffs are read without a problem") {
     const auto parsed = registry_files::parse(files_of(kConfig / "tariffs", "tariffs/"));
     CHECK(listed(parsed.problems).empty());
-    CHECK(parsed.registry.tariffs.size() >= 7);
+    CHECK(parsed.registry.tariffs.size() >= 11);
+    for (const Tariff& tariff : parsed.registry.tariffs) {
+        CAPTURE(tariff.tariff);
+        CHECK(why_not_yet(tariff).empty());
+    }
+}
+
+TEST_CASE("the shipped calendar is whole, and the demo's is the same") {
+    const auto files = files_of(kConfig / "calendar", "");
+    const auto shipped = std::find_if(files.begin(), files.end(), [](const auto& file) {
+        return file.first == "china-2026.csv";
+    });
+    REQUIRE(shipped != files.end());
+    const auto parsed = registry_files::parse({{"calendar.csv", shipped->second}});
+    CHECK(listed(parsed.problems).empty());
+    // The notice's seven feasts: 3 + 9 + 3 + 5 + 3 + 3 + 7 days, and six workdays for them.
+    const auto& days = parsed.registry.calendar;
+    const auto holidays = std::count_if(days.begin(), days.end(), [](const CalendarDay& day) {
+        return day.kind == DayKind::holiday;
+    });
+    CHECK(holidays == 33);
+    CHECK(days.size() == 39);
+    const auto demo = registry_files::parse(files_of(kConfig / "demo/registry", ""));
+    CHECK(demo.registry.calendar == days);
 }
 
 TEST_CASE("the demo's registry is whole: 60 homes, all ten profiles, and no account refused") {
