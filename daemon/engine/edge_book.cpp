@@ -164,7 +164,12 @@ void pass_registry_edge(Context& context, std::size_t index, Point& point, Passi
         change_multiplier(context, meter, edge.at, rolled, point);
     meter.marked = meter.account.has_value();
     if (meter.marked) {
-        put_mark(context, meter, reading, meter.settled_total);
+        Point from;
+        from.stamp = edge.at;
+        from.stands_at = at;
+        from.total = meter.settled_total;
+        from.reading = reading;
+        put_mark(context, meter, from);
         context.repriced.insert(*meter.account);
     }
     ++meter.state_version;

@@ -50,12 +50,18 @@ void store_last(Context& context, MeterRuntime& meter) {
             store_row(context, meter, *meter.last, ReadingKind::interval, ReadingQuality::good);
 }
 
-void put_mark(Context& context, MeterRuntime& meter, std::uint64_t reading, Milli total) {
-    meter.mark = {account_id(context, meter), meter.row->meter, reading, total};
+void put_mark(Context& context, MeterRuntime& meter, const Point& from) {
+    meter.mark = {account_id(context, meter), meter.row->meter, from.reading, from.total};
     meter.marked = meter.account.has_value();
     if (!meter.marked) return;
     context.store.put_mark(meter.mark);
-    TermsRow terms{meter.mark.meter, reading, meter.mark.account, "", std::nullopt};
+    TermsRow terms;
+    terms.meter = meter.mark.meter;
+    terms.from = from.reading;
+    terms.account = meter.mark.account;
+    terms.total = from.total;
+    terms.at = from.stamp;
+    terms.stands_at = from.stands_at;
     if (meter.tariff != nullptr) terms.tariff = meter.tariff->tariff;
     if (meter.persons != 0) terms.persons = meter.persons;
     context.store.add_terms(terms);
@@ -74,9 +80,9 @@ void store_opening(Context& context, MeterRuntime& meter, const Point& first) {
     opening.register_value = *round_to_milli(*meter.terms.opening_register);
     opening.total = meter.epoch->base_total;
     if (meter.terms.opening_at) opening.stands_at = *meter.terms.opening_at;
-    const std::uint64_t seq =
+    opening.reading =
         store_row(context, meter, opening, ReadingKind::manual, ReadingQuality::manual);
-    put_mark(context, meter, seq, opening.total);
+    put_mark(context, meter, opening);
     meter.settled_until = meter.terms.opening_at.value_or(0);
     meter.settled_total = opening.total;
     meter.settled_register = opening.register_value;
@@ -104,7 +110,7 @@ void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed
     if (from_opening) store_opening(context, meter, point);
     point.reading = store_row(context, meter, point, taking.kind, point.quality);
     if (!from_opening) {
-        put_mark(context, meter, point.reading, point.total);
+        put_mark(context, meter, point);
         meter.settled_until = context.trusted(point).value_or(0);
         meter.settled_total = point.total;
         meter.settled_register = point.register_value;

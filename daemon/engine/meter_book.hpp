@@ -35,7 +35,7 @@ void poll_all_soon(Context& context);
 std::uint64_t store_row(Context& context, MeterRuntime& meter, const Point& point, ReadingKind kind,
                         ReadingQuality quality);
 void store_last(Context& context, MeterRuntime& meter);  // where no row holds it yet
-// From here on what the meter uses is not in the lines of the account in force.
-void put_mark(Context& context, MeterRuntime& meter, std::uint64_t reading, Milli total);
+// From that stored figure on what the meter uses is not in the lines of the account in force.
+void put_mark(Context& context, MeterRuntime& meter, const Point& from);
 
 }  // namespace gatehouse

@@ -106,6 +106,9 @@ struct TermsRow {
     std::uint64_t from = 0;  // reading seq
     std::string account, tariff;
     std::optional<int> persons;
+    Milli total;
+    Stamp at;
+    std::optional<UtcMs> stands_at;
 };
 // A freeze that stands on an edge within a day, as stored.
 struct SwitchRow {

@@ -401,15 +401,17 @@ CREATE TABLE erasure(
 ) STRICT;
 )sql";
 
-// What charges a meter at which terms, from which reading on: a correction or a price that comes
-// late replays what was counted long ago, and the registry knows only how things stand now. A meter
-// without a row was charged as the registry says since before this table was.
+// What charges a meter at which terms, from which figure on: a correction or a price that comes
+// late replays what was counted long ago, and the registry knows only how things stand now. The
+// reading itself may be an interval's, which retention drops; its figure and time stand here. A
+// meter without a row was charged as the registry says since before this table was.
 constexpr const char* kTerms = R"sql(
 ALTER TABLE pending_edge ADD COLUMN persons INTEGER;
 CREATE TABLE meter_terms(
   meter INTEGER NOT NULL REFERENCES meter(id), from_reading INTEGER NOT NULL,
   account INTEGER NOT NULL REFERENCES account(id), tariff TEXT NOT NULL, persons INTEGER,
-  PRIMARY KEY(meter, from_reading)
+  total INTEGER NOT NULL, run INTEGER NOT NULL REFERENCES run(run), mono_ms INTEGER NOT NULL,
+  skew_ms INTEGER NOT NULL, stands_at_ms INTEGER, PRIMARY KEY(meter, from_reading)
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER meter_terms_keep BEFORE UPDATE ON meter_terms
 BEGIN SELECT RAISE(ABORT, 'terms of meters are append-only'); END;

@@ -153,9 +153,11 @@ void Store::put_rest(const RestRow& rest) {
 
 void Store::add_terms(const TermsRow& terms) {
     impl_->need_transaction();
-    Query query(impl_->connection, "INSERT INTO meter_terms VALUES(?,?,?,?,?)");
+    Query query(impl_->connection, "INSERT INTO meter_terms VALUES(?,?,?,?,?,?,?,?,?,?)");
     query << impl_->meter_id(terms.meter) << terms.from << impl_->account_id(terms.account)
-          << terms.tariff << terms.persons;
+          << terms.tariff << terms.persons << terms.total.count;
+    store::bind_stamp(query, terms.at, impl_->bases);
+    query << terms.stands_at;
     query.run();
 }
 
