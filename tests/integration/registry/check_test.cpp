@@ -1,6 +1,7 @@
 // What one row alone cannot tell: references, uniqueness, and which meter is charged to whom.
 #include <array>
 
+#include "daemon/core/tariff.hpp"
 #include "tests/integration/registry/support.hpp"
 
 using namespace gatehouse;
@@ -178,7 +179,7 @@ TEST_CASE("a charged meter ends on exactly one account and tariff") {
     CHECK(of("e-102").empty());
 }
 
-TEST_CASE("an account says by name what is not yet served for it") {
+TEST_CASE("an account says by name what its prices cannot be charged for") {
     auto parsed = parsed_house();
     Registry& registry = parsed.registry;
     CHECK(not_yet(registry, registry.accounts.at(2)).empty());
@@ -188,7 +189,7 @@ TEST_CASE("an account says by name what is not yet served for it") {
     CHECK(std::any_of(warnings.begin(), warnings.end(), [](const Problem& warning) {
         return warning.message == "pool 'lift' is stored; its members are charged no share yet";
     }));
-    registry.tariffs.at(2).versions.at(0).minimum = Fen{100};
+    registry.tariffs.at(2).versions.at(0).minimum = kFeeMax + Fen{1};
     const auto why = not_yet(registry, registry.accounts.at(2));
     CHECK(why.find("account 'a-s1'") != std::string::npos);
     CHECK(why.find("minimum") != std::string::npos);
