@@ -138,17 +138,18 @@ bool is_whole(const files::Places& places, files::Table table, const std::string
 
 void check_served(const Registry& merged, const files::Places& places,
                   std::vector<Problem>& problems) {
-    for (const Account& account : merged.accounts) {
+    const std::vector<std::string> not_yet = files::not_yet(merged);
+    for (std::size_t i = 0; i < not_yet.size(); ++i) {
+        if (not_yet[i].empty()) continue;
+        const Account& account = merged.accounts[i];
         const bool read = is_whole(places, files::Table::accounts, account.account) &&
                           std::all_of(account.tariffs.begin(), account.tariffs.end(),
                                       [&](const std::string& tariff) {
                                           return is_whole(places, files::Table::tariffs, tariff);
                                       });
-        if (!read) continue;
-        const std::string why = files::not_yet(merged, account);
-        if (!why.empty())
+        if (read)
             problems.push_back(
-                at_row(places, files::Table::accounts, account.account, "tariff", why));
+                at_row(places, files::Table::accounts, account.account, "tariff", not_yet[i]));
     }
 }
 

@@ -1,7 +1,9 @@
 #include "daemon/engine/registry_charging.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "daemon/core/tariff.hpp"
 #include "daemon/engine/registry_fields.hpp"
@@ -124,30 +126,53 @@ std::vector<Charged> charged_meters(const Registry& registry) {
     return out;
 }
 
-std::string not_yet(const Registry& registry, const Account& account) {
-    const Index index(registry);
-    std::set<std::string> tariffs(account.tariffs.begin(), account.tariffs.end());
-    for (const Meter& meter : registry.meters) {
-        const bool own = meter.account.empty()
-                             ? !account.unit.empty() && meter.unit == account.unit &&
-                                   charged_by_unit(meter) && covers(account, meter.service)
-                             : meter.account == account.account;
-        if (own && !meter.tariff.empty()) {
-            tariffs.insert(meter.tariff);
+std::vector<std::string> not_yet(const Registry& registry) {
+    std::map<std::string, std::string> unserved;  // tariff -> what it needs
+    for (const Tariff& tariff : registry.tariffs) {
+        if (auto words = why_not_yet(tariff); !words.empty()) {
+            unserved.emplace(tariff.tariff, std::move(words));
         }
     }
-    std::string why;
-    const auto add = [&](const std::string& reason) { why += (why.empty() ? "" : "; ") + reason; };
-    for (const auto& id : tariffs) {
-        const Tariff* tariff = index.tariff(id);
-        if (tariff == nullptr) {
+    std::vector<std::string> out(registry.accounts.size());
+    if (unserved.empty()) {
+        return out;
+    }
+    // Tariffs that meters name themselves, by the account or the unit that they are charged to.
+    std::multimap<std::string, const Meter*> by_account, by_unit;
+    for (const Meter& meter : registry.meters) {
+        if (!unserved.contains(meter.tariff)) {
             continue;
         }
-        if (const auto words = why_not_yet(*tariff); !words.empty()) {
-            add("tariff '" + id + "' needs " + words);
+        if (!meter.account.empty()) {
+            by_account.emplace(meter.account, &meter);
+        } else if (!meter.unit.empty() && charged_by_unit(meter)) {
+            by_unit.emplace(meter.unit, &meter);
         }
     }
-    return why.empty() ? why : "account '" + account.account + "' is not yet served: " + why;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const Account& account = registry.accounts[i];
+        std::set<std::string> tariffs(account.tariffs.begin(), account.tariffs.end());
+        const auto own = by_account.equal_range(account.account);
+        for (auto at = own.first; at != own.second; ++at) {
+            tariffs.insert(at->second->tariff);
+        }
+        const auto of_unit = by_unit.equal_range(account.unit);
+        for (auto at = of_unit.first; at != of_unit.second; ++at) {
+            if (covers(account, at->second->service)) {
+                tariffs.insert(at->second->tariff);
+            }
+        }
+        std::string why;
+        for (const auto& id : tariffs) {
+            if (const auto found = unserved.find(id); found != unserved.end()) {
+                why += (why.empty() ? "" : "; ") + ("tariff '" + id + "' needs " + found->second);
+            }
+        }
+        if (!why.empty()) {
+            out[i] = "account '" + account.account + "' is not yet served: " + why;
+        }
+    }
+    return out;
 }
 
 }  // namespace gatehouse::registry_files

@@ -149,9 +149,9 @@ struct Charged {
 };
 [[nodiscard]] std::vector<Charged> charged_meters(const Registry& registry);
 
-// Why this account cannot be charged yet, naming account and cause; empty where it can. The
-// registry stores what it asks for all the same.
-[[nodiscard]] std::string not_yet(const Registry& registry, const Account& account);
+// Why each account, in their order, cannot be charged yet, naming account and cause; empty where it
+// can. The registry stores what it asks for all the same.
+[[nodiscard]] std::vector<std::string> not_yet(const Registry& registry);
 
 // The whole registry as the same files: canonical column order, UTF-8 without byte-order mark, LF,
 // one file a tariff. Importing them changes nothing. Plain cards go through `hash`.

@@ -431,6 +431,7 @@ void bind_registry(Context& context, World& world) {
         world.meter_index.emplace(row.meter, i);
     }
     world.accounts.resize(registry.accounts.size());
+    std::vector<std::string> not_yet = registry_files::not_yet(registry);
     for (std::size_t i = 0; i < registry.accounts.size(); ++i) {
         AccountRuntime& account = world.accounts[i];
         account.row = &registry.accounts[i];
@@ -438,7 +439,7 @@ void bind_registry(Context& context, World& world) {
         account.unit = unit == world.units.end() ? nullptr : unit->second;
         account.thresholds = thresholds_of(
             *account.row, account.unit ? account.unit->use : Use::home, context.options.alerts);
-        account.not_yet = registry_files::not_yet(registry, *account.row);
+        account.not_yet = std::move(not_yet[i]);
         account.meters.clear();
         world.account_index.emplace(account.row->account, i);
     }

@@ -182,15 +182,15 @@ TEST_CASE("a charged meter ends on exactly one account and tariff") {
 TEST_CASE("an account says by name what its prices cannot be charged for") {
     auto parsed = parsed_house();
     Registry& registry = parsed.registry;
-    CHECK(not_yet(registry, registry.accounts.at(2)).empty());
+    CHECK(not_yet(registry).at(2).empty());
     // A pool is stored beside it: what its members pay today is right without their share.
-    CHECK(not_yet(registry, registry.accounts.at(1)).empty());
+    CHECK(not_yet(registry).at(1).empty());
     const auto warnings = check(registry, {}, parsed.places).warnings;
     CHECK(std::any_of(warnings.begin(), warnings.end(), [](const Problem& warning) {
         return warning.message == "pool 'lift' is stored; its members are charged no share yet";
     }));
     registry.tariffs.at(2).versions.at(0).minimum = kFeeMax + Fen{1};
-    const auto why = not_yet(registry, registry.accounts.at(2));
+    const auto why = not_yet(registry).at(2);
     CHECK(why.find("account 'a-s1'") != std::string::npos);
     CHECK(why.find("minimum") != std::string::npos);
 }
