@@ -174,10 +174,10 @@ BusDiagnosis whole_line(const BusStatus& bus, const ExchangeCounts& counts,
     if (unsteady > 1 && most(unsteady, meters - silent)) {
         std::uint64_t missing = 0;
         for (const Seen& one : seen) missing += unheard(one.counts);
-        return say(LineFault::unsteady,
-                   share(unsteady, meters) + " meters of " + bus.bus +
-                       " leave questions without a reply (" + share(missing, all(counts)) +
-                       "): the cable or the gateway rather than a meter");
+        return say(LineFault::unsteady, share(unsteady, meters) + " meters of " + bus.bus +
+                                            " leave questions without a reply (" +
+                                            share(missing, all(counts)) +
+                                            "): the cable or the gateway rather than a meter");
     }
     return result;
 }
