@@ -109,7 +109,7 @@ LevelJudgement judge_level(const LevelInput& in, const Thresholds& limits) {
         --level;
         if (level > 0) rules = rules_at(level, in, limits);
     }
-    const bool may_fall = in.topup || (!in.held && in.may_clear);
+    const bool may_fall = !in.catching_up && (in.topup || (!in.held && in.may_clear));
     if (level < in.level && !may_fall) {
         // What holds it is that nothing may fall; the rule it once came by may not hold any more.
         level = in.level;

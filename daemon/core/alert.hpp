@@ -32,10 +32,11 @@ struct LevelInput {
     int level = 0;  // as it stands, 0 to 4
     Fen balance;
     std::optional<int> days_left;
-    bool vacant = false;    // amount rule silent
-    bool topup = false;     // judged by a top-up: margin 0, falls even while held
-    bool held = false;      // quarantine: no fall by drift
-    bool may_clear = true;  // false: the unposted part restarted, no fall by drift
+    bool vacant = false;       // amount rule silent
+    bool topup = false;        // judged by a top-up: margin 0, falls even while held
+    bool held = false;         // quarantine: no fall by drift
+    bool may_clear = true;     // false: the unposted part restarted, no fall by drift
+    bool catching_up = false;  // the same, and meters that answer will soon say: no fall at all
 };
 // The level, and the rule that gives it: by reason either the amount or the days. A level that
 // only hysteresis or a held fall keeps names the rule by which it is kept or was entered, and level

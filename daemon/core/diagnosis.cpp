@@ -138,7 +138,7 @@ BusDiagnosis whole_line(const BusStatus& bus, const ExchangeCounts& counts,
         return result;
     };
     if (bus.phase == BusPhase::offline) {
-        return say(LineFault::offline, "the bus cannot be opened: " + bus.reason);
+        return say(LineFault::offline, "the bus is offline: " + bus.reason);
     }
     if (meters > 0 && silent == meters) {
         if (count(counts, PollResult::gateway_path) > 0) {
@@ -170,6 +170,15 @@ BusDiagnosis whole_line(const BusStatus& bus, const ExchangeCounts& counts,
                                          share(crc + foreign, all(counts)) +
                                          " replies): check cable, termination and bias");
     }
+    const std::size_t unsteady = with(seen, MeterFault::unsteady);
+    if (unsteady > 1 && most(unsteady, meters - silent)) {
+        std::uint64_t missing = 0;
+        for (const Seen& one : seen) missing += unheard(one.counts);
+        return say(LineFault::unsteady, share(unsteady, meters) + " meters of " + bus.bus +
+                                            " leave questions without a reply (" +
+                                            share(missing, all(counts)) +
+                                            "): the cable or the gateway rather than a meter");
+    }
     return result;
 }
 
@@ -191,6 +200,8 @@ const char* to_string(LineFault fault) {
             return "noise";
         case LineFault::foreign:
             return "foreign";
+        case LineFault::unsteady:
+            return "unsteady";
         case LineFault::meters:
             return "meters";
     }

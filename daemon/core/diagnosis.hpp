@@ -25,6 +25,7 @@ enum class LineFault {
     behind_gateway,  // the gateway lives and hears nobody
     noise,           // replies of all meters are damaged: cable, termination, bias
     foreign,         // frames that nobody asked for: a second master, a duplicate address
+    unsteady,        // most meters leave questions without a reply: the cable or the gateway
     meters,          // single meters alone
 };
 [[nodiscard]] const char* to_string(LineFault fault);

@@ -13,4 +13,11 @@ const char* to_string(PollResult result) {
     return kWords[index];
 }
 
+const char* to_string(BusPhase phase) {
+    static constexpr std::array<const char*, 3> kWords{"connecting", "online", "offline"};
+    const auto index = static_cast<std::size_t>(phase);
+    GH_ASSERT(index < kWords.size());
+    return kWords[index];
+}
+
 }  // namespace gatehouse

@@ -27,6 +27,9 @@ struct MeterTraits {
     MapStatus status = MapStatus::document;
     bool reads_serial = false;  // the profile names a serial register
     bool primary_side = false;  // the register has CT and PT in it: the multiplier stays 1
+    // The register is that of a module beside the meter (a pulse counter): it goes on, with its own
+    // serial number, when the meter is exchanged.
+    bool module = false;
 };
 
 // One successful poll of one meter's billing register, with what was read beside it.
@@ -37,7 +40,7 @@ struct Sample {
     std::vector<std::uint16_t> raw;  // the words of the billing register as on the wire
     std::optional<std::int64_t> power_milliwatt;
     std::optional<std::int64_t> flow_millilitre_per_hour;
-    std::optional<std::string> serial;    // present where it was read with this poll
+    std::optional<std::string> serial;  // present where it was read with this poll
     // Product of what the profile says stands in registers of the device as a factor of the billing
     // register (CT, PT, resolution): who changes one there changes what the register means.
     std::optional<Rational> device_ratio;
@@ -46,8 +49,8 @@ struct Sample {
     std::string prepays_text;
     // The meter's own calendar where it was read with this poll, in seconds as if it were UTC.
     std::optional<std::int64_t> own_clock_s;
-    bool confirming = false;              // the immediate second exchange that the engine asked for
-    bool current_flows = false;           // power or flow read above zero: for the stuck check
+    bool confirming = false;     // the immediate second exchange that the engine asked for
+    bool current_flows = false;  // power or flow read above zero: for the stuck check
 };
 
 // How one exchange with a meter ended. Each states its consequence for the poller.
@@ -102,6 +105,7 @@ struct MeterLine {
 };
 
 enum class BusPhase { connecting, online, offline };
+[[nodiscard]] const char* to_string(BusPhase phase);
 struct BusStatus {
     std::string bus;
     BusPhase phase = BusPhase::connecting;

@@ -182,6 +182,7 @@ struct Verdict {
     bool duplicate = false;            // dropped: not later than the last sample
     bool wants_second = false;         // ask the poller for an immediate second exchange
     bool held = false;                 // this sample is not on its way to a reading; see reason
+    bool uncountable = false;          // nor can staff be asked: register or total leave 64 bits
     bool stuck_changed = false;
     bool stuck = false;
     std::string reason;  // one line for the meter's display; empty: nothing wrong

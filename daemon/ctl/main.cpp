@@ -305,6 +305,7 @@ int run(int argc, char** argv) {
     app.name("gatehousectl");
     app.fallthrough();
     app.require_subcommand(1);
+    app.set_version_flag("--version", std::string("gatehousectl ") + GATEHOUSE_VERSION);
     app.footer(
         "Exit codes: 0 done, 1 failed, 2 bad usage or bad input.\n"
         "The socket is --socket, else http.socket of the configuration\n"

@@ -209,6 +209,13 @@ int set_clock(const Options& options) {
         print_document(answer);
         return done ? kDone : kFailed;
     }
+    if (!done) {
+        const std::string after = text(setting, "after");
+        std::cerr << "gatehousectl: the clock of " << text(setting, "meter")
+                  << " was not set: " << text(setting, "reason")
+                  << (after.empty() ? "" : "; it shows " + after) << "\n";
+        return kFailed;
+    }
     const std::string before = text(setting, "before");
     std::cout << text(setting, "meter") << "  before " << (before.empty() ? "no date" : before);
     if (!text(setting, "before_off_s").empty()) {
@@ -216,8 +223,7 @@ int set_clock(const Options& options) {
     }
     std::cout << "  set to " << text(setting, "set_to") << "  shows " << text(setting, "after")
               << "\n";
-    if (!done) std::cerr << "gatehousectl: not set: " << text(setting, "reason") << "\n";
-    return done ? kDone : kFailed;
+    return kDone;
 }
 
 }  // namespace gatehouse::ctl

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/engine/alert_desk.hpp"
+#include "daemon/engine/alert_watch.hpp"
 #include "daemon/engine/fee_book.hpp"
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/outlook.hpp"
@@ -156,6 +157,35 @@ bool all_confirmed_this_run(const Context& context, const AccountRuntime& accoun
     });
 }
 
+// Whether a meter that answers has not yet said in this run what was used since its last row. A
+// dead one, or one whose reading is held, is not waited for.
+bool is_catching_up(const Context& context, const AccountRuntime& account) {
+    return std::any_of(account.meters.begin(), account.meters.end(), [&](std::size_t index) {
+        const MeterRuntime& meter = context.world.meters[index];
+        const bool silent = meter.seen && !meter.online;
+        return is_polled(meter) && meter.last && !meter.confirmed_this_run && !silent &&
+               !meter.quarantine && !meter.hold;
+    });
+}
+
+// A top-up judges at once, but by figures of this run: right after a start it waits, with the
+// account's meters asked soon, and is judged as a top-up once they have said what they used.
+Mover judged_as(Context& context, AccountRuntime& account, Mover mover) {
+    const bool fresh = mover == Mover::topup;
+    if (!fresh && !account.topup_waits_since) return mover;
+    const MonoMs since = account.topup_waits_since.value_or(context.now.mono_ms);
+    account.topup_waits_since = since;
+    if (!is_catching_up(context, account) || context.now.mono_ms - since >= kTopUpWaitMs) {
+        account.topup_waits_since.reset();
+        return Mover::topup;
+    }
+    if (fresh && context.poller != nullptr) {
+        for (const std::size_t index : account.meters)
+            context.poller->poll_soon(context.world.meters[index].row->meter);
+    }
+    return mover;
+}
+
 LevelInput level_input(const Context& context, const AccountRuntime& account, Mover mover) {
     LevelInput input;
     input.level = account.level;
@@ -165,6 +195,7 @@ LevelInput level_input(const Context& context, const AccountRuntime& account, Mo
     input.topup = mover == Mover::topup;
     input.held = account.quality == Quality::held;
     input.may_clear = all_confirmed_this_run(context, account);
+    input.catching_up = account.topup_waits_since.has_value();
     return input;
 }
 
@@ -311,8 +342,9 @@ std::string lines_needed(const Context& context, const World& world,
     return month_scope(oldest);
 }
 
-void reprice(Context& context, std::size_t index, Mover mover) {
+void reprice(Context& context, std::size_t index, Mover moved_by) {
     AccountRuntime& account = context.world.accounts[index];
+    const Mover mover = judged_as(context, account, moved_by);
     const auto before = figures_of(account);
     if (context.writable)
         need_lines(context, account, lines_needed(context, context.world, account));

@@ -14,6 +14,9 @@ namespace gatehouse {
 // A ladder counter older than this is forgotten in memory: longer than any ladder's year.
 inline constexpr std::int64_t kCountersDays = 800;
 
+// Longer than that a top-up waits for no meter: every one that can be read was read by then.
+inline constexpr std::int64_t kTopUpWaitMs = 600'000;
+
 // What moved the balance, for `cleared_by` and for how hysteresis treats it.
 enum class Mover { drift, topup, correction };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/engine/account_book.hpp"
 #include "daemon/engine/alert_desk.hpp"
 
 namespace gatehouse {
@@ -248,8 +249,11 @@ void watch_time(Context& context, MonoMs run_began) {
         watch_held(context, meter);
         watch_prepaid(context, meter);
     }
-    for (std::size_t index = 0; index < context.world.accounts.size(); ++index)
+    for (std::size_t index = 0; index < context.world.accounts.size(); ++index) {
         close_ended(context, index);
+        const auto& waits = context.world.accounts[index].topup_waits_since;
+        if (waits && context.now.mono_ms - *waits >= kTopUpWaitMs) context.repriced.insert(index);
+    }
     if (!context.clock.trusted()) return;
     for (std::size_t index = 0; index < context.world.accounts.size(); ++index) {
         watch_stale(context, index, run_began);

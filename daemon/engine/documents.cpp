@@ -138,6 +138,7 @@ std::string meter_json(const MeterView& meter, const Zone& zone) {
         .field_if("own_prepayment", meter.own_prepayment)
         .field("hold", meter.hold)
         .field("rejected", meter.rejected)
+        .field("duplicates", meter.duplicates)
         .key("flags")
         .begin_array();
     for (const std::string& flag : meter.flags) json.value(flag);

@@ -185,7 +185,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
         return fact.traits && fact.traits->primary_side;
     };
     if (!context.options.profiles.empty()) known.profiles = context.options.profiles;
-    if (!context.options.cabinets.empty()) known.cabinets = context.options.cabinets;
+    known.cabinets = context.options.cabinets;
     files::Checked checked = files::check(merged.registry, known, parsed.places, parsed.partial);
     const auto add = [&](const std::vector<Problem>& problems) {
         plan.problems.insert(plan.problems.end(), problems.begin(), problems.end());

@@ -110,6 +110,14 @@ bool is_refused(Reply& reply) {
     return true;
 }
 
+Reply wrong_field(const char* pointer, const char* type, std::string message) {
+    Reply reply;
+    reply.errors.push_back({pointer, std::move(message)});
+    reply.type = type;
+    static_cast<void>(is_refused(reply));
+    return reply;
+}
+
 Reply no_such_meter(const std::string& meter) {
     return refusal(ReplyKind::not_found, "not-found", "no meter has the id `" + meter + "`");
 }

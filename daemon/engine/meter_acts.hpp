@@ -48,6 +48,8 @@ struct TypedTime {
 
 // Whether errors were found; the reply is then a refusal of 422.
 [[nodiscard]] bool is_refused(Reply& reply);
+// A refusal of 422 for one field alone, of a type of its own.
+[[nodiscard]] Reply wrong_field(const char* pointer, const char* type, std::string message);
 [[nodiscard]] Reply no_such_meter(const std::string& meter);
 
 // The account that pays, with its figures after the act.

@@ -252,6 +252,9 @@ void hasten(Context& context, std::size_t index, const Sample& sample, const Ver
         soon = soon || (now && !meter.edges.empty());
         const std::optional<UtcMs> edge = next_band_edge(context, meter);
         soon = soon || (now && edge && *edge <= *now);
+        // And so does a top-up that is judged once this run has a reading.
+        if (meter.account)
+            soon = soon || context.world.accounts[*meter.account].topup_waits_since.has_value();
         if (!soon && meter.account)
             soon = level_if(context, *meter.account, index, meter.state.neighbour->value.total) !=
                    context.world.accounts[*meter.account].level;
@@ -288,7 +291,10 @@ void take_sample(Context& context, const Sample& sample) {
         return;
     }
     const Verdict verdict = judge(meter.state, sample, time, meter.terms);
-    if (verdict.duplicate) return;
+    if (verdict.duplicate) {
+        ++meter.duplicates;
+        return;
+    }
     meter.newest_face = add(sample.register_value, meter.terms.offset);
     meter.newest_time = time;
     if (verdict.stuck_changed || verdict.reason != meter.reason) {

@@ -83,6 +83,7 @@ Reply take_face(Context& context, std::size_t index, const ReadFace& command,
     MeterState judged = meter.state;
     const FaceReading reading{typed.face, typed.tolerance, context.now, at.time};
     const Verdict verdict = judge_face(judged, reading, meter.terms);
+    if (verdict.uncountable) return wrong_field("/register", "invalid", verdict.reason);
     if (verdict.held && !verdict.opened && !meter.quarantine)
         return refusal(ReplyKind::conflict, "clock", verdict.reason);
     if (verdict.held && meter.quarantine)
@@ -166,14 +167,12 @@ Reply read_face(Context& context, const ReadFace& command) {
                        "the meter " + command.meter + " is " + to_string(meter.row->status) +
                            " in meters.csv; nothing is read there");
     if (is_too_early(context, meter, at)) {
-        reply.errors.push_back(
-            {"/at", "the last confirmed reading is of " + context.iso(context.best(*meter.last)) +
-                        " (register " + format(meter.last->register_value) +
-                        "); a reading not later than that moves nothing: correct what lies "
-                        "before by an adjustment"});
-        reply.type = "not-later";
-        static_cast<void>(is_refused(reply));
-        return reply;
+        return wrong_field(
+            "/at", "not-later",
+            "the last confirmed reading is of " + context.iso(context.best(*meter.last)) +
+                " (register " + format(meter.last->register_value) +
+                "); a reading not later than that moves nothing: correct what lies before by an "
+                "adjustment");
     }
     return take_face(context, found->second, command, *typed, at);
 }
@@ -200,14 +199,11 @@ Reply confirm_face(Context& context, const ConfirmFace& command) {
                            " was not read since the start: wait for a poll, then look again");
     if (!agrees(context, meter, *typed)) {
         const std::string read = format(round_to_milli(*meter.newest_face).value_or(Milli{}));
-        reply.errors.push_back({"/register", "the face shows " + command.register_value +
-                                                 " and the profile `" + meter.row->profile +
-                                                 "` reads " + read +
-                                                 ": it is the wrong one of the maps; name "
-                                                 "another profile in meters.csv"});
-        reply.type = "face-differs";
-        static_cast<void>(is_refused(reply));
-        return reply;
+        return wrong_field("/register", "face-differs",
+                           "the face shows " + command.register_value + " and the profile `" +
+                               meter.row->profile + "` reads " + read +
+                               ": it is the wrong one of the maps; name another profile in "
+                               "meters.csv");
     }
     ManualReadingRow row =
         row_of(context, meter, {{}, {}, command.register_value, {}, command.by, {}, {}}, {});

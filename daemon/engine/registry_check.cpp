@@ -390,11 +390,24 @@ class Checker {
         }
     }
 
+    // A house may list its keys before it has a cabinet; that its events will not come is said.
+    void cabinet(const Key& key, std::set<std::string>& told) {
+        if (key.cabinet.empty() || !known_.cabinets || !known_.cabinets->empty()) {
+            configured(Table::keys, key.key, "cabinet", key.cabinet, known_.cabinets);
+            return;
+        }
+        if (!told.insert(key.cabinet).second) return;
+        warning(Table::keys, key.key, "cabinet",
+                "key " + in_quotes(key.key) + " is in cabinet " + in_quotes(key.cabinet) +
+                    ", but the configuration has no [[cabinet]]: nothing will be heard of it");
+    }
+
     void keys() {
         std::map<std::pair<std::string, int>, std::string> slots;
         std::map<std::string, std::string> tags;
+        std::set<std::string> told;
         for (const Key& key : registry_.keys) {
-            configured(Table::keys, key.key, "cabinet", key.cabinet, known_.cabinets);
+            cabinet(key, told);
             if (key.slot && !lacks(Table::keys, key.key, {"cabinet"})) {
                 const auto [first, fresh] =
                     slots.emplace(std::pair(key.cabinet, *key.slot), key.key);

@@ -23,7 +23,14 @@ struct Exchange {
     TypedFace old_final, new_opening;
     TypedTime at;
     std::optional<int> new_address;
+    // Of a module that counts on beside the new meter: dial minus counter from here on.
+    std::optional<std::string> new_offset;
 };
+
+// Whether what is read goes on although the meter is exchanged.
+bool is_module(const MeterRuntime& meter) {
+    return meter.terms.traits.module || meter.row->offset.has_value();
+}
 
 std::string replaced_json(const Context& context, const MeterRuntime& meter,
                           const ReplacementRow& row) {
@@ -36,6 +43,7 @@ std::string replaced_json(const Context& context, const MeterRuntime& meter,
         .field("new_serial", row.new_serial)
         .field("new_opening", row.new_opening);
     if (row.new_address) json.field("new_address", *row.new_address);
+    if (is_module(meter)) json.field_if("new_offset", meter.row->offset.value_or(""));
     if (meter.last) json.field("total", format(meter.last->total));
     json.field("at", context.iso(row.at))
         .field("by", row.by)
@@ -101,14 +109,6 @@ std::optional<Reply> earlier(Context& context, const MeterRuntime& meter,
     return reply;
 }
 
-Reply wrong(const char* pointer, const char* type, std::string message) {
-    Reply reply;
-    reply.errors.push_back({pointer, std::move(message)});
-    reply.type = type;
-    static_cast<void>(is_refused(reply));
-    return reply;
-}
-
 // Nothing where the old meter can be closed with that figure; `judged` is its state then.
 std::optional<Reply> judge_final(const Context& context, const MeterRuntime& meter,
                                  const Exchange& exchange, MeterState& judged, Verdict& verdict) {
@@ -116,10 +116,30 @@ std::optional<Reply> judge_final(const Context& context, const MeterRuntime& met
                               exchange.at.time};
     verdict = judge_face(judged, reading, meter.terms);
     if (!verdict.held && !verdict.confirmed.empty()) return std::nullopt;
-    return wrong("/old_final", "old-final",
-                 verdict.reason + " since " + context.iso(context.best(*meter.last)) +
-                     "; nothing was changed: check the digits and the time, or the rating of the "
-                     "meter in meters.csv");
+    return wrong_field(
+        "/old_final", "old-final",
+        verdict.reason + " since " + context.iso(context.best(*meter.last)) +
+            "; nothing was changed: check the digits and the time, or the rating of the "
+            "meter in meters.csv");
+}
+
+// A module says its own serial number, which stays; the new meter's stands on its nameplate alone.
+bool keeps_serial(const MeterRuntime& meter) {
+    return meter.terms.traits.module && meter.terms.traits.reads_serial;
+}
+
+// What the module's counter stood at is what the old dial says of it, or its last confirmed reading
+// where that is higher: then nothing that the old meter counted is charged to the new one. A module
+// that had lost pulses is asked about with its next samples (`opening_mismatch`).
+std::optional<std::string> paired_anew(const MeterRuntime& meter, const Exchange& exchange) {
+    Rational old_face = exchange.old_final.face;
+    const auto& baseline = meter.state.baseline;
+    if (baseline && compare(old_face, baseline->exact) < 0) old_face = baseline->exact;
+    const auto counter = subtract(old_face, meter.terms.offset);
+    const auto offset = counter ? subtract(exchange.new_opening.face, *counter) : std::nullopt;
+    const auto milli = offset ? round_to_milli(*offset) : std::nullopt;
+    if (!milli) return std::nullopt;
+    return format_decimal_trimmed(milli->count, 3, 0);
 }
 
 // The tail of the old meter, posted up to the instant under the epoch that ends with it.
@@ -151,7 +171,7 @@ void open_new(Context& context, std::size_t index, const ReplaceMeter& command,
     const Rational multiplier = meter.terms.multiplier;
     EpochRow epoch;
     epoch.meter = meter.row->meter;
-    epoch.serial = command.new_serial;
+    epoch.serial = keeps_serial(meter) ? meter.epoch->serial : command.new_serial;
     epoch.multiplier = meter.epoch->multiplier;
     epoch.opened = context.now;
     epoch.base_total = meter.last->total;
@@ -195,6 +215,7 @@ void tell(Context& context, const MeterRuntime& meter, ReplacementRow& row) {
             .field("new_serial", row.new_serial)
             .field("new_opening", row.new_opening);
         if (row.new_address) body.field("new_address", *row.new_address);
+        if (is_module(meter)) body.field_if("new_offset", meter.row->offset.value_or(""));
         body.field("total", format(meter.last->total))
             .field("reading", meter.last->reading)
             .field("replaced_at", context.iso(row.at))
@@ -206,14 +227,20 @@ void tell(Context& context, const MeterRuntime& meter, ReplacementRow& row) {
 }
 
 Reply carry_out(Context& context, std::size_t index, const ReplaceMeter& command,
-                const Exchange& exchange) {
+                Exchange exchange) {
     MeterState judged = context.world.meters[index].state;
     Verdict verdict;
     if (auto refused = judge_final(context, context.world.meters[index], exchange, judged, verdict))
         return *std::move(refused);
     if (!round_to_milli(exchange.new_opening.face) ||
         !figure(exchange.new_opening.face, context.world.meters[index].terms.multiplier))
-        return wrong("/new_opening", "invalid", "is beyond what can be counted");
+        return wrong_field("/new_opening", "invalid", "is beyond what can be counted");
+    if (is_module(context.world.meters[index])) {
+        exchange.new_offset = paired_anew(context.world.meters[index], exchange);
+        if (!exchange.new_offset)
+            return wrong_field("/new_opening", "invalid",
+                               "lies further from the counter than can be counted");
+    }
     ReplacementRow row;
     row.meter = command.meter;
     row.old_epoch = context.world.meters[index].epoch->id;
@@ -228,8 +255,10 @@ Reply carry_out(Context& context, std::size_t index, const ReplaceMeter& command
     close_old(context, index, verdict, exchange);
     answer_quarantine(context, index, command.by, "a replacement was entered");
     open_new(context, index, command, exchange, row);
+    const bool nameplate = keeps_serial(context.world.meters[index]);
     change_meter_row(context, index, [&](Meter& meter) {
-        meter.serial = command.new_serial;
+        (nameplate ? meter.nameplate : meter.serial) = command.new_serial;
+        if (exchange.new_offset) meter.offset = exchange.new_offset;
         if (exchange.new_address) meter.address = exchange.new_address;
     });
     MeterRuntime& meter = context.world.meters[index];
@@ -267,10 +296,10 @@ Reply replace_meter(Context& context, const ReplaceMeter& command) {
                            context.clock.reason() +
                            "); confirm it with `gatehousectl clock confirm` first");
     if (is_too_early(context, meter, exchange->at))
-        return wrong("/at", "not-later",
-                     "the old meter was read at " + context.iso(context.best(*meter.last)) +
-                         " (register " + format(meter.last->register_value) +
-                         "); a replacement lies after its last confirmed reading");
+        return wrong_field("/at", "not-later",
+                           "the old meter was read at " + context.iso(context.best(*meter.last)) +
+                               " (register " + format(meter.last->register_value) +
+                               "); a replacement lies after its last confirmed reading");
     return carry_out(context, found->second, command, *exchange);
 }
 

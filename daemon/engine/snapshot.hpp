@@ -45,6 +45,7 @@ struct MeterView {
     bool hold = false;               // staff hold it
     std::vector<std::string> flags;  // abnormal_use, use_gone, no_reading, sum_apart
     std::uint64_t rejected = 0;      // held values that were wrong, in this run
+    std::uint64_t duplicates = 0;    // samples that came twice or out of order, in this run
     std::int64_t epoch = 0;
     std::uint64_t state_version = 0;  // moves when total, power, flow or quality changed
 };

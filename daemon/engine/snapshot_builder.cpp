@@ -45,6 +45,7 @@ MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     view.hold = meter.hold.has_value();
     if (meter.prepays.mark.value_or(false)) view.own_prepayment = meter.prepays_text;
     view.rejected = meter.rejected;
+    view.duplicates = meter.duplicates;
     view.flags = meter.flags;
     view.epoch = meter.epoch ? meter.epoch->id : 0;
     view.state_version = meter.state_version;

@@ -114,7 +114,8 @@ struct MeterRuntime {
     SeenTwice<std::string> serial_read, ratio_read;
     SeenTwice<bool> prepays;  // by itself; one flipped bit tells nobody
     std::string prepays_text;
-    std::uint64_t rejected = 0;  // in this run: what rejected itself, and what staff rejected
+    std::uint64_t rejected = 0;    // in this run: what rejected itself, and what staff rejected
+    std::uint64_t duplicates = 0;  // in this run: samples not later than the one before, dropped
     DayTotals<kDayTotalsMax> day_totals;
     std::vector<std::string> flags;  // what people should look at
     bool reviewed = false;           // in this run
@@ -181,6 +182,7 @@ struct AccountRuntime {
     AlertReason reason = AlertReason::balance;
     std::optional<std::string> alert;  // id of its open low_balance alert
     std::optional<std::string> stale_alert;
+    std::optional<MonoMs> topup_waits_since;  // booked, and judged once the meters caught up
     std::uint64_t ledger_seq = 0;
     std::uint64_t state_version = 1;
 };

@@ -3,11 +3,10 @@
 #include <string>
 #include <utility>
 
+#include "daemon/core/base64.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/row_documents.hpp"
-#include "daemon/core/base64.hpp"
-#include "daemon/http/body.hpp"
-#include "daemon/http/params.hpp"
+#include "daemon/http/act.hpp"
 
 namespace gatehouse::http {
 
@@ -71,26 +70,22 @@ Response get_tokens(Call& call) {
 }
 
 void post_token(Call& call, Respond respond) {
-    Query(call.request).finish();
-    Body body(call.request.body, call.app.options.limits.json_depth);
-    AddToken add;
-    add.actor = call.actor;
-    add.name = body.required_text("name");
-    add.scopes = body.required_texts("scopes");
-    add.expires_at = body.text("expires_at");
-    const auto known = scopes();
-    for (std::size_t i = 0; i < add.scopes.size(); ++i) {
-        const std::string& scope = add.scopes[i];
-        if (std::find(known.begin(), known.end(), scope) != known.end()) continue;
-        std::string all;
-        for (const char* name : known) all += (all.empty() ? "" : " ") + std::string(name);
-        body.wrong("/scopes/" + std::to_string(i), scope + " is no scope; known are: " + all);
-    }
-    if (!add.expires_at.empty() && !parse_iso8601(add.expires_at, call.app.zone)) {
-        body.wrong("/expires_at", add.expires_at + " is no time; write 2027-01-01");
-    }
-    body.finish();
-    submit(call, std::move(add), std::move(respond));
+    submit_act<AddToken>(call, std::move(respond), [&](Body& body, AddToken& act) {
+        act.name = body.required_text("name");
+        act.scopes = body.required_texts("scopes");
+        act.expires_at = body.text("expires_at");
+        const auto known = scopes();
+        for (std::size_t i = 0; i < act.scopes.size(); ++i) {
+            const std::string& scope = act.scopes[i];
+            if (std::find(known.begin(), known.end(), scope) != known.end()) continue;
+            std::string all;
+            for (const char* name : known) all += (all.empty() ? "" : " ") + std::string(name);
+            body.wrong("/scopes/" + std::to_string(i), scope + " is no scope; known are: " + all);
+        }
+        if (!act.expires_at.empty() && !parse_iso8601(act.expires_at, call.app.zone)) {
+            body.wrong("/expires_at", act.expires_at + " is no time; write 2027-01-01");
+        }
+    });
 }
 
 void delete_token(Call& call, Respond respond) {
@@ -99,13 +94,9 @@ void delete_token(Call& call, Respond respond) {
 }
 
 void post_clock_confirm(Call& call, Respond respond) {
-    Query(call.request).finish();
-    Body body(call.request.body, call.app.options.limits.json_depth);
-    ConfirmClock confirm;
-    confirm.actor = call.actor;
-    confirm.by = body.required_text("by");
-    body.finish();
-    submit(call, std::move(confirm), std::move(respond));
+    submit_act<ConfirmClock>(call, std::move(respond), [](Body& body, ConfirmClock& act) {
+        act.by = body.required_text("by");
+    });
 }
 
 Response post_verify(Call& call) {

@@ -3,8 +3,7 @@
 #include <utility>
 
 #include "daemon/engine/row_documents.hpp"
-#include "daemon/http/body.hpp"
-#include "daemon/http/params.hpp"
+#include "daemon/http/act.hpp"
 
 namespace gatehouse::http {
 
@@ -38,24 +37,17 @@ Response get_alerts(Call& call) {
 }
 
 void post_alert_test(Call& call, Respond respond) {
-    Query(call.request).finish();
-    Body body(call.request.body, call.app.options.limits.json_depth);
-    body.finish();
-    submit(call, TestAlert{call.actor}, std::move(respond));
+    submit_act<TestAlert>(call, std::move(respond), [](Body&, TestAlert&) {});
 }
 
 void post_alert_ack(Call& call, Respond respond) {
-    Query(call.request).finish();
-    Body body(call.request.body, call.app.options.limits.json_depth);
-    AckAlert ack;
-    ack.actor = call.actor;
-    ack.alert = call.params[0];
-    ack.by = body.required_text("by");
-    ack.via = body.required_text("via");
-    ack.note = body.text("note");
-    ack.result = body.text("result");
-    body.finish();
-    submit(call, std::move(ack), std::move(respond));
+    submit_act<AckAlert>(call, std::move(respond), [&](Body& body, AckAlert& act) {
+        act.alert = call.params[0];
+        act.by = body.required_text("by");
+        act.via = body.required_text("via");
+        act.note = body.text("note");
+        act.result = body.text("result");
+    });
 }
 
 Response get_events(Call& call) {

@@ -8,18 +8,6 @@ namespace gatehouse::http {
 
 namespace {
 
-const char* phase_word(BusPhase phase) {
-    switch (phase) {
-        case BusPhase::connecting:
-            return "connecting";
-        case BusPhase::online:
-            return "online";
-        case BusPhase::offline:
-            return "offline";
-    }
-    return "offline";
-}
-
 // A monotonic moment as wall-clock time, as far as both clocks agree now.
 std::string at_text(const Call& call, MonoMs mono_ms) {
     const UtcMs now_ms = call.app.clock.wall_ms();
@@ -92,7 +80,7 @@ void bus_json(JsonWriter& json, const Call& call, const BusStatus& bus, bool lin
     const std::int64_t counted_ms = call.app.clock.mono_ms() - bus.began_mono_ms;
     json.begin_object()
         .field("bus", bus.bus)
-        .field("phase", phase_word(bus.phase))
+        .field("phase", to_string(bus.phase))
         .field("reason", bus.reason)
         .field("fault", to_string(diagnosis.fault))
         .field("diagnosis", diagnosis.text)

@@ -10,18 +10,6 @@
 namespace gatehouse::mqtt {
 namespace {
 
-const char* word(BusPhase phase) {
-    switch (phase) {
-        case BusPhase::connecting:
-            return "connecting";
-        case BusPhase::online:
-            return "online";
-        case BusPhase::offline:
-            return "offline";
-    }
-    return "offline";
-}
-
 // Trial accounts have no balance yet, internal ones never have, and one that is refused as "not
 // yet" has none that could be believed.
 bool has_balance(const AccountView& account) {
@@ -71,7 +59,7 @@ void StateBook::scan_bridge() {
     }
     std::string key = (snapshot_->store_ok ? "1" : "0") + snapshot_->store_reason;
     for (const BusStatus& bus : snapshot_->buses) {
-        key += '\n' + bus.bus + word(bus.phase) + bus.reason;
+        key += '\n' + bus.bus + to_string(bus.phase) + bus.reason;
     }
     if (key != health_key_) {
         health_key_ = std::move(key);
@@ -249,7 +237,7 @@ std::string StateBook::health_json(const HealthFacts& facts) const {
     json.field("unpublishable", facts.unpublishable);
     json.key("buses").begin_array();
     for (const BusStatus& bus : now.buses) {
-        json.begin_object().field("bus", bus.bus).field("state", word(bus.phase));
+        json.begin_object().field("bus", bus.bus).field("state", to_string(bus.phase));
         json.field_if("reason", bus.reason);
         json.field("meters", bus.meters).field("meters_online", bus.meters_online).end_object();
     }

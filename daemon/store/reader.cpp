@@ -1,7 +1,5 @@
 #include "daemon/store/reader.hpp"
 
-#include <filesystem>
-
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
 #include "daemon/store/registry_rows.hpp"
@@ -80,11 +78,6 @@ std::uint64_t StoreReader::Impl::first_reading_from(UtcMs at) {
         (before ? low : high) = middle;
     }
     return high;
-}
-
-std::uint64_t StoreReader::last_event() {
-    return static_cast<std::uint64_t>(
-        sql::number(impl_->connection, "SELECT max(seq) FROM event").value_or(0));
 }
 
 namespace {
@@ -379,20 +372,6 @@ std::uint64_t StoreReader::topic_head(const std::string& topic) {
 RunTimes::Time StoreReader::time(const Stamp& stamp) {
     const Impl::Moment moment(*impl_);
     return impl_->times.time(stamp);
-}
-
-StoreReader::Sizes StoreReader::sizes() {
-    Sizes sizes;
-    std::error_code ignored;
-    const auto bytes = [&ignored](const std::string& path) -> std::uint64_t {
-        const auto size = std::filesystem::file_size(path, ignored);
-        return ignored ? 0 : size;
-    };
-    sizes.database_bytes = bytes(impl_->connection.path());
-    sizes.wal_bytes = bytes(impl_->connection.path() + "-wal");
-    sizes.schema =
-        static_cast<int>(sql::number(impl_->connection, "PRAGMA user_version").value_or(0));
-    return sizes;
 }
 
 }  // namespace gatehouse

@@ -100,7 +100,6 @@ class StoreReader {
     StoreReader(StoreReader&&) noexcept;
     StoreReader& operator=(StoreReader&&) noexcept;
 
-    [[nodiscard]] std::uint64_t last_event();
     // Ascending; kinds empty: all. A prefix match where a kind ends in '.' ("alert.").
     [[nodiscard]] std::vector<StoredEvent> events_after(std::uint64_t seq, std::size_t limit,
                                                         const std::vector<std::string>& kinds = {});
@@ -145,12 +144,6 @@ class StoreReader {
     // Newest row of a topic, as the engine chained it (`prev`); 0: none.
     [[nodiscard]] std::uint64_t topic_head(const std::string& topic);
     [[nodiscard]] RunTimes::Time time(const Stamp& stamp);
-
-    struct Sizes {
-        std::uint64_t database_bytes = 0, wal_bytes = 0;
-        int schema = 0;
-    };
-    [[nodiscard]] Sizes sizes();
 
     // Proves both chains, gaplessness, double entry, cached balances, posted lines, keys, receipts.
     // `stop` is asked now and then; true ends early with ok = false and a first_bad that says so.

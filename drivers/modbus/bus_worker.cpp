@@ -137,8 +137,7 @@ void BusWorker::adopt(BusPlan plan) {
         const auto same = std::find_if(meters_.begin(), meters_.end(),
                                        [&](const MeterState& old) { return old.plan == meter; });
         if (same != meters_.end()) {
-            state.serial = same->serial;
-            state.register_value = same->register_value;
+            state.doubt = same->doubt;
         }
         state.plan = meter;
         states.push_back(std::move(state));
@@ -373,33 +372,12 @@ void BusWorker::ended(const VisitEnd& end) {
         answer(meter.plan.id, std::move(result));
     } else if (end.result == PollResult::ok) {
         emit(meter, end);
-        doubt_identity(end);
+        if (!meter.doubt.look(*meter.plan.profile, meter.plan.channel, meter.image)) return;
+        const std::lock_guard lock(machine_mutex_);
+        machine_.identify(end.meter);
     } else {
         emit_failure(meter, end.result, end.detail, end.offline);
     }
-}
-
-// A serial number that is not the one of last time is read once more: twice alike it is believed.
-// A register that fell may be another meter's, so that the serial number is asked for as well.
-void BusWorker::doubt_identity(const VisitEnd& end) {
-    MeterState& meter = meters_[static_cast<std::size_t>(end.meter)];
-    const Profile& profile = *meter.plan.profile;
-    const int channel = meter.plan.channel;
-    const Decoded billing = profile.decode(profile.billing, channel, meter.image);
-    bool doubt = false;
-    if (billing.result == PollResult::ok) {
-        doubt = meter.register_value && compare(billing.number, *meter.register_value) < 0;
-        meter.register_value = billing.number;
-    }
-    // Decodes only where it was read; a block beside it that the meter refuses takes nothing away.
-    const Decoded serial = profile.decode(Measurement::serial, channel, meter.image);
-    if (serial.result == PollResult::ok) {
-        doubt = doubt || serial.text != meter.serial;
-        meter.serial = serial.text;
-    }
-    if (!doubt) return;
-    const std::lock_guard lock(machine_mutex_);
-    machine_.identify(end.meter);
 }
 
 void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {

@@ -15,6 +15,7 @@
 
 #include "daemon/core/bus_machine.hpp"
 #include "drivers/modbus/bus_service.hpp"
+#include "drivers/modbus/identity_doubt.hpp"
 
 namespace gatehouse::modbus {
 
@@ -53,8 +54,7 @@ class BusWorker {
         RegisterImage image;
         std::vector<ExchangeTrace> traces;
         std::optional<Stamp> billing_at;
-        std::string serial;                      // as it was read last
-        std::optional<Rational> register_value;  // likewise
+        IdentityDoubt doubt;
     };
     using Waiting = std::pair<std::string, ReadHandler>;
 
@@ -69,7 +69,6 @@ class BusWorker {
     void finish_job(const std::string& reason);
     void ended(const VisitEnd& end);
     void emit(const MeterState& meter, const VisitEnd& end);
-    void doubt_identity(const VisitEnd& end);
     void emit_failure(const MeterState& meter, PollResult result, std::string detail, bool offline);
     void answer(const std::string& meter, ReadResult result);
     void answer_all(const std::string& reason);

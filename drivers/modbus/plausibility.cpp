@@ -232,6 +232,41 @@ std::optional<Finding> judge_balance(const Profile& profile, int channel,
     return finding;
 }
 
+// The registers of the meter's own tariffs, where it uses them, add up to its register or to its
+// total (C16): to 0.02 kWh, to a step of each, or to what a float of that size can hold.
+std::optional<Finding> judge_tariff_sum(const Profile& profile, int channel,
+                                        const RegisterImage& image) {
+    constexpr std::array kTariffs{Measurement::energy_import_t1, Measurement::energy_import_t2,
+                                  Measurement::energy_import_t3, Measurement::energy_import_t4};
+    Rational sum;
+    int registers = 0;
+    for (const Measurement tariff : kTariffs) {
+        if (profile.find(tariff) == nullptr) continue;
+        const Decoded one = profile.decode(tariff, channel, image);
+        const auto more = add(sum, one.number);
+        if (one.result != PollResult::ok || !more) return std::nullopt;
+        sum = *more;
+        ++registers;
+    }
+    if (registers < 2 || sum.numerator == 0) return std::nullopt;
+    Rational allowed = product(profile.traits_.step, whole(registers));
+    for (const Rational& other : {Rational{1, 50}, product(sum, {1, 2'000'000})}) {
+        if (below(allowed, other)) allowed = other;
+    }
+    std::string register_text;
+    for (const Measurement total : {profile.billing, Measurement::energy_total}) {
+        const Decoded one = profile.decode(total, channel, image);
+        const auto apart = subtract(sum, one.number);
+        if (one.result != PollResult::ok || !apart) continue;
+        if (!below(allowed, absolute(*apart))) return std::nullopt;
+        if (register_text.empty()) register_text = shown(one.number, "kWh");
+    }
+    if (register_text.empty()) return std::nullopt;
+    return Finding{Measurement::energy_import_t1, Sense::against, shown(sum, "kWh"),
+                   "so much is in the registers of its tariffs together, and the register is " +
+                       register_text};
+}
+
 std::string scale_name(const Rational& scale) {
     return "scale x " + format_rational(scale);
 }
@@ -376,6 +411,8 @@ PlausibilityReport judge_values(const Profile& profile, int channel, const Regis
                            report.alternatives);
         report.findings.push_back(std::move(*balance));
     }
+    if (auto apart = judge_tariff_sum(profile, channel, image))
+        report.findings.push_back(std::move(*apart));
     return report;
 }
 

@@ -37,7 +37,7 @@ struct Alternative {
 };
 
 struct PlausibilityReport {
-    std::vector<Finding> findings;  // in the profile's order; a power balance last
+    std::vector<Finding> findings;  // in the profile's order; what compares several of them last
     std::vector<Alternative> alternatives;
     [[nodiscard]] bool plausible() const;                  // nothing speaks against it
     [[nodiscard]] bool supported() const;                  // and something speaks for it

@@ -319,10 +319,12 @@ std::optional<OwnPrepayment> Profile::own_prepayment(int channel,
         own.supply_off = (word & prepayment->off_mask) != 0;
     }
     const bool was_loaded = loaded.result == PollResult::ok && loaded.number.numerator != 0;
-    own.live = own.in_arrears || was_loaded || (own.balance && own.balance->numerator != 0);
+    // A count of purchases never falls again: it tells only where the credit itself was not read.
+    own.live = own.in_arrears || (own.balance ? own.balance->numerator != 0 : was_loaded);
     const std::string unit = prepayment->unit == "currency" ? "" : " " + prepayment->unit;
     own.text = own.live ? "prepays by itself" : "its own prepayment is not in use";
     if (own.balance) own.text += ", credit " + format_rational(*own.balance) + unit;
+    if (was_loaded) own.text += ", loaded " + format_rational(loaded.number) + " times";
     if (own.in_arrears) own.text += ", in arrears";
     if (own.supply_off) own.text += ", supply off";
     return own;

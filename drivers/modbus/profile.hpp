@@ -176,7 +176,7 @@ struct PrepaymentRule {
     std::uint64_t off_mask = 0;      // set: a relay or valve is off
 };
 struct OwnPrepayment {
-    bool live = false;  // it has credit, was loaded once, or is in arrears
+    bool live = false;  // it has credit or is in arrears; or was loaded, where no credit was read
     std::optional<Rational> balance;
     bool in_arrears = false;
     bool supply_off = false;
@@ -243,7 +243,11 @@ class Profile {
     std::vector<Value> values;
     std::vector<TestVector> tests;
 
-    [[nodiscard]] MeterTraits traits() const { return traits_; }
+    [[nodiscard]] MeterTraits traits() const {
+        MeterTraits traits = traits_;
+        traits.module = channels > 1 || billing == Measurement::pulses;
+        return traits;
+    }
     [[nodiscard]] const Value* find(Measurement measurement) const;
     // Spans (of whole fields) that the measurement needs, its factors included.
     [[nodiscard]] std::vector<RegisterSpan> spans(Measurement measurement, int channel) const;

@@ -184,7 +184,8 @@ std::int64_t ScanMachine::brief_ms() const {
 std::int64_t ScanMachine::patient_ms() const {
     const std::int64_t ceiling = plan_.response_timeout_ms;
     if (gateway_answers_) return ceiling;
-    const std::int64_t network = plan_.stream ? kNetworkMs : 0;
+    // What the network adds is part of every answer that came through it.
+    const std::int64_t network = plan_.stream && turnaround_max_us_ == 0 ? kNetworkMs : 0;
     return std::min(ceiling,
                     std::max(kPatientLeastMs + network, 4 * turnaround_max_us_ / 1'000 + 50));
 }

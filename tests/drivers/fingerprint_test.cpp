@@ -321,3 +321,30 @@ TEST_CASE("a transformer ratio is not applied twice") {
     CHECK_FALSE(shipped().find("eastron-sdm630")->traits().primary_side);
     CHECK_FALSE(shipped().find("wirenboard-mcm8")->traits().primary_side);
 }
+
+TEST_CASE("C16: the registers of a meter's own tariffs add up to its register") {
+    const auto profile = shipped().find("acrel-ddsy1352");
+    const auto report = [&](std::uint16_t total, std::uint16_t first, std::uint16_t second) {
+        RegisterImage image;
+        image.set(holding(0x215, 2), {0, total});
+        image.set(holding(0x217, 2), {0, first});
+        image.set(holding(0x219, 2), {0, second});
+        image.set(holding(0x21B, 2), {0, 0});
+        image.set(holding(0x21D, 2), {0, 0});
+        return judge_values(*profile, 0, image);
+    };
+    CHECK(report(12'345, 10'000, 2'345).plausible());
+    // Four registers of 0.01 kWh may each have cut off a step: 0.04.
+    CHECK(report(12'345, 10'000, 2'341).plausible());
+    CHECK(report(12'345, 10'000, 2'349).plausible());
+    const PlausibilityReport apart = report(12'345, 10'000, 2'340);
+    CHECK_FALSE(apart.plausible());
+    CHECK(apart.lines() ==
+          std::vector<std::string>{"energy_import_t1 123.4 kWh: so much is in the registers of its "
+                                   "tariffs together, and the register is 123.45 kWh"});
+    CHECK(report(12'345, 0, 0).plausible());  // its tariffs are not in use
+    RegisterImage unread;
+    unread.set(holding(0x215, 2), {0, 12'345});
+    unread.set(holding(0x217, 2), {0, 1});
+    CHECK(judge_values(*profile, 0, unread).plausible());
+}

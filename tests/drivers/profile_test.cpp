@@ -156,8 +156,9 @@ TEST_CASE("a meter's own prepayment is told from a meter that does not use it") 
         std::uint16_t purchases, status;
         bool live, arrears;
     };
-    for (const Row& row : {Row{0, 0, 0, false, false}, Row{3642, 0, 0, true, false},
-                           Row{0, 2, 0, true, false}, Row{0, 0, 0x20, true, true}}) {
+    for (const Row& row :
+         {Row{0, 0, 0, false, false}, Row{3642, 0, 0, true, false}, Row{0, 2, 0, false, false},
+          Row{3642, 2, 0, true, false}, Row{0, 0, 0x20, true, true}, Row{0, 2, 0x20, true, true}}) {
         CAPTURE(row.balance, row.purchases, row.status);
         RegisterImage image;
         image.set({RegisterTable::holding, 0x21F, 2},
@@ -170,6 +171,18 @@ TEST_CASE("a meter's own prepayment is told from a meter that does not use it") 
         CHECK(own->live == row.live);
         CHECK(own->in_arrears == row.arrears);
     }
+    // Once loaded and used up it is over, and the text still says that it was.
+    RegisterImage used_up;
+    used_up.set({RegisterTable::holding, 0x21F, 2}, {0, 0});
+    used_up.set({RegisterTable::holding, 0x221, 1}, {2});
+    used_up.set({RegisterTable::holding, 0x224, 1}, {0});
+    CHECK(acrel->own_prepayment(0, used_up)->text ==
+          "its own prepayment is not in use, credit 0, loaded 2 times");
+    // Without its credit nobody can say that it is used up.
+    RegisterImage no_credit;
+    no_credit.set({RegisterTable::holding, 0x221, 1}, {2});
+    no_credit.set({RegisterTable::holding, 0x224, 1}, {0});
+    CHECK(acrel->own_prepayment(0, no_credit)->live);
     CHECK_FALSE(acrel->own_prepayment(0, RegisterImage{}));
     CHECK_FALSE(load_profiles({kMeters}).find("abb-b23")->own_prepayment(0, RegisterImage{}));
 

@@ -69,7 +69,7 @@ TEST_CASE("golden: a timeout") {
     GoldenWire wire({});
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
-    wire.run({{6, {Fate::Kind::silence}}}, 70'000);
+    wire.run({{7, {Fate::Kind::silence}}}, 70'000);
     compare_with_file("timeout", "One question is never answered.", wire.transcript());
 }
 
@@ -77,7 +77,7 @@ TEST_CASE("golden: a late reply") {
     GoldenWire wire({});
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
-    wire.run({{6, {Fate::Kind::late, 1'600}}, {9, {Fate::Kind::silence}}}, 130'000);
+    wire.run({{7, {Fate::Kind::late, 1'600}}, {10, {Fate::Kind::silence}}}, 130'000);
     compare_with_file("late_reply",
                       "A reply comes 1.6 s after its question; the next quiet time is longer.",
                       wire.transcript());
@@ -87,8 +87,23 @@ TEST_CASE("golden: exceptions") {
     GoldenWire wire({});
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
-    wire.run({{1, {Fate::Kind::exception, 4}}, {9, {Fate::Kind::exception, 6}}}, 130'000);
+    wire.run({{1, {Fate::Kind::exception, 4}}, {10, {Fate::Kind::exception, 6}}}, 130'000);
     compare_with_file("exception", "The meter reports a failure, and later that it is busy.",
+                      wire.transcript());
+}
+
+TEST_CASE("golden: a bisect") {
+    GoldenWire wire({modbus::Transport::rtu, 300'000});
+    wire.add("e1", 1, profile("acrel-ddsy1352"));
+    wire.put(1, RegisterTable::holding, 0x215, {0x0001, 0x86A0});  // 100,000 x 0.01 kWh
+    wire.put(1, RegisterTable::holding, 0x20A, {0x07D0});          // 2.000 kW
+    wire.refuse(1, {RegisterTable::holding, 0x224, 1});
+    wire.run({}, 901'000, [&](int) {
+        if (wire.now() >= 600'000) wire.refuse_nothing();
+    });
+    compare_with_file("bisect",
+                      "One register of a block is refused: it is searched, set aside, and tried "
+                      "again alone after ten minutes.",
                       wire.transcript());
 }
 
@@ -97,10 +112,10 @@ TEST_CASE("golden: a replacement") {
     wire.add("e1", 1, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kLater);
     std::map<int, Fate> fates;
-    for (int question = 6; question <= 8; ++question) fates[question] = {Fate::Kind::silence};
+    for (int question = 7; question <= 9; ++question) fates[question] = {Fate::Kind::silence};
     wire.run(fates, 170'000, [&](int question) {
         // While it did not answer another meter was hung there.
-        if (question == 9) put_sdm120(wire, 1, {0x3F80, 0x0000}, {0x01C9, 0xC380});
+        if (question == 10) put_sdm120(wire, 1, {0x3F80, 0x0000}, {0x01C9, 0xC380});
     });
     compare_with_file("replacement", "A meter is away, and another one answers in its place.",
                       wire.transcript());
@@ -112,7 +127,7 @@ TEST_CASE("golden: a gateway reset") {
     wire.add("e2", 2, profile("eastron-sdm120"), kSerial);
     put_sdm120(wire, 1, kFirst);
     put_sdm120(wire, 2, kLast);
-    wire.run({{9, {Fate::Kind::lost}}, {14, {Fate::Kind::exception, 0x0B}}}, 95'000);
+    wire.run({{11, {Fate::Kind::lost}}, {15, {Fate::Kind::exception, 0x0B}}}, 95'000);
     compare_with_file("gateway_reset",
                       "The gateway resets the connection, and later cannot reach a meter.",
                       wire.transcript());

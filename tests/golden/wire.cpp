@@ -151,7 +151,9 @@ void GoldenWire::run(std::map<int, Fate> fates, std::int64_t for_ms,
     while (now_ < end) {
         const BusStep step = machine.resume(event, now_);
         for (const VisitEnd& one : step.ended) {
-            if (!ended(one)) continue;
+            const Wishes wishes = ended(one);
+            if (wishes.identity) machine.identify(one.meter);
+            if (!wishes.second) continue;
             wished_ = true;
             machine.poll_soon(one.meter);
         }
@@ -256,7 +258,7 @@ BusEvent GoldenWire::read(const BusAction& action) {
     return ended;
 }
 
-bool GoldenWire::ended(const VisitEnd& end) {
+GoldenWire::Wishes GoldenWire::ended(const VisitEnd& end) {
     Meter& meter = meters_.at(static_cast<std::size_t>(end.meter));
     const modbus::Profile& profile = *meter.plan.profile;
     const std::string who = meter.plan.id + ": " + word_for(end.kind);
@@ -264,7 +266,7 @@ bool GoldenWire::ended(const VisitEnd& end) {
         say(who + " failed, " + to_string(end.result) + ", " + end.detail +
             (end.offline ? "; held for offline" : ""));
         meter.image.clear();
-        return false;
+        return {};
     }
     const modbus::Decoded billing = profile.decode(profile.billing, 0, meter.image);
     Sample sample;
@@ -290,8 +292,9 @@ bool GoldenWire::ended(const VisitEnd& end) {
     }
     if (verdict.opened) say(std::string("   quarantine: ") + to_string(verdict.opened->reason));
     if (!verdict.reason.empty()) say("   " + verdict.reason);
+    const Wishes wishes{verdict.wants_second, meter.doubt.look(profile, 0, meter.image)};
     meter.image.clear();
-    return verdict.wants_second;
+    return wishes;
 }
 
 }  // namespace gatehouse::test

@@ -13,6 +13,7 @@
 #include "daemon/core/bus_machine.hpp"
 #include "daemon/core/validation.hpp"
 #include "drivers/modbus/bus_worker.hpp"
+#include "drivers/modbus/identity_doubt.hpp"
 
 namespace gatehouse::test {
 
@@ -36,11 +37,13 @@ class GoldenWire {
     void add(const std::string& id, int address, std::shared_ptr<const modbus::Profile> profile,
              const std::string& serial = "");
     void put(int address, RegisterTable table, int first, std::vector<std::uint16_t> words);
-    // Registers from there on are refused with exception 2.
+    // What touches these registers is refused with exception 2, until nothing is refused any more.
     void refuse(int address, RegisterSpan span) { refused_.emplace_back(address, span); }
+    void refuse_nothing() { refused_.clear(); }
     // `fates` by question; all others are answered. `between` is called before each question.
     void run(std::map<int, Fate> fates, std::int64_t for_ms,
              const std::function<void(int question)>& between = {});
+    [[nodiscard]] MonoMs now() const { return now_; }
     [[nodiscard]] const std::string& transcript() const { return transcript_; }
 
   private:
@@ -49,14 +52,19 @@ class GoldenWire {
         MeterTerms terms;
         MeterState state;
         modbus::RegisterImage image;
+        modbus::IdentityDoubt doubt;
         MonoMs read_at = 0;
     };
     using Bytes = std::vector<std::uint8_t>;
     [[nodiscard]] BusSetup setup() const;
     BusEvent perform(const BusAction& action);
     BusEvent read(const BusAction& action);
-    // Whether the meter is to be read once more at once.
-    bool ended(const VisitEnd& end);
+    // What a meter asks for once its visit is over.
+    struct Wishes {
+        bool second = false;    // to be read once more at once
+        bool identity = false;  // with the next poll
+    };
+    Wishes ended(const VisitEnd& end);
     void say(const std::string& what);
     [[nodiscard]] Bytes request_of(const BusAction& action) const;
     [[nodiscard]] Bytes reply_of(const BusAction& action, std::vector<std::uint16_t>* words) const;

@@ -240,7 +240,9 @@ int main_of(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--plant", settings.planted,
                    "leave a guard out and expect the oracle to see it: no-quiet (no quiet time, "
-                   "no proof), no-second-sample (every sample counts), all")
+                   "no proof), no-second-sample (every sample counts), all. no-quiet alone lets "
+                   "false samples through and fails here: the second sample and the lengths of "
+                   "the replies hold what it lets through, which is why all plants both")
         ->check(CLI::IsMember({"nothing", "no-quiet", "no-second-sample", "all"}));
     CLI11_PARSE(app, argc, argv);
     return run(settings);

@@ -185,6 +185,19 @@ TEST_CASE("a top-up judges without margin, also under quarantine") {
     CHECK(level_of(topup) == 1);
 }
 
+TEST_CASE("while the meters of a restart are awaited not even a top-up lowers a level") {
+    LevelInput topup = input(2, "900.00");
+    topup.topup = topup.catching_up = true;
+    CHECK(level_of(topup) == 2);
+    topup.level = 0;
+    topup.balance = fen("9.00");
+    CHECK(level_of(topup) == 2);
+    topup.level = 2;
+    topup.balance = fen("900.00");
+    topup.catching_up = false;
+    CHECK(level_of(topup) == 0);
+}
+
 TEST_CASE("under quarantine and after a restart a level rises but does not fall by drift") {
     for (const bool held : {true, false}) {
         LevelInput in = input(2, "900.00");

@@ -106,6 +106,11 @@ TEST_CASE("a line's fault is told from a meter's") {
          LineFault::meters,
          "only address 2 (m2) is refusing every reading: the wrong profile?"},
         {"one is unsteady", {good, {60, 40}}, LineFault::meters, "unsteady"},
+        {"all are unsteady",
+         {{60, 40}, {80, 20}, {70, 30}},
+         LineFault::unsteady,
+         "3 of 3 meters of b2 leave questions without a reply (90 of 300): the cable or the "
+         "gateway rather than a meter"},
         {"two things at once",
          {good, good, good, {0, 9}, {60, 40}},
          LineFault::meters,
@@ -126,7 +131,7 @@ TEST_CASE("a line's fault is told from a meter's") {
 TEST_CASE("a bus that cannot be opened says why, and its meters nothing") {
     const BusDiagnosis diagnosis = said(bus_of({{0, 9}, {100}}, BusPhase::offline));
     CHECK(diagnosis.fault == LineFault::offline);
-    CHECK(diagnosis.text == "the bus cannot be opened: connection refused");
+    CHECK(diagnosis.text == "the bus is offline: connection refused");
     for (const MeterDiagnosis& meter : diagnosis.meters) CHECK(meter.fault == MeterFault::none);
 }
 

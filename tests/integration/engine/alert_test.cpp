@@ -160,6 +160,60 @@ TEST_CASE_METHOD(Watched, "a restart keeps the one open alert and neither clears
     CHECK(steps().size() == 1);
 }
 
+TEST_CASE_METHOD(Watched,
+                 "a top-up right after a kill is judged once the meters said what they used") {
+    use_up_to("1095.00");
+    REQUIRE(steps() == Steps{"raised 1 49.81"});
+    pass(kMinute);
+    settle("e-101", "1099.00");  // 99 x 0.5283 = 52.30, and no row holds it
+    REQUIRE(balance("a-101") == "47.70");
+    reopen();
+    REQUIRE(balance("a-101") == "49.81");
+    asked.soon.clear();
+    SECTION("what does not reach the threshold clears nothing") {
+        REQUIRE(top_up("a-101", "1.00", "k-1").kind == ReplyKind::created);
+        CHECK(balance("a-101") == "50.81");
+        CHECK(asked.soon["e-101"] == 1);
+        CHECK(asked.soon["w-101"] == 1);
+        pass(kMinute);
+        settle("w-101", "1.000");
+        sample("e-101", "1099.00");
+        CHECK(asked.soon["e-101"] == 2);
+        pass(kSecond);
+        sample("e-101", "1099.00");
+        CHECK(balance("a-101") == "48.70");
+        CHECK(steps().size() == 1);
+        CHECK(account("a-101").level == 1);
+    }
+    SECTION("what does clears as a top-up, without a margin") {
+        REQUIRE(top_up("a-101", "2.31", "k-1").kind == ReplyKind::created);
+        CHECK(steps().size() == 1);
+        pass(kMinute);
+        settle("e-101", "1099.00");
+        CHECK(steps().size() == 1);
+        settle("w-101", "1.000");
+        CHECK(steps().back() == "cleared 0 50.01");
+        CHECK(field(told().back().body, "cleared_by") == "topup");
+    }
+    SECTION("a dead meter is not waited for") {
+        REQUIRE(top_up("a-101", "100.00", "k-1").kind == ReplyKind::created);
+        CHECK(steps().size() == 1);
+        pass(kMinute);
+        settle("w-101", "1.000");
+        fail("e-101");
+        pass(kMinute);
+        CHECK(steps().back() == "cleared 0 149.81");
+    }
+    SECTION("nor one that says nothing for ten minutes") {
+        REQUIRE(top_up("a-101", "100.00", "k-1").kind == ReplyKind::created);
+        pass(10 * kMinute);
+        step();
+        pass(kSecond);
+        CHECK(steps().back() == "cleared 0 149.81");
+    }
+    CHECK(proof() == "");
+}
+
 TEST_CASE_METHOD(Watched, "a crossing that waits for its second sample asks for it at once") {
     pass(kHour);
     asked.soon.clear();

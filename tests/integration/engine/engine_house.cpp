@@ -19,6 +19,12 @@ ProfileFact profile(const std::string& name) {
     }
     if (name == "wirenboard-mwac2") {
         traits.step = Rational{1, 1'000};
+        traits.module = true;
+        return {traits, "", Service::water};
+    }
+    if (name == "wirenboard-mcm8") {
+        traits.step = Rational{1, 1};
+        traits.module = traits.reads_serial = true;
         return {traits, "", Service::water};
     }
     if (name == "abb-b23" || name == "chint-dtsu666") {

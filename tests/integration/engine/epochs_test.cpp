@@ -220,3 +220,64 @@ TEST_CASE_METHOD(Epochs, "the serial number of an epoch is learned where the reg
         CHECK(open_rows().empty());
     }
 }
+
+TEST_CASE_METHOD(House, "a meter behind a pulse module is exchanged, and the module counts on") {
+    open();
+    FileTexts files = three_homes();
+    // One pulse is ten litres; the dial showed 12.00 m3, 1,200 pulses, when the counter stood at 0.
+    files["meters.csv"] =
+        "meter,unit,service,bus,address,channel,profile,multiplier,offset,serial,rated_flow\n"
+        "w-101,1-101,water,b1,1,0,wirenboard-mcm8,0.01,1200,M-77,5000\n"
+        "w-102,1-102,water,b1,2,0,wirenboard-mwac2,,,,5\n";
+    files["accounts.csv"] =
+        "account,unit,service,tariff,opening_balance\n"
+        "a-101,1-101,water,water,100.00\n"
+        "a-102,1-102,water,water,100.00\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    serials["w-101"] = "M-77";
+    settle("w-101", "5000");
+    settle("w-102", "20.000");
+    pass(kHour);
+    settle("w-101", "5030");
+    CHECK(meter("w-101").total == Milli{62'300});  // (5030 + 1200) x 0.01
+    CHECK(balance("a-101") == "98.50");            // 0.30 x 5.00
+    const auto replace = [&](const std::string& id, const std::string& final_,
+                             const std::string& opening) {
+        return ask(ReplaceMeter{"local", id, "", final_, "W-9", opening, "", "s-01", "s-02"});
+    };
+    // The old dial shows 6,230 and two pulses more; the new one begins at 7.
+    const Reply reply = replace("w-101", "6232", "7");
+    REQUIRE(reply.kind == ReplyKind::created);
+    // Counter 6232 - 1200 = 5032; dial minus counter 7 - 5032.
+    CHECK(field(reply.json, "new_offset") == "-5025");
+    CHECK(field(replace("w-101", "6232", "7").json, "new_offset") == "-5025");
+    CHECK(balance("a-101") == "98.40");
+    CHECK(meter("w-101").serial == "M-77");
+    pass(kMinute);
+    settle("w-101", "5032");
+    CHECK(meter("w-101").register_value == Milli{7'000});
+    pass(kHour);
+    reopen();
+    settle("w-101", "5042");
+    CHECK(meter("w-101").register_value == Milli{17'000});
+    CHECK(meter("w-101").total == Milli{62'420});
+    CHECK(balance("a-101") == "97.90");  // 10 pulses, 0.10 x 5.00
+    CHECK(StoreReader(path()).quarantine(QuarantineRow::State::open, 0, 10).empty());
+    // One that was never paired is paired now: 0.500 - 20.000.
+    CHECK(field(replace("w-102", "20.000", "0.500").json, "new_offset") == "-19.5");
+    pass(kMinute);
+    settle("w-102", "20.000");
+    CHECK(meter("w-102").register_value == Milli{500});
+    CHECK(meter("w-102").total == Milli{20'000});
+    // A counter that had lost pulses says less than the new dial: staff are asked.
+    pass(kHour);
+    REQUIRE(replace("w-102", "0.900", "3.000").kind == ReplyKind::created);
+    for (int i = 0; i < 3; ++i) {
+        pass(kMinute);
+        sample("w-102", "20.100");
+    }
+    const auto rows = StoreReader(path()).quarantine(QuarantineRow::State::open, 0, 10);
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].reason == "opening_mismatch");
+    CHECK(proof() == "");
+}

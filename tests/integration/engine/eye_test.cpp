@@ -204,3 +204,19 @@ TEST_CASE_METHOD(Eye, "a profile in conflict charges nothing until one face agre
     CHECK(balance("a-102") == "199.51");
     CHECK(proof() == "");
 }
+
+TEST_CASE_METHOD(Eye, "a dial beyond what can be counted is refused at its field") {
+    REQUIRE(dial("w-101", "7").kind == ReplyKind::created);
+    pass(kHour);
+    // 9.3e15 in thousandths passes 2^63 = 9.22e18.
+    for (const char* face : {"9300000000000000", "99999999999999999999"}) {
+        INFO(face);
+        const Reply reply = dial("w-101", face);
+        CHECK(reply.kind == ReplyKind::invalid);
+        CHECK(reply.type == "invalid");
+        REQUIRE(reply.errors.size() == 1);
+        CHECK(reply.errors[0].pointer == "/register");
+    }
+    CHECK(open_rows().empty());
+    CHECK(meter("w-101").total == Milli{7'000});
+}

@@ -81,6 +81,25 @@ TEST_CASE("each wrong reference is named at its cell with the nearest name") {
     }
 }
 
+TEST_CASE(
+    "keys of a house without a cabinet are taken, and what is missing is said once a cabinet") {
+    auto folder = house();
+    folder["keys.csv"] =
+        "key,class,cabinet,slot\nk-1,entrusted,kc-09,1\nk-2,entrusted,kc-09,2\n"
+        "k-3,entrusted,kc-10,1\nk-4,entrusted,,\n";
+    const auto parsed = parse(files_of(folder));
+    auto outside = known();
+    outside.cabinets.emplace();
+    const auto checked = check(merge({}, parsed).registry, outside, parsed.places);
+    INFO(listed(checked.problems));
+    CHECK(checked.problems.empty());
+    INFO(listed(checked.warnings));
+    CHECK(std::count_if(checked.warnings.begin(), checked.warnings.end(),
+                        [](const Problem& one) { return one.file == "keys.csv"; }) == 2);
+    CHECK(holds(checked.warnings, 2, 15, "no [[cabinet]]"));
+    CHECK(holds(checked.warnings, 4, 15, "'kc-10'"));
+}
+
 TEST_CASE("an unknown profile disables that meter alone") {
     const auto folder =
         changed({"meters.csv", "b1,1,,eastron-sdm120", "b1,1,,eastron-sdm12", 0, 0, ""});
