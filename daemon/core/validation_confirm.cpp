@@ -9,6 +9,8 @@ namespace gatehouse {
 namespace {
 
 constexpr std::int64_t kDayMs = 86'400'000;
+// The two samples of a first reading are as near as what this long can have used, at most.
+constexpr std::int64_t kFirstPairMs = 3'600'000;
 // How many samples must agree with each other, and not with the baseline, before staff are asked.
 constexpr int kStreakToAsk = 3;
 
@@ -147,7 +149,11 @@ bool Judgement::confirms(const MeterState::Neighbour& first, const Rational& unr
     // Without growth since the baseline the check against the baseline said it already.
     if (state_.baseline && !is_less(state_.baseline->exact, first.unrolled)) return true;
     const auto growth = subtract(unrolled, first.unrolled);
-    const auto elapsed = elapsed_ms(first.value.time, time_);
+    auto elapsed = elapsed_ms(first.value.time, time_);
+    // Where nothing was confirmed before, time must not make up for what is missing: a day of
+    // silence would let any foreign value be the first reading.
+    const bool nothing_known = !state_.baseline || state_.baseline->opening;
+    if (elapsed && nothing_known) elapsed = std::min(*elapsed, kFirstPairMs);
     return growth && elapsed && within_cap(*growth, *elapsed);
 }
 

@@ -88,6 +88,18 @@ TEST_CASE("the first confirmed reading is the baseline, and each is confirmed by
     CHECK_FALSE(state.has_pending());
 }
 
+TEST_CASE("a foreign value is no first reading, however long the meter is silent after it") {
+    // Of 1,000,000 exchanges one pair: a foreign 0, twenty hours of silence, the meter's own word.
+    MeterState state;
+    play(state, household(),
+         {{0, "0.00", ""}, {1200, "250.00", ""}, {1201, "250.10", "250.000 rejected:1"}});
+    // What an hour can have used is believed after any silence: 16.56 kWh and a step.
+    MeterState slow;
+    play(slow, household(), {{0, "100.00", ""}, {1200, "116.57", "100.000"}});
+    MeterState fast;
+    play(fast, household(), {{0, "100.00", ""}, {1200, "116.58", ""}});
+}
+
 TEST_CASE("a first reading asks for its second at once, once") {
     MeterState state;
     Sample sample = sample_of("5.00", at_minute(0));
