@@ -186,8 +186,15 @@ Rational Building::target(Meter& meter, Measurement what, std::int64_t now_ms) {
         case Measurement::energy_import_t1:
         case Measurement::energy_import_t2:
         case Measurement::energy_import_t3:
-        case Measurement::energy_import_t4:
-            return {micro / 4, kMicro};
+        case Measurement::energy_import_t4: {
+            // Equal shares of the tariffs that the meter has: together they are its register.
+            int tariffs = 0;
+            for (const Measurement one :
+                 {Measurement::energy_import_t1, Measurement::energy_import_t2,
+                  Measurement::energy_import_t3, Measurement::energy_import_t4})
+                tariffs += meter.profile->find(one) != nullptr ? 1 : 0;
+            return {micro / std::max(1, tariffs), kMicro};
+        }
         case Measurement::power:
             return {rate, 1000};
         case Measurement::power_l1:

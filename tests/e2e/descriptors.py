@@ -94,8 +94,10 @@ def test():
         house.tcp_bus("b1")
         house.pty_bus("b2")
         house.write_config()
-        house.write_registry([("e-1", "u-1", "b1", 1), ("e-2", "u-2", "b2", 2)],
-                             [("a-1", "u-1", "flat", "60.00"), ("a-2", "u-2", "flat", "60.00")])  # fmt: skip
+        house.write_registry(
+            [("e-1", "u-1", "b1", 1), ("e-2", "u-2", "b2", 2)],
+            [("a-1", "u-1", "flat", "60.00"), ("a-2", "u-2", "flat", "60.00")],
+        )
         house.slaves.register("b1", 1, 100)
         house.slaves.register("b2", 2, 200)
         house.launch()
