@@ -1,5 +1,6 @@
 #include "daemon/service.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -29,12 +30,18 @@ namespace {
 
 constexpr long kLookEveryMs = 1'000;
 
-// libmodbus selects on descriptors and corrupts memory from 1024 on (style: finding 3).
-void keep_descriptors_low() {
+// libmodbus selects on descriptors and corrupts memory from 1024 on (style: finding 3). False where
+// whoever started the daemon has left none of those to it.
+bool keep_descriptors_low() {
     rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur <= 1'024) return;
-    limit.rlim_cur = 1'024;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 1'024) {
+        limit.rlim_cur = 1'024;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    const int fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ::close(fd);
+    return true;
 }
 
 sigset_t block_signals() {
@@ -225,7 +232,11 @@ std::vector<std::string> profile_folders(const config::Config& config) {
 
 int run_service(const config::Config& config) {
     open_journal();
-    keep_descriptors_low();
+    if (!keep_descriptors_low()) {
+        spdlog::error(
+            "no descriptor below 1024 is free: whoever starts gatehoused must close its own first");
+        return 1;
+    }
     const sigset_t signals = block_signals();
     try {
         Parts parts(config);
