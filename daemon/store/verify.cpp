@@ -5,6 +5,7 @@
 
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
+#include "daemon/store/verify_acts.hpp"
 
 namespace gatehouse {
 namespace {
@@ -23,7 +24,7 @@ class Verifier {
     Proof run() {
         // The order is that of trust: structure, then numbers, then money.
         static_cast<void>(events() && entries() && ledger_accounts() && lines() && readings() &&
-                          states());
+                          states() && acts());
         return proof_;
     }
 
@@ -46,6 +47,7 @@ class Verifier {
     bool lines();
     bool readings();
     bool states();
+    bool acts();
     bool nothing(const char* literal, const std::string& what);
 
     struct Running {
@@ -297,6 +299,11 @@ bool Verifier::states() {
                "SELECT 'mqtt cursor '||mqtt_cursor FROM site WHERE "
                "mqtt_cursor>(SELECT coalesce(max(seq),0) FROM event)",
                "beyond the log: ");
+}
+
+bool Verifier::acts() {
+    const std::string fault = store::act_fault(connection_);
+    return fault.empty() || bad(fault);
 }
 
 bool Verifier::nothing(const char* literal, const std::string& what) {

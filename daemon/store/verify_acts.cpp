@@ -1,0 +1,67 @@
+#include "daemon/store/verify_acts.hpp"
+
+namespace gatehouse::store {
+namespace {
+
+struct Rule {
+    const char* rows;   // selects the name of the first row that breaks it
+    const char* words;  // before that name
+};
+
+// Money in a reply is text with two places, so that without its point it is fen.
+#define GATEHOUSE_REPLY_FEN(field) \
+    "CAST(replace(json_extract(reply,'$." field "'),'.','') AS INTEGER)"
+
+constexpr Rule kRules[] = {
+    {"SELECT 'entry '||max(seq) FROM entry WHERE kind='topup' GROUP BY cause "
+     "HAVING count(*)>1 LIMIT 1",
+     "two payments under one key: "},
+    {"SELECT 'entry '||max(seq) FROM entry WHERE kind IN "
+     "('refund','round_off','transfer','adjustment','reversal','write_off') "
+     "GROUP BY account,kind,cause HAVING count(*)>1 LIMIT 1",
+     "one act was booked twice under its key: "},
+    {"SELECT 'key '||key FROM idempotency WHERE json_valid(reply) "
+     "AND json_extract(reply,'$.entry') IS NOT NULL AND NOT EXISTS(SELECT 1 FROM entry "
+     "WHERE entry.entry=json_extract(reply,'$.entry') AND entry.kind=json_extract(reply,'$.kind') "
+     "AND entry.account=(SELECT id FROM account WHERE "
+     "account.account=json_extract(reply,'$.account'))) LIMIT 1",
+     "what was answered is not in the ledger: "},
+    {"SELECT 'key '||key FROM idempotency WHERE route='topup' AND json_valid(reply) "
+     "AND json_extract(reply,'$.hoarding_cap') IS NOT NULL "
+     "AND " GATEHOUSE_REPLY_FEN("balance") ">" GATEHOUSE_REPLY_FEN("hoarding_cap") " LIMIT 1",
+     "a top-up beyond the hoarding cap: "},
+    {"SELECT 'entry '||max(seq) FROM entry WHERE reverses IS NOT NULL GROUP BY reverses "
+     "HAVING count(*)>1 LIMIT 1",
+     "an entry that was undone twice: "},
+    {"SELECT 'entry '||a.seq FROM entry a JOIN entry b ON b.entry=a.reverses "
+     "WHERE a.kind='reversal' AND (b.kind NOT IN ('topup','fee','refund') "
+     "OR a.account IS NOT b.account OR b.seq>=a.seq) LIMIT 1",
+     "a reversal of what cannot be undone: "},
+    {"SELECT 'entry '||a.seq FROM entry a JOIN entry b ON b.entry=a.reverses "
+     "JOIN entry_leg l ON l.entry=a.seq WHERE a.kind='reversal' AND NOT EXISTS(SELECT 1 "
+     "FROM entry_leg o WHERE o.entry=b.seq AND o.account=l.account AND o.amount=-l.amount) "
+     "LIMIT 1",
+     "a reversal whose legs are not those of what it undoes: "},
+    {"SELECT 'entry '||seq FROM entry WHERE kind IN "
+     "('refund','round_off','transfer','adjustment','reversal','write_off') "
+     "AND (by IS NULL OR second IS NULL OR by=second) LIMIT 1",
+     "not signed by two people: "},
+    {"SELECT 'entry '||a.seq FROM entry a JOIN entry b ON b.entry=a.reverses "
+     "WHERE a.kind='reversal' AND a.second=b.by LIMIT 1",
+     "who took or paid the money agreed that it is undone: "},
+    {"SELECT 'account '||account FROM account JOIN ledger_account "
+     "ON ledger_account.name='household:'||account.account WHERE closed<>'' AND balance<>0 LIMIT 1",
+     "closed with money left: "},
+};
+
+}  // namespace
+
+std::string act_fault(sql::Connection& connection) {
+    for (const Rule& rule : kRules) {
+        sql::Query query(connection, rule.rows);
+        if (query.step()) return rule.words + query.maybe_text().value_or("?");
+    }
+    return {};
+}
+
+}  // namespace gatehouse::store
