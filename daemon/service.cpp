@@ -96,6 +96,7 @@ http::ServerOptions server_options(const config::Config& config, const std::stri
     options.database_path = database;
     options.site_id = config.site.id;
     options.site_name = config.site.name;
+    options.chinese = config.site.language == config::Language::zh_cn;
     options.currency = config.site.currency;
     options.metrics_meters = config.http.metrics_meters;
     return options;

@@ -132,6 +132,12 @@ ActJudgement judge_transfer(const AccountFacts& from, const AccountFacts& to,
     return out;
 }
 
+std::vector<Refusal> judge_receiver(const AccountFacts& to) {
+    std::vector<Refusal> refusals;
+    judge_books(to, "/to", refusals);
+    return refusals;
+}
+
 ActJudgement judge_adjustment(const AccountFacts& account, std::string_view amount,
                               std::string_view reference) {
     ActJudgement out;

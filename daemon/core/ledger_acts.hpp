@@ -50,6 +50,8 @@ struct ActJudgement {
 // not hold up money that was paid already.
 [[nodiscard]] ActJudgement judge_transfer(const AccountFacts& from, const AccountFacts& to,
                                           std::string_view amount, std::string_view reference);
+// Whether an account may be given money that is not a payment; refusals point at `to`.
+[[nodiscard]] std::vector<Refusal> judge_receiver(const AccountFacts& to);
 // Of either sign, whatever the balance. It moves no line and no ladder.
 [[nodiscard]] ActJudgement judge_adjustment(const AccountFacts& account, std::string_view amount,
                                             std::string_view reference);

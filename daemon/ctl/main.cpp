@@ -64,6 +64,9 @@ void add_registry_verbs(CLI::App& app, Verbs& verbs) {
     verbs.text(import, "--by", o.by, "Staff, for a back-dated price version");
     verbs.text(import, "--second", o.second, "Second person");
     verbs.text(import, "--reason", o.reason, "Why");
+    verbs.text(import, "--control-accounts,--control_accounts", o.control_accounts,
+               "How many accounts bring an opening balance, as finance counted");
+    verbs.text(import, "--control-sum,--control_sum", o.control_sum, "Their sum, as finance added");
     auto* export_ = verbs.verb(app, "export", "Write the registry as the same files",
                                gatehouse::ctl::export_registry);
     verbs.text(export_, "DIR", o.subject, "Folder to write; it is made where it is absent")
@@ -185,6 +188,33 @@ void add_money_act_verbs(CLI::App& app, Verbs& verbs) {
     verbs.text(adjust, "--reference", o.reference, "Basis document");
     verbs.text(adjust, "--service", o.service, "electricity or water (the account's)");
     for (CLI::App* verb : {reverse, refund, transfer, adjust}) add_signature(verb, verbs);
+}
+
+void add_closing_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* close =
+        verbs.verb(app, "close", "End an account at exactly 0.00", gatehouse::ctl::close_account);
+    verbs.text(close, "ACCOUNT", o.subject, "Account")->required();
+    auto* occupant = verbs.verb(app, "occupant",
+                                "Change of occupant: settle and close, open anew from the same "
+                                "registers",
+                                gatehouse::ctl::occupant);
+    verbs.text(occupant, "UNIT", o.subject, "Unit")->required();
+    verbs.text(occupant, "--holder", o.holder, "Who comes: a person of people.csv")->required();
+    verbs
+        .text(occupant, "--settle", o.settle,
+              "What is done with what is left: refund, transfer or debt")
+        ->required();
+    verbs.text(occupant, "--to", o.to_account, "Account for settle transfer (the new one)");
+    verbs.text(occupant, "--method", o.method, "How it is refunded (cash)");
+    verbs.text(occupant, "--reference", o.reference, "Number of the slip or transfer");
+    verbs.text(occupant, "--at", o.at, "When (now); never before the meters' last reading");
+    verbs.text(occupant, "--ladder", o.ladder, "anew, or continue with the dwelling (anew)");
+    for (CLI::App* verb : {close, occupant}) {
+        verb->add_flag("--accept-last-reading,--accept_last_reading", o.accept_last_reading,
+                       "Where a meter does not answer and nobody can read its dial");
+        add_signature(verb, verbs);
+    }
 }
 
 void add_money_verbs(CLI::App& app, Verbs& verbs) {
@@ -322,6 +352,7 @@ int run(int argc, char** argv) {
     add_act_verbs(app, verbs);
     add_money_verbs(app, verbs);
     add_money_act_verbs(app, verbs);
+    add_closing_verbs(app, verbs);
     add_alert_verbs(app, verbs);
     add_admin_verbs(app, verbs);
 

@@ -1,4 +1,5 @@
-// Verbs of what two people do to a household's money: reversal, refund, transfer, adjustment.
+// Verbs of what two people do to a household's money: reversal, refund, transfer, adjustment,
+// and the end of an account.
 #include <boost/json/array.hpp>
 #include <iostream>
 
@@ -47,7 +48,55 @@ int tell(const Options& options, const Answer& answer) {
     return kDone;
 }
 
+void print_meters(const json::object& done) {
+    for (const json::value& item : list(done, "meters")) {
+        const json::object& meter = item.get_object();
+        std::cout << "  " << text(meter, "meter") << " at " << text(meter, "register") << " ("
+                  << text(meter, "quality") << ", reading " << text(meter, "reading") << ")\n";
+    }
+}
+
 }  // namespace
+
+int close_account(const Options& options) {
+    BodyBuilder body = signed_body(options);
+    if (options.accept_last_reading) body.object["accept_last_reading"] = true;
+    const Answer answer = act(options, account_path(options, "close"), body);
+    if (!answer.ok()) return report(options, answer);
+    if (options.json) return print_document(answer);
+    const json::object done = document(answer);
+    std::cout << text(done, "account") << " is closed since " << text(done, "closed") << " at "
+              << text(done, "balance") << "\n";
+    print_meters(done);
+    return kDone;
+}
+
+int occupant(const Options& options) {
+    BodyBuilder body = signed_body(options);
+    body.field("holder", options.holder).field("settle", options.settle);
+    body.field("to", options.to_account).field("method", options.method);
+    body.field("at", options.at).field("ladder", options.ladder);
+    if (options.accept_last_reading) body.object["accept_last_reading"] = true;
+    const Answer answer = act(options, "units/" + encode(options.subject) + "/occupant", body);
+    if (!answer.ok()) return report(options, answer);
+    if (options.json) return print_document(answer);
+    const json::object done = document(answer);
+    for (const json::value& item : list(done, "closed")) {
+        const json::object& closed = item.get_object();
+        const json::object& settled = member(closed, "settled");
+        std::cout << text(closed, "account") << " is closed at " << text(closed, "balance");
+        for (const json::value& one : list(settled, "entries"))
+            std::cout << ", " << text(one.get_object(), "kind") << " "
+                      << text(one.get_object(), "amount");
+        const std::string receipt = text(settled, "receipt");
+        std::cout << (receipt.empty() ? "" : ", receipt " + receipt) << "\n";
+        print_meters(closed);
+    }
+    for (const json::value& item : list(done, "opened"))
+        std::cout << text(item.get_object(), "account") << " is open for " << text(done, "holder")
+                  << ", balance " << text(item.get_object(), "balance") << "\n";
+    return kDone;
+}
 
 int reverse(const Options& options) {
     return tell(options, act(options, "entries/" + encode(options.subject) + "/reversal",

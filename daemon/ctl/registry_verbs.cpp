@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "daemon/core/base64.hpp"
+#include "daemon/core/units.hpp"
 #include "daemon/ctl/output.hpp"
 
 namespace gatehouse::ctl {
@@ -97,6 +98,38 @@ bool write_file(const fs::path& path, const std::string& bytes) {
     return !error;
 }
 
+std::string with_account(const json::object& totals, const char* name) {
+    const json::object& one = member(totals, name);
+    return one.empty()
+               ? std::string()
+               : ", " + std::string(name) + " " + text(one, "account") + " " + text(one, "amount");
+}
+
+// What two people sign before a house goes live: the totals, and who is charged how much first.
+void print_golive(const json::object& result) {
+    const json::object& openings = member(result, "openings");
+    if (text(openings, "accounts") != "0" && !openings.empty()) {
+        std::cout << "opening balances: " << text(openings, "accounts") << " accounts, sum "
+                  << text(openings, "sum") << with_account(openings, "highest")
+                  << with_account(openings, "lowest") << "\n";
+    }
+    const json::array& charges = list(result, "first_charges");
+    if (charges.empty()) return;
+    for (const json::value& item : charges) {
+        const json::object& charge = item.get_object();
+        const std::string amount = text(charge, "amount");
+        std::cout << "first charge: " << text(charge, "account") << ", " << text(charge, "meter")
+                  << " from " << text(charge, "opening_register") << " to "
+                  << (amount.empty() ? "its first reading, not known yet"
+                                     : text(charge, "register") + ": " + amount)
+                  << "\n";
+    }
+    const json::object& total = member(result, "first_charge_total");
+    std::cout << "first charges: " << text(total, "accounts") << " accounts, sum "
+              << text(total, "sum") << with_account(total, "highest") << "; "
+              << text(total, "not_read") << " meters not read yet\n";
+}
+
 }  // namespace
 
 int import_registry(const Options& options) {
@@ -115,7 +148,15 @@ int import_registry(const Options& options) {
     for (const auto& [name, bytes] : files) encoded[name] = base64_encode(bytes);
     body.object["files"] = std::move(encoded);
     body.field("by", options.by).field("second", options.second);
-    body.field("reason", options.reason);
+    body.field("reason", options.reason).field("control_sum", options.control_sum);
+    if (!options.control_accounts.empty()) {
+        const auto count = parse_decimal(options.control_accounts, 0);
+        if (!count) {
+            return bad_input(
+                options, "--control-accounts " + options.control_accounts + " is no whole number");
+        }
+        body.object["control_accounts"] = *count;
+    }
     const Answer answer =
         call(options.socket_path, "POST",
              std::string("/api/v1/registry") + (options.dry_run ? "?dry_run=1" : ""), body.take());
@@ -134,6 +175,7 @@ int import_registry(const Options& options) {
                                        : json::serialize(line))
                   << "\n";
     }
+    print_golive(result);
     for (const json::value& line : list(result, "warnings")) {
         std::cout << "warning: "
                   << (line.is_string() ? std::string(line.get_string().c_str())

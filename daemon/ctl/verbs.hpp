@@ -16,11 +16,12 @@ struct Options {
     std::string subject;  // ACCOUNT, METER, ALERT, DIR, ID
     std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
         received_at, via, result, month, name, expires_at, face, at, photo, old_final, new_serial,
-        new_opening, new_address, to_account, service;
+        new_opening, new_address, to_account, service, holder, settle, ladder, control_accounts,
+        control_sum;
     std::vector<std::string> scopes;
     int from = 0, to = 0;  // addresses of a scan; 0: the whole range
     bool dry_run = false, raw = false, low = false, open = false, own_settings = false,
-         lines = false, meters = false;
+         accept_last_reading = false, lines = false, meters = false;
 };
 
 int import_registry(const Options& options);
@@ -35,6 +36,8 @@ int reverse(const Options& options);
 int refund(const Options& options);
 int transfer(const Options& options);
 int adjust(const Options& options);
+int close_account(const Options& options);
+int occupant(const Options& options);
 int why(const Options& options);
 int alerts(const Options& options);
 int alerts_test(const Options& options);

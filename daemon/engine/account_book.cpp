@@ -10,6 +10,7 @@
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/outlook.hpp"
 #include "daemon/engine/row_documents.hpp"
+#include "daemon/engine/trial_book.hpp"
 
 namespace gatehouse {
 namespace {
@@ -202,7 +203,7 @@ LevelInput level_input(const Context& context, const AccountRuntime& account, Mo
 // What a screen shows of an account; where it is as it was, nothing is published.
 auto figures_of(const AccountRuntime& account) {
     return std::tuple(account.balance, account.provisional, account.days_left, account.level,
-                      account.quality, account.as_of, account.judged);
+                      account.quality, account.as_of, account.judged, account.preview);
 }
 
 // One day, or one meter, of an account on its way into the lines.
@@ -229,6 +230,7 @@ void accrue_freeze(Context& context, Posting& posting, std::size_t index, const 
     AccountRuntime& account = context.world.accounts[posting.account];
     MeterRuntime& meter = context.world.meters[index];
     const LocalDate day = context.day_of(freeze.edge - 1);
+    preview_day(context, account, meter, day, freeze.total - meter.mark.total);
     if (freeze.total > meter.mark.total && !is_before_live(account, day)) {
         need_lines(context, account, month_scope(day));
         std::vector<Share> shares;
@@ -368,6 +370,10 @@ void reprice(Context& context, std::size_t index, Mover moved_by) {
         // A register that fell would cost nothing; what it may give back, staff decide.
         account.provisional -= std::max(outstanding(held) - outstanding(now), Fen{});
     }
+    account.preview = account.trial
+                          ? std::optional(preview_balance(context, context.world, account))
+                          : std::nullopt;
+    if (!account.trial) account.trial_lines.reset();
     account.quality = quality_of(context, account);
     account.as_of = as_of(context, account);
     account.days_left = ledgered ? days_left_of(context, account, now) : std::nullopt;
@@ -396,22 +402,40 @@ int level_if(const Context& context, std::size_t index, std::size_t meter, Milli
     return judge_level(input, account.thresholds).level;
 }
 
+namespace {
+
+// The oldest day that has ended and is not posted; nothing where the account posts no days.
+std::optional<LocalDate> next_ended_day(const Context& context, const AccountRuntime& account) {
+    if (!account.posted_through || account.row->billing == Billing::none ||
+        !account.row->closed.empty() || !account.not_yet.empty())
+        return std::nullopt;
+    const std::int64_t day = days_since_epoch(*account.posted_through) + 1;
+    if (day >= days_since_epoch(context.day_of(context.now_ms()))) return std::nullopt;
+    return date_from_days(day);
+}
+
+UtcMs end_of(const Context& context, LocalDate day) {
+    return context.zone.midnight(date_from_days(days_since_epoch(day) + 1));
+}
+
+}  // namespace
+
+void post_ended_days(Context& context, std::size_t index) {
+    while (const auto day = next_ended_day(context, context.world.accounts[index]))
+        post_day(context, index, *day, end_of(context, *day));
+}
+
 bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
                MonoMs deadline_mono_ms) {
     if (!context.clock.trusted() || !context.writable) return false;
-    const LocalDate today = context.day_of(context.now_ms());
     for (std::size_t index = 0; index < context.world.accounts.size(); ++index) {
         AccountRuntime& account = context.world.accounts[index];
-        if (!account.posted_through || account.row->billing == Billing::none ||
-            !account.row->closed.empty() || !account.not_yet.empty())
-            continue;
-        while (days_since_epoch(*account.posted_through) + 1 < days_since_epoch(today)) {
-            const LocalDate day = date_from_days(days_since_epoch(*account.posted_through) + 1);
-            const UtcMs edge = context.zone.midnight(date_from_days(days_since_epoch(day) + 1));
+        while (const std::optional<LocalDate> day = next_ended_day(context, account)) {
+            const UtcMs edge = end_of(context, *day);
             const bool waited = context.now_ms() >= edge + kEdgeWaitMs &&
                                 context.now.mono_ms - started_mono_ms >= kEdgeWaitMs;
             if (!day_ready(context, account, edge, waited)) break;
-            post_day(context, index, day, edge);
+            post_day(context, index, *day, edge);
         }
         if (clock.mono_ms() >= deadline_mono_ms) return true;
     }

@@ -39,6 +39,9 @@ void reprice(Context& context, std::size_t account, Mover mover);
 [[nodiscard]] bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
                              MonoMs deadline_mono_ms);
 
+// The same for one account without waiting for anything: its meters were just frozen.
+void post_ended_days(Context& context, std::size_t account);
+
 // Posts some meters' freezes up to an edge under a cause of their own: late:<reading>,
 // registry:<seq>, meter:<epoch>. Once for each key, which is the cause where none is given; false
 // where it was posted already.

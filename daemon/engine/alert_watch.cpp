@@ -197,13 +197,6 @@ void watch_stale(Context& context, std::size_t index, MonoMs run_began) {
     context.repriced.insert(index);
 }
 
-// A balance of which nothing is said any more must not stay announced.
-void close_ended(Context& context, std::size_t index) {
-    AccountRuntime& account = context.world.accounts[index];
-    if (!account.alert || account.row->closed.empty()) return;
-    apply_level(context, index, LevelJudgement{}, "closed");
-}
-
 // --- reminders
 
 void remind(Context& context, const AccountRuntime& account, AlertKind kind,
@@ -217,6 +210,20 @@ void remind(Context& context, const AccountRuntime& account, AlertKind kind,
 }
 
 }  // namespace
+
+void end_alerts(Context& context, std::size_t index) {
+    AccountRuntime& account = context.world.accounts[index];
+    if (account.row->closed.empty() || (!account.alert && !account.stale_alert)) return;
+    // Its level is told with its last balance.
+    ++account.state_version;
+    context.dirty_accounts.insert(index);
+    if (account.alert) apply_level(context, index, LevelJudgement{}, "closed");
+    if (account.stale_alert)
+        move_alert(context, account.stale_alert,
+                   {AlertKind::stale_balance, account.row->account,
+                    step_fact(life_of(context, account.stale_alert), false, 1, context.now_ms()),
+                    "", "closed"});
+}
 
 bool is_polled(const MeterRuntime& meter) {
     return !meter.row->bus.empty() && meter.profile.traits &&
@@ -250,7 +257,7 @@ void watch_time(Context& context, MonoMs run_began) {
         watch_prepaid(context, meter);
     }
     for (std::size_t index = 0; index < context.world.accounts.size(); ++index) {
-        close_ended(context, index);
+        end_alerts(context, index);
         const auto& waits = context.world.accounts[index].topup_waits_since;
         if (waits && context.now.mono_ms - *waits >= kTopUpWaitMs) context.repriced.insert(index);
     }

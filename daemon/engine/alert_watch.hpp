@@ -14,6 +14,10 @@ void watch_turn(Context& context);
 // Once a second: all that depends on time. `run_began` is the monotonic start of the process.
 void watch_time(Context& context, MonoMs run_began);
 
+// A balance of which nothing is said any more must not stay announced: where the account is closed,
+// what is open about it ends now.
+void end_alerts(Context& context, std::size_t account);
+
 // Of an account: a polled meter without a confirmed sample for 24 hours.
 [[nodiscard]] bool is_stale(const Context& context, const AccountRuntime& account);
 

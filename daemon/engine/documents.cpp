@@ -166,8 +166,10 @@ std::string account_json(const AccountView& account, std::string_view currency, 
     threshold_fields(json, account.thresholds);
     json.field("billing", to_string(account.billing))
         .field_if("holder", account.holder)
-        .field("trial", account.trial)
-        .field("open", account.open)
+        .field("trial", account.trial);
+    if (account.preview) json.field("preview", format(*account.preview));
+    json.field("open", account.open)
+        .field_if("closed", time_text(account.closed_at, zone))
         .field_if("not_yet", account.not_yet)
         .end_object();
     return json.take();

@@ -10,8 +10,6 @@
 namespace gatehouse {
 namespace {
 
-// A sample this soon after an edge stands on it.
-constexpr std::int64_t kOnEdgeMs = 5 * 60'000;
 // A meter that comes back after longer than this has its lost days in one piece; the books begin
 // anew there rather than with thousands of invented days.
 constexpr std::int64_t kEdgesMax = 400;

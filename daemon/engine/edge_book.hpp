@@ -11,6 +11,9 @@
 
 namespace gatehouse {
 
+// A sample this soon after an edge stands on it.
+inline constexpr std::int64_t kOnEdgeMs = 5 * 60'000;
+
 // Adds what a meter used since the edge before to its band of the day that ends, or goes on, there.
 void note_band_use(const Context& context, MeterRuntime& meter, UtcMs edge, Milli quantity);
 

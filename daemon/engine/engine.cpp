@@ -10,6 +10,7 @@
 #include "daemon/engine/alert_desk.hpp"
 #include "daemon/engine/alert_watch.hpp"
 #include "daemon/engine/clock_book.hpp"
+#include "daemon/engine/closing_desk.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/digest_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
@@ -197,6 +198,8 @@ struct Engine::Impl {
     Reply carry(const RefundMoney& one) { return refund_money(context, one); }
     Reply carry(const TransferMoney& one) { return transfer_money(context, one); }
     Reply carry(const AdjustMoney& one) { return adjust_money(context, one); }
+    Reply carry(const CloseAccount& one) { return close_account(context, one); }
+    Reply carry(const ChangeOccupant& one) { return change_occupant(context, one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
     Reply carry(const ConfirmClock& one) {

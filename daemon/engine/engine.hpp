@@ -65,6 +65,9 @@ struct ImportRegistry {
     std::vector<std::pair<std::string, std::string>> files;  // name, bytes
     std::string by, second, reason;
     bool dry_run = false;
+    // What finance counted in the old system; the import is refused where the files differ.
+    std::optional<std::int64_t> control_accounts;
+    std::string control_sum;
 };
 struct ConfirmClock {
     std::string actor, by;
@@ -136,10 +139,26 @@ struct AdjustMoney {
     std::string account, amount, reference;
     std::string service;  // whose revenue it moves; empty: the account's, electricity before water
 };
-using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
-                             RevokeToken, TouchToken, MqttCursor, SettleQuarantine, ReadFace,
-                             ConfirmFace, HoldMeter, ReplaceMeter, JudgeReading, OrderMeterClock,
-                             NoteMeterClock, ReverseEntry, RefundMoney, TransferMoney, AdjustMoney>;
+struct CloseAccount {
+    Act act;
+    std::string account;
+    bool accept_last_reading = false;  // where a meter does not answer
+    std::vector<Sample> fresh;         // read for this act
+};
+// A unit's holder goes, another comes: one act. `at` is ISO 8601, empty: now.
+struct ChangeOccupant {
+    Act act;
+    std::string unit, at, holder;
+    std::string settle, to, method, reference;  // to: account; empty: the one opened here
+    std::string ladder;                         // anew, continue; empty: anew
+    bool accept_last_reading = false;
+    std::vector<Sample> fresh;
+};
+using Command =
+    std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken, RevokeToken,
+                 TouchToken, MqttCursor, SettleQuarantine, ReadFace, ConfirmFace, HoldMeter,
+                 ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
+                 RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {

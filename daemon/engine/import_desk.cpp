@@ -9,6 +9,7 @@
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
+#include "daemon/engine/golive_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/registry_files.hpp"
 
@@ -166,6 +167,7 @@ struct Plan {
     Registry merged;
     std::vector<files::Change> changes;
     std::vector<Problem> problems, warnings;
+    OpeningTotals openings;
 };
 
 Plan plan_import(Context& context, const ImportRegistry& command) {
@@ -177,6 +179,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     files::hash_cards(parsed.registry,
                       [&](const std::string& card) { return hmac256_hex(key, card); });
     files::Merged merged = files::merge(*context.world.registry, parsed);
+    plan.openings = opening_totals(parsed.registry);
     files::Known known;
     known.buses = context.options.buses;
     known.profile_fault = [&](const Meter& meter) { return profile_of(context, meter).reason; };
@@ -265,6 +268,8 @@ std::string import_json(const Context& context, const Plan& plan, bool dry_run,
     json.begin_object();
     write_counts(json, plan.changes);
     write_money(json, context, plan);
+    write_openings(json, plan.openings);
+    write_first_charges(json, context, plan.merged);
     json.key("edges").begin_array();
     for (const std::size_t index : edged) json.value(context.world.meters[index].row->meter);
     json.end_array();
@@ -312,6 +317,7 @@ void open_accounts(Context& context) {
 Reply import_registry(Context& context, const ImportRegistry& command) {
     Plan plan = plan_import(context, command);
     if (!plan.problems.empty()) return refuse_problems(plan.problems);
+    if (auto refused = check_control(command, plan.openings)) return *std::move(refused);
     const std::vector<std::size_t> edged = changed_meters(context, plan.merged);
     if (!edged.empty() && !context.clock.trusted())
         return refusal(ReplyKind::refused, "clock",

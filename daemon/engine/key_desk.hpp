@@ -16,6 +16,9 @@ struct KeyedRequest {
     const std::string& key;
     const std::string& body_hash;
 };
+[[nodiscard]] inline KeyedRequest keyed(const char* route, const Act& act) {
+    return {route, act.idempotency_key, act.body_hash};
+}
 // As a ledger entry names it: "refund:<key>".
 [[nodiscard]] std::string cause_of(const KeyedRequest& request);
 

@@ -9,9 +9,6 @@
 namespace gatehouse {
 namespace {
 
-constexpr const char *kReversal = "reversal", *kRefund = "refund", *kTransfer = "transfer",
-                     *kAdjustment = "adjustment";
-
 std::optional<std::size_t> find_account(const Context& context, const std::string& account) {
     const auto found = context.world.account_index.find(account);
     if (found == context.world.account_index.end()) return std::nullopt;
@@ -67,13 +64,18 @@ std::optional<Service> service_of(const AccountRuntime& account, const std::stri
 }  // namespace
 
 std::optional<KeyedRequest> act_request(const Command& command) {
-    const auto request = [](const char* route, const Act& act) {
-        return KeyedRequest{route, act.idempotency_key, act.body_hash};
-    };
-    if (const auto* one = std::get_if<ReverseEntry>(&command)) return request(kReversal, one->act);
-    if (const auto* one = std::get_if<RefundMoney>(&command)) return request(kRefund, one->act);
-    if (const auto* one = std::get_if<TransferMoney>(&command)) return request(kTransfer, one->act);
-    if (const auto* one = std::get_if<AdjustMoney>(&command)) return request(kAdjustment, one->act);
+    if (const auto* one = std::get_if<ReverseEntry>(&command))
+        return keyed(act_route::kReversal, one->act);
+    if (const auto* one = std::get_if<RefundMoney>(&command))
+        return keyed(act_route::kRefund, one->act);
+    if (const auto* one = std::get_if<TransferMoney>(&command))
+        return keyed(act_route::kTransfer, one->act);
+    if (const auto* one = std::get_if<AdjustMoney>(&command))
+        return keyed(act_route::kAdjustment, one->act);
+    if (const auto* one = std::get_if<CloseAccount>(&command))
+        return keyed(act_route::kClose, one->act);
+    if (const auto* one = std::get_if<ChangeOccupant>(&command))
+        return keyed(act_route::kOccupant, one->act);
     return std::nullopt;
 }
 
@@ -156,7 +158,7 @@ void act_fields(JsonWriter& json, const Context& context, const Act& act,
 }
 
 Reply reverse_entry(Context& context, const ReverseEntry& command) {
-    const KeyedRequest request{kReversal, command.act.idempotency_key, command.act.body_hash};
+    const KeyedRequest request = keyed(act_route::kReversal, command.act);
     if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
     const auto undone = context.store.find_entry(command.entry);
     if (!undone)
@@ -182,7 +184,7 @@ Reply reverse_entry(Context& context, const ReverseEntry& command) {
 }
 
 Reply refund_money(Context& context, const RefundMoney& command) {
-    const KeyedRequest request{kRefund, command.act.idempotency_key, command.act.body_hash};
+    const KeyedRequest request = keyed(act_route::kRefund, command.act);
     if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
     const std::optional<std::size_t> account = find_account(context, command.account);
     if (!account) return no_such_account(command.account);
@@ -208,7 +210,7 @@ Reply refund_money(Context& context, const RefundMoney& command) {
 }
 
 Reply transfer_money(Context& context, const TransferMoney& command) {
-    const KeyedRequest request{kTransfer, command.act.idempotency_key, command.act.body_hash};
+    const KeyedRequest request = keyed(act_route::kTransfer, command.act);
     if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
     const std::optional<std::size_t> from = find_account(context, command.account);
     if (!from) return no_such_account(command.account);
@@ -240,7 +242,7 @@ Reply transfer_money(Context& context, const TransferMoney& command) {
 }
 
 Reply adjust_money(Context& context, const AdjustMoney& command) {
-    const KeyedRequest request{kAdjustment, command.act.idempotency_key, command.act.body_hash};
+    const KeyedRequest request = keyed(act_route::kAdjustment, command.act);
     if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
     const std::optional<std::size_t> account = find_account(context, command.account);
     if (!account) return no_such_account(command.account);

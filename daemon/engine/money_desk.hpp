@@ -15,12 +15,18 @@
 
 namespace gatehouse {
 
+// The routes of these acts and of the closing desk's: whose keys meet, and how a cause begins.
+namespace act_route {
+inline constexpr const char *kReversal = "reversal", *kRefund = "refund", *kTransfer = "transfer",
+                            *kAdjustment = "adjustment", *kClose = "close", *kOccupant = "occupant";
+}  // namespace act_route
+
 [[nodiscard]] Reply reverse_entry(Context& context, const ReverseEntry& command);
 [[nodiscard]] Reply refund_money(Context& context, const RefundMoney& command);
 [[nodiscard]] Reply transfer_money(Context& context, const TransferMoney& command);
 [[nodiscard]] Reply adjust_money(Context& context, const AdjustMoney& command);
 
-// The key of a command that is such an act; nothing for every other command.
+// The key of a command that is such an act, closing ones too; nothing for every other command.
 [[nodiscard]] std::optional<KeyedRequest> act_request(const Command& command);
 
 // --- what the desks of money acts share

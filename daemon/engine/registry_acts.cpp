@@ -4,12 +4,10 @@
 
 namespace gatehouse {
 
-void change_meter_row(Context& context, std::size_t index,
-                      const std::function<void(Meter&)>& change) {
+void change_registry(Context& context, const std::function<void(Registry&)>& change) {
     Registry registry = *context.world.registry;
-    const Meter before = registry.meters[index];
-    change(registry.meters[index]);
-    if (registry.meters[index] == before) return;
+    change(registry);
+    if (registry == *context.world.registry) return;
     context.store.put_registry(registry, context.now);
     context.world.registry = std::make_shared<const Registry>(std::move(registry));
     bind_registry(context, context.world);
@@ -17,6 +15,11 @@ void change_meter_row(Context& context, std::size_t index,
     for (std::size_t i = 0; i < context.world.meters.size(); ++i) context.dirty_meters.insert(i);
     for (std::size_t i = 0; i < context.world.accounts.size(); ++i)
         context.dirty_accounts.insert(i);
+}
+
+void change_meter_row(Context& context, std::size_t index,
+                      const std::function<void(Meter&)>& change) {
+    change_registry(context, [&](Registry& registry) { change(registry.meters[index]); });
 }
 
 }  // namespace gatehouse

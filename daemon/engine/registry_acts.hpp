@@ -1,5 +1,5 @@
-// A change of one row of the registry that an act of staff brings with it, such as the serial
-// number of a meter that was replaced. Engine thread only.
+// Changes of the registry that an act of staff brings with it, such as the serial number of a meter
+// that was replaced, or the end of an account. Engine thread only.
 #pragma once
 
 #include <functional>
@@ -8,8 +8,10 @@
 
 namespace gatehouse {
 
-// Every pointer into the registry of before is bound anew; a MeterRuntime stays where it is. The
-// engine tells the poller after the commit.
+// Whole or nothing: what the change leaves as it was is not written. Rows may be added, at the end
+// alone. Every pointer into the registry of before is bound anew; a MeterRuntime stays where it is.
+// The engine tells the poller after the commit.
+void change_registry(Context& context, const std::function<void(Registry&)>& change);
 void change_meter_row(Context& context, std::size_t meter,
                       const std::function<void(Meter&)>& change);
 

@@ -131,13 +131,14 @@ struct Card {
 // The items between semicolons.
 [[nodiscard]] std::vector<std::string_view> items_of(std::string_view cell);
 
-// `;` between items; blanks around them are left out. An empty item is a problem, and so is a
-// repeated one unless the place of an item counts.
+// `;` between items; blanks around them are left out. An empty item is a problem unless it may
+// stand for nothing, and so is a repeated one unless the place of an item counts.
 template <class Item>
 struct List {
     using Type = std::vector<typename Item::Type>;
     Item item;
     bool by_place = false;
+    bool empty_is_none = false;  // an empty item is the value's own nothing, such as 0
     [[nodiscard]] Cell<Type> read(std::string_view cell) const {
         Type out;
         const auto parts = items_of(cell);
@@ -146,6 +147,10 @@ struct List {
                                       " items; at most " + std::to_string(kListMax) + " are taken"};
         }
         for (const auto part : parts) {
+            if (part.empty() && empty_is_none) {
+                out.emplace_back();
+                continue;
+            }
             if (part.empty()) {
                 return {std::nullopt, "an empty item in '" + std::string(cell) +
                                           "'; write one ';' between two items"};

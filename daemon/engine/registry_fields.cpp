@@ -152,7 +152,8 @@ const std::vector<Field<Account>>& fields<Account>() {
               Word<Billing>{{Billing::prepaid, Billing::internal, Billing::none}}),
         field("opening_balance", &Account::opening_balance, kSignedAmount),
         field("opening_ladder", &Account::opening_ladder,
-              List<Quantity<MilliUnit>>{{{3, 0, kLadderMax}}, /*by_place=*/true}),
+              List<Quantity<MilliUnit>>{
+                  {{3, 0, kLadderMax}}, /*by_place=*/true, /*empty_is_none=*/true}),
         field("live_from", &Account::live_from, Date{}),
         field("low_balance", &Account::low_balance, kAmount),
         field("low_days", &Account::low_days, Whole{0, 365}),

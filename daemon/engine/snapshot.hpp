@@ -83,13 +83,15 @@ struct AccountView {
     Fen ledger, balance, provisional;
     std::optional<int> days_left;
     int level = 0;
-    bool judged = false;  // an entry or an accrued fen exists
-    bool trial = false;   // before live_from
-    std::string not_yet;  // why the account is refused by name; empty: served
+    bool judged = false;         // an entry or an accrued fen exists
+    bool trial = false;          // before live_from
+    std::optional<Fen> preview;  // on trial: what the balance would be
+    std::string not_yet;         // why the account is refused by name; empty: served
     Quality quality = Quality::confirmed;
     std::optional<UtcMs> as_of;    // of the reading that the balance rests on
     std::uint64_t ledger_seq = 0;  // event seq of its newest entry
     bool open = true;
+    std::optional<UtcMs> closed_at;
     PendingParts pending;             // what lies between ledger and balance; null: nothing
     std::uint64_t state_version = 0;  // moves when anything above that is published changed
 };

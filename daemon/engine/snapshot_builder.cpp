@@ -73,11 +73,13 @@ AccountView account_view(const Context& context, const AccountRuntime& account) 
     view.level = account.level;
     view.judged = account.judged;
     view.trial = account.trial;
+    view.preview = account.preview;
     view.not_yet = account.not_yet;
     view.quality = account.quality;
     view.as_of = account.as_of;
     view.ledger_seq = account.ledger_seq;
     view.open = row.closed.empty();
+    if (!view.open) view.closed_at = parse_iso8601(row.closed, context.zone);
     view.pending = account.pending;
     view.state_version = account.state_version;
     return view;

@@ -9,6 +9,7 @@
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/registry_files.hpp"
+#include "daemon/engine/trial_book.hpp"
 
 namespace gatehouse {
 namespace {
@@ -24,7 +25,11 @@ void recall_typed(Context& context, const MeterRuntime& meter, LastReading& last
     if (meter.last->quality != ReadingQuality::manual) return;
     std::string typed;
     const auto read = context.store.newest_manual_reading(meter.row->meter, false);
-    if (read && read->reading == meter.last->reading) {
+    // A move that stands on a dial has its figure and a row of its own.
+    const auto moved = read ? parse_rational(read->register_value) : std::nullopt;
+    const bool carried = moved && read->reading < meter.last->reading &&
+                         round_to_milli(*moved) == meter.last->register_value;
+    if (read && (read->reading == meter.last->reading || carried)) {
         last.typed = Typed::dial;
         typed = read->register_value;
     } else if (const auto replaced = context.store.newest_replacement(meter.row->meter);
@@ -249,6 +254,7 @@ void load_accounts(Context& context, World& world) {
         account.judged = account.ledger_seq != 0;
         account.trial = account.row->live_from && !account.opening_booked;
     }
+    load_previews(context, world);
 }
 
 // Where the subject of an open alert keeps its id; nowhere for one that is gone.

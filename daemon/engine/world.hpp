@@ -173,6 +173,8 @@ struct AccountRuntime {
     bool opening_booked = false;
     bool judged = false;
     bool trial = false;
+    std::shared_ptr<Settlement> trial_lines;  // of the trial book; null: nothing was used yet
+    std::optional<Fen> preview;               // the balance that it would have; on trial alone
     std::string not_yet;
     std::optional<int> days_left;
     std::optional<UtcMs> as_of;

@@ -7,6 +7,7 @@
 #include "daemon/http/body.hpp"
 #include "daemon/http/keyed.hpp"
 #include "daemon/http/params.hpp"
+#include "daemon/http/statement.hpp"
 
 namespace gatehouse::http {
 
@@ -88,6 +89,27 @@ Response get_why(Call& call) {
         call.snapshot = call.app.engine.snapshot();
     }
     return problem(503, "busy", "The account moves too fast to be shown; ask again.");
+}
+
+Response get_entry(Call& call) {
+    Query(call.request).finish();
+    const auto entry = call.app.readers.take()->entry(call.params[0]);
+    if (!entry) {
+        throw Refused{
+            problem(404, "not-found", "No entry " + call.params[0] + " stands in the ledger.")};
+    }
+    if (!call.request.wants_html) return json_response(entry_json(*entry, call.app.zone));
+    StatementFrame frame;
+    frame.site_name = call.app.options.site_name;
+    frame.currency = call.app.options.currency;
+    frame.chinese = call.app.options.chinese;
+    std::string label;
+    for (std::size_t i = 0; i < call.snapshot->accounts.size(); ++i) {
+        const AccountView& account = call.snapshot->accounts[i];
+        if (account.account == entry->entry.account) label = account.unit_label;
+    }
+    frame.unit_label = label;
+    return {200, statement_html(*entry, frame, call.app.zone), "text/html; charset=utf-8", {}};
 }
 
 void post_topup(Call& call, Respond respond) {

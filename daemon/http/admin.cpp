@@ -7,6 +7,8 @@
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
+#include "daemon/http/body.hpp"
+#include "daemon/http/params.hpp"
 
 namespace gatehouse::http {
 
@@ -56,6 +58,8 @@ void post_registry(Call& call, Respond respond) {
     import.by = body.text("by");
     import.second = body.text("second");
     import.reason = body.text("reason");
+    import.control_accounts = body.integer("control_accounts", 0, 1'000'000);
+    import.control_sum = body.text("control_sum");
     body.finish();
     submit(call, std::move(import), std::move(respond));
 }

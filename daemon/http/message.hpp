@@ -18,7 +18,8 @@ struct Request {
     std::optional<std::string> idempotency_key;
     std::string authorization;
     std::string body;
-    bool local = false;  // through the Unix socket
+    bool wants_html = false;  // Accept names text/html
+    bool local = false;       // through the Unix socket
 };
 
 struct Response {

@@ -289,7 +289,8 @@ Response get_unit(Call& call) {
     std::vector<std::string> accounts;
     for (std::size_t i = 0; i < snapshot.accounts.size(); ++i) {
         const AccountView& account = snapshot.accounts[i];
-        if (account.unit != id) continue;
+        // Who lives there now has nothing to do with who left; that file is the account's own.
+        if (account.unit != id || !account.open) continue;
         json.raw(account_json(account, call.app.options.currency, call.app.zone));
         accounts.push_back(account.account);
     }

@@ -9,6 +9,7 @@ namespace gatehouse::http {
 namespace {
 
 constexpr std::int64_t kImportTimeoutMs = 120'000;
+constexpr std::int64_t kMoveTimeoutMs = 60'000;  // meters that do not answer are waited for
 constexpr std::int64_t kVerifyTimeoutMs = 600'000;
 
 // clang-format off
@@ -45,6 +46,11 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/accounts/{account}/refunds", "admin", nullptr, post_refund},
     {"POST", "/api/v1/accounts/{account}/transfers", "admin", nullptr, post_transfer},
     {"POST", "/api/v1/accounts/{account}/adjustments", "admin", nullptr, post_adjustment},
+    {"POST", "/api/v1/accounts/{account}/close", "admin", nullptr, post_close, Runs::pool,
+     /*large_body=*/false, kMoveTimeoutMs},
+    {"POST", "/api/v1/units/{unit}/occupant", "admin", nullptr, post_occupant, Runs::pool,
+     /*large_body=*/false, kMoveTimeoutMs},
+    {"GET", "/api/v1/entries/{entry}", "balances:read", get_entry},
     {"POST", "/api/v1/entries/{entry}/reversal", "admin", nullptr, post_reversal},
     {"GET", "/api/v1/alerts", "alerts:read", get_alerts},
     {"POST", "/api/v1/alerts/test", "alerts:write", nullptr, post_alert_test},

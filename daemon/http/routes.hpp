@@ -86,11 +86,14 @@ Response get_account(Call& call);
 Response get_ledger(Call& call);
 Response get_charges(Call& call);
 Response get_why(Call& call);
+Response get_entry(Call& call);
 void post_topup(Call& call, Respond respond);
 void post_reversal(Call& call, Respond respond);  // money_acts.cpp
 void post_refund(Call& call, Respond respond);
 void post_transfer(Call& call, Respond respond);
 void post_adjustment(Call& call, Respond respond);
+void post_close(Call& call, Respond respond);  // closing_acts.cpp
+void post_occupant(Call& call, Respond respond);
 Response get_alerts(Call& call);  // alerts.cpp
 void post_alert_test(Call& call, Respond respond);
 void post_alert_ack(Call& call, Respond respond);

@@ -39,6 +39,7 @@ struct ServerOptions {
     std::string tls_cert_file, tls_key_file;  // both or none
     std::string database_path;
     std::string site_id, site_name, currency = "CNY";
+    bool chinese = true;  // language of what is printed
     bool metrics_meters = false;
     Limits limits;
 };

@@ -137,6 +137,8 @@ class Session {
         request->local = local_;
         request->method = head_ ? "GET" : text(message.method_string());
         request->authorization = text(message[wire::field::authorization]);
+        const auto accept = message[wire::field::accept];
+        request->wants_html = accept.find("text/html") != accept.npos;
         if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
             request->idempotency_key = text(key->value());
         }

@@ -10,6 +10,8 @@
 namespace gatehouse::mqtt {
 namespace {
 
+constexpr std::int64_t kClosedToldMs = 31 * std::int64_t{86'400'000};
+
 // Trial accounts have no balance yet, internal ones never have, and one that is refused as "not
 // yet" has none that could be believed.
 bool has_balance(const AccountView& account) {
@@ -115,8 +117,10 @@ void StateBook::scan_accounts(MonoMs now) {
             if (row.open && has_balance(row)) announce(Kind::balance_discovery, i);
         }
         if (known.waits || known.version == row.state_version || !has_balance(row)) continue;
-        // A closed account says its last balance once and is not repeated to a new connection.
-        if (!row.open && !known.version) continue;
+        // A closed account says its last balance, to new connections as well for a month: a
+        // crash between the end and the message must not leave an old balance retained.
+        const bool lately = row.closed_at && snapshot_->now_ms - *row.closed_at < kClosedToldMs;
+        if (!row.open && !known.version && !lately) continue;
         const MonoMs due = known.at + settings_.balance_interval_ms;
         if (known.version && due > now) {
             scan_due_ = scan_due_ ? std::min(*scan_due_, due) : due;

@@ -223,6 +223,13 @@ TEST_CASE("acts of two people send what was typed and say what was booked") {
     REQUIRE(json.code == 0);
     REQUIRE(at(json.out, "/entries/0/entry") == "e8");
     REQUIRE(house.engine.seen<ReverseEntry>().at(0).entry == "e7");
+    REQUIRE(ask({"close", "a-0", "--accept-last-reading"}).code == 0);
+    REQUIRE(house.engine.seen<CloseAccount>().at(0).accept_last_reading);
+    REQUIRE(
+        ask({"occupant", "h-0", "--holder", "p-1", "--settle", "transfer", "--to", "a-1"}).code ==
+        0);
+    REQUIRE(house.engine.seen<ChangeOccupant>().at(0).to == "a-1");
+    REQUIRE(ask({"occupant", "h-0", "--holder", "p-1"}).code == 2);
     REQUIRE(
         ask_ctl(house, {"reverse", "e7", "--by", "s-01", "--second", "s-02", "--key", "k"}).code ==
         2);

@@ -2,6 +2,8 @@
 // key, and a body that lacks a signature reaches nobody.
 #include <string>
 
+#include "daemon/core/ledger_acts.hpp"
+#include "daemon/http/statement.hpp"
 #include "tests/integration/http/http_house.hpp"
 #include "tests/support/catch.hpp"
 
@@ -24,6 +26,8 @@ const Route kRoutes[] = {
     {"/api/v1/accounts/a-0/transfers", R"("amount":"5.00","to":"a-1",)"},
     {"/api/v1/accounts/a-0/adjustments", R"("amount":"-5.00",)"},
     {"/api/v1/entries/e7/reversal", ""},
+    {"/api/v1/accounts/a-0/close", ""},
+    {"/api/v1/units/h-0/occupant", R"("holder":"p-1","settle":"refund",)"},
 };
 
 }  // namespace
@@ -77,8 +81,10 @@ TEST_CASE("an act without a key, a signature or its own fields reaches nobody") 
         REQUIRE(house.ask("POST", route.path, whole, key("a b")).status == 400);
         REQUIRE(house.ask("POST", route.path, "{}", key("k")).status == 422);
         for (const std::string missing : {"by", "second", "reason"}) {
-            std::string body = whole;
-            body.replace(body.find("\"" + missing + "\""), missing.size() + 2, "\"note\"");
+            const std::string named = "\"" + missing + "\"";
+            const std::size_t place = whole.find(named);
+            const std::string body =
+                whole.substr(0, place) + "\"note\"" + whole.substr(place + named.size());
             const Got got = house.ask("POST", route.path, body, key("k"));
             REQUIRE(got.status == 422);
             REQUIRE(got.body.find("/" + missing) != std::string::npos);
@@ -92,6 +98,8 @@ TEST_CASE("an act without a key, a signature or its own fields reaches nobody") 
     REQUIRE(house.engine.seen<TransferMoney>().empty());
     REQUIRE(house.engine.seen<AdjustMoney>().empty());
     REQUIRE(house.engine.seen<ReverseEntry>().empty());
+    REQUIRE(house.engine.seen<CloseAccount>().empty());
+    REQUIRE(house.engine.seen<ChangeOccupant>().empty());
 }
 
 TEST_CASE("the hash of an act tells bodies, subjects and routes apart") {
@@ -132,6 +140,73 @@ TEST_CASE("a key in progress on one route holds up no other") {
     REQUIRE(full.status == 503);
     house.engine.refuse(false);
     REQUIRE(house.ask("POST", kRoutes[3].path, "{" + kSigned + "}", key("k-1")).status == 200);
+}
+
+TEST_CASE("before an account ends each of its meters is read twice, and no other") {
+    HttpHouse house;
+    http::MeterReadOutcome outcome;
+    outcome.sample.emplace();
+    outcome.sample->meter = "e-0";
+    house.meters.outcome = outcome;
+    MeterView paid = house.world().meters[0];
+    paid.account = "a-0";
+    house.world().meters.set(0, paid);
+    house.show();
+    const auto done = [&](const std::string& path, const std::string& fields) {
+        REQUIRE(house.ask("POST", path, "{" + fields + kSigned + "}", key(path)).status == 200);
+    };
+    done("/api/v1/accounts/a-0/close", "");
+    REQUIRE(house.engine.seen<CloseAccount>().at(0).fresh.size() == 2);
+    REQUIRE_FALSE(house.engine.seen<CloseAccount>().at(0).accept_last_reading);
+    done("/api/v1/units/h-0/occupant",
+         R"("holder":"p-1","settle":"transfer","to":"a-1","ladder":"continue",)"
+         R"("at":"2026-11-23T08:00","accept_last_reading":true,)");
+    const ChangeOccupant change = house.engine.seen<ChangeOccupant>().at(0);
+    REQUIRE(change.fresh.size() == 2);
+    REQUIRE(change.unit == "h-0");
+    REQUIRE(change.holder == "p-1");
+    REQUIRE(change.settle == "transfer");
+    REQUIRE(change.to == "a-1");
+    REQUIRE(change.ladder == "continue");
+    REQUIRE(change.at == "2026-11-23T08:00");
+    REQUIRE(change.accept_last_reading);
+    // A meter that does not answer, or cannot be asked, holds nothing up.
+    house.meters.outcome->sample.reset();
+    done("/api/v1/accounts/a-1/close", "");
+    house.meters.outcome.reset();
+    done("/api/v1/accounts/a-2/close", "");
+    REQUIRE(house.engine.seen<CloseAccount>().at(1).fresh.empty());
+    REQUIRE(house.engine.seen<CloseAccount>().at(2).fresh.empty());
+}
+
+TEST_CASE("an entry is a document, or a page that prints") {
+    HttpHouse house;
+    const Got json = house.ask("GET", "/api/v1/entries/en-1");
+    REQUIRE(json.status == 200);
+    REQUIRE(at(json.body, "/receipt") == "R-1");
+    REQUIRE(at(json.body, "/balance_after") == "100.00");
+    const Got page = house.ask("GET", "/api/v1/entries/en-1", {}, "Accept: text/html\r\n");
+    REQUIRE(page.status == 200);
+    REQUIRE(page.header("Content-Type") == "text/html; charset=utf-8");
+    REQUIRE(page.body.find("预存款收据") != std::string::npos);
+    REQUIRE(page.body.find("<td>100.00 CNY</td>") != std::string::npos);
+    REQUIRE(page.body.find("R-1") != std::string::npos);
+    REQUIRE(house.ask("GET", "/api/v1/entries/none").status == 404);
+}
+
+TEST_CASE("what people typed is text on the page and nothing else") {
+    StoredEntry stored;
+    stored.entry = transfer_entry("a-1", "a-2", Fen{5'00}, {"s-01", "s-02", "transfer:k"});
+    stored.entry.entry = "e7";
+    stored.note = "<script>alert('1')</script> & \"x\"";
+    const EightHoursEast zone;
+    const std::string page = http::statement_html(stored, {"河畔", "CNY", "1栋101", false}, zone);
+    REQUIRE(page.find("<script>") == std::string::npos);
+    REQUIRE(page.find("&lt;script&gt;alert('1')&lt;/script&gt; &amp; &quot;x&quot;") !=
+            std::string::npos);
+    REQUIRE(page.find("Transfer between accounts") != std::string::npos);
+    REQUIRE(page.find("<th>To account</th><td>a-2</td>") != std::string::npos);
+    REQUIRE(page.find("<td>-5.00 CNY</td>") != std::string::npos);
 }
 
 TEST_CASE("a terminal that takes payments cannot pay out") {

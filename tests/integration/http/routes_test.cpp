@@ -42,8 +42,11 @@ TEST_CASE("every route that only reads answers over the socket without a token")
     for (const http::Route& route : http::routes()) {
         if (std::string(route.method) != "GET") continue;
         std::string target = route.pattern;
-        for (const auto& [name, id] : std::map<std::string, std::string>{
-                 {"{unit}", "h-0"}, {"{meter}", "e-0"}, {"{account}", "a-0"}, {"{bus}", "b1"}}) {
+        for (const auto& [name, id] : std::map<std::string, std::string>{{"{unit}", "h-0"},
+                                                                         {"{meter}", "e-0"},
+                                                                         {"{account}", "a-0"},
+                                                                         {"{bus}", "b1"},
+                                                                         {"{entry}", "en-1"}}) {
             const std::size_t place = target.find(name);
             if (place != std::string::npos) target.replace(place, name.size(), id);
         }

@@ -19,7 +19,7 @@ std::string target_of(const http::Route& route) {
                                                                      {"{account}", "a-0"},
                                                                      {"{bus}", "b1"},
                                                                      {"{id}", "x"},
-                                                                     {"{entry}", "x"},
+                                                                     {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
                                                                      {"{token}", "x"}}) {
         const std::size_t place = target.find(name);

@@ -1,0 +1,432 @@
+#include "daemon/engine/closing_desk.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/account_book.hpp"
+#include "daemon/engine/alert_watch.hpp"
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/import_desk.hpp"
+#include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/money_desk.hpp"
+#include "daemon/engine/move_book.hpp"
+#include "daemon/engine/registry_acts.hpp"
+
+namespace gatehouse {
+namespace {
+
+// One account on its way out, and the one that goes on in its place.
+struct Leaving {
+    std::size_t account = 0;
+    std::optional<Account> successor;
+    std::vector<MovedMeter> meters;
+    Booked settled;
+};
+
+// A change of occupant, understood.
+struct Change {
+    UtcMs at = 0;
+    Settle settle = Settle::refund;
+    Method method = Method::cash;
+    bool ladder_goes_on = false;
+    std::vector<Leaving> leaving;
+};
+
+Reply clock_refusal(const Context& context) {
+    return refusal(ReplyKind::refused, "clock",
+                   "the end of an account is an edge and the clock is not trusted (" +
+                       context.clock.reason() +
+                       "); confirm it with `gatehousectl clock confirm` first");
+}
+
+Reply balance_left(const AccountRuntime& account) {
+    return refusal(ReplyKind::conflict, "balance-left",
+                   how_to_settle(account.row->account, account.balance) +
+                       "; then close it again. Everything used until now is in that figure");
+}
+
+void meters_json(JsonWriter& json, const Context& context, const std::vector<MovedMeter>& meters) {
+    json.key("meters").begin_array();
+    for (const MovedMeter& moved : meters) {
+        const MeterRuntime& meter = context.world.meters[moved.meter];
+        json.begin_object().field("meter", meter.row->meter);
+        if (moved.reading != 0)
+            json.field("reading", moved.reading)
+                .field("register", format(meter.last->register_value))
+                .field("total", format(meter.last->total))
+                .field("quality", to_string(moved.quality));
+        json.end_object();
+    }
+    json.end_array();
+}
+
+// The registry's rows: who left is closed, who follows stands beside, and a meter that named the
+// one names the other.
+void end_rows(Context& context, const std::vector<Leaving>& leaving, UtcMs at) {
+    const std::string closed = context.iso(at);
+    change_registry(context, [&](Registry& registry) {
+        for (const Leaving& one : leaving) {
+            const std::string account = registry.accounts[one.account].account;
+            const std::string next = one.successor ? one.successor->account : std::string();
+            for (Meter& meter : registry.meters)
+                if (meter.account == account) meter.account = next;
+            registry.accounts[one.account].closed = closed;
+            if (one.successor) registry.accounts.push_back(*one.successor);
+        }
+    });
+}
+
+void tell_closed(Context& context, const Act& act, const Leaving& one) {
+    const AccountRuntime& account = context.world.accounts[one.account];
+    JsonWriter body;
+    body.begin_object()
+        .field("account", account.row->account)
+        .field("unit", account.row->unit)
+        .field("closed_at", account.row->closed)
+        .field("balance", format(account.balance))
+        .field("currency", context.options.currency);
+    if (one.successor) body.field("successor", one.successor->account);
+    meters_json(body, context, one.meters);
+    body.key("settled").begin_object();
+    booked_fields(body, one.settled);
+    body.end_object()
+        .field("by", act.by)
+        .field("second", act.second)
+        .field("authenticated", false)
+        .field("reason", act.reason)
+        .field("at", context.iso(context.now_ms()))
+        .end_object();
+    log_event(context, "account.closed", "{\"account\":\"" + account.row->account + "\"}",
+              body.take(), {"account:" + account.row->account});
+}
+
+// Who comes is told nothing of who went.
+void tell_opened(Context& context, const Act& act, const Leaving& one, UtcMs at) {
+    const std::string& id = one.successor->account;
+    JsonWriter body;
+    body.begin_object()
+        .field("account", id)
+        .field("unit", one.successor->unit)
+        .field("opened_at", context.iso(at));
+    meters_json(body, context, one.meters);
+    body.field("by", act.by)
+        .field("second", act.second)
+        .field("authenticated", false)
+        .field("at", context.iso(context.now_ms()))
+        .end_object();
+    log_event(context, "account.opened", "{\"account\":\"" + id + "\"}", body.take(),
+              {"account:" + id});
+}
+
+void finish(Context& context, const Act& act, std::vector<Leaving>& leaving, UtcMs at) {
+    for (const Leaving& one : leaving) {
+        reprice(context, one.account, Mover::correction);
+        end_alerts(context, one.account);
+        tell_closed(context, act, one);
+        if (!one.successor) continue;
+        reprice(context, context.world.account_index.at(one.successor->account), Mover::topup);
+        tell_opened(context, act, one, at);
+    }
+}
+
+Reply answer(Context& context, const KeyedRequest& request, JsonWriter& json) {
+    Reply reply;
+    reply.kind = ReplyKind::created;
+    reply.json = json.take();
+    remember(context, request, reply);
+    return reply;
+}
+
+}  // namespace
+
+Reply close_account(Context& context, const CloseAccount& command) {
+    const KeyedRequest request = keyed(act_route::kClose, command.act);
+    if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
+    const auto found = context.world.account_index.find(command.account);
+    if (found == context.world.account_index.end())
+        return refusal(ReplyKind::not_found, "not-found",
+                       "no account has the id `" + command.account + "`");
+    const std::size_t index = found->second;
+    Reply reply;
+    check_signature(context, reply, command.act);
+    if (is_refused(reply)) return reply;
+    if (const std::string& closed = context.world.accounts[index].row->closed; !closed.empty())
+        return refusal(
+            ReplyKind::conflict, "account-closed",
+            "account " + command.account + " was closed at " + closed + "; there is nothing to do");
+    if (!context.clock.trusted()) return clock_refusal(context);
+    take_fresh(context, command.fresh);
+    reprice(context, index, Mover::drift);
+    const UtcMs at = context.now_ms();
+    if (auto refused = judge_move(context, context.world.accounts[index].meters, at,
+                                  command.accept_last_reading))
+        return *std::move(refused);
+    if (context.world.accounts[index].balance.count != 0)
+        return balance_left(context.world.accounts[index]);
+    std::vector<Leaving> leaving(1);
+    leaving[0].account = index;
+    leaving[0].meters = freeze_and_post(context, index, at);
+    // Two meters on one ladder may be priced in another order than the balance was; the rest of a
+    // fen stands in the ledger now and is settled like any other.
+    if (context.world.accounts[index].ledger.count != 0)
+        return balance_left(context.world.accounts[index]);
+    end_rows(context, leaving, at);
+    go_on(context, leaving[0].meters);
+    finish(context, command.act, leaving, at);
+    JsonWriter json;
+    json.begin_object()
+        .field("account", command.account)
+        .field("open", false)
+        .field("closed", context.world.accounts[index].row->closed);
+    meters_json(json, context, leaving[0].meters);
+    act_fields(json, context, command.act, context.world.accounts[index]);
+    json.end_object();
+    return answer(context, request, json);
+}
+
+namespace {
+
+// The household's accounts: those of the unit, and those without a unit whose meters all stand in
+// it.
+std::vector<std::size_t> accounts_of(const World& world, const std::string& unit) {
+    std::vector<std::size_t> accounts;
+    for (std::size_t i = 0; i < world.accounts.size(); ++i) {
+        const AccountRuntime& account = world.accounts[i];
+        if (!account.row->closed.empty()) continue;
+        const bool alone =
+            account.row->unit.empty() && !account.meters.empty() &&
+            std::all_of(account.meters.begin(), account.meters.end(),
+                        [&](std::size_t meter) { return world.meters[meter].row->unit == unit; });
+        if (account.row->unit == unit || alone) accounts.push_back(i);
+    }
+    return accounts;
+}
+
+void check_holder(const Context& context, Reply& reply, const ChangeOccupant& command,
+                  const std::vector<std::size_t>& accounts) {
+    const std::vector<Person>& people = context.world.registry->people;
+    const bool known = std::any_of(people.begin(), people.end(), [&](const Person& person) {
+        return person.person == command.holder;
+    });
+    if (!known)
+        reply.errors.push_back({"/holder", "`" + command.holder +
+                                               "` is nobody in people.csv; import the new "
+                                               "holder's row first"});
+    for (const std::size_t index : accounts)
+        if (context.world.accounts[index].row->holder == command.holder)
+            reply.errors.push_back({"/holder", "`" + command.holder +
+                                                   "` is the holder of account " +
+                                                   context.world.accounts[index].row->account +
+                                                   " already; nothing changes"});
+}
+
+void check_settling(const Context& context, Reply& reply, const ChangeOccupant& command,
+                    Change& change) {
+    const std::optional<Settle> settle = parse_settle(command.settle);
+    if (!settle) {
+        reply.errors.push_back(
+            {"/settle", "`" + command.settle + "` is none of refund, transfer, debt"});
+        return;
+    }
+    change.settle = *settle;
+    std::vector<Refusal> refusals;
+    if (*settle == Settle::refund)
+        change.method = read_payment(command.method.empty() ? "cash" : command.method,
+                                     command.reference, refusals)
+                            .value_or(Method::cash);
+    if (!command.to.empty()) {
+        const auto to = context.world.account_index.find(command.to);
+        const bool leaves =
+            to != context.world.account_index.end() &&
+            std::any_of(change.leaving.begin(), change.leaving.end(),
+                        [&](const Leaving& one) { return one.account == to->second; });
+        if (*settle != Settle::transfer)
+            reply.errors.push_back({"/to", "only settle `transfer` takes an account to go to"});
+        else if (to == context.world.account_index.end())
+            reply.errors.push_back({"/to", "no account has the id `" + command.to + "`"});
+        else if (leaves)
+            reply.errors.push_back({"/to", "account " + command.to +
+                                               " ends here; leave `to` out and the new account "
+                                               "takes it"});
+        else
+            refusals = judge_receiver(facts_of(context.world.accounts[to->second]));
+    }
+    for (const Leaving& one : change.leaving) {
+        const AccountRuntime& account = context.world.accounts[one.account];
+        if (auto refusal = judge_settle(account.row->account, account.balance, *settle))
+            refusals.push_back(*std::move(refusal));
+    }
+    add_refusals(reply, refusals);
+}
+
+void check_ladder(Reply& reply, const ChangeOccupant& command, Change& change) {
+    change.ladder_goes_on = command.ladder == "continue";
+    if (!command.ladder.empty() && command.ladder != "anew" && !change.ladder_goes_on)
+        reply.errors.push_back({"/ladder", "`" + command.ladder + "` is none of anew, continue"});
+}
+
+void check_trial(const Context& context, Reply& reply, const Change& change) {
+    for (const Leaving& one : change.leaving) {
+        const AccountRuntime& account = context.world.accounts[one.account];
+        if (account.trial && reply.type.empty())
+            reply = refusal(ReplyKind::refused, "trial",
+                            "account " + account.row->account + " is on trial until " +
+                                format_date(*account.row->live_from) +
+                                " and has no ledger yet; name the new holder in accounts.csv");
+    }
+}
+
+// What of the ladder the old holder had used, where the price rules say that it goes with the
+// dwelling.
+std::vector<Milli> ladder_of(const Context& context, const AccountRuntime& account, LocalDate day) {
+    std::vector<Milli> used;
+    for (const std::string& id : account.row->tariffs) {
+        Milli one;
+        for (const Tariff& tariff : context.world.registry->tariffs)
+            if (tariff.tariff == id && version_on(tariff, day) != nullptr &&
+                version_on(tariff, day)->ladder != LadderPeriod::none)
+                one = counter(account.settlement, tariff, day);
+        used.push_back(one);
+    }
+    return used;
+}
+
+// The row that goes on: the same unit, tariffs and limits. What was granted to a person, such as an
+// overdraft, and what was brought in from the old system does not go with it.
+Account successor_of(const Context& context, const Change& change, const Leaving& one,
+                     const std::string& holder) {
+    const AccountRuntime& account = context.world.accounts[one.account];
+    Account next = *account.row;
+    next.holder = holder;
+    next.opening_balance.reset();
+    next.opening_ladder.clear();
+    if (change.ladder_goes_on)
+        next.opening_ladder = ladder_of(context, account, context.day_of(change.at));
+    next.live_from.reset();
+    next.overdraft.reset();
+    next.chase.reset();
+    next.old_number.clear();
+    const auto taken = [&](const std::string& id) {
+        return context.world.account_index.contains(id) ||
+               std::any_of(change.leaving.begin(), change.leaving.end(), [&](const Leaving& other) {
+                   return other.successor && other.successor->account == id;
+               });
+    };
+    for (int further = 0; taken(next.account); ++further)
+        next.account = successor_id(account.row->account, further);
+    return next;
+}
+
+std::vector<Entry> settle_entries(const Leaving& one, const Change& change, Fen left,
+                                  const std::string& account, const std::string& to,
+                                  const Signature& signature) {
+    if (left.count == 0) return {};
+    if (left.count < 0) return {write_off_entry(account, -left, signature)};
+    if (change.settle == Settle::transfer)
+        return {transfer_entry(account, to.empty() ? one.successor->account : to, left, signature)};
+    return refund_entries(account, left, change.method, signature);
+}
+
+void carry_out(Context& context, const ChangeOccupant& command, const KeyedRequest& request,
+               Change& change) {
+    for (Leaving& one : change.leaving)
+        one.meters = freeze_and_post(context, one.account, change.at);
+    for (Leaving& one : change.leaving)
+        one.successor = successor_of(context, change, one, command.holder);
+    end_rows(context, change.leaving, change.at);
+    for (const Leaving& one : change.leaving) go_on(context, one.meters);
+    open_accounts(context);
+    const Signature signature{command.act.by, command.act.second, cause_of(request)};
+    for (Leaving& one : change.leaving) {
+        const AccountRuntime& account = context.world.accounts[one.account];
+        one.settled = book_act(context, command.act,
+                               settle_entries(one, change, account.ledger, account.row->account,
+                                              command.to, signature),
+                               to_string(change.method), command.reference);
+    }
+    finish(context, command.act, change.leaving, change.at);
+    if (command.to.empty()) return;
+    reprice(context, context.world.account_index.at(command.to), Mover::topup);
+}
+
+Reply occupant_answer(Context& context, const ChangeOccupant& command, const KeyedRequest& request,
+                      const Change& change) {
+    JsonWriter json;
+    json.begin_object()
+        .field("unit", command.unit)
+        .field("holder", command.holder)
+        .field("account", change.leaving.front().successor->account)
+        .field("moved_at", context.iso(change.at))
+        .key("closed")
+        .begin_array();
+    for (const Leaving& one : change.leaving) {
+        const AccountRuntime& account = context.world.accounts[one.account];
+        json.begin_object()
+            .field("account", account.row->account)
+            .field("settle", to_string(change.settle))
+            .field("balance", format(account.balance));
+        json.key("settled").begin_object();
+        booked_fields(json, one.settled);
+        json.end_object();
+        meters_json(json, context, one.meters);
+        json.end_object();
+    }
+    json.end_array().key("opened").begin_array();
+    for (const Leaving& one : change.leaving) {
+        const AccountRuntime& account =
+            context.world.accounts[context.world.account_index.at(one.successor->account)];
+        json.begin_object()
+            .field("account", account.row->account)
+            .field("service", to_string(account.row->service))
+            .field("balance", format(account.balance))
+            .end_object();
+    }
+    json.end_array()
+        .field("currency", context.options.currency)
+        .field("by", command.act.by)
+        .field("second", command.act.second)
+        .field("authenticated", false)
+        .field("reason", command.act.reason)
+        .field("at", context.iso(context.now_ms()))
+        .end_object();
+    return answer(context, request, json);
+}
+
+}  // namespace
+
+Reply change_occupant(Context& context, const ChangeOccupant& command) {
+    const KeyedRequest request = keyed(act_route::kOccupant, command.act);
+    if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
+    if (!context.world.units.contains(command.unit))
+        return refusal(ReplyKind::not_found, "not-found",
+                       "no unit has the id `" + command.unit + "`");
+    if (!context.clock.trusted()) return clock_refusal(context);
+    take_fresh(context, command.fresh);
+    const std::vector<std::size_t> accounts = accounts_of(context.world, command.unit);
+    Change change;
+    for (const std::size_t index : accounts) {
+        reprice(context, index, Mover::drift);
+        change.leaving.push_back({index, {}, {}, {}});
+    }
+    Reply reply;
+    check_signature(context, reply, command.act);
+    check_holder(context, reply, command, accounts);
+    check_ladder(reply, command, change);
+    const TypedTime typed = check_time(context, reply, command.at);
+    change.at = typed.typed.value_or(context.now_ms());
+    check_settling(context, reply, command, change);
+    check_trial(context, reply, change);
+    if (!reply.type.empty() || is_refused(reply)) return reply;
+    if (accounts.empty())
+        return refusal(ReplyKind::conflict, "no-open-account",
+                       "unit " + command.unit +
+                           " has no open account; import one with the new holder instead");
+    for (const std::size_t index : accounts)
+        if (auto refused = judge_move(context, context.world.accounts[index].meters, change.at,
+                                      command.accept_last_reading))
+            return *std::move(refused);
+    carry_out(context, command, request, change);
+    return occupant_answer(context, command, request, change);
+}
+
+}  // namespace gatehouse

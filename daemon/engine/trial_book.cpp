@@ -1,0 +1,84 @@
+#include "daemon/engine/trial_book.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "daemon/core/settlement.hpp"
+
+namespace gatehouse {
+namespace {
+
+// A trial that lasts longer shows its newest days.
+constexpr std::int64_t kTrialDaysMax = 400;
+
+// The ladder begins where the old system's stands, so that the preview is priced like its bills.
+Settlement begun(const World& world, const AccountRuntime& account, LocalDate day) {
+    Settlement lines;
+    const std::vector<Milli>& used = account.row->opening_ladder;
+    for (std::size_t i = 0; i < used.size() && i < account.row->tariffs.size(); ++i)
+        for (const Tariff& tariff : world.registry->tariffs)
+            if (tariff.tariff == account.row->tariffs[i] && version_on(tariff, day) != nullptr)
+                seed_counter(lines, tariff, day, used[i]);
+    return lines;
+}
+
+// What no version prices stays out of the preview, as it stays out of the lines.
+void add(Settlement& lines, const MeterRuntime& meter, LocalDate day, Milli quantity) {
+    if (meter.tariff == nullptr || quantity.count <= 0) return;
+    static_cast<void>(accrue(lines, *meter.tariff, day, month_scope(day), quantity));
+}
+
+bool is_trial_day(const AccountRuntime& account, LocalDate day) {
+    return account.row->live_from && day < *account.row->live_from;
+}
+
+}  // namespace
+
+void preview_day(const Context& context, AccountRuntime& account, const MeterRuntime& meter,
+                 LocalDate day, Milli quantity) {
+    if (!is_trial_day(account, day)) return;
+    if (!account.trial_lines)
+        account.trial_lines = std::make_shared<Settlement>(begun(context.world, account, day));
+    add(*account.trial_lines, meter, day, quantity);
+}
+
+Fen preview_balance(const Context& context, const World& world, const AccountRuntime& account) {
+    const LocalDate today = context.day_of(context.now_ms());
+    Settlement lines = account.trial_lines ? *account.trial_lines : begun(world, account, today);
+    for (const std::size_t index : account.meters) {
+        const MeterRuntime& meter = world.meters[index];
+        if (!meter.marked || !meter.last) continue;
+        Milli before = meter.mark.total;
+        for (const Freeze& freeze : meter.unposted) {
+            add(lines, meter, context.day_of(freeze.edge - 1), freeze.total - before);
+            before = std::max(before, freeze.total);
+        }
+        add(lines, meter, today, meter.last->total - before);
+    }
+    return account.row->opening_balance.value_or(Fen{}) - outstanding(lines);
+}
+
+void load_previews(Context& context, World& world) {
+    const bool any = std::any_of(world.accounts.begin(), world.accounts.end(),
+                                 [](const AccountRuntime& account) { return account.trial; });
+    if (!any) return;
+    // By meter, where its use stands so far.
+    std::map<std::size_t, Milli> before;
+    const std::int64_t today = days_since_epoch(context.day_of(context.now_ms()));
+    for (const DayRow& row : context.store.load_days(today - kTrialDaysMax)) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        const MeterRuntime& meter = world.meters[found->second];
+        if (!meter.account || !world.accounts[*meter.account].trial || !meter.epoch) continue;
+        // What is not posted yet is added by the balance itself.
+        if (row.reading > meter.mark.reading) continue;
+        const auto [at, fresh] =
+            before.try_emplace(found->second, std::min(meter.epoch->base_total, row.total));
+        preview_day(context, world.accounts[*meter.account], meter, date_from_days(row.day),
+                    row.total - at->second);
+        at->second = row.total;
+    }
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,134 @@
+#include "daemon/http/statement.hpp"
+
+#include <vector>
+
+#include "daemon/core/ledger.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+struct Words {
+    const char *english, *chinese;
+};
+
+Words title_of(EntryKind kind) {
+    switch (kind) {
+        case EntryKind::topup:
+            return {"Receipt of prepayment", "预存款收据"};
+        case EntryKind::refund:
+            return {"Refund", "退款单"};
+        case EntryKind::round_off:
+            return {"Rounding", "抹零单"};
+        case EntryKind::transfer:
+            return {"Transfer between accounts", "转账更正单"};
+        case EntryKind::adjustment:
+            return {"Adjustment", "更正单"};
+        case EntryKind::reversal:
+            return {"Reversal", "冲正单"};
+        case EntryKind::write_off:
+            return {"Debt written off", "欠费核销单"};
+        case EntryKind::opening:
+            return {"Opening balance", "期初结转单"};
+        default:
+            return {"Ledger entry", "记账单"};
+    }
+}
+
+Words method_of(std::string_view method) {
+    if (method == "cash") return {"cash", "现金"};
+    if (method == "card") return {"card", "刷卡"};
+    if (method == "transfer") return {"bank transfer", "转账"};
+    if (method == "qr") return {"QR payment", "扫码"};
+    return {"cheque", "支票"};
+}
+
+std::string escaped(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        switch (c) {
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            default:
+                out += c;
+        }
+    }
+    return out;
+}
+
+constexpr const char* kStyle =
+    "body{font:14px sans-serif;max-width:34em;margin:2em auto}h1{font-size:1.3em;"
+    "text-align:center}table{width:100%;border-collapse:collapse}th{text-align:left;width:9em;"
+    "font-weight:normal}td,th{border-bottom:1px solid #999;padding:.3em}.amount{font-size:1.3em}"
+    ".sign{display:flex;justify-content:space-between;margin-top:3em}@media print{body{margin:0}}";
+
+// The rows of the table: what people look for first stands first.
+std::vector<std::pair<Words, std::string>> rows_of(const StoredEntry& stored,
+                                                   const StatementFrame& frame, const Zone& zone) {
+    const Entry& entry = stored.entry;
+    std::vector<std::pair<Words, std::string>> rows;
+    const auto row = [&](Words name, const std::string& value) {
+        if (!value.empty()) rows.emplace_back(name, value);
+    };
+    row({"No.", "单号"}, entry.receipt.empty() ? entry.entry : entry.receipt);
+    row({"Entry", "分录"}, entry.receipt.empty() ? std::string() : entry.entry);
+    row({"Date", "日期"}, format_iso8601(stored.at.at, zone));
+    row({"Flat", "房号"}, std::string(frame.unit_label));
+    row({"Account", "账户"}, entry.account);
+    row({"Amount", "金额"}, format(entry.amount) + " " + std::string(frame.currency));
+    row({"Balance after", "结余"}, format(stored.balance_after));
+    if (!stored.method.empty()) {
+        const Words method = method_of(stored.method);
+        row({"Paid by", "方式"}, frame.chinese ? method.chinese : method.english);
+    }
+    row({"Reference", "凭证号"}, stored.reference);
+    if (entry.kind == EntryKind::transfer)
+        row(entry.amount.count < 0 ? Words{"To account", "转入账户"}
+                                   : Words{"From account", "转出账户"},
+            std::string(book::holder_of(entry.legs.at(1).account)));
+    row({"Undoes entry", "冲正分录"}, entry.reverses);
+    row({"Reason", "事由"}, stored.note);
+    row({"By", "经办"}, entry.by);
+    row({"Agreed by", "复核"}, entry.second);
+    return rows;
+}
+
+}  // namespace
+
+std::string statement_html(const StoredEntry& stored, const StatementFrame& frame,
+                           const Zone& zone) {
+    const auto word = [&](Words words) { return frame.chinese ? words.chinese : words.english; };
+    const std::string title = word(title_of(stored.entry.kind));
+    std::string page = "<!doctype html><html lang=\"";
+    page += frame.chinese ? "zh-CN" : "en";
+    page += "\"><head><meta charset=\"utf-8\"><title>" + title + "</title><style>";
+    page += kStyle;
+    page +=
+        "</style></head><body><p>" + escaped(frame.site_name) + "</p><h1>" + title + "</h1><table>";
+    for (const auto& [name, value] : rows_of(stored, frame, zone)) {
+        page += std::string("<tr><th>") + word(name) + "</th><td>" + escaped(value) + "</td></tr>";
+    }
+    page += "</table>";
+    if (stored.entry.kind == EntryKind::topup) {
+        page += std::string("<p>") +
+                word({"A receipt of prepayment, no invoice: invoices follow what was used.",
+                      "预存款收据，不作报销凭证；发票按实际用量按月开具。"}) +
+                "</p>";
+    }
+    page += std::string("<div class=\"sign\"><span>") + word({"By:", "经办："}) + "</span><span>" +
+            word({"Agreed:", "复核："}) + "</span><span>" + word({"Resident:", "住户签字："}) +
+            "</span></div></body></html>\n";
+    return page;
+}
+
+}  // namespace gatehouse::http

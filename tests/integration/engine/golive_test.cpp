@@ -1,0 +1,138 @@
+// Bringing a house in from an old system: totals that finance typed, what the first readings will
+// charge, an opening register that is wrong, and a trial that is a preview and nothing else.
+#include "tests/integration/engine/engine_house.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::testing;
+
+namespace {
+
+constexpr const char* kHead =
+    "account,unit,service,tariff,opening_balance,opening_ladder,live_from\n";
+
+struct NewHouse : House {
+    NewHouse() { open(); }
+    static FileTexts files(const std::string& accounts) {
+        FileTexts all = three_homes();
+        all["accounts.csv"] = kHead + accounts;
+        return all;
+    }
+    Reply controlled(const FileTexts& all, std::int64_t accounts, const std::string& sum) {
+        ImportRegistry command;
+        command.actor = "local";
+        command.files.assign(all.begin(), all.end());
+        command.control_accounts = accounts;
+        command.control_sum = sum;
+        return ask(command);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(NewHouse, "an import is refused whole where finance counted otherwise") {
+    const FileTexts all = files(
+        "a-101,1-101,all,flat;water,100.00,,\na-102,1-102,electricity,beijing,-36.42,2879,\n"
+        "a-103,1-103,electricity,flat,0.00,,\n");
+    const Reply dry = import(all, /*dry_run=*/true);
+    // 100.00 - 36.42 + 0.00
+    CHECK(field(dry.json, "openings") ==
+          R"({"accounts":3,"sum":"63.58","highest":{"account":"a-101","amount":"100.00"},)"
+          R"("lowest":{"account":"a-102","amount":"-36.42"}})");
+    CHECK(events("registry.imported").empty());
+    const Reply count = controlled(all, 4, "63.58");
+    CHECK(count.kind == ReplyKind::invalid);
+    CHECK(count.type == "control-totals");
+    CHECK(count.errors.at(0).pointer == "/control_accounts");
+    const Reply sum = controlled(all, 3, "136.42");
+    CHECK(sum.errors.at(0).pointer == "/control_sum");
+    CHECK(sum.errors.at(0).message.find("63.58") != std::string::npos);
+    CHECK(controlled(all, 3, "63,58").errors.at(0).pointer == "/control_sum");
+    CHECK(events("registry.imported").empty());
+    REQUIRE(controlled(all, 3, "63.58").kind == ReplyKind::ok);
+    CHECK(ledger("a-102") == "-36.42");
+    const Reply again = controlled(all, 3, "63.58");
+    REQUIRE(again.kind == ReplyKind::ok);
+    CHECK(field(again.json, "changed") == "0");
+    CHECK(events("entry.opening").size() == 2);
+    CHECK(proof().empty());
+}
+
+TEST_CASE_METHOD(NewHouse, "an opening ladder may leave the first of two tariffs out") {
+    FileTexts all = files("a-101,1-101,all,beijing;water,100.00,;150.5,\n");
+    REQUIRE(import(all).kind == ReplyKind::ok);
+    CHECK(engine().snapshot()->registry->accounts.at(0).opening_ladder ==
+          std::vector<Milli>{Milli{0}, Milli{150'500}});
+    CHECK(field(import(all).json, "changed") == "0");
+    all["accounts.csv"] = std::string(kHead) + "a-101,1-101,all,beijing;water,100.00,0;150.5,\n";
+    CHECK(field(import(all).json, "changed") == "0");
+}
+
+TEST_CASE_METHOD(NewHouse, "a register ten times too large is held, and its correction foretold") {
+    const auto meters = [](const std::string& opening) {
+        return "meter,unit,service,bus,address,profile,rated_amps,opening_register\n"
+               "e-101,1-101,electricity,b1,1,eastron-sdm120,1000," +
+               opening + "\ne-103,1-103,electricity,b1,4,eastron-sdm120,1000,50.0\n";
+    };
+    FileTexts all =
+        files("a-101,1-101,electricity,flat,100.00,,\na-103,1-103,electricity,flat,,,\n");
+    all["meters.csv"] = meters("9900.0");
+    REQUIRE(import(all).kind == ReplyKind::ok);
+    for (int i = 0; i < 4; ++i, clock.pass(kMinute)) sample("e-101", "1000.00");
+    CHECK(StoreReader(path()).quarantine(QuarantineRow::State::open, 0, 10).at(0).reason ==
+          "opening_mismatch");
+    CHECK(balance("a-101") == "100.00");
+    CHECK(account("a-101").quality == Quality::held);
+    all["meters.csv"] = meters("990.0");
+    const Reply dry = import(all, /*dry_run=*/true);
+    REQUIRE(dry.kind == ReplyKind::ok);
+    // 10 x 0.5283 = 5.283 -> 5.28; e-103 was never read.
+    CHECK(field(dry.json, "first_charges") ==
+          R"([{"account":"a-101","meter":"e-101","opening_register":"990",)"
+          R"("register":"1000.000","quantity":"10.000","amount":"5.28"},)"
+          R"({"account":"a-103","meter":"e-103","opening_register":"50",)"
+          R"("register":null,"quantity":null,"amount":null}])");
+    CHECK(field(dry.json, "first_charge_total") ==
+          R"({"accounts":1,"sum":"5.28","not_read":1,)"
+          R"("highest":{"account":"a-101","amount":"5.28"}})");
+    CHECK(balance("a-101") == "100.00");
+    CHECK(proof().empty());
+}
+
+TEST_CASE_METHOD(NewHouse, "a trial is priced as a preview, and goes live on its day") {
+    REQUIRE(import(files("a-101,1-101,electricity,flat,100.00,,2026-11-26\n")).kind ==
+            ReplyKind::ok);
+    settle("e-101", "1000.00");
+    clock.pass(10 * kMinute);
+    settle("e-101", "1010.00");
+    // 10 x 0.5283 = 5.283 -> 5.28
+    CHECK(format(*account("a-101").preview) == "94.72");
+    CHECK(balance("a-101") == "0.00");
+    CHECK(ledger("a-101") == "0.00");
+    CHECK(top_up("a-101", "10.00", "k-1").type == "trial");
+    clock.pass(kDay);
+    settle("e-101", "1020.00");
+    pass(6 * kMinute);
+    pass(6 * kMinute);
+    // 20 x 0.5283 = 10.566 -> 10.57, whatever days it fell on within the month
+    CHECK(format(*account("a-101").preview) == "89.43");
+    reopen();
+    settle("e-101", "1020.00");
+    CHECK(format(*account("a-101").preview) == "89.43");
+    CHECK(book("a-101").empty());
+    CHECK(engine().snapshot()->open_alerts.empty());
+    // 2026-11-26 00:01
+    clock.pass(kMorning + 2 * kDay + 16 * kHour + kMinute - clock.wall);
+    settle("e-101", "1025.00");
+    pass(6 * kMinute);
+    pass(6 * kMinute);
+    CHECK(book("a-101") == std::vector<std::string>{"opening 100.00 opening"});
+    CHECK_FALSE(account("a-101").preview);
+    CHECK(balance("a-101") == "100.00");
+    clock.pass(10 * kMinute);
+    settle("e-101", "1035.00");
+    CHECK(balance("a-101") == "94.72");
+    CHECK(field(import(files("a-101,1-101,electricity,flat,100.00,,2026-11-26\n")).json,
+                "changed") == "0");
+    CHECK(proof().empty());
+}
