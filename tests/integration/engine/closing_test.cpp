@@ -353,7 +353,7 @@ TEST_CASE_METHOD(Moving, "export writes the end, and an import of it changes not
     FileTexts texts(files.begin(), files.end());
     const std::string& rows = texts.at("accounts.csv");
     CHECK(rows.find("a-101.2,1-101,all") != std::string::npos);
-    CHECK(rows.find("2026-11-23T08:00") != std::string::npos);
+    CHECK(rows.find("2026-11-23T08:10") != std::string::npos);
     const Reply again = import(texts);
     REQUIRE(again.kind == ReplyKind::ok);
     CHECK(field(again.json, "added") == "0");
