@@ -230,7 +230,8 @@ void accrue_freeze(Context& context, Posting& posting, std::size_t index, const 
     AccountRuntime& account = context.world.accounts[posting.account];
     MeterRuntime& meter = context.world.meters[index];
     const LocalDate day = context.day_of(freeze.edge - 1);
-    preview_day(context, account, meter, day, freeze.total - meter.mark.total);
+    preview_use(context, context.world, account, meter, freeze.edge - 1,
+                freeze.total - meter.mark.total);
     if (freeze.total > meter.mark.total && !is_before_live(account, day)) {
         need_lines(context, account, month_scope(day));
         std::vector<Share> shares;

@@ -63,6 +63,12 @@ Settlement begun(const Context& context, const Account& account, LocalDate day,
     return settlement;
 }
 
+int persons_of(const Registry& registry, const Account& account) {
+    for (const Unit& unit : registry.units)
+        if (unit.unit == account.unit) return unit.persons.value_or(0);
+    return 0;
+}
+
 std::vector<FirstCharge> first_charges(const Context& context, const Registry& merged) {
     const LocalDate today = context.day_of(context.now_ms());
     std::map<std::string, Settlement> settlements;
@@ -76,8 +82,11 @@ std::vector<FirstCharge> first_charges(const Context& context, const Registry& m
             const auto [at, fresh] = settlements.try_emplace(charged.account->account);
             if (fresh) at->second = begun(context, *charged.account, today, merged);
             const Fen before = outstanding(at->second);
-            if (accrue(at->second, *charged.tariff, today, month_scope(today), *charge.quantity) ==
-                Accrual::ok)
+            const int persons = persons_of(merged, *charged.account);
+            const Interval when =
+                interval_at(context.now_ms(), context.world.calendar, context.zone, persons);
+            if (accrue(at->second, *charged.tariff, when, month_scope(when.day),
+                       *charge.quantity) == Accrual::ok)
                 charge.amount = outstanding(at->second) - before;
         }
         charges.push_back(std::move(charge));

@@ -160,7 +160,7 @@ std::vector<MovedMeter> freeze_and_post(Context& context, std::size_t account, U
 void go_on(Context& context, const std::vector<MovedMeter>& meters) {
     for (const MovedMeter& moved : meters) {
         MeterRuntime& meter = context.world.meters[moved.meter];
-        if (moved.reading != 0) put_mark(context, meter, moved.reading, meter.last->total);
+        if (moved.reading != 0) put_mark(context, meter, *meter.last);
         touch_meter(context, moved.meter);
         if (meter.account) context.repriced.insert(*meter.account);
     }

@@ -24,9 +24,11 @@ Settlement begun(const World& world, const AccountRuntime& account, LocalDate da
 }
 
 // What no version prices stays out of the preview, as it stays out of the lines.
-void add(Settlement& lines, const MeterRuntime& meter, LocalDate day, Milli quantity) {
+void add(const Context& context, const World& world, Settlement& lines, const MeterRuntime& meter,
+         UtcMs at, Milli quantity) {
     if (meter.tariff == nullptr || quantity.count <= 0) return;
-    static_cast<void>(accrue(lines, *meter.tariff, day, month_scope(day), quantity));
+    const Interval when = interval_at(at, world.calendar, context.zone, meter.persons);
+    static_cast<void>(accrue(lines, *meter.tariff, when, month_scope(when.day), quantity));
 }
 
 bool is_trial_day(const AccountRuntime& account, LocalDate day) {
@@ -35,12 +37,13 @@ bool is_trial_day(const AccountRuntime& account, LocalDate day) {
 
 }  // namespace
 
-void preview_day(const Context& context, AccountRuntime& account, const MeterRuntime& meter,
-                 LocalDate day, Milli quantity) {
-    if (!is_trial_day(account, day)) return;
+void preview_use(const Context& context, const World& world, AccountRuntime& account,
+                 const MeterRuntime& meter, UtcMs at, Milli quantity) {
+    const LocalDate day = context.day_of(at);
+    if (!account.trial || !is_trial_day(account, day)) return;
     if (!account.trial_lines)
-        account.trial_lines = std::make_shared<Settlement>(begun(context.world, account, day));
-    add(*account.trial_lines, meter, day, quantity);
+        account.trial_lines = std::make_shared<Settlement>(begun(world, account, day));
+    add(context, world, *account.trial_lines, meter, at, quantity);
 }
 
 Fen preview_balance(const Context& context, const World& world, const AccountRuntime& account) {
@@ -51,10 +54,10 @@ Fen preview_balance(const Context& context, const World& world, const AccountRun
         if (!meter.marked || !meter.last) continue;
         Milli before = meter.mark.total;
         for (const Freeze& freeze : meter.unposted) {
-            add(lines, meter, context.day_of(freeze.edge - 1), freeze.total - before);
+            add(context, world, lines, meter, freeze.edge - 1, freeze.total - before);
             before = std::max(before, freeze.total);
         }
-        add(lines, meter, today, meter.last->total - before);
+        add(context, world, lines, meter, context.best(*meter.last), meter.last->total - before);
     }
     return account.row->opening_balance.value_or(Fen{}) - outstanding(lines);
 }
@@ -75,8 +78,8 @@ void load_previews(Context& context, World& world) {
         if (row.reading > meter.mark.reading) continue;
         const auto [at, fresh] =
             before.try_emplace(found->second, std::min(meter.epoch->base_total, row.total));
-        preview_day(context, world.accounts[*meter.account], meter, date_from_days(row.day),
-                    row.total - at->second);
+        preview_use(context, world, world.accounts[*meter.account], meter,
+                    context.zone.midnight(date_from_days(row.day + 1)) - 1, row.total - at->second);
         at->second = row.total;
     }
 }

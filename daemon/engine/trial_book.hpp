@@ -7,15 +7,17 @@
 
 namespace gatehouse {
 
-// One meter's use of one day that ended during the trial.
-void preview_day(const Context& context, AccountRuntime& account, const MeterRuntime& meter,
-                 LocalDate day, Milli quantity);
+// One meter's use in the interval in which `at` lies, where that is during the trial.
+void preview_use(const Context& context, const World& world, AccountRuntime& account,
+                 const MeterRuntime& meter, UtcMs at, Milli quantity);
 
-// The opening balance less everything used since the trial began, posted days and today.
+// The opening balance less everything used since the trial began, posted days and today; fixed fees
+// and minimums are left out.
 [[nodiscard]] Fen preview_balance(const Context& context, const World& world,
                                   const AccountRuntime& account);
 
-// Of all accounts on trial, from the stored days. After a load.
+// Of all accounts on trial, from the stored days. After a load. Where prices change with the hour a
+// day of before the load is priced by its last hour alone.
 void load_previews(Context& context, World& world);
 
 }  // namespace gatehouse
