@@ -39,7 +39,7 @@ ClockBook::Change ClockBook::look(MonoMs mono_ms, UtcMs wall_ms) {
         // A hand that turns the clock is believed only where the clock may be believed at all,
         // and never below what already stands in the books: then this run's own time goes on.
         if (trust_ != Trust::manual && wall_ms >= floor_ms_ && believable()) {
-            offset_ms_ = offset;
+            follow(mono_ms, offset);
             refused_offset_ms_.reset();
             reason_ = "stepped by " + std::to_string(step) + " ms and followed";
             return Change::stepped;
@@ -62,7 +62,7 @@ ClockBook::Change ClockBook::look(MonoMs mono_ms, UtcMs wall_ms) {
                 : "the system's clock is not synchronised; `gatehousectl clock confirm` helps";
         return Change::none;
     }
-    offset_ms_ = offset;
+    follow(mono_ms, offset);
     reason_ = trust_ == Trust::system ? "the system's clock, by configuration"
                                       : "the system's clock is synchronised";
     return Change::trusted;
@@ -73,7 +73,7 @@ bool ClockBook::confirm(MonoMs mono_ms, UtcMs wall_ms) {
         reason_ = "the wall clock is before the newest stored row or the build date; set it first";
         return false;
     }
-    offset_ms_ = wall_ms - mono_ms;
+    follow(mono_ms, wall_ms - mono_ms);
     refused_offset_ms_.reset();
     reason_ = "confirmed by staff";
     return true;
@@ -83,13 +83,21 @@ void ClockBook::stored(UtcMs at) {
     floor_ms_ = std::max(floor_ms_, at);
 }
 
+void ClockBook::follow(MonoMs mono_ms, std::int64_t offset_ms) {
+    offset_ms_ = offset_ms;
+    if (steps_.size() == kStepsMax) steps_.erase(steps_.begin());
+    steps_.emplace_back(mono_ms, offset_ms);
+}
+
 std::optional<UtcMs> ClockBook::trusted_time(MonoMs mono_ms) const {
     if (!offset_ms_) return std::nullopt;
-    return mono_ms + *offset_ms_;
+    auto holds = steps_.end() - 1;
+    while (holds != steps_.begin() && mono_ms < holds->first) --holds;
+    return mono_ms + holds->second;
 }
 
 UtcMs ClockBook::time(MonoMs mono_ms, UtcMs wall_ms) const {
-    return offset_ms_ ? mono_ms + *offset_ms_ : wall_ms;
+    return trusted_time(mono_ms).value_or(wall_ms);
 }
 
 }  // namespace gatehouse

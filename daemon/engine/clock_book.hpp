@@ -6,6 +6,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/core/time.hpp"
 
@@ -31,6 +33,8 @@ class ClockBook {
 
     [[nodiscard]] bool trusted() const { return offset_ms_.has_value(); }
     [[nodiscard]] std::int64_t offset_ms() const { return *offset_ms_; }
+    // By the offset that held at that instant, as a restart reads it from the store; what came
+    // before the clock was trusted is dated back by the first one.
     [[nodiscard]] std::optional<UtcMs> trusted_time(MonoMs mono_ms) const;
     // mono + offset where trusted, else the wall clock as seen.
     [[nodiscard]] UtcMs time(MonoMs mono_ms, UtcMs wall_ms) const;
@@ -41,12 +45,17 @@ class ClockBook {
     // Steps smaller than this are the slewing of a synchronised clock and are not worth a row.
     static constexpr std::int64_t kStepMs = 1'000;
 
+    // So many steps of a run are remembered; what lies before them is dated by the oldest kept.
+    static constexpr std::size_t kStepsMax = 256;
+
     [[nodiscard]] bool believable() const;
+    void follow(MonoMs mono_ms, std::int64_t offset_ms);
 
     Trust trust_;
     UtcMs floor_ms_;
     std::function<std::optional<bool>()> system_synchronised_;
     std::optional<std::int64_t> offset_ms_;
+    std::vector<std::pair<MonoMs, std::int64_t>> steps_;  // since when which offset holds
     std::optional<std::int64_t> refused_offset_ms_;
     std::string reason_;
 };
