@@ -195,6 +195,8 @@ Reply release_open(Context& context, std::size_t index, const SettleQuarantine& 
 
 void open_quarantine(Context& context, std::size_t index, const Quarantine& opened) {
     MeterRuntime& meter = context.world.meters[index];
+    // Where the register fell no poll will bring back what a power cut takes.
+    keep_last(context, index);
     QuarantineRow row;
     row.meter = meter.row->meter;
     if (meter.account) row.account = context.world.accounts[*meter.account].row->account;

@@ -295,3 +295,28 @@ TEST_CASE("a first reading that contradicts its opening, released after a restar
         CHECK(house.proof() == "");
     }
 }
+
+TEST_CASE("a power cut while a fallen register is held loses nothing that was confirmed before") {
+    House house;
+    house.options.store_interval_ms = kDay;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(kHour);
+    house.settle("e-103", "1001.00");
+    for (int i = 0; i < 3; ++i) {
+        house.pass(kMinute);
+        house.sample("e-103", "0.00");
+    }
+    REQUIRE(house.account("a-103").quality == Quality::held);
+    house.reopen();
+    CHECK(house.meter("e-103").total == Milli{1'001'000});
+    const auto held = StoreReader(house.path()).quarantine(QuarantineRow::State::open, 0, 10);
+    REQUIRE(held.size() == 1);
+    const std::string id = std::to_string(held[0].id);
+    REQUIRE(house.ask(SettleQuarantine{"local", id, "s-01", "it fell", true}).kind ==
+            ReplyKind::ok);
+    // 1 x 0.5283: it counts on from there
+    CHECK(house.balance("a-103") == "-0.53");
+    CHECK(house.proof() == "");
+}
