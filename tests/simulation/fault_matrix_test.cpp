@@ -1,6 +1,7 @@
 // Every fault of the simulator alone, and all of them mixed, on every transport, against the real
 // bus service and validation: no wrong value is confirmed while it strikes, and once it is turned
-// off the bus serves every meter again. [short] takes two minutes, [long] many; both are run on demand.
+// off the bus serves every meter again. [short] takes two minutes, [long] many; both are run on
+// demand.
 #include <unistd.h>
 
 #include <algorithm>
