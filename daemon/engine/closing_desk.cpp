@@ -327,10 +327,24 @@ std::vector<Entry> settle_entries(const Leaving& one, const Change& change, Fen 
     return refund_entries(account, left, change.method, signature);
 }
 
+// The posting may add what the balance does not have in it yet, such as a month's fee. Where the
+// way of settling does not fit what stands in the ledger then, the posting stays and nobody moves:
+// to write off, or to pay out, is for people to choose.
+Reply post_leaving(Context& context, Change& change) {
+    std::vector<Refusal> refusals;
+    for (Leaving& one : change.leaving) {
+        one.meters = freeze_and_post(context, one.account, change.at);
+        const AccountRuntime& account = context.world.accounts[one.account];
+        if (auto refusal = judge_settle(account.row->account, account.ledger, change.settle))
+            refusals.push_back(*std::move(refusal));
+    }
+    Reply reply;
+    add_refusals(reply, refusals);
+    return reply;
+}
+
 void carry_out(Context& context, const ChangeOccupant& command, const KeyedRequest& request,
                Change& change) {
-    for (Leaving& one : change.leaving)
-        one.meters = freeze_and_post(context, one.account, change.at);
     for (Leaving& one : change.leaving)
         one.successor = successor_of(context, change, one, command.holder);
     end_rows(context, change.leaving, change.at);
@@ -425,6 +439,8 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
         if (auto refused = judge_move(context, context.world.accounts[index].meters, change.at,
                                       command.accept_last_reading))
             return *std::move(refused);
+    reply = post_leaving(context, change);
+    if (!reply.type.empty() || is_refused(reply)) return reply;
     carry_out(context, command, request, change);
     return occupant_answer(context, command, request, change);
 }

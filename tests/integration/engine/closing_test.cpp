@@ -192,6 +192,32 @@ TEST_CASE_METHOD(Moving, "a debt is written off by name, and nothing else settle
     CHECK(proof().empty());
 }
 
+TEST_CASE_METHOD(Moving, "a fee that falls due with the end is asked about, not written off") {
+    FileTexts files;
+    files["tariffs/fee.toml"] =
+        "[[tariff]]\nid = \"fee\"\nservice = \"electricity\"\nsource = \"test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2020-01-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"0.5283\" } ]\n"
+        "fixed = [ { name = \"service\", per = \"month\", amount = \"2.00\" } ]\n";
+    files["accounts.csv"] =
+        "account,unit,service,tariff,opening_balance\na-103,1-103,electricity,fee,\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    settle("e-103", "700.00");
+    REQUIRE(ask(AdjustMoney{act("k-0"), "a-103", "1.00", "", ""}).kind == ReplyKind::created);
+    REQUIRE(balance("a-103") == "1.00");
+    // 1.00 - 2.00
+    const Reply refused = occupant("k-1", "refund", "1-103");
+    CHECK(refused.type == "settle");
+    CHECK(refused.detail.find("owes 1.00") != std::string::npos);
+    CHECK(account("a-103").open);
+    CHECK(ledger("a-103") == "-1.00");
+    REQUIRE(occupant("k-2", "debt", "1-103").kind == ReplyKind::created);
+    CHECK(book("a-103").back() == "write_off 1.00 occupant:k-2");
+    CHECK(ledger("a-103") == "0.00");
+    CHECK_FALSE(account("a-103").open);
+    CHECK(proof().empty());
+}
+
 TEST_CASE_METHOD(Moving,
                  "the ladder begins anew with the holder unless it goes with the dwelling") {
     FileTexts people;
