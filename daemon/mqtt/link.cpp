@@ -154,8 +154,11 @@ std::string Link::connect() {
         password = std::move(read.text);
     }
     try {
-        // The caller waits a second and more between attempts, so no callback is under way here.
-        if (impl_->client && impl_->attempts >= kAttemptsPerClient) impl_->client.reset();
+        // The caller waits between attempts, so no callback is under way here. A client that took
+        // messages is not used again: what Paho had not yet sent when the connection broke it would
+        // send first on the next one, before the older messages that we hand over anew.
+        const bool took_messages = impl_->attempts == 0;
+        if (took_messages || impl_->attempts >= kAttemptsPerClient) impl_->client.reset();
         if (!impl_->client) {
             impl_->attempts = 0;
             impl_->make_client();

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -19,10 +20,12 @@ namespace gatehouse::test {
 
 class RealClock final : public Clock {
   public:
-    [[nodiscard]] MonoMs mono_ms() const override { return read(CLOCK_BOOTTIME); }
+    [[nodiscard]] MonoMs mono_ms() const override { return read(CLOCK_BOOTTIME) + skipped_.load(); }
     [[nodiscard]] UtcMs wall_ms() const override { return read(CLOCK_REALTIME); }
+    void skip(std::int64_t ms) { skipped_ += ms; }
 
   private:
+    std::atomic<std::int64_t> skipped_{0};
     static std::int64_t read(clockid_t id) {
         timespec now{};
         ::clock_gettime(id, &now);
