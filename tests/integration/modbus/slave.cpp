@@ -148,7 +148,7 @@ UtcMs SteadyClock::wall_ms() const {
 
 bool eventually(const std::function<bool()>& done) {
     const SteadyClock clock;
-    const MonoMs end = clock.mono_ms() + 30'000;
+    const MonoMs end = clock.mono_ms() + 120'000;
     while (clock.mono_ms() < end) {
         if (done()) return true;
         pause_ms(5);
