@@ -31,7 +31,7 @@ Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
 // stands on).
 struct Passing {
     UtcMs read_at = 0, at = 0;
-    bool estimated = false;  // one of the edges was not its own
+    std::uint64_t estimated = 0;  // the newest row of an edge that was not its own; 0: none
 };
 
 // The first reading that was not dated when it came begins the first day as soon as it is. Where it
@@ -70,10 +70,10 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, Reading
         frozen.raw.clear();
         frozen.face.clear();
         quality = ReadingQuality::estimated;
-        passing.estimated = true;
         store_last(context, meter);
     }
     const std::uint64_t seq = store_row(context, meter, frozen, kind, quality);
+    if (estimated) passing.estimated = seq;
     if (!estimated && point.reading == 0) point.reading = seq;
     note_band_use(context, meter, edge, frozen.total - meter.settled_total);
     meter.settled_until = std::max(meter.settled_until, edge);
@@ -276,7 +276,7 @@ void split_edges(Context& context, std::size_t index, Point& point) {
     const std::optional<UtcMs> read_at = context.trusted(point);
     if (!read_at || !context.writable) return;
     begin_days(context, meter, *read_at);
-    Passing passing{*read_at, *read_at, false};
+    Passing passing{*read_at, *read_at, 0};
     const std::optional<UtcMs> newest = newest_edge(context, meter, *read_at);
     if (newest && *read_at - *newest <= kOnEdgeMs) {
         passing.at = *newest;
@@ -299,7 +299,9 @@ void split_edges(Context& context, std::size_t index, Point& point) {
             pass_registry_edge(context, index, point, passing);
         }
     }
-    if (passing.estimated && point.reading == 0)
+    // The newest row of a meter is where it stands after a restart, and an estimate is no such
+    // place: a sample whose own row is older than those of its edges gets another one.
+    if (point.reading < passing.estimated)
         point.reading = store_row(context, meter, point, ReadingKind::interval, point.quality);
 }
 
@@ -307,9 +309,9 @@ void settle_edges(Context& context) {
     for (std::size_t index = 0; index < context.world.meters.size(); ++index) {
         MeterRuntime& meter = context.world.meters[index];
         if (meter.last && meter.epoch && meter.confirmed_this_run) {
-            // The last sample is the end of the split; what lies before is where it was settled.
+            // The last sample is the end of the split; it begins at the last one that was dated.
             Point point = std::move(*meter.last);
-            meter.last.reset();
+            meter.last = std::exchange(meter.dated, std::nullopt);
             split_edges(context, index, point);
             meter.last = std::move(point);
         }
@@ -378,7 +380,7 @@ void close_edges_of_retired(Context& context, const std::vector<std::size_t>& me
             }
             // Interpolating between the last reading and itself leaves its total at the edge.
             Point point = *meter.last;
-            Passing passing{context.now_ms() + kOnEdgeMs + 1, context.now_ms(), false};
+            Passing passing{context.now_ms() + kOnEdgeMs + 1, context.now_ms(), 0};
             pass_registry_edge(context, index, point, passing);
             meter.last = std::move(point);
         }

@@ -102,15 +102,20 @@ LocalDate newest_day(Context& context) {
     return context.day_of(context.store.load_newest_trusted().value_or(context.now_ms()));
 }
 
-// By meter: the row of each day's freeze, of those whose price changes within days.
-using DayReadings = std::unordered_map<std::string, std::map<std::int64_t, std::uint64_t>>;
+struct LoadedDays {
+    // By meter: the row of each day's freeze, of those whose price changes within days.
+    std::unordered_map<std::string, std::map<std::int64_t, std::uint64_t>> rows;
+    // By index: the row of the newest edge; 0 where no edge was passed.
+    std::vector<std::uint64_t> settled_by;
+};
 
 bool changes_within_days(const MeterRuntime& meter) {
     return meter.tariff != nullptr && has_bands(*meter.tariff);
 }
 
-DayReadings load_days(Context& context, World& world) {
-    DayReadings rows;
+LoadedDays load_days(Context& context, World& world) {
+    LoadedDays loaded;
+    loaded.settled_by.resize(world.meters.size());
     // 40 days back: what a stopped daemon has frozen and not posted is never older than its last
     // turn, and the mean needs nine.
     const std::int64_t newest = days_since_epoch(newest_day(context));
@@ -124,42 +129,46 @@ DayReadings load_days(Context& context, World& world) {
             meter.settled_until = edge;
             meter.settled_total = row.total;
             meter.settled_register = meter.last ? meter.last->register_value : Milli{};
+            loaded.settled_by[found->second] = row.reading;
         }
         if (meter.marked && row.reading > meter.mark.reading)
             meter.unposted.push_back({edge, row.total, row.reading});
         if (!changes_within_days(meter)) continue;
-        auto& days = rows[row.meter];
+        auto& days = loaded.rows[row.meter];
         days[row.day] = row.reading;
         if (days.size() > kDayTotalsMax) days.erase(days.begin());
     }
-    return rows;
+    return loaded;
 }
 
 struct Boundary {
     UtcMs edge = 0;
     Milli total;
+    std::uint64_t reading = 0;
 };
 
 // The freezes within days, of meters whose price changes there: those that are not in the lines
 // yet, and what each band used on the days that the mean looks at.
-void load_band_edges(Context& context, World& world, const DayReadings& days) {
+void load_band_edges(Context& context, World& world, LoadedDays& days) {
     // The context still has the world of before; what is asked of it here is the calendar.
     context.world.calendar = world.calendar;
-    for (MeterRuntime& meter : world.meters) {
+    for (std::size_t i = 0; i < world.meters.size(); ++i) {
+        MeterRuntime& meter = world.meters[i];
         if (!changes_within_days(meter)) continue;
         std::vector<Boundary> boundaries;
         std::vector<Freeze> unposted(meter.unposted.begin(), meter.unposted.end());
         std::uint64_t after = 0;
-        if (const auto rows = days.find(meter.row->meter); rows != days.end()) {
+        if (const auto rows = days.rows.find(meter.row->meter); rows != days.rows.end()) {
             after = rows->second.begin()->second;
             for (const auto& [day, reading] : rows->second)
                 if (const auto total = meter.day_totals.at(day))
-                    boundaries.push_back({context.zone.midnight(date_from_days(day + 1)), *total});
+                    boundaries.push_back(
+                        {context.zone.midnight(date_from_days(day + 1)), *total, reading});
         }
         const UtcMs from = boundaries.empty() ? 0 : boundaries.front().edge;
         if (meter.marked) after = std::min(after, meter.mark.reading);
         for (const SwitchRow& row : context.store.load_switches(meter.row->meter, after)) {
-            boundaries.push_back({row.edge, row.total});
+            boundaries.push_back({row.edge, row.total, row.reading});
             if (meter.marked && row.reading > meter.mark.reading)
                 unposted.push_back({row.edge, row.total, row.reading});
         }
@@ -168,14 +177,28 @@ void load_band_edges(Context& context, World& world, const DayReadings& days) {
         meter.unposted = {};
         for (const Freeze& freeze : unposted) meter.unposted.push_back(freeze);
         std::stable_sort(boundaries.begin(), boundaries.end(), by_edge);
-        for (std::size_t i = 1; i < boundaries.size(); ++i)
-            if (boundaries[i - 1].edge >= from)
-                note_band_use(context, meter, boundaries[i].edge,
-                              boundaries[i].total - boundaries[i - 1].total);
+        for (std::size_t at = 1; at < boundaries.size(); ++at)
+            if (boundaries[at - 1].edge >= from)
+                note_band_use(context, meter, boundaries[at].edge,
+                              boundaries[at].total - boundaries[at - 1].total);
         if (boundaries.empty() || boundaries.back().edge <= meter.settled_until) continue;
         meter.settled_until = boundaries.back().edge;
         meter.settled_total = boundaries.back().total;
         meter.settled_register = meter.last ? meter.last->register_value : Milli{};
+        days.settled_by[i] = boundaries.back().reading;
+    }
+}
+
+// The next edge is worked out from the newest dated figure; only where that is the last edge is the
+// register there wanted.
+void load_settled_registers(Context& context, World& world,
+                            const std::vector<std::uint64_t>& settled_by) {
+    for (std::size_t i = 0; i < world.meters.size(); ++i) {
+        MeterRuntime& meter = world.meters[i];
+        const auto last = meter.last ? context.trusted(*meter.last) : std::nullopt;
+        if (settled_by[i] != 0 && (!last || *last < meter.settled_until))
+            meter.settled_register =
+                context.store.register_of(settled_by[i]).value_or(meter.settled_register);
     }
 }
 
@@ -187,9 +210,15 @@ void load_meter_states(Context& context, World& world) {
         if (meter.settled_until == 0) {
             // No midnight was passed yet: the epoch's beginning is where the first day begins.
             meter.baseline = meter.epoch->opened;
-            meter.settled_until = context.trusted(*meter.last).value_or(0);
+            const std::optional<UtcMs> at = context.trusted(*meter.last);
+            meter.settled_until = at.value_or(0);
             meter.settled_total = meter.last->total;
             meter.settled_register = meter.last->register_value;
+            if (!at && meter.marked) {
+                meter.settled_total = meter.mark.total;
+                meter.settled_register =
+                    context.store.register_of(meter.mark.reading).value_or(meter.settled_register);
+            }
         }
         meter.stored_slot = context.best(*meter.last) /
                             std::max<std::int64_t>(1'000, context.options.store_interval_ms);
@@ -373,8 +402,9 @@ World load_world(Context& context) {
     load_pending_edges(context, world);
     bind_registry(context, world);
     load_readings(context, world);
-    const DayReadings days = load_days(context, world);
+    LoadedDays days = load_days(context, world);
     load_band_edges(context, world, days);
+    load_settled_registers(context, world, days.settled_by);
     load_meter_states(context, world);
     load_accounts(context, world);
     load_alerts(context, world);

@@ -94,6 +94,7 @@ struct MeterRuntime {
     MeterState state;
     std::optional<EpochRow> epoch;
     std::optional<Point> last;
+    std::optional<Point> dated;     // the newest before those that wait for a trusted clock
     std::optional<Stamp> baseline;  // of a first reading whose time was not trusted yet
     UtcMs settled_until = 0;        // newest handled edge; 0: not known yet
     Milli settled_total;            // the total there

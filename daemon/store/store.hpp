@@ -177,6 +177,7 @@ class Store {
     [[nodiscard]] std::vector<ReadingRow> load_last_readings();
     [[nodiscard]] std::vector<MarkRow> load_marks();
     [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
+    [[nodiscard]] std::optional<Milli> register_of(std::uint64_t reading);
     [[nodiscard]] std::vector<DayRow> load_days(std::int64_t from_day);
     // A meter's freezes within days (band edges, registry changes) with a seq above that,
     // ascending.

@@ -201,6 +201,12 @@ std::vector<SwitchRow> Store::load_switches(const std::string& meter, std::uint6
     return rows;
 }
 
+std::optional<Milli> Store::register_of(std::uint64_t reading) {
+    Query query(impl_->connection, "SELECT register FROM reading WHERE seq=?");
+    query << reading;
+    return query.step() ? std::optional(Milli{query.i64()}) : std::nullopt;
+}
+
 std::vector<DayRow> Store::load_days(std::int64_t from_day) {
     std::vector<DayRow> rows;
     Query query(impl_->connection,

@@ -133,3 +133,60 @@ TEST_CASE("a run that nobody ever trusted does not keep its meters from their da
     CHECK(house.book("a-103") == std::vector<std::string>{"charge -5.28 day:2026-11-23"});
     CHECK(house.proof() == "");
 }
+
+TEST_CASE("a sample that waited while the clock was set is dated as it was when it came") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(16 * kHour + 2 * kMinute);
+    house.sample("e-103", "1010.00");
+    house.clock.wall += kHour;
+    house.pass(kMinute);
+    REQUIRE(house.events("clock.stepped").size() == 1);
+    house.sample("e-103", "1010.00");
+    // Read two minutes after midnight, so that it stands on it; by the new time it were an hour.
+    const auto rows = house.readings("e-103");
+    const auto freeze = std::find_if(rows.begin(), rows.end(), [](const StoredReading& row) {
+        return row.row.kind == ReadingKind::freeze;
+    });
+    REQUIRE(freeze != rows.end());
+    CHECK(freeze->row.quality == ReadingQuality::good);
+    CHECK(freeze->row.total == Milli{1'010'000});
+    CHECK(house.proof() == "");
+}
+
+TEST_CASE("a day that ended while the clock was lost is worked out from the last dated sample") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(4 * kHour - kSecond);
+    house.settle("e-103", "1001.00");
+    house.pass(31 * kSecond);
+    house.crash();
+    // An hour after noon it boots in another century; at one in the morning it learns the time.
+    const UtcMs wrong = 978'307'200'000;
+    const std::int64_t behind = kMorning + 5 * kHour - wrong;
+    house.clock.wall = wrong;
+    house.clock.mono = 30'000;
+    house.synchronised = false;
+    house.open();
+    house.settle("e-103", "1001.00");
+    house.pass(12 * kHour - kSecond);
+    house.settle("e-103", "1017.00");
+    house.clock.wall += behind;
+    house.synchronised = true;
+    house.pass(kSecond);
+    const auto rows = house.readings("e-103");
+    const auto freeze = std::find_if(rows.begin(), rows.end(), [](const StoredReading& row) {
+        return row.row.kind == ReadingKind::freeze;
+    });
+    REQUIRE(freeze != rows.end());
+    // 16 kWh from noon to one at night (and a second): 16000 x 43200000 / 46801000 = 14768.9
+    CHECK(freeze->row.total == Milli{1'015'768});
+    CHECK(house.meter("e-103").total == Milli{1'017'000});
+    house.reopen();
+    CHECK(house.meter("e-103").total == Milli{1'017'000});
+    CHECK(house.proof() == "");
+}

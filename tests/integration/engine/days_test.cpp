@@ -244,3 +244,22 @@ TEST_CASE("before live_from nothing is charged and nobody is alerted") {
     CHECK(house.events("alert.raised").empty());
     CHECK(house.proof() == "");
 }
+
+TEST_CASE(
+    "a restart goes on from the first reading, not from the estimate of the midnight before") {
+    House house;
+    house.open();
+    FileTexts files = three_homes();
+    files["meters.csv"] =
+        "meter,unit,service,bus,address,profile,rated_amps,opening_register,opening_at\n"
+        "e-103,1-103,electricity,b1,4,eastron-sdm120,1000,990.00,2026-11-22T20:00:00+08:00\n";
+    REQUIRE(house.import(files).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    CHECK(house.meter("e-103").total == Milli{1'000'000});
+    // 10 x 0.5283
+    CHECK(house.balance("a-103") == "-5.28");
+    house.reopen();
+    CHECK(house.meter("e-103").total == Milli{1'000'000});
+    CHECK(house.balance("a-103") == "-5.28");
+    CHECK(house.proof() == "");
+}
