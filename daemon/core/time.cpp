@@ -148,6 +148,16 @@ int days_in_month(int year, int month) {
     return month == 2 && is_leap(year) ? 29 : kDays[month - 1];
 }
 
+std::optional<LocalDate> parse_month(std::string_view text) {
+    if (text.size() != 7) return std::nullopt;
+    return parse_date(std::string(text) + "-01");
+}
+
+LocalDate next_month(LocalDate month) {
+    return month.month == 12 ? LocalDate{month.year + 1, 1, 1}
+                             : LocalDate{month.year, month.month + 1, 1};
+}
+
 std::string format_iso8601(UtcMs at, const Zone& zone) {
     const LocalTime local = zone.local(at);
     const int seconds = local.ms_of_day / 1000;

@@ -55,6 +55,9 @@ struct LocalDate {
 [[nodiscard]] std::string format_date(LocalDate date);                     // 2026-11-23
 [[nodiscard]] std::optional<LocalDate> parse_date(std::string_view text);  // strict
 [[nodiscard]] int days_in_month(int year, int month);
+// A month "2026-11" as its first day; nothing where it is none. And the first day of the next one.
+[[nodiscard]] std::optional<LocalDate> parse_month(std::string_view text);
+[[nodiscard]] LocalDate next_month(LocalDate month);
 
 struct LocalTime {
     LocalDate date;

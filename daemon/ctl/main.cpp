@@ -262,6 +262,20 @@ void add_alert_verbs(CLI::App& app, Verbs& verbs) {
 
 void add_admin_verbs(CLI::App& app, Verbs& verbs) {
     Options& o = verbs.options;
+    auto* period = app.add_subcommand("period", "Months of the books");
+    period->require_subcommand(1);
+    verbs.verb(*period, "list", "List them", gatehouse::ctl::period_list);
+    const auto month = [&](const char* name, const char* help, int (*run)(const Options&)) {
+        auto* verb = verbs.verb(*period, name, help, run);
+        verbs.text(verb, "MONTH", o.subject, "Such as 2026-11")->required();
+        return verb;
+    };
+    month("show", "What is open in it, or its sealed files", gatehouse::ctl::period_show);
+    verbs
+        .text(month("close", "Seal its files; later changes are corrections in the open month",
+                    gatehouse::ctl::period_close),
+              "--by", o.by, "Staff who closes it")
+        ->required();
     auto* token = app.add_subcommand("token", "Tokens of programs on the listener");
     token->require_subcommand(1);
     auto* add = verbs.verb(*token, "add", "Make one; its secret is shown this once",

@@ -264,7 +264,8 @@ void write_posting(Context& context, Posting& posting, const std::vector<LineKey
     for (const Due& due : due(account.settlement)) {
         mark_posted(account.settlement, due);
         const std::int64_t line = put(due.key);
-        const auto entry = due.amount.count > 0 ? charge_entry : correction_entry;
+        const bool sealed = due.key.scope <= context.world.sealed_through;
+        const auto entry = due.amount.count > 0 && !sealed ? charge_entry : correction_entry;
         book_entry(context, posting.account, entry(account.row->account, due, posting.cause), {},
                    line);
     }
@@ -295,6 +296,7 @@ void post_day(Context& context, std::size_t index, LocalDate day, UtcMs edge) {
     AccountRuntime& account = context.world.accounts[index];
     const std::string cause = "day:" + format_date(day);
     account.posted_through = day;
+    context.dirty_accounts.insert(index);
     if (!context.store.add_posting(account.row->account, cause)) return;
     struct MeterFreeze {
         std::size_t meter;
@@ -403,13 +405,16 @@ int level_if(const Context& context, std::size_t index, std::size_t meter, Milli
     return judge_level(input, account.thresholds).level;
 }
 
+bool posts_days(const AccountRuntime& account) {
+    return account.posted_through && account.row->billing != Billing::none &&
+           account.row->closed.empty() && account.not_yet.empty();
+}
+
 namespace {
 
 // The oldest day that has ended and is not posted; nothing where the account posts no days.
 std::optional<LocalDate> next_ended_day(const Context& context, const AccountRuntime& account) {
-    if (!account.posted_through || account.row->billing == Billing::none ||
-        !account.row->closed.empty() || !account.not_yet.empty())
-        return std::nullopt;
+    if (!posts_days(account)) return std::nullopt;
     const std::int64_t day = days_since_epoch(*account.posted_through) + 1;
     if (day >= days_since_epoch(context.day_of(context.now_ms()))) return std::nullopt;
     return date_from_days(day);
@@ -487,12 +492,19 @@ void take_leg(Context& context, const Leg& leg, std::uint64_t seq) {
 
 }  // namespace
 
+// A clock that was set back brings no closed month back.
+std::string booking_month(const Context& context) {
+    const std::string now = month_scope(context.day_of(context.now_ms()));
+    const std::optional<LocalDate> sealed = parse_month(context.world.sealed_through);
+    return sealed ? std::max(now, month_scope(next_month(*sealed))) : now;
+}
+
 std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, EntryExtra extra,
                          std::int64_t line) {
     AccountRuntime& account = context.world.accounts[index];
     const std::uint64_t seq = context.store.next(Series::entry);
     entry.entry = "e" + std::to_string(seq);
-    entry.month = month_scope(context.day_of(context.now_ms()));
+    entry.month = booking_month(context);
     GH_ASSERT(entry_fault(entry).empty());
     StoredEntry stored;
     stored.entry = entry;

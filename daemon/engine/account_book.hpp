@@ -48,6 +48,12 @@ void post_ended_days(Context& context, std::size_t account);
 bool post_meters(Context& context, std::size_t account, const std::vector<std::size_t>& meters,
                  UtcMs up_to_edge, const std::string& cause, const std::string& key = {});
 
+// Whether its ended days are posted, one after the other.
+[[nodiscard]] bool posts_days(const AccountRuntime& account);
+
+// The month that an entry of now belongs to.
+[[nodiscard]] std::string booking_month(const Context& context);
+
 // Books an entry with its event; returns the event's seq. The entry's id, receipt and month are
 // drawn here.
 std::uint64_t book_entry(Context& context, std::size_t account, Entry entry, EntryExtra extra,

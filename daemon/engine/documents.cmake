@@ -1,7 +1,9 @@
 # The documents that MQTT and HTTP share: values in, JSON text out. Below the engine, which is
 # their third user.
-add_library(gatehouse_documents STATIC json_writer.cpp documents.cpp row_documents.cpp)
+add_library(gatehouse_documents STATIC json_writer.cpp documents.cpp
+                                       period_checks.cpp period_documents.cpp row_documents.cpp
+                                       sealed_text.cpp)
 target_link_libraries(
   gatehouse_documents
   PUBLIC gatehouse_store gatehouse_core
-  PRIVATE gatehouse_options)
+  PRIVATE gatehouse_options PkgConfig::libsodium ZLIB::ZLIB)

@@ -19,6 +19,7 @@
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/money_desk.hpp"
+#include "daemon/engine/period_desk.hpp"
 #include "daemon/engine/quarantine_desk.hpp"
 #include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/replacement_desk.hpp"
@@ -200,6 +201,8 @@ struct Engine::Impl {
     Reply carry(const AdjustMoney& one) { return adjust_money(context, one); }
     Reply carry(const CloseAccount& one) { return close_account(context, one); }
     Reply carry(const ChangeOccupant& one) { return change_occupant(context, one); }
+    Reply carry(const BeginPeriod& one) { return begin_period(context, one); }
+    Reply carry(const SealPeriod& one) { return seal_period(context, one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
     Reply carry(const ConfirmClock& one) {

@@ -17,6 +17,7 @@
 #include "daemon/core/sample.hpp"
 #include "daemon/core/time.hpp"
 #include "daemon/engine/snapshot.hpp"
+#include "daemon/store/rows.hpp"
 
 namespace gatehouse {
 
@@ -154,11 +155,21 @@ struct ChangeOccupant {
     bool accept_last_reading = false;
     std::vector<Sample> fresh;
 };
+// A month's end in two steps: from the first on nothing more is booked into it, and what its files
+// say stands still; the second seals the files that were written from that meanwhile.
+struct BeginPeriod {
+    std::string actor, month, by;
+};
+struct SealPeriod {
+    std::string actor, month, by;
+    std::vector<PeriodFile> files;
+};
 using Command =
     std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken, RevokeToken,
                  TouchToken, MqttCursor, SettleQuarantine, ReadFace, ConfirmFace, HoldMeter,
                  ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
-                 RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant>;
+                 RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant,
+                 BeginPeriod, SealPeriod>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {

@@ -92,8 +92,9 @@ struct AccountView {
     std::uint64_t ledger_seq = 0;  // event seq of its newest entry
     bool open = true;
     std::optional<UtcMs> closed_at;
-    PendingParts pending;             // what lies between ledger and balance; null: nothing
-    std::uint64_t state_version = 0;  // moves when anything above that is published changed
+    std::optional<LocalDate> posted_through;  // the newest day that was posted; absent: posts none
+    PendingParts pending;                     // what lies between ledger and balance; null: nothing
+    std::uint64_t state_version = 0;          // moves when anything above that is published changed
 };
 
 // One alert while it is open, with the payload of its last transition as published.

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "daemon/engine/account_book.hpp"
+
 namespace gatehouse {
 namespace {
 
@@ -80,6 +82,7 @@ AccountView account_view(const Context& context, const AccountRuntime& account) 
     view.ledger_seq = account.ledger_seq;
     view.open = row.closed.empty();
     if (!view.open) view.closed_at = parse_iso8601(row.closed, context.zone);
+    if (posts_days(account)) view.posted_through = account.posted_through;
     view.pending = account.pending;
     view.state_version = account.state_version;
     return view;

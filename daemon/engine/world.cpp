@@ -408,6 +408,8 @@ World load_world(Context& context) {
     load_meter_states(context, world);
     load_accounts(context, world);
     load_alerts(context, world);
+    if (const auto periods = context.store.load_periods(); !periods.empty())
+        world.sealed_through = periods.back().month;
     return world;
 }
 

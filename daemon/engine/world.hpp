@@ -211,6 +211,8 @@ struct World {
     std::optional<LocalDate> digest_day;
     std::string digest;
     std::uint64_t mqtt_cursor = 0;
+    // The newest month that is closed or closing: nothing is booked into it or an older one.
+    std::string sealed_through;
     RunTimes runs;
 };
 

@@ -6,6 +6,7 @@
 #include "daemon/core/base64.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/row_documents.hpp"
+#include "daemon/engine/sealed_text.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/body.hpp"
 #include "daemon/http/params.hpp"
@@ -103,10 +104,32 @@ void post_clock_confirm(Call& call, Respond respond) {
     });
 }
 
+namespace {
+
+// The store proves rows; what a compressed file says is proved by opening it.
+void prove_files(Proof& verdict, StoreReader& reader) {
+    for (const StoredPeriod& period : reader.periods()) {
+        for (const PeriodFile& named : period.files) {
+            if (!verdict.ok) return;
+            try {
+                const auto file = reader.period_file(period.row.month, named.name);
+                if (file) static_cast<void>(open_sealed(*file));
+            } catch (const StoreError& error) {
+                verdict.ok = false;
+                verdict.first_bad = "period " + period.row.month + ": " + error.what();
+            }
+        }
+    }
+}
+
+}  // namespace
+
 Response post_verify(Call& call) {
     Query(call.request).finish();
     Body(call.request.body, call.app.options.limits.json_depth).finish();
-    const Proof verdict = call.app.readers.take()->verify([&] { return call.app.stopping.load(); });
+    const auto reader = call.app.readers.take();
+    Proof verdict = reader->verify([&] { return call.app.stopping.load(); });
+    prove_files(verdict, *reader.operator->());
     JsonWriter json;
     json.begin_object()
         .field("ok", verdict.ok)

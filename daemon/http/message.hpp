@@ -17,6 +17,7 @@ struct Request {
     std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
     std::optional<std::string> idempotency_key;
     std::string authorization;
+    std::string if_none_match;
     std::string body;
     bool wants_html = false;  // Accept names text/html
     bool local = false;       // through the Unix socket

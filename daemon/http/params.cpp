@@ -70,16 +70,6 @@ void Query::finish() {
     }
 }
 
-std::optional<LocalDate> parse_month(std::string_view text) {
-    if (text.size() != 7) return std::nullopt;
-    return parse_date(std::string(text) + "-01");
-}
-
-LocalDate next_month(LocalDate month) {
-    return month.month == 12 ? LocalDate{month.year + 1, 1, 1}
-                             : LocalDate{month.year, month.month + 1, 1};
-}
-
 void submit(Call& call, Command command, Respond respond) {
     const bool taken = call.app.engine.submit(
         std::move(command), [respond](Reply reply) { respond(to_response(std::move(reply))); });

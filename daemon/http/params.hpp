@@ -35,10 +35,6 @@ class Query {
     std::vector<std::string> known_;
 };
 
-// A year and month "2026-11" as its first day; nothing where it is none.
-[[nodiscard]] std::optional<LocalDate> parse_month(std::string_view text);
-[[nodiscard]] LocalDate next_month(LocalDate month);
-
 // `{"items":[...],"next":...,"has_more":...}` around items that are JSON already.
 class ListWriter {
   public:

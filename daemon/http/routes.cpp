@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kImportTimeoutMs = 120'000;
 constexpr std::int64_t kMoveTimeoutMs = 60'000;  // meters that do not answer are waited for
+constexpr std::int64_t kPeriodTimeoutMs = 300'000;
 constexpr std::int64_t kVerifyTimeoutMs = 600'000;
 
 // clang-format off
@@ -52,6 +53,14 @@ constexpr Route kRoutes[] = {
      /*large_body=*/false, kMoveTimeoutMs},
     {"GET", "/api/v1/entries/{entry}", "balances:read", get_entry},
     {"POST", "/api/v1/entries/{entry}/reversal", "admin", nullptr, post_reversal},
+    {"GET", "/api/v1/periods", "balances:read", get_periods},
+    {"GET", "/api/v1/periods/{month}", "balances:read", get_period},
+    {"POST", "/api/v1/periods/{month}/close", "periods:close", post_period_close, nullptr,
+     Runs::pool, /*large_body=*/false, kPeriodTimeoutMs},
+    {"GET", "/api/v1/periods/{month}/readings", "readings:read", get_period_file},
+    {"GET", "/api/v1/periods/{month}/charges", "balances:read", get_period_file},
+    {"GET", "/api/v1/periods/{month}/ledger", "balances:read", get_period_file},
+    {"GET", "/api/v1/periods/{month}/summary", "balances:read", get_period_file},
     {"GET", "/api/v1/alerts", "alerts:read", get_alerts},
     {"POST", "/api/v1/alerts/test", "alerts:write", nullptr, post_alert_test},
     {"POST", "/api/v1/alerts/{alert}/ack", "alerts:write", nullptr, post_alert_ack},

@@ -94,6 +94,10 @@ void post_transfer(Call& call, Respond respond);
 void post_adjustment(Call& call, Respond respond);
 void post_close(Call& call, Respond respond);  // closing_acts.cpp
 void post_occupant(Call& call, Respond respond);
+Response get_periods(Call& call);  // periods.cpp
+Response get_period(Call& call);
+Response get_period_file(Call& call);
+Response post_period_close(Call& call);
 Response get_alerts(Call& call);  // alerts.cpp
 void post_alert_test(Call& call, Respond respond);
 void post_alert_ack(Call& call, Respond respond);

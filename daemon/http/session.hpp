@@ -139,6 +139,7 @@ class Session {
         request->authorization = text(message[wire::field::authorization]);
         const auto accept = message[wire::field::accept];
         request->wants_html = accept.find("text/html") != accept.npos;
+        request->if_none_match = text(message[wire::field::if_none_match]);
         if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
             request->idempotency_key = text(key->value());
         }

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "daemon/core/assert.hpp"
+
 namespace gatehouse::store {
 namespace {
 
@@ -30,6 +32,15 @@ std::string hex(std::string_view bytes) {
         text.push_back(kDigits[static_cast<unsigned char>(byte) & 0xf]);
     }
     return text;
+}
+
+std::string unhex(std::string_view text) {
+    const auto nibble = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+    GH_ASSERT(text.size() % 2 == 0);
+    std::string bytes;
+    for (std::size_t i = 0; i < text.size(); i += 2)
+        bytes += static_cast<char>(nibble(text[i]) * 16 + nibble(text[i + 1]));
+    return bytes;
 }
 
 std::string first_link() {

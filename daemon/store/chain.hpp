@@ -15,6 +15,7 @@ inline constexpr std::size_t kSaltSize = 16;
 
 [[nodiscard]] std::string sha256(std::string_view bytes);
 [[nodiscard]] std::string hex(std::string_view bytes);
+[[nodiscard]] std::string unhex(std::string_view text);  // lower-case, as hex() writes
 [[nodiscard]] std::string first_link();  // what the first row names as its predecessor
 
 // The JSON document that an event commits to.

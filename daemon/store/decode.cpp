@@ -204,6 +204,36 @@ TokenRow token_columns(Query& query) {
     return row;
 }
 
+PeriodRow period_columns(sql::Query& query) {
+    PeriodRow row;
+    row.month = query.text();
+    row.state = query.text() == "closed" ? PeriodRow::State::closed : PeriodRow::State::closing;
+    row.by = query.maybe_text().value_or("");
+    row.event = static_cast<std::uint64_t>(query.maybe_i64().value_or(0));
+    row.last_entry = static_cast<std::uint64_t>(query.maybe_i64().value_or(0));
+    row.last_reading = static_cast<std::uint64_t>(query.maybe_i64().value_or(0));
+    return row;
+}
+
+std::string oldest_month(sql::Connection& connection) {
+    std::string oldest;
+    const auto take = [&](const std::optional<std::string>& month) {
+        if (month && (oldest.empty() || *month < oldest)) oldest = *month;
+    };
+    {
+        // Months of entries never fall, so the first one's is the oldest.
+        sql::Query query(connection, "SELECT month FROM entry ORDER BY seq LIMIT 1");
+        if (query.step()) take(query.text());
+    }
+    {
+        sql::Query query(connection, "SELECT min(scope) FROM line");
+        if (query.step()) take(query.maybe_text());
+    }
+    const auto day = sql::number(connection, "SELECT min(day) FROM meter_day");
+    if (day) take(month_scope(date_from_days(*day)));
+    return oldest;
+}
+
 LogHead newest_seal(Connection& connection) {
     LogHead head;
     Query query(connection, "SELECT day,seq,h FROM event_seal ORDER BY day DESC LIMIT 1");

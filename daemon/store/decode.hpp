@@ -63,6 +63,12 @@ void apply(const Context& context, ReadingRow& row);
     "FROM token "
 [[nodiscard]] TokenRow token_columns(sql::Query& query);
 
+// month,state,closed_by,event,last_entry,last_reading
+[[nodiscard]] PeriodRow period_columns(sql::Query& query);
+
+// Of the oldest entry, line or freeze; empty: there is none.
+[[nodiscard]] std::string oldest_month(sql::Connection& connection);
+
 [[nodiscard]] LogHead newest_seal(sql::Connection& connection);
 
 [[nodiscard]] std::optional<IdempotencyRow> find_idempotency(sql::Connection& connection,

@@ -86,6 +86,45 @@ struct WhyMaterial {
     Fen ledger;  // as the rows say, this very moment
 };
 
+// A closed or closing month.
+struct StoredPeriod {
+    PeriodRow row;
+    std::optional<RunTimes::Time> closed_at;
+    std::vector<PeriodFile> files;  // without their content
+};
+// Where a physical meter stood: a stored reading, or the figure on which its epoch began or ended.
+struct PeriodFigure {
+    Milli register_value, total;
+    std::optional<UtcMs> at;
+    std::uint64_t reading = 0;  // seq; 0: the epoch's own figure
+    ReadingQuality quality = ReadingQuality::good;
+    // Of a stored reading alone: the day that it ends (days_since_epoch), and who paid then.
+    std::int64_t day = 0;
+    std::string account;
+};
+// A meter's month: one row for each epoch that had a part in it.
+struct PeriodMeter {
+    struct Row {
+        std::int64_t epoch = 0;
+        std::string serial, multiplier = "1";
+        PeriodFigure start, end;
+    };
+    std::string meter;
+    std::vector<Row> rows;      // empty: it was never read
+    int days = 0;               // of the month that have a freeze
+    int estimated = 0;          // of these
+    std::optional<UtcMs> from;  // when its first epoch began, where that is known
+};
+// A line of the month as it was when the month began to close.
+struct PeriodLine {
+    std::int64_t id = 0;
+    std::string account;
+    LineKey key;
+    Line line;
+    bool estimated = false;           // some reading that it rests on is
+    std::vector<std::string> meters;  // whose use stands in it
+};
+
 // `verify`: the first row that does not hold, and how much was looked at.
 struct Proof {
     bool ok = true;
@@ -129,6 +168,27 @@ class StoreReader {
     // (the last day of a month is booked in the next).
     [[nodiscard]] std::optional<StoredReading> reading(std::uint64_t seq);
     [[nodiscard]] WhyMaterial why(const std::string& account, const std::string& month);
+
+    [[nodiscard]] std::vector<StoredPeriod> periods();  // by month
+    [[nodiscard]] std::optional<PeriodFile> period_file(const std::string& month,
+                                                        const std::string& name);
+    // The first month of the books: of the oldest entry, line or freeze; empty: there is none.
+    [[nodiscard]] std::string oldest_month();
+    // Every meter's month between the freezes that end the day before the first day and the last
+    // day; where such a freeze is missing, between the newest ones before. Readings above
+    // last_reading are left out.
+    [[nodiscard]] std::vector<PeriodMeter> period_meters(std::int64_t first_day,
+                                                         std::int64_t last_day,
+                                                         std::uint64_t last_reading);
+    // The lines of the month that is closing, by account and key.
+    void period_lines(const std::function<void(const PeriodLine&)>& take);
+    // The newest entry of the months before; 0: none.
+    [[nodiscard]] std::uint64_t last_entry_before(const std::string& month);
+    // Entries with after < seq <= up_to, ascending.
+    void entries_between(std::uint64_t after, std::uint64_t up_to,
+                         const std::function<void(const StoredEntry&)>& take);
+    // What all households had at the end of that month. Entries of later months lie above `after`.
+    [[nodiscard]] Fen households_at_end(const std::string& month, std::uint64_t after);
 
     [[nodiscard]] std::vector<QuarantineRow> quarantine(std::optional<QuarantineRow::State> state,
                                                         std::int64_t after, std::size_t limit);

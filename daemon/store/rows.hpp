@@ -117,6 +117,23 @@ struct SwitchRow {
     Milli total;
 };
 
+// A month of the books. While it is closing nothing more is booked into it.
+struct PeriodRow {
+    enum class State { closing, closed };
+    std::string month;  // "2026-11"
+    State state = State::closing;
+    std::string by;                                  // staff
+    std::uint64_t event = 0;                         // seq of the period.closed; 0: not yet
+    std::uint64_t last_entry = 0, last_reading = 0;  // newest seqs when it began to close
+};
+// One of its files, whole. The hash and the size are of the text before it was compressed.
+struct PeriodFile {
+    std::string name;    // readings, charges, ledger, summary
+    std::string sha256;  // hex
+    std::uint64_t bytes = 0;
+    std::string deflated;  // zlib format; empty where only its name was asked for
+};
+
 struct QuarantineRow {
     std::int64_t id = 0;  // 0: new, drawn by the store
     std::string meter, account;

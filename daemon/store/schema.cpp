@@ -419,6 +419,32 @@ CREATE TRIGGER meter_terms_stay BEFORE DELETE ON meter_terms
 BEGIN SELECT RAISE(ABORT, 'terms of meters are append-only'); END;
 )sql";
 
+// A month is closed in two steps: the lines of its consumption as they were posted stand here while
+// its files are written beside the running books, and go when the files are sealed. The files are
+// kept compressed, so that a backup of the books holds them.
+constexpr const char* kPeriods = R"sql(
+CREATE TABLE closing_line(
+  line INTEGER PRIMARY KEY REFERENCES line(line), quantity INTEGER NOT NULL,
+  posted INTEGER NOT NULL
+) STRICT;
+CREATE TABLE period_content(
+  month TEXT NOT NULL, name TEXT NOT NULL, deflated BLOB NOT NULL, PRIMARY KEY(month, name),
+  FOREIGN KEY(month, name) REFERENCES period_file(month, name)
+) STRICT;
+CREATE TRIGGER period_keeps BEFORE UPDATE ON period WHEN OLD.state = 'closed'
+BEGIN SELECT RAISE(ABORT, 'a closed month is not changed'); END;
+CREATE TRIGGER period_stays BEFORE DELETE ON period
+BEGIN SELECT RAISE(ABORT, 'a closed month is not changed'); END;
+CREATE TRIGGER period_file_keeps BEFORE UPDATE ON period_file
+BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
+CREATE TRIGGER period_file_stays BEFORE DELETE ON period_file
+BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
+CREATE TRIGGER period_content_keeps BEFORE UPDATE ON period_content
+BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
+CREATE TRIGGER period_content_stays BEFORE DELETE ON period_content
+BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
+)sql";
+
 void sync_file(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) throw StoreError(StoreError::Kind::io, "cannot open the copy " + path);
@@ -446,7 +472,7 @@ std::string copy_before(sql::Connection& connection, int version) {
 const std::vector<const char*>& migrations() {
     // One migration may be several texts, since compilers limit the length of a literal.
     static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
-    static const std::vector<const char*> all{first.c_str(), kTerms};
+    static const std::vector<const char*> all{first.c_str(), kTerms, kPeriods};
     return all;
 }
 

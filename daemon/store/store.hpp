@@ -127,6 +127,11 @@ class Store {
     // Small words of the engine that must survive; value empty: removed.
     void put_note(const std::string& name, const std::string& value);
 
+    // The month begins to close: remembers what was posted on the lines of its consumption.
+    void begin_period(const PeriodRow& period);
+    // Its files, for good. The month is closing.
+    void seal_period(const PeriodRow& period, const std::vector<PeriodFile>& files);
+
     // Records that event, which must be there, as the head of the log at the end of that day
     // ("2026-11-23"); a day is sealed once, and later calls give the same head.
     LogHead seal_day(const std::string& day, std::uint64_t event);
@@ -196,6 +201,9 @@ class Store {
     [[nodiscard]] std::map<std::string, std::uint64_t> load_topic_heads();
     [[nodiscard]] std::uint64_t load_mqtt_cursor();
     [[nodiscard]] std::optional<UtcMs> load_newest_trusted();
+    [[nodiscard]] std::vector<PeriodRow> load_periods();  // by month
+    // The first month of the books: of the oldest entry, line or freeze; empty: there is none.
+    [[nodiscard]] std::string oldest_month();
     [[nodiscard]] std::vector<TokenRow> load_tokens();
     [[nodiscard]] std::string load_note(const std::string& name);
 

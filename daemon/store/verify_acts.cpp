@@ -12,6 +12,13 @@ struct Rule {
 #define GATEHOUSE_REPLY_FEN(field) \
     "CAST(replace(json_extract(reply,'$." field "'),'.','') AS INTEGER)"
 
+// Of each month the entries between its seal and the next one's: what a later month's range holds
+// is judged there, so that every entry is looked at once.
+#define GATEHOUSE_AFTER_SEAL(condition)                                                      \
+    "SELECT 'entry '||e.seq FROM period p JOIN entry e ON e.seq>p.last_entry AND "           \
+    "e.seq<=coalesce((SELECT min(n.last_entry) FROM period n WHERE n.month>p.month),"        \
+    "9223372036854775807) WHERE " condition " LIMIT 1"
+
 constexpr Rule kRules[] = {
     {"SELECT 'entry '||max(seq) FROM entry WHERE kind='topup' GROUP BY cause "
      "HAVING count(*)>1 LIMIT 1",
@@ -52,6 +59,17 @@ constexpr Rule kRules[] = {
     {"SELECT 'account '||account FROM account JOIN ledger_account "
      "ON ledger_account.name='household:'||account.account WHERE closed<>'' AND balance<>0 LIMIT 1",
      "closed with money left: "},
+    {GATEHOUSE_AFTER_SEAL("e.month<=p.month"), "booked into a month that was closed: "},
+    {GATEHOUSE_AFTER_SEAL("e.kind='charge' AND e.line IN (SELECT line FROM line WHERE "
+                          "scope<=p.month)"),
+     "a charge on a line of a closed month, where a correction belongs: "},
+    {"SELECT 'period '||period_file.month||', file '||name FROM period_file JOIN period "
+     "ON period.month=period_file.month LEFT JOIN event_body ON event_body.seq=period.event "
+     "WHERE instr(coalesce(body,''),lower(hex(sha256)))=0 LIMIT 1",
+     "sealed with another hash than the log says: "},
+    {"SELECT 'period '||month||', file '||name FROM period_file WHERE NOT EXISTS(SELECT 1 "
+     "FROM period_content c WHERE c.month=period_file.month AND c.name=period_file.name) LIMIT 1",
+     "a sealed file is missing: "},
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "daemon/engine/sealed_text.hpp"
 #include "daemon/http/app.hpp"
 
 namespace gatehouse::testing {
@@ -262,6 +263,18 @@ void HttpHouse::fill_store(const Registry& registry) {
     held.reason = "decrease";
     held.epoch = id;
     store->put_quarantine(held);
+    PeriodRow october;
+    october.month = "2026-10";
+    october.by = "s-01";
+    october.event = store->append_event(event_of(*store, "test.event", 3));
+    store->begin_period(october);
+    std::vector<PeriodFile> files;
+    for (const char* name : {"readings", "charges", "ledger", "summary"}) {
+        SealedText text;
+        text.append(std::string("{\"file\":\"") + name + "\"}\n");
+        files.push_back(text.finish(name));
+    }
+    store->seal_period(october, files);
     store->commit();
     world_.event_seq = store->last(Series::event);
     world_.reading_seq = store->last(Series::reading);

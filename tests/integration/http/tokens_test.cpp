@@ -21,6 +21,7 @@ std::string target_of(const http::Route& route) {
                                                                      {"{id}", "x"},
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
+                                                                     {"{month}", "2026-10"},
                                                                      {"{token}", "x"}}) {
         const std::size_t place = target.find(name);
         if (place != std::string::npos) target.replace(place, name.size(), id);

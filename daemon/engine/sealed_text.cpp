@@ -1,0 +1,96 @@
+#include "daemon/engine/sealed_text.hpp"
+
+#include <sodium.h>
+#include <zlib.h>
+
+#include <array>
+#include <utility>
+
+#include "daemon/core/assert.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr int kLevel = 6;
+constexpr std::uint64_t kTextMax = 256ULL * 1024 * 1024;  // of one file; a month has some 20 MB
+
+std::string hash_text(const std::array<unsigned char, crypto_hash_sha256_BYTES>& digest) {
+    std::array<char, 2 * crypto_hash_sha256_BYTES + 1> text{};
+    sodium_bin2hex(text.data(), text.size(), digest.data(), digest.size());
+    return text.data();
+}
+
+Bytef* bytes_of(std::string_view text) {
+    // zlib's interface is older than const; it only reads here.
+    return reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+}
+
+}  // namespace
+
+struct SealedText::Impl {
+    z_stream stream{};
+    crypto_hash_sha256_state hash{};
+    PeriodFile file;
+
+    void run(int flush) {
+        std::array<Bytef, 16'384> out{};
+        do {
+            stream.next_out = out.data();
+            stream.avail_out = static_cast<uInt>(out.size());
+            GH_ASSERT(::deflate(&stream, flush) != Z_STREAM_ERROR);
+            file.deflated.append(reinterpret_cast<const char*>(out.data()),
+                                 out.size() - stream.avail_out);
+        } while (stream.avail_out == 0);
+    }
+};
+
+SealedText::SealedText() : impl_(std::make_unique<Impl>()) {
+    GH_ASSERT(deflateInit(&impl_->stream, kLevel) == Z_OK);
+    crypto_hash_sha256_init(&impl_->hash);
+}
+
+SealedText::~SealedText() {
+    deflateEnd(&impl_->stream);
+}
+
+void SealedText::append(std::string_view text) {
+    if (text.empty()) return;
+    impl_->file.bytes += text.size();
+    GH_ASSERT(impl_->file.bytes <= kTextMax);
+    crypto_hash_sha256_update(&impl_->hash, reinterpret_cast<const unsigned char*>(text.data()),
+                              text.size());
+    impl_->stream.next_in = bytes_of(text);
+    impl_->stream.avail_in = static_cast<uInt>(text.size());
+    impl_->run(Z_NO_FLUSH);
+}
+
+PeriodFile SealedText::finish(std::string name) {
+    impl_->stream.next_in = nullptr;
+    impl_->stream.avail_in = 0;
+    impl_->run(Z_FINISH);
+    std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
+    crypto_hash_sha256_final(&impl_->hash, digest.data());
+    impl_->file.name = std::move(name);
+    impl_->file.sha256 = hash_text(digest);
+    return std::move(impl_->file);
+}
+
+std::string open_sealed(const PeriodFile& file) {
+    std::string text;
+    if (file.bytes <= kTextMax) text.resize(file.bytes);
+    uLongf size = text.size();
+    const bool opened = file.bytes <= kTextMax &&
+                        ::uncompress(reinterpret_cast<Bytef*>(text.data()), &size,
+                                     bytes_of(file.deflated), file.deflated.size()) == Z_OK &&
+                        size == file.bytes;
+    std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
+    crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                       text.size());
+    if (!opened || hash_text(digest) != file.sha256)
+        throw StoreError(StoreError::Kind::corrupt, "the sealed file " + file.name +
+                                                        " is damaged: restore a backup of the "
+                                                        "books");
+    return text;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,210 @@
+// A month that closes: what it takes, what its files say, and that nothing moves it afterwards.
+#include <boost/json/parse.hpp>
+#include <map>
+
+#include "daemon/engine/period_documents.hpp"
+#include "daemon/engine/sealed_text.hpp"
+#include "tests/integration/engine/engine_house.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::testing;
+
+namespace {
+
+namespace json = boost::json;
+
+using Rows = std::vector<std::string>;
+constexpr UtcMs kDecember = kMorning + 7 * kDay + 16 * kHour;  // 2026-12-01T00:00:00+08:00
+constexpr UtcMs kJanuary = kDecember + 31 * kDay;
+const LocalDate kNovemberFirst{2026, 11, 1};
+
+std::string text_of(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr || value->is_null()) return {};
+    return value->is_string() ? std::string(value->get_string().c_str())
+                              : std::to_string(value->to_number<std::int64_t>());
+}
+
+struct Months : House {
+    Months() {
+        clock.wall = kDecember - 16 * kHour;
+        open();
+        REQUIRE(import(three_homes()).kind == ReplyKind::ok);
+    }
+    std::unique_ptr<Zone> zone = make_zone("Asia/Shanghai");
+    void until(UtcMs at) { pass(at - clock.wall); }
+    Reply begin(const std::string& month) { return ask(BeginPeriod{"local", month, "s-01"}); }
+    std::vector<PeriodFile> write(LocalDate month) {
+        StoreReader reader(path());
+        return write_period(month, {"riverside", "CNY", false, zone.get()}, *engine().snapshot(),
+                            reader);
+    }
+    void close(const std::string& month) {
+        REQUIRE(begin(month).kind == ReplyKind::ok);
+        REQUIRE(ask(SealPeriod{"local", month, "s-01", write(*parse_month(month))}).kind ==
+                ReplyKind::ok);
+    }
+    json::object file(const std::string& month, const std::string& name) {
+        StoreReader reader(path());
+        const auto sealed = reader.period_file(month, name);
+        REQUIRE(sealed);
+        return json::parse(open_sealed(*sealed)).as_object();
+    }
+    // "fields, one after the other", one a row.
+    Rows rows(const std::string& month, const std::string& name, const Rows& fields) {
+        Rows all;
+        const json::object whole = file(month, name);
+        for (const json::value& item : whole.at("items").as_array()) {
+            std::string row;
+            for (const std::string& field : fields)
+                row += (row.empty() ? "" : " ") + text_of(item.as_object(), field.c_str());
+            all.push_back(row);
+        }
+        return all;
+    }
+    // e-103 uses 10.5 kWh by the end of November: 10.5 x 0.5283 = 5.54715.
+    void live_november() {
+        settle("e-103", "1000.00");
+        REQUIRE(top_up("a-103", "50.00", "k-1").kind == ReplyKind::created);
+        until(kDecember - kMinute);
+        settle("e-103", "1010.00");
+        until(kDecember + 2 * kMinute);
+        settle("e-103", "1010.50");
+        until(kDecember + 10 * kMinute);
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Months, "a month closes once it is over and posted, in order, by somebody") {
+    settle("e-103", "1000.00");
+    CHECK(begin("2026-11").type == "period-running");
+    CHECK(begin("2026-13").kind == ReplyKind::not_found);
+    CHECK(ask(BeginPeriod{"local", "2026-11", "s-99"}).errors.at(0).pointer == "/by");
+    until(kDecember - kMinute);
+    settle("e-103", "1010.00");
+    until(kDecember);
+    const Reply early = begin("2026-11");
+    CHECK(early.kind == ReplyKind::conflict);
+    CHECK(early.type == "period-unposted");
+    CHECK(early.detail.find("days of 2026-11 that are not posted yet") != std::string::npos);
+    until(kDecember + 10 * kMinute);
+    CHECK(begin("2026-10").kind == ReplyKind::not_found);
+    CHECK(begin("2026-12").type == "period-running");
+    until(kJanuary + 10 * kMinute);
+    const Reply skipped = begin("2026-12");
+    CHECK(skipped.type == "period-order");
+    CHECK(skipped.detail.find("2026-11 is open") != std::string::npos);
+    CHECK(events("period.").empty());
+    close("2026-11");
+    close("2026-12");
+    CHECK(begin("2026-11").kind == ReplyKind::ok);
+    CHECK(events("period.").size() == 2);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Months, "its files tie lines, entries and balances together") {
+    live_november();
+    close("2026-11");
+    CHECK(rows("2026-11", "charges",
+               {"kind", "account", "tariff", "quantity", "price", "target", "amount"}) ==
+          Rows{"line a-103 flat 10.500 0.5283 5.55 5.55"});
+    // The last day is booked on the first of December.
+    CHECK(rows("2026-11", "ledger", {"kind", "account", "amount"}) ==
+          Rows{"opening a-101 100.00", "opening a-102 200.00", "topup a-103 50.00"});
+    CHECK(rows("2026-11", "readings",
+               {"meter", "start_register", "end_register", "quantity", "quality"})
+              .at(3) == "e-103 1000.000 1010.500 10.500 good");
+    const json::object summary = file("2026-11", "summary");
+    const json::object& ledger = summary.at("ledger").as_object();
+    CHECK(text_of(ledger, "opening") == "0.00");
+    CHECK(text_of(ledger, "closing") == "350.00");
+    const json::object& charges = summary.at("charges").as_object();
+    CHECK(text_of(charges, "total") == "5.55");
+    CHECK(text_of(charges, "booked_later") == "5.55");
+    CHECK(text_of(charges, "of_earlier_periods") == "0.00");
+    CHECK(text_of(charges, "booked_in_period") == "0.00");
+    const json::object& counts = summary.at("checklist").as_object().at("counts").as_object();
+    CHECK(text_of(counts, "unread") == "3");
+    CHECK(text_of(counts, "unposted") == "0");
+    StoreReader reader(path());
+    for (const char* name : {"readings", "charges", "ledger"})
+        CHECK(text_of(summary.at("files").as_object().at(name).as_object(), "sha256") ==
+              reader.period_file("2026-11", name)->sha256);
+    const std::vector<StoredEvent> told = events("period.closed");
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].body.find(reader.period_file("2026-11", "summary")->sha256) != std::string::npos);
+
+    until(kJanuary - kMinute);
+    settle("e-103", "1010.50");
+    until(kJanuary + 2 * kMinute);
+    settle("e-103", "1010.50");
+    until(kJanuary + 10 * kMinute);
+    close("2026-12");
+    const json::object december = file("2026-12", "summary");
+    const json::object& booked = december.at("charges").as_object();
+    CHECK(text_of(booked, "total") == "0.00");
+    CHECK(text_of(booked, "booked_later") == "0.00");
+    CHECK(text_of(booked, "of_earlier_periods") == "5.55");
+    CHECK(text_of(booked, "booked_in_period") == "5.55");
+    CHECK(text_of(december.at("ledger").as_object(), "opening") == "350.00");
+    CHECK(text_of(december.at("ledger").as_object(), "closing") == "344.45");
+}
+
+TEST_CASE_METHOD(Months, "what comes late is a correction in the open month and points back") {
+    settle("e-101", "1000.00");
+    live_november();
+    close("2026-11");
+    StoreReader reader(path());
+    const std::string sealed = open_sealed(*reader.period_file("2026-11", "charges"));
+    // Silent since 30 November 08:00, and 20 kWh more on 10 December 08:00: 16 of 240 hours lie
+    // in November, floor(20,000 x 16 / 240) = 1.333 kWh; 1.333 x 0.5283 = 0.7042.
+    until(kDecember + 9 * kDay + 8 * kHour - kSecond);
+    settle("e-101", "1020.00");
+    until(kDecember + 10 * kDay);
+    Rows corrections;
+    for (const StoredEntry& entry : entries("a-101"))
+        if (entry.entry.kind == EntryKind::correction)
+            corrections.push_back(entry.entry.month + " " + entry.entry.line->scope + " " +
+                                  format(entry.entry.amount));
+    CHECK(corrections == Rows{"2026-12 2026-11 -0.70"});
+    until(kJanuary + 10 * kMinute);
+    close("2026-12");
+    CHECK(rows("2026-12", "charges", {"kind", "account", "amount", "refers_to"}).back() ==
+          "correction a-101 0.70 2026-11");
+    CHECK(open_sealed(*reader.period_file("2026-11", "charges")) == sealed);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Months, "a crash between the two steps changes nothing, and closing goes on") {
+    live_november();
+    REQUIRE(begin("2026-11").kind == ReplyKind::ok);
+    const std::vector<PeriodFile> first = write(kNovemberFirst);
+    // The books go on: what is used meanwhile is not of November.
+    settle("e-103", "1011.50");
+    REQUIRE(top_up("a-103", "10.00", "k-2").kind == ReplyKind::created);
+    crash();
+    open();
+    CHECK(ask(SealPeriod{"local", "2026-12", "s-01", first}).type == "period-order");
+    REQUIRE(begin("2026-11").kind == ReplyKind::ok);
+    const std::vector<PeriodFile> again = write(kNovemberFirst);
+    REQUIRE(again.size() == first.size());
+    for (std::size_t i = 0; i < first.size(); ++i) CHECK(again[i].sha256 == first[i].sha256);
+    REQUIRE(ask(SealPeriod{"local", "2026-11", "s-01", again}).kind == ReplyKind::ok);
+    CHECK(ask(SealPeriod{"local", "2026-11", "s-01", again}).type == "period-order");
+    CHECK(events("period.closed").size() == 1);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Months, "a clock that is set back books nothing into a closed month") {
+    live_november();
+    close("2026-11");
+    crash();
+    clock.wall = kDecember - kHour;
+    synchronised = false;
+    open();
+    REQUIRE(top_up("a-103", "10.00", "k-9").kind == ReplyKind::created);
+    CHECK(entries("a-103").back().entry.month == "2026-12");
+    CHECK(proof() == "");
+}
