@@ -20,9 +20,9 @@ std::string sentence(const PeriodCheck& check, const Zone& zone, bool chinese) {
                 return chinese ? "从未抄到；请检查接线与地址，或人工抄表后再月结"
                                : "never read; check wiring and address, or read the dial by eye "
                                  "before closing";
-            return chinese ? "月末未抄到，最后零点读数 " + since +
+            return chinese ? "月末未抄到，最近一次保存的读数 " + since +
                                  "；请恢复通讯或人工抄表，否则用量计入更正"
-                           : "not read at the end, newest freeze " + since +
+                           : "not read at the end, newest figure kept " + since +
                                  "; bring it back or read the dial by eye, else its use becomes a "
                                  "correction";
         case PeriodCheck::Kind::gap:

@@ -183,8 +183,12 @@ std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std:
         const std::int64_t walk = std::max(oldest, first_day - kWalkBackMaxDays);
         const auto start = freeze(id, first_day - 1, walk);
         const auto end = freeze(id, last_day, start ? start->figure.day : walk);
+        if (!end) {
+            // Without a freeze it stands where it began: what it used comes later.
+            meter.rows.push_back(list.front().row);
+            meter.rows.back().end = meter.rows.back().start;
+        }
         for (const Epoch& epoch : list) {
-            // Without a freeze nothing of the meter lies in this month yet.
             if (!end || epoch.row.epoch > end->epoch) break;
             if (start && epoch.row.epoch < start->epoch) continue;
             PeriodMeter::Row row = epoch.row;
