@@ -14,16 +14,18 @@ namespace {
 // anew there rather than with thousands of invented days.
 constexpr std::int64_t kEdgesMax = 400;
 
-// The point from which the next edge is interpolated: the newer of the last confirmed sample and
-// the last handled edge.
+// The point from which the next edge is interpolated: the newer of the last confirmed sample that
+// is dated and the last handled edge.
 struct Anchor {
     UtcMs at = 0;
     Milli total, register_value;
 };
 Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
-    const std::optional<UtcMs> last = meter.last ? context.trusted(*meter.last) : std::nullopt;
-    if (last && *last >= meter.settled_until)
-        return {*last, meter.last->total, meter.last->register_value};
+    for (const std::optional<Point>* sample : {&meter.last, &meter.dated}) {
+        const std::optional<UtcMs> at = *sample ? context.trusted(**sample) : std::nullopt;
+        if (at && *at >= meter.settled_until)
+            return {*at, (*sample)->total, (*sample)->register_value};
+    }
     return {meter.settled_until, meter.settled_total, meter.settled_register};
 }
 

@@ -175,13 +175,12 @@ std::uint64_t take_confirmed(Context& context, std::size_t index, const Confirme
         else if (confirmed.rollover || confirmed.rebased)
             move_base(context, meter, confirmed.rollover ? "meter.rollover" : "meter.rebased");
         const std::optional<UtcMs> read_at = context.trusted(point);
-        if (read_at) {
-            meter.dated.reset();
-        } else if (meter.last && !meter.dated && context.trusted(*meter.last)) {
+        if (!read_at && meter.last && !meter.dated && context.trusted(*meter.last)) {
             store_last(context, meter);
             meter.dated = meter.last;
         }
         split_edges(context, index, point);
+        if (read_at) meter.dated.reset();
         roll_hours(context, meter, point, read_at);
         const std::int64_t slot = slot_of(context, point);
         // What nothing rests on is the first to go where space runs low. The first row of a lap is

@@ -1,6 +1,8 @@
 #include "daemon/engine/world.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <set>
 #include <sstream>
 #include <tuple>
 #include <utility>
@@ -73,6 +75,12 @@ void load_pending_edges(Context& context, World& world) {
         world.meters[index.at(row.meter)].edges.push_back(std::move(row));
 }
 
+Point point_of(ReadingRow row) {
+    return {row.at,    row.stands_at,      row.register_value,
+            row.total, std::move(row.raw), std::move(row.face),
+            row.seq,   row.quality};
+}
+
 void load_readings(Context& context, World& world) {
     for (EpochRow& epoch : context.store.load_open_epochs()) {
         const auto found = world.meter_index.find(epoch.meter);
@@ -82,9 +90,7 @@ void load_readings(Context& context, World& world) {
         const auto found = world.meter_index.find(row.meter);
         if (found == world.meter_index.end()) continue;
         MeterRuntime& meter = world.meters[found->second];
-        meter.last = Point{row.at,    row.stands_at,      row.register_value,
-                           row.total, std::move(row.raw), std::move(row.face),
-                           row.seq,   row.quality};
+        meter.last = point_of(std::move(row));
     }
     for (MarkRow& mark : context.store.load_marks()) {
         const auto found = world.meter_index.find(mark.meter);
@@ -199,6 +205,25 @@ void load_settled_registers(Context& context, World& world,
         if (settled_by[i] != 0 && (!last || *last < meter.settled_until))
             meter.settled_register =
                 context.store.register_of(settled_by[i]).value_or(meter.settled_register);
+    }
+}
+
+// Where the newest row of a meter was read by a clock that nobody trusted, the next edge is worked
+// out from the newest one before it that is dated, as it would be without the restart.
+void load_dated(Context& context, World& world, const std::vector<std::uint64_t>& settled_by) {
+    std::set<std::string> undated;
+    std::uint64_t after = std::numeric_limits<std::int64_t>::max();
+    for (std::size_t i = 0; i < world.meters.size(); ++i) {
+        const MeterRuntime& meter = world.meters[i];
+        if (!meter.last || context.trusted(*meter.last)) continue;
+        undated.insert(meter.row->meter);
+        after = std::min(after, settled_by[i]);
+    }
+    if (undated.empty()) return;
+    for (ReadingRow& row : context.store.load_newest_dated(std::move(undated), after)) {
+        MeterRuntime& meter = world.meters[world.meter_index.at(row.meter)];
+        meter.dated = point_of(std::move(row));
+        if (!context.trusted(*meter.dated)) meter.dated.reset();
     }
 }
 
@@ -405,6 +430,7 @@ World load_world(Context& context) {
     LoadedDays days = load_days(context, world);
     load_band_edges(context, world, days);
     load_settled_registers(context, world, days.settled_by);
+    load_dated(context, world, days.settled_by);
     load_meter_states(context, world);
     load_accounts(context, world);
     load_alerts(context, world);

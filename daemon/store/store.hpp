@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -180,6 +181,9 @@ class Store {
     [[nodiscard]] std::vector<EpochRow> load_open_epochs();  // by meter id
     // The newest stored row of each meter that has one.
     [[nodiscard]] std::vector<ReadingRow> load_last_readings();
+    // The newest row of each of those meters that stands at a known time, as far back as that seq.
+    [[nodiscard]] std::vector<ReadingRow> load_newest_dated(std::set<std::string> meters,
+                                                            std::uint64_t after);
     [[nodiscard]] std::vector<MarkRow> load_marks();
     [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
     [[nodiscard]] std::optional<Milli> register_of(std::uint64_t reading);

@@ -144,6 +144,24 @@ std::vector<ReadingRow> Store::load_last_readings() {
     return rows;
 }
 
+std::vector<ReadingRow> Store::load_newest_dated(std::set<std::string> meters,
+                                                 std::uint64_t after) {
+    store::Contexts contexts;
+    store::load_contexts(impl_->connection, contexts, 0);
+    std::vector<ReadingRow> rows;
+    // One pass for all of them: readings are not indexed by meter.
+    Query query(impl_->connection, "SELECT " GATEHOUSE_READING_COLUMNS
+                                   "FROM reading WHERE seq>? AND (stands_at_ms IS NOT NULL OR "
+                                   "run IN (SELECT run FROM run_offset)) ORDER BY seq DESC");
+    query << after;
+    while (!meters.empty() && query.step()) {
+        ReadingRow row;
+        apply(contexts.at(store::reading_columns(query, impl_->bases, row)), row);
+        if (meters.erase(row.meter) != 0) rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
 std::vector<MarkRow> Store::load_marks() {
     std::vector<MarkRow> rows;
     Query query(impl_->connection,

@@ -190,3 +190,41 @@ TEST_CASE("a day that ended while the clock was lost is worked out from the last
     CHECK(house.meter("e-103").total == Milli{1'017'000});
     CHECK(house.proof() == "");
 }
+
+TEST_CASE(
+    "seed 50: a day is worked out from the last dated sample, whatever lost its clock since") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(4 * kHour - kSecond);
+    house.settle("e-103", "1001.00");
+    house.pass(31 * kSecond);
+    house.crash();
+    // A run that never learns the time, and one that knows it from the beginning.
+    const UtcMs right = house.clock.wall;
+    house.clock.wall = 978'307'200'000;
+    house.clock.mono = 30'000;
+    house.synchronised = false;
+    house.open();
+    house.settle("e-103", "1001.00");
+    house.pass(2 * kHour);
+    house.settle("e-103", "1003.00");
+    house.pass(31 * kSecond);
+    house.crash();
+    house.clock.wall = right + 3 * kHour;
+    house.clock.mono = 30'000;
+    house.synchronised = true;
+    house.open();
+    house.pass(kMorning + 17 * kHour - house.clock.wall);
+    house.settle("e-103", "1003.00");
+    const auto rows = house.readings("e-103");
+    const auto freeze = std::find_if(rows.begin(), rows.end(), [](const StoredReading& row) {
+        return row.row.kind == ReadingKind::freeze;
+    });
+    REQUIRE(freeze != rows.end());
+    // 2 kWh from noon to one at night: twelve of thirteen hours of them before midnight
+    CHECK(freeze->row.quality == ReadingQuality::estimated);
+    CHECK(freeze->row.total == Milli{1'002'846});
+    CHECK(house.proof() == "");
+}
