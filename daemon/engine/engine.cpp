@@ -202,6 +202,7 @@ struct Engine::Impl {
     Reply carry(const CloseAccount& one) { return close_account(context, one); }
     Reply carry(const ChangeOccupant& one) { return change_occupant(context, one); }
     Reply carry(const BeginPeriod& one) { return begin_period(context, one); }
+    Reply carry(const KeepPeriodPart& one) { return keep_period_part(context, one); }
     Reply carry(const SealPeriod& one) { return seal_period(context, one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }

@@ -155,21 +155,26 @@ struct ChangeOccupant {
     bool accept_last_reading = false;
     std::vector<Sample> fresh;
 };
-// A month's end in two steps: from the first on nothing more is booked into it, and what its files
-// say stands still; the second seals the files that were written from that meanwhile.
+// A month's end: from the first step on nothing more is booked into it, and what its files say
+// stands still; they are written from that and kept part by part, so that none holds the engine
+// long; the last step seals them.
 struct BeginPeriod {
     std::string actor, month, by;
 };
+struct KeepPeriodPart {
+    std::string month, name;
+    int n = 0;  // from 0 on; the first replaces what was kept of that file before
+    std::string deflated;
+};
 struct SealPeriod {
     std::string actor, month, by;
-    std::vector<PeriodFile> files;
+    std::vector<PeriodFile> files;  // without their content
 };
-using Command =
-    std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken, RevokeToken,
-                 TouchToken, MqttCursor, SettleQuarantine, ReadFace, ConfirmFace, HoldMeter,
-                 ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
-                 RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant,
-                 BeginPeriod, SealPeriod>;
+using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
+                             RevokeToken, TouchToken, MqttCursor, SettleQuarantine, ReadFace,
+                             ConfirmFace, HoldMeter, ReplaceMeter, JudgeReading, OrderMeterClock,
+                             NoteMeterClock, ReverseEntry, RefundMoney, TransferMoney, AdjustMoney,
+                             CloseAccount, ChangeOccupant, BeginPeriod, KeepPeriodPart, SealPeriod>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {

@@ -7,6 +7,7 @@
 namespace gatehouse {
 namespace {
 
+constexpr std::size_t kQuarantinePage = 1'000;
 constexpr std::array kKinds{PeriodCheck::Kind::unread, PeriodCheck::Kind::gap,
                             PeriodCheck::Kind::estimated, PeriodCheck::Kind::quarantined,
                             PeriodCheck::Kind::unposted};
@@ -123,6 +124,25 @@ bool takes_part(const Meter& meter, const PeriodMeter& read, const Account* paye
     if (read.rows.empty() && meter.status != MeterStatus::active) return false;
     if (read.from && *read.from >= bounds.to) return false;
     return payer == nullptr || !payer->live_from || *payer->live_from <= bounds.last;
+}
+
+PeriodFacts read_facts(StoreReader& reader, const Snapshot& snapshot, const PeriodBounds& bounds,
+                       std::uint64_t last_reading) {
+    PeriodFacts facts;
+    facts.snapshot = &snapshot;
+    facts.meters = reader.period_meters(days_since_epoch(bounds.first),
+                                        days_since_epoch(bounds.last), last_reading);
+    for (std::int64_t after = 0;;) {
+        std::vector<QuarantineRow> rows =
+            reader.quarantine(QuarantineRow::State::open, after, kQuarantinePage);
+        const bool more = rows.size() == kQuarantinePage;
+        for (QuarantineRow& row : rows) {
+            after = row.id;
+            facts.quarantined_at.push_back(reader.time(row.at).at);
+            facts.quarantine.push_back(std::move(row));
+        }
+        if (!more) return facts;
+    }
 }
 
 std::vector<PeriodCheck> checklist(const PeriodFacts& facts, const PeriodBounds& bounds,

@@ -1,6 +1,7 @@
 // The checklist of a month: what in its readings and postings people should look at before it is
 // closed, each with what to do. It decides nothing: a month may be closed with open points, which
-// then stand in its summary, and what comes later is a correction. Pure functions; any thread.
+// then stand in its summary, and what comes later is a correction. Pure functions but for
+// read_facts; any thread.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +53,10 @@ struct PeriodFacts {
     std::vector<QuarantineRow> quarantine;  // the open ones
     std::vector<UtcMs> quarantined_at;      // their times, beside them
 };
+// How the month's meters and its open readings stand, of readings up to that seq.
+[[nodiscard]] PeriodFacts read_facts(StoreReader& reader, const Snapshot& snapshot,
+                                     const PeriodBounds& bounds, std::uint64_t last_reading);
+
 [[nodiscard]] std::vector<PeriodCheck> checklist(const PeriodFacts& facts,
                                                  const PeriodBounds& bounds, const Zone& zone,
                                                  bool chinese);

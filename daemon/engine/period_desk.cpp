@@ -58,6 +58,11 @@ Reply nobody(const std::string& by) {
     return reply;
 }
 
+Reply not_closing(const std::string& month, const std::optional<PeriodRow>& row) {
+    return refusal(ReplyKind::conflict, "period-order",
+                   month + (row ? " is closed already" : " is not closing"));
+}
+
 }  // namespace
 
 Reply begin_period(Context& context, const BeginPeriod& command) {
@@ -103,11 +108,16 @@ Reply begin_period(Context& context, const BeginPeriod& command) {
     return stands(row);
 }
 
+Reply keep_period_part(Context& context, const KeepPeriodPart& command) {
+    const std::optional<PeriodRow> row = find_period(context, command.month);
+    if (!row || row->state != PeriodRow::State::closing) return not_closing(command.month, row);
+    context.store.keep_period_part(command.month, command.name, command.n, command.deflated);
+    return stands(*row);
+}
+
 Reply seal_period(Context& context, const SealPeriod& command) {
     std::optional<PeriodRow> row = find_period(context, command.month);
-    if (!row || row->state != PeriodRow::State::closing)
-        return refusal(ReplyKind::conflict, "period-order",
-                       command.month + (row ? " is closed already" : " is not closing"));
+    if (!row || row->state != PeriodRow::State::closing) return not_closing(command.month, row);
     row->by = command.by;
     row->event = context.store.next(Series::event);
     JsonWriter body;

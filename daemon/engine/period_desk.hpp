@@ -11,6 +11,9 @@ namespace gatehouse {
 // already is answered as it stands, so that what broke off can go on.
 [[nodiscard]] Reply begin_period(Context& context, const BeginPeriod& command);
 
+// Keeps a part of a file of a month that is closing.
+[[nodiscard]] Reply keep_period_part(Context& context, const KeepPeriodPart& command);
+
 // Seals its files; refused where the month is not closing.
 [[nodiscard]] Reply seal_period(Context& context, const SealPeriod& command);
 

@@ -11,7 +11,7 @@
 namespace gatehouse {
 namespace {
 
-constexpr std::size_t kQuarantinePage = 1'000;
+constexpr std::size_t kPartBytes = 256 * 1024;
 
 struct PeriodFrame {
     std::string site_id, currency;
@@ -477,7 +477,7 @@ PeriodFile Files::ledger() {
                 .end_object();
             if (!book::holder_of(leg.account).empty()) moved_ += leg.amount;
         }
-        json.end_array().field("h", stored.h).end_object();
+        json.end_array().end_object();
         file.item(json);
         auto& [count, sum] = kinds_[to_string(entry.kind)];
         ++count;
@@ -552,23 +552,18 @@ PeriodFile Files::summary(const std::vector<PeriodFile>& files) {
 
 }  // namespace
 
-PeriodFacts read_facts(StoreReader& reader, const Snapshot& snapshot, const PeriodBounds& bounds,
-                       std::uint64_t last_reading) {
-    PeriodFacts facts;
-    facts.snapshot = &snapshot;
-    facts.meters = reader.period_meters(days_since_epoch(bounds.first),
-                                        days_since_epoch(bounds.last), last_reading);
-    for (std::int64_t after = 0;;) {
-        std::vector<QuarantineRow> rows =
-            reader.quarantine(QuarantineRow::State::open, after, kQuarantinePage);
-        const bool more = rows.size() == kQuarantinePage;
-        for (QuarantineRow& row : rows) {
-            after = row.id;
-            facts.quarantined_at.push_back(reader.time(row.at).at);
-            facts.quarantine.push_back(std::move(row));
-        }
-        if (!more) return facts;
+std::vector<Command> sealing(const std::string& actor, const std::string& month,
+                             const std::string& by, std::vector<PeriodFile> files) {
+    std::vector<Command> commands;
+    for (PeriodFile& file : files) {
+        int n = 0;
+        for (std::size_t at = 0; at < file.deflated.size(); at += kPartBytes)
+            commands.emplace_back(
+                KeepPeriodPart{month, file.name, n++, file.deflated.substr(at, kPartBytes)});
+        file.deflated.clear();
     }
+    commands.emplace_back(SealPeriod{actor, month, by, std::move(files)});
+    return commands;
 }
 
 std::vector<PeriodFile> write_period(LocalDate month, const PeriodSite& site,

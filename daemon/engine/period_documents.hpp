@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/engine/engine.hpp"
 #include "daemon/engine/period_checks.hpp"
 
 namespace gatehouse {
@@ -19,12 +20,12 @@ struct PeriodSite {
     const Zone* zone = nullptr;
 };
 
-// How the month's meters and its open readings stand, of readings up to that seq.
-[[nodiscard]] PeriodFacts read_facts(StoreReader& reader, const Snapshot& snapshot,
-                                     const PeriodBounds& bounds, std::uint64_t last_reading);
-
 // The files of a month that is closing (asserted), by name in the order above.
 [[nodiscard]] std::vector<PeriodFile> write_period(LocalDate month, const PeriodSite& site,
                                                    const Snapshot& snapshot, StoreReader& reader);
+
+// What the engine is told to keep of them and to seal, in this order.
+[[nodiscard]] std::vector<Command> sealing(const std::string& actor, const std::string& month,
+                                           const std::string& by, std::vector<PeriodFile> files);
 
 }  // namespace gatehouse

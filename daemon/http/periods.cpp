@@ -188,7 +188,8 @@ Response post_period_close(Call& call) {
     ask(call, BeginPeriod{call.actor, name, by});
     if (!is_closed(call, name)) {
         call.snapshot = call.app.engine.snapshot();
-        ask(call, SealPeriod{call.actor, name, by, write_files(call, month)});
+        for (Command& command : sealing(call.actor, name, by, write_files(call, month)))
+            ask(call, std::move(command));
     }
     call.snapshot = call.app.engine.snapshot();
     return json_response(period_json(call, month));

@@ -63,15 +63,17 @@ std::optional<PeriodFile> StoreReader::period_file(const std::string& month,
                                                    const std::string& name) {
     const Impl::Moment moment(*impl_);
     Query query(impl_->connection,
-                "SELECT sha256,bytes,deflated FROM period_file JOIN period_content "
-                "USING(month,name) WHERE month=? AND name=?");
+                "SELECT sha256,bytes FROM period_file WHERE month=? AND name=?");
     query << month << name;
     if (!query.step()) return std::nullopt;
     PeriodFile file;
     file.name = name;
     file.sha256 = store::hex(query.bytes());
     file.bytes = query.u64();
-    file.deflated = query.bytes();
+    Query parts(impl_->connection,
+                "SELECT deflated FROM period_content WHERE month=? AND name=? ORDER BY n");
+    parts << month << name;
+    while (parts.step()) file.deflated += parts.bytes();
     return file;
 }
 

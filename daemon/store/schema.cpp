@@ -421,15 +421,16 @@ BEGIN SELECT RAISE(ABORT, 'terms of meters are append-only'); END;
 
 // A month is closed in two steps: the lines of its consumption as they were posted stand here while
 // its files are written beside the running books, and go when the files are sealed. The files are
-// kept compressed, so that a backup of the books holds them.
+// kept compressed and in parts, so that a backup of the books holds them and no part holds up the
+// writer.
 constexpr const char* kPeriods = R"sql(
 CREATE TABLE closing_line(
   line INTEGER PRIMARY KEY REFERENCES line(line), quantity INTEGER NOT NULL,
   posted INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE period_content(
-  month TEXT NOT NULL, name TEXT NOT NULL, deflated BLOB NOT NULL, PRIMARY KEY(month, name),
-  FOREIGN KEY(month, name) REFERENCES period_file(month, name)
+  month TEXT NOT NULL REFERENCES period(month), name TEXT NOT NULL, n INTEGER NOT NULL,
+  deflated BLOB NOT NULL, PRIMARY KEY(month, name, n)
 ) STRICT;
 CREATE TRIGGER period_keeps BEFORE UPDATE ON period WHEN OLD.state = 'closed'
 BEGIN SELECT RAISE(ABORT, 'a closed month is not changed'); END;
@@ -440,8 +441,10 @@ BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
 CREATE TRIGGER period_file_stays BEFORE DELETE ON period_file
 BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
 CREATE TRIGGER period_content_keeps BEFORE UPDATE ON period_content
+WHEN (SELECT state FROM period WHERE month = OLD.month) = 'closed'
 BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
 CREATE TRIGGER period_content_stays BEFORE DELETE ON period_content
+WHEN (SELECT state FROM period WHERE month = OLD.month) = 'closed'
 BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
 )sql";
 

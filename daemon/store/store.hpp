@@ -130,7 +130,11 @@ class Store {
 
     // The month begins to close: remembers what was posted on the lines of its consumption.
     void begin_period(const PeriodRow& period);
-    // Its files, for good. The month is closing.
+    // A part of the compressed bytes of one of its files, the first of which replaces what stands
+    // there. The month is closing.
+    void keep_period_part(const std::string& month, const std::string& name, int n,
+                          std::string_view deflated);
+    // Its files, for good; their parts are kept. The month is closing.
     void seal_period(const PeriodRow& period, const std::vector<PeriodFile>& files);
 
     // Records that event, which must be there, as the head of the log at the end of that day

@@ -23,6 +23,20 @@ void Store::begin_period(const PeriodRow& period) {
     query.run();
 }
 
+void Store::keep_period_part(const std::string& month, const std::string& name, int n,
+                             std::string_view deflated) {
+    impl_->need_transaction();
+    if (n == 0) {
+        Query query(impl_->connection, "DELETE FROM period_content WHERE month=? AND name=?");
+        query << month << name;
+        query.run();
+    }
+    Query query(impl_->connection, "INSERT INTO period_content VALUES(?,?,?,?)");
+    query << month << name << n;
+    query.blob(deflated);
+    query.run();
+}
+
 void Store::seal_period(const PeriodRow& period, const std::vector<PeriodFile>& files) {
     impl_->need_transaction();
     {
@@ -34,15 +48,9 @@ void Store::seal_period(const PeriodRow& period, const std::vector<PeriodFile>& 
         GH_ASSERT(impl_->connection.changes() == 1);
     }
     for (const PeriodFile& file : files) {
-        {
-            Query query(impl_->connection, "INSERT INTO period_file VALUES(?,?,?,?)");
-            query << period.month << file.name;
-            query.blob(store::unhex(file.sha256)) << file.bytes;
-            query.run();
-        }
-        Query query(impl_->connection, "INSERT INTO period_content VALUES(?,?,?)");
+        Query query(impl_->connection, "INSERT INTO period_file VALUES(?,?,?,?)");
         query << period.month << file.name;
-        query.blob(file.deflated);
+        query.blob(store::unhex(file.sha256)) << file.bytes;
         query.run();
     }
     impl_->connection.exec("DELETE FROM closing_line");

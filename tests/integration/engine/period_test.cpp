@@ -40,10 +40,13 @@ struct Months : House {
         return write_period(month, {"riverside", "CNY", false, zone.get()}, *engine().snapshot(),
                             reader);
     }
+    void seal(const std::string& month, std::vector<PeriodFile> files) {
+        for (Command& command : sealing("local", month, "s-01", std::move(files)))
+            REQUIRE(ask(std::move(command)).kind == ReplyKind::ok);
+    }
     void close(const std::string& month) {
         REQUIRE(begin(month).kind == ReplyKind::ok);
-        REQUIRE(ask(SealPeriod{"local", month, "s-01", write(*parse_month(month))}).kind ==
-                ReplyKind::ok);
+        seal(month, write(*parse_month(month)));
     }
     json::object file(const std::string& month, const std::string& name) {
         StoreReader reader(path());
@@ -191,7 +194,11 @@ TEST_CASE_METHOD(Months, "a crash between the two steps changes nothing, and clo
     const std::vector<PeriodFile> again = write(kNovemberFirst);
     REQUIRE(again.size() == first.size());
     for (std::size_t i = 0; i < first.size(); ++i) CHECK(again[i].sha256 == first[i].sha256);
-    REQUIRE(ask(SealPeriod{"local", "2026-11", "s-01", again}).kind == ReplyKind::ok);
+    // What was kept before the crash is kept anew.
+    REQUIRE(ask(KeepPeriodPart{"2026-11", "charges", 0, "of a life before"}).kind == ReplyKind::ok);
+    seal("2026-11", again);
+    CHECK(ask(KeepPeriodPart{"2026-11", "charges", 0, "another"}).type == "period-order");
+    CHECK(file("2026-11", "charges").at("items").as_array().size() == 1);
     CHECK(ask(SealPeriod{"local", "2026-11", "s-01", again}).type == "period-order");
     CHECK(events("period.closed").size() == 1);
     CHECK(proof() == "");

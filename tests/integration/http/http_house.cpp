@@ -273,6 +273,7 @@ void HttpHouse::fill_store(const Registry& registry) {
         SealedText text;
         text.append(std::string("{\"file\":\"") + name + "\"}\n");
         files.push_back(text.finish(name));
+        store->keep_period_part(october.month, name, 0, files.back().deflated);
     }
     store->seal_period(october, files);
     store->commit();
