@@ -59,7 +59,7 @@ constexpr std::array<KindRule, 12> kRules{{
     {EntryKind::round_off, Sign::either, false, "over_short"},
     {EntryKind::write_off, Sign::positive, false, "over_short"},
     {EntryKind::correction, Sign::either, true, "revenue: pool:"},
-    {EntryKind::price_settlement, Sign::either, true, "revenue: pool:"},
+    {EntryKind::price_settlement, Sign::either, true, "revenue: pool: fees"},
     // A reversal turns the legs of the entry it names, whatever they were.
     {EntryKind::reversal, Sign::either, false, "cash: clearing: suspense fees finance:cash"},
 }};
@@ -91,8 +91,11 @@ std::string kind_fault(const Entry& entry, const KindRule& rule) {
     if (entry.amount.count == 0) return word + " of 0.00";
     if (rule.sign == Sign::positive && entry.amount.count < 0) return word + " below zero";
     if (rule.sign == Sign::negative && entry.amount.count > 0) return word + " above zero";
-    if (rule.line != entry.line.has_value()) {
-        return word + (rule.line ? " names no line" : " names a line");
+    // Fees have no line, and neither has what settles them.
+    const bool fees = entry.legs.size() == 2 && entry.legs[1].account == book::kFees;
+    const bool line = rule.line && !fees;
+    if (line != entry.line.has_value()) {
+        return word + (line ? " names no line" : " names a line");
     }
     if (entry.kind == EntryKind::round_off && (entry.amount.count > 9 || entry.amount.count < -9)) {
         return "round_off beyond 0.09";
@@ -257,6 +260,15 @@ Entry charge_entry(std::string account, const Due& due, std::string cause) {
 
 Entry correction_entry(std::string account, const Due& due, std::string cause) {
     return line_entry(EntryKind::correction, std::move(account), due, std::move(cause));
+}
+
+Entry price_settlement_entry(std::string account, const Due& due, std::string cause) {
+    return line_entry(EntryKind::price_settlement, std::move(account), due, std::move(cause));
+}
+
+Entry fee_settlement_entry(std::string account, Fen charged, std::string cause) {
+    return two_legs(EntryKind::price_settlement, std::move(account), -charged, book::kFees,
+                    std::move(cause));
 }
 
 Entry fee_entry(std::string account, Fen amount, std::string cause) {

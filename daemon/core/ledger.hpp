@@ -92,6 +92,10 @@ struct Entry {
 [[nodiscard]] Entry charge_entry(std::string account, const Due& due, std::string cause);
 // Of either sign: a line whose target fell, or moved after its month was sealed.
 [[nodiscard]] Entry correction_entry(std::string account, const Due& due, std::string cause);
+// Of either sign: what a version that came late makes of a line, or of the fees of days that were
+// posted already (no line). Two people have signed it.
+[[nodiscard]] Entry price_settlement_entry(std::string account, const Due& due, std::string cause);
+[[nodiscard]] Entry fee_settlement_entry(std::string account, Fen charged, std::string cause);
 [[nodiscard]] Entry fee_entry(std::string account, Fen amount, std::string cause);
 [[nodiscard]] Entry opening_entry(std::string account, Fen amount);  // cause "opening": once
 

@@ -1,118 +1,124 @@
 #include "daemon/core/replay.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace gatehouse {
 namespace {
 
-struct MeterReplay {
-    UtcMs at = 0;
-    Milli total;
-    ReplayTerms terms;
-    std::vector<std::pair<UtcMs, std::string>> tariffs;  // from when on which, ascending seq
-};
-
-class Replay {
-  public:
-    Replay(const ReplayAccount& account, const TariffLookup& tariffs, const Calendar& calendar,
-           const Zone& zone)
-        : account_(account), tariffs_(tariffs), calendar_(calendar), zone_(zone) {}
-
-    Replayed run() {
-        for (const ReplaySeed& seed : account_.seeds)
-            if (const Tariff* tariff = tariffs_(seed.tariff);
-                tariff != nullptr && version_on(*tariff, seed.day) != nullptr)
-                seed_counter(out_.settlement, *tariff, seed.day, seed.used);
-        for (const ReplayRow& row : account_.rows) take(row);
-        for (const LocalDate day : account_.months_ended) end_month(day);
-        return std::move(out_);
+// A version may find several parts of one stretch for the same line; people see one.
+void add_part(std::vector<ReplayPart>& parts, ReplayPart part) {
+    for (auto one = parts.rbegin(); one != parts.rend() && one->to == part.to; ++one) {
+        if (one->meter != part.meter) continue;
+        one->quantity += part.quantity;
+        return;
     }
+    parts.push_back(std::move(part));
+}
 
-  private:
-    void take(const ReplayRow& row) {
-        const auto found = meters_.find(row.meter);
-        MeterReplay& meter = found == meters_.end() ? meters_[row.meter] : found->second;
-        const Tariff* tariff = tariffs_(meter.terms.tariff);
-        if (found != meters_.end() && tariff != nullptr && !charge(meter, *tariff, row)) return;
-        meter.at = row.at;
-        meter.total = row.total;
-        if (!row.terms) return;
-        meter.terms = *row.terms;
-        meter.tariffs.emplace_back(row.at, row.terms->tariff);
-    }
+template <class Map>
+std::vector<typename Map::key_type> keys_of_both(const Map& a, const Map& b) {
+    std::vector<typename Map::key_type> keys;
+    for (const auto& [key, value] : a) keys.push_back(key);
+    for (const auto& [key, value] : b)
+        if (!a.contains(key)) keys.push_back(key);
+    std::sort(keys.begin(), keys.end());
+    return keys;
+}
 
-    // False where some of it could not be priced; the meter then stays where the priced part ends.
-    bool charge(MeterReplay& meter, const Tariff& tariff, const ReplayRow& row) {
-        if (row.total <= meter.total) return true;
-        const UtcMs from = meter.at;
-        const Milli begin = meter.total;
-        for (const UtcMs edge : edges_between(tariff, from, row.at)) {
-            const Milli total = total_at_edge(begin, from, row.total, row.at, edge);
-            if (!price(meter, tariff, edge, total, row.reading)) return false;
-        }
-        return price(meter, tariff, std::max(row.at, from), row.total, row.reading);
-    }
+template <class Map>
+Milli quantity_of(const Map& map, const typename Map::key_type& key) {
+    const auto found = map.find(key);
+    return found == map.end() ? Milli{} : found->second;
+}
 
-    bool price(MeterReplay& meter, const Tariff& tariff, UtcMs edge, Milli total,
-               std::uint64_t reading) {
-        const Interval when = interval_at(edge - 1, calendar_, zone_, meter.terms.persons);
-        const bool live = !account_.live_from || when.day >= *account_.live_from;
-        if (live && accrue(out_.settlement, tariff, when, month_scope(when.day),
-                           total - meter.total) != Accrual::ok) {
-            if (out_.unpriced == 0) out_.unpriced = reading;
-            return false;
-        }
-        meter.at = edge;
-        meter.total = total;
-        return true;
-    }
-
-    // Midnights and edges of bands strictly between two instants.
-    std::vector<UtcMs> edges_between(const Tariff& tariff, UtcMs from, UtcMs to) const {
-        std::vector<UtcMs> edges;
-        const auto add = [&](UtcMs edge) {
-            if (edge > from && edge < to) edges.push_back(edge);
-        };
-        const std::int64_t last = days_since_epoch(zone_.local(to).date);
-        for (std::int64_t day = days_since_epoch(zone_.local(from).date); day <= last; ++day) {
-            const LocalDate date = date_from_days(day);
-            add(zone_.midnight(date));
-            for (const UtcMs edge : band_edges(tariff, date, calendar_, zone_)) add(edge);
-        }
-        return edges;
-    }
-
-    void end_month(LocalDate last_day) {
-        const UtcMs edge = zone_.midnight(date_from_days(days_since_epoch(last_day) + 1));
-        for (const auto& [id, meter] : meters_) {
-            const auto next =
-                std::find_if(meter.tariffs.begin(), meter.tariffs.end(),
-                             [&](const auto& change) { return change.first >= edge; });
-            if (next == meter.tariffs.begin()) continue;
-            const Tariff* tariff = tariffs_(std::prev(next)->second);
-            const TariffVersion* version =
-                tariff == nullptr ? nullptr : version_on(*tariff, last_day);
-            if (version == nullptr || version->minimum.count == 0) continue;
-            settle_minimum(out_.settlement, minimum_line(*tariff, *version, month_scope(last_day)),
-                           version->minimum);
-        }
-    }
-
-    const ReplayAccount& account_;
-    const TariffLookup& tariffs_;
-    const Calendar& calendar_;
-    const Zone& zone_;
-    std::map<std::string, MeterReplay> meters_;
-    Replayed out_;
-};
+std::string by_readings(Milli replayed, Milli stored) {
+    return "the readings come to " + format(replayed) + " and " + format(stored) + " stands there";
+}
 
 }  // namespace
 
+Replay::Replay(TariffLookup tariffs, const Calendar& calendar, const Zone& zone,
+               std::optional<LocalDate> live_from)
+    : tariffs_(std::move(tariffs)), calendar_(calendar), zone_(zone), live_from_(live_from) {}
+
+void Replay::seed(const ReplaySeed& seed) {
+    const Tariff* tariff = tariffs_(seed.tariff);
+    if (tariff == nullptr || version_on(*tariff, seed.day) == nullptr) return;
+    if (seed.start && counter_start(*tariff, seed.day) != *seed.start) return;
+    seed_counter(out_.settlement, *tariff, seed.day, seed.used);
+}
+
+void Replay::take(const ReplayRow& row) {
+    const auto [found, fresh] = meters_.try_emplace(row.meter);
+    MeterReplay& meter = found->second;
+    ReplayMark& mark = out_.marks[row.meter];
+    const Tariff* tariff = fresh || row.begins ? nullptr : tariffs_(meter.terms.tariff);
+    if (tariff != nullptr && row.total > mark.total)
+        charge(meter, mark, *tariff, row);
+    else
+        mark = {row.reading, row.total};
+    meter.at = row.at;
+    meter.seen = row.total;
+    if (row.terms) meter.terms = *row.terms;
+}
+
+void Replay::charge(MeterReplay& meter, ReplayMark& mark, const Tariff& tariff,
+                    const ReplayRow& row) {
+    if (row.total >= meter.seen)
+        for (const UtcMs edge : edges_between(tariff, meter.at, row.at)) {
+            const Milli total = total_at_edge(meter.seen, meter.at, row.total, row.at, edge);
+            static_cast<void>(price(meter, mark, tariff, edge, total, row));
+        }
+    if (price(meter, mark, tariff, row.at, row.total, row)) mark.reading = row.reading;
+}
+
+// False where it has no price: the mark then stays where the priced part ends.
+bool Replay::price(const MeterReplay& meter, ReplayMark& mark, const Tariff& tariff, UtcMs edge,
+                   Milli total, const ReplayRow& row) {
+    const Interval when = interval_at(edge - 1, calendar_, zone_, meter.terms.persons);
+    const Milli quantity = total - mark.total;
+    if (quantity.count <= 0) return true;
+    if (!live_from_ || when.day >= *live_from_) {
+        std::vector<Share> shares;
+        if (accrue(out_.settlement, tariff, when, month_scope(when.day), quantity, &shares) !=
+            Accrual::ok) {
+            if (out_.unpriced == 0) out_.unpriced = row.reading;
+            return false;
+        }
+        for (const Share& share : shares)
+            add_part(out_.parts[share.line],
+                     {row.meter, mark.reading, row.reading, share.quantity});
+    }
+    mark.total = total;
+    return true;
+}
+
+std::vector<UtcMs> Replay::edges_between(const Tariff& tariff, UtcMs from, UtcMs to) const {
+    std::vector<UtcMs> edges;
+    if (from >= to || !has_bands(tariff)) return edges;
+    const LocalDate day = zone_.local(from).date;
+    if (day != zone_.local(to - 1).date) return edges;
+    for (const UtcMs edge : band_edges(tariff, day, calendar_, zone_))
+        if (edge > from && edge < to) edges.push_back(edge);
+    return edges;
+}
+
+void Replay::end_month(const ReplayMonth& month) {
+    const Tariff* tariff = tariffs_(month.tariff);
+    const TariffVersion* version = tariff ? version_on(*tariff, month.last_day) : nullptr;
+    if (version == nullptr || version->minimum.count == 0) return;
+    settle_minimum(out_.settlement, minimum_line(*tariff, *version, month_scope(month.last_day)),
+                   version->minimum);
+}
+
 Replayed replay(const ReplayAccount& account, const TariffLookup& tariffs, const Calendar& calendar,
                 const Zone& zone) {
-    return Replay(account, tariffs, calendar, zone).run();
+    Replay one(tariffs, calendar, zone, account.live_from);
+    for (const ReplaySeed& seed : account.seeds) one.seed(seed);
+    for (const ReplayRow& row : account.rows) one.take(row);
+    for (const ReplayMonth& month : account.months_ended) one.end_month(month);
+    return std::move(one.result());
 }
 
 void carry_posted(Settlement& replayed, const Settlement& stored) {
@@ -120,6 +126,36 @@ void carry_posted(Settlement& replayed, const Settlement& stored) {
         const auto place = replayed.lines.try_emplace(key, Line{line.price, Milli{}, Fen{}}).first;
         place->second.posted = line.posted;
     }
+}
+
+std::optional<ReplayFault> replay_fault(const Settlement& replayed, const Settlement& stored) {
+    for (const LineKey& key : keys_of_both(replayed.lines, stored.lines)) {
+        const auto a = replayed.lines.find(key), b = stored.lines.find(key);
+        const Line none;
+        const Line& right = a == replayed.lines.end() ? none : a->second;
+        const Line& there = b == stored.lines.end() ? none : b->second;
+        if (right.quantity != there.quantity)
+            return ReplayFault{key, by_readings(right.quantity, there.quantity)};
+        if (right.quantity.count != 0 && right.price != there.price)
+            return ReplayFault{key, "its price is " + format(right.price) + " and " +
+                                        format(there.price) + " was charged"};
+    }
+    for (const auto& key : keys_of_both(replayed.counters, stored.counters)) {
+        if (key.second == LocalDate{1970, 1, 1}) continue;  // without a ladder nothing is counted
+        const Milli right = quantity_of(replayed.counters, key);
+        const Milli there = quantity_of(stored.counters, key);
+        if (right != there)
+            return ReplayFault{{},
+                               "ladder counter of tariff " + key.first + " from " +
+                                   format_date(key.second) + ": " + by_readings(right, there)};
+    }
+    for (const auto& key : keys_of_both(replayed.rests, stored.rests)) {
+        const Milli right = quantity_of(replayed.rests, key);
+        const Milli there = quantity_of(stored.rests, key);
+        if (right != there)
+            return ReplayFault{{}, "rest of tariff " + key + ": " + by_readings(right, there)};
+    }
+    return std::nullopt;
 }
 
 }  // namespace gatehouse

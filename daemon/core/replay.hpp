@@ -1,10 +1,11 @@
-// Replay: what an account's stored readings come to when they are priced anew from the first one
-// on, in the order in which they were confirmed. It is how a price or a correction that comes late
-// finds what every line should hold, and how the books are proved. It posts nothing and reads no
-// store; who calls it compares with what was posted (carry_posted, due). Pure, any thread.
+// Replay: what an account's stored figures come to when they are priced anew from the first one
+// on, in the order in which they entered the lines. It is how a price or a correction that comes
+// late finds what every line should hold, and how the books are proved. It posts nothing and reads
+// no store; who calls it compares with what was posted (carry_posted, due). Pure, any thread.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,36 +30,99 @@ struct ReplayRow {
     UtcMs at = 0;  // where it stands
     Milli total;
     std::optional<ReplayTerms> terms;  // set where others begin
+    bool begins = false;               // what the meter used before is none of the account's
 };
-// What the old system had counted of a tariff when the account opened.
+// What the old system had counted of a tariff when the account opened. Where a version changed the
+// ladder since, so that its counter began on another day than `start`, it counts no more.
 struct ReplaySeed {
     std::string tariff;
     LocalDate day;
     Milli used;
+    std::optional<LocalDate> start = {};
+};
+// A month that was posted whole while the tariff charged a meter of the account.
+struct ReplayMonth {
+    LocalDate last_day;
+    std::string tariff;
 };
 struct ReplayAccount {
     std::vector<ReplaySeed> seeds;
     std::optional<LocalDate> live_from;  // what was used before is charged to nobody
-    std::vector<ReplayRow> rows;         // ascending seq
-    // Last days of the months that were posted whole and before which the account was open.
-    std::vector<LocalDate> months_ended;
+    std::vector<ReplayRow> rows;         // in the order in which they entered the lines
+    std::vector<ReplayMonth> months_ended;
 };
 
 using TariffLookup = std::function<const Tariff*(const std::string& id)>;  // null: none
 
+// What a line rests on: of that meter between two readings went quantity into it.
+struct ReplayPart {
+    std::string meter;
+    std::uint64_t from = 0, to = 0;  // reading seqs
+    Milli quantity;
+    friend bool operator==(const ReplayPart&, const ReplayPart&) = default;
+};
+// How far a meter's use stands in the lines.
+struct ReplayMark {
+    std::uint64_t reading = 0;
+    Milli total;
+    friend bool operator==(const ReplayMark&, const ReplayMark&) = default;
+};
 struct Replayed {
     Settlement settlement;  // posted is 0 in every line
-    // The first reading whose use could not be priced (no version, no band, too much); 0: none.
-    // What it and later rows used in that stretch is not in the lines.
+    std::map<LineKey, std::vector<ReplayPart>> parts;
+    std::map<std::string, ReplayMark> marks;  // by meter
+    // The first reading whose use could not be priced (no version, no band, too much); 0: none. Its
+    // use enters the lines with the next row that has a price, if one comes.
     std::uint64_t unpriced = 0;
 };
-// Between two rows of a meter the totals at midnights and at edges of bands lie on the line between
-// them, as in total_at_edge: a version that came later may have edges where no freeze stands.
+
+// Row by row, for callers that do other work in between.
+class Replay {
+  public:
+    // The calendar and the zone outlive it.
+    Replay(TariffLookup tariffs, const Calendar& calendar, const Zone& zone,
+           std::optional<LocalDate> live_from);
+    void seed(const ReplaySeed& seed);  // before the first row
+    // Between two rows of one day the totals at edges of bands lie on the line between them, as in
+    // total_at_edge: a version that came later may have edges where no freeze stands. Where a
+    // midnight lies between them the meter was away for so long that nobody split its use.
+    void take(const ReplayRow& row);
+    void end_month(const ReplayMonth& month);  // after the last row
+    [[nodiscard]] Replayed& result() { return out_; }
+
+  private:
+    struct MeterReplay {
+        UtcMs at = 0;
+        Milli seen;  // the total there, priced or not
+        ReplayTerms terms;
+    };
+    void charge(MeterReplay& meter, ReplayMark& mark, const Tariff& tariff, const ReplayRow& row);
+    bool price(const MeterReplay& meter, ReplayMark& mark, const Tariff& tariff, UtcMs edge,
+               Milli total, const ReplayRow& row);
+    [[nodiscard]] std::vector<UtcMs> edges_between(const Tariff& tariff, UtcMs from,
+                                                   UtcMs to) const;
+
+    TariffLookup tariffs_;
+    const Calendar& calendar_;
+    const Zone& zone_;
+    std::optional<LocalDate> live_from_;
+    std::map<std::string, MeterReplay> meters_;
+    Replayed out_;
+};
 [[nodiscard]] Replayed replay(const ReplayAccount& account, const TariffLookup& tariffs,
                               const Calendar& calendar, const Zone& zone);
 
 // Gives every line what was posted on it, lines that hold nothing any more included, so that due()
 // tells the differences.
 void carry_posted(Settlement& replayed, const Settlement& stored);
+
+// The first thing in which stored books differ from what the figures come to, in words; empty where
+// they agree. What holds nothing counts as not there; of lines the posted amounts are left out.
+struct ReplayFault {
+    std::optional<LineKey> line;
+    std::string words;
+};
+[[nodiscard]] std::optional<ReplayFault> replay_fault(const Settlement& replayed,
+                                                      const Settlement& stored);
 
 }  // namespace gatehouse

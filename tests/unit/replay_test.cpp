@@ -120,19 +120,76 @@ TEST_CASE("minimums of ended months, trial days, and what no version prices") {
     minimum.versions[0].minimum = fen("30.00");
     const Prices prices{{minimum}};
     ReplayAccount account;
-    account.rows = {row(1, at({2026, 6, 1}, 0, 0), "0", ReplayTerms{"flat"}),
-                    row(2, at({2026, 6, 11}, 0, 0), "10"), row(3, at({2026, 7, 2}, 0, 0), "31")};
+    account.rows = {row(1, at({2026, 6, 1}, 0, 0), "0", ReplayTerms{"flat"})};
+    for (int day = 1; day <= 31; ++day) {
+        const LocalDate next = date_from_days(days_since_epoch({2026, 6, 1}) + day);
+        account.rows.push_back(
+            row(static_cast<std::uint64_t>(day) + 1, at(next, 0, 0), std::to_string(day).c_str()));
+    }
     account.live_from = LocalDate{2026, 6, 6};
-    account.months_ended = {{2026, 6, 30}};
-    // One a day: 5 of the first ten are before the account went live, 20 more in June.
+    account.months_ended = {{{2026, 6, 30}, "flat"}};
+    // One a day: the first five are before the account went live, 25 more in June.
     const Settlement settlement = replay(account, prices, kCalendar, kZone).settlement;
     const LineKey key = minimum_line(minimum, minimum.versions[0], "2026-06");
     CHECK(format(target(settlement.lines.at(key))) == "5.00");
     CHECK(format(outstanding(settlement)) == "31.00");
+    // May has no price: what it used is charged with the first day that has one.
     account.live_from.reset();
-    account.rows[0].at = at({2026, 5, 30}, 0, 0);
+    account.months_ended.clear();
+    account.rows = {row(1, at({2026, 5, 30}, 0, 0), "0", ReplayTerms{"flat"}),
+                    row(2, at({2026, 5, 31}, 0, 0), "3"), row(3, at({2026, 6, 1}, 0, 0), "5"),
+                    row(4, at({2026, 6, 2}, 0, 0), "6")};
     const Replayed early = replay(account, prices, kCalendar, kZone);
     CHECK(early.unpriced == 2);
+    CHECK(format(outstanding(early.settlement)) == "6.00");
+    CHECK(early.marks.at("e-1") == ReplayMark{4, quantity("6")});
+    const std::vector<ReplayPart> parts{{"e-1", 1, 4, quantity("6")}};
+    CHECK(early.parts.begin()->second == parts);
+}
+
+TEST_CASE("a meter that was away for longer than anybody split has its use in one piece") {
+    Tariff bands = zhejiang_bands();
+    const Prices prices{{bands}};
+    ReplayAccount account;
+    account.rows = {row(1, at({2026, 6, 1}, 0, 0), "0", ReplayTerms{bands.tariff}),
+                    row(2, at({2026, 6, 4}, 0, 0), "72"), row(3, at({2026, 6, 5}, 0, 0), "96")};
+    const Replayed now = replay(account, prices, kCalendar, kZone);
+    // 72 in the last interval before its end, the valley; then a day that is split by itself.
+    std::vector<std::string> lines;
+    for (const auto& [key, line] : now.settlement.lines)
+        if (!key.band.empty()) lines.push_back(key.band + " " + format(line.quantity));
+    CHECK(lines == Rows{"peak 14.000", "valley 82.000"});
+}
+
+TEST_CASE("what stands otherwise in the books than the figures come to is named") {
+    const Prices prices{{beijing_electricity()}};
+    ReplayAccount account;
+    const std::string id = prices.tariffs[0].tariff;
+    account.seeds = {{id, {2026, 7, 1}, quantity("2800"), LocalDate{2026, 1, 1}}};
+    account.rows = {row(1, at({2026, 7, 1}, 8, 0), "0", ReplayTerms{id}),
+                    row(2, at({2026, 7, 2}, 0, 0), "100")};
+    const Settlement right = replay(account, prices, kCalendar, kZone).settlement;
+    CHECK_FALSE(replay_fault(right, right));
+    Settlement wrong = right;
+    for (auto& [key, line] : wrong.lines) line.posted = fen("1.00");
+    CHECK_FALSE(replay_fault(right, wrong));
+    wrong.counters.begin()->second += quantity("1");
+    REQUIRE(replay_fault(right, wrong));
+    CHECK(replay_fault(right, wrong)->words ==
+          "ladder counter of tariff " + id +
+              " from 2026-01-01: the readings come to 2900.000 and 2901.000 stands there");
+    wrong = right;
+    wrong.lines.begin()->second.quantity += quantity("1");
+    REQUIRE(replay_fault(right, wrong));
+    CHECK(replay_fault(right, wrong)->line == right.lines.begin()->first);
+    wrong = right;
+    wrong.rests["flat"] = quantity("0.5");
+    CHECK(replay_fault(right, wrong)->words ==
+          "rest of tariff flat: the readings come to 0.000 and 0.500 stands there");
+    // A ladder that was changed since begins at 0, whatever the old system had counted.
+    account.seeds[0].start = LocalDate{2026, 7, 1};
+    CHECK(counter(replay(account, prices, kCalendar, kZone).settlement, prices.tariffs[0],
+                  {2026, 7, 2}) == quantity("100"));
 }
 
 TEST_CASE("however the rows lie, a replay gives what was accrued freeze by freeze") {
