@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/store/account_books.hpp"
 #include "daemon/store/rows.hpp"
 
 namespace gatehouse {
@@ -207,7 +208,12 @@ class StoreReader {
 
     // Proves both chains, gaplessness, double entry, cached balances, posted lines, keys, receipts.
     // `stop` is asked now and then; true ends early with ok = false and a first_bad that says so.
-    [[nodiscard]] Proof verify(const std::function<bool()>& stop = {});
+    // `replay` proves what has prices in it, of the same moment and only where all else holds; it
+    // names the first fault and calls what it is given now and then.
+    using ReplayProof =
+        std::function<std::string(AccountBooks& books, const std::function<void()>& breathe)>;
+    [[nodiscard]] Proof verify(const std::function<bool()>& stop = {},
+                               const ReplayProof& replay = {});
 
   private:
     struct Impl;

@@ -100,6 +100,43 @@ struct PendingEdgeRow {
     std::optional<int> persons;
 };
 
+// One step of a mark, in the order in which figures entered the lines. What is read of the figure
+// is that of the newest row which supersedes it.
+struct StepRow {
+    std::uint64_t step = 0, prev = 0;  // prev: of that meter on that account; 0: none
+    std::string meter;
+    std::uint64_t reading = 0;
+    bool begins = false;  // what the meter used before is not the account's
+    Stamp at;
+    std::optional<UtcMs> stands_at;
+    Milli total;
+    std::string tariff;  // where it begins
+    int persons = 0;     // the same; 0: not known
+};
+struct LadderOpeningRow {  // what the old system had counted, and for which counter
+    std::string account, tariff;
+    LocalDate day, start;
+    Milli quantity;
+};
+struct MonthTariffRow {  // charged the account when that month was posted whole
+    std::string month, account, tariff;
+};
+// A version whose first day had passed when it came.
+struct LateVersionRow {
+    std::string tariff;
+    LocalDate valid_from;
+    std::uint64_t event = 0;  // of the import
+    friend bool operator==(const LateVersionRow&, const LateVersionRow&) = default;
+};
+// What has lines settled again: late versions, or a figure that was corrected.
+struct SettlingRow {
+    std::uint64_t event = 0;
+    std::string kind;   // "version", "correction"
+    std::string cause;  // of its entries
+    std::string by, second, reason;
+};
+enum class SettlingState { waiting, left };  // left: the account stays as it was charged
+
 // What charges a meter from that reading on.
 struct TermsRow {
     std::string meter;

@@ -448,6 +448,56 @@ WHEN (SELECT state FROM period WHERE month = OLD.month) = 'closed'
 BEGIN SELECT RAISE(ABORT, 'files of a closed month are not changed'); END;
 )sql";
 
+// What a replay needs beyond the readings: the order in which figures entered the lines, the
+// opening of ladders, the tariffs of ended months, and which versions came late and for whom they
+// do not hold. Steps of one account lie far apart, so each names the one before.
+constexpr const char* kReplays = R"sql(
+ALTER TABLE mark ADD COLUMN step INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE mark_step(
+  step INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account(id),
+  meter INTEGER NOT NULL REFERENCES meter(id), reading INTEGER NOT NULL,
+  begins INTEGER NOT NULL,  -- on the terms of meter_terms: what lies before is not charged
+  prev INTEGER NOT NULL,    -- of that meter on that account; 0: none
+  digest BLOB NOT NULL CHECK(length(digest) = 16)  -- of the reading, and of the terms that begin
+) STRICT;
+CREATE TRIGGER mark_step_keeps BEFORE UPDATE ON mark_step
+BEGIN SELECT RAISE(ABORT, 'steps of marks are append-only'); END;
+CREATE TRIGGER mark_step_stays BEFORE DELETE ON mark_step
+BEGIN SELECT RAISE(ABORT, 'steps of marks are append-only'); END;
+-- Of rows that stand in the place of others in a replay, the same digest.
+CREATE TABLE superseding(
+  reading INTEGER PRIMARY KEY, digest BLOB NOT NULL CHECK(length(digest) = 16)
+) STRICT;
+CREATE TRIGGER superseding_keeps BEFORE UPDATE ON superseding
+BEGIN SELECT RAISE(ABORT, 'digests of readings are append-only'); END;
+CREATE TRIGGER superseding_stays BEFORE DELETE ON superseding
+BEGIN SELECT RAISE(ABORT, 'digests of readings are append-only'); END;
+CREATE TABLE ladder_opening(
+  account INTEGER NOT NULL REFERENCES account(id), tariff TEXT NOT NULL, day TEXT NOT NULL,
+  start TEXT NOT NULL, quantity INTEGER NOT NULL, PRIMARY KEY(account, tariff)
+) STRICT, WITHOUT ROWID;
+-- The tariffs that charged an account when a month of it was posted whole: its minimums.
+CREATE TABLE month_tariff(
+  month TEXT NOT NULL, account INTEGER NOT NULL REFERENCES account(id), tariff TEXT NOT NULL,
+  PRIMARY KEY(month, account, tariff)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE late_version(
+  tariff TEXT NOT NULL, valid_from TEXT NOT NULL, event INTEGER NOT NULL,
+  PRIMARY KEY(tariff, valid_from)
+) STRICT, WITHOUT ROWID;
+-- What a price or a figure that came late changes, account by account.
+CREATE TABLE settling_cause(
+  event INTEGER PRIMARY KEY, kind TEXT NOT NULL, cause TEXT NOT NULL,
+  by TEXT NOT NULL, second TEXT NOT NULL, reason TEXT NOT NULL
+) STRICT;
+CREATE TABLE settling(
+  account INTEGER NOT NULL REFERENCES account(id), event INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('waiting', 'left')), PRIMARY KEY(account, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX settling_waiting ON settling(event, account) WHERE state = 'waiting';
+CREATE INDEX ladder_counter_account ON ladder_counter(account);
+)sql";
+
 void sync_file(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) throw StoreError(StoreError::Kind::io, "cannot open the copy " + path);
@@ -475,7 +525,7 @@ std::string copy_before(sql::Connection& connection, int version) {
 const std::vector<const char*>& migrations() {
     // One migration may be several texts, since compilers limit the length of a literal.
     static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
-    static const std::vector<const char*> all{first.c_str(), kTerms, kPeriods};
+    static const std::vector<const char*> all{first.c_str(), kTerms, kPeriods, kReplays};
     return all;
 }
 

@@ -9,8 +9,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "daemon/store/account_books.hpp"
 #include "daemon/store/rows.hpp"
 
 namespace gatehouse {
@@ -100,14 +102,26 @@ class Store {
     std::int64_t put_epoch(const EpochRow& epoch);  // returns id
     void put_day(const DayRow& day);
     void put_hour(const HourRow& hour);
-    void put_mark(const MarkRow& mark);
+    // Where the reading is another one than before, or the meter begins on terms, which stand in
+    // the books already, the step is kept.
+    void put_mark(const MarkRow& mark, bool begins = false);
+    // A figure that could not enter the lines yet: the mark stays, the step is kept.
+    void pass_mark(const std::string& account, const std::string& meter, std::uint64_t reading);
     void put_pending_edge(const PendingEdgeRow& edge);
     void drop_pending_edge(const std::string& meter, std::uint64_t event);
     std::int64_t put_line(const std::string& account, const LineKey& key, const Line& line);
     void add_line_part(std::int64_t line, const LinePartRow& part);
+    // In place of all that the line rested on.
+    void replace_line_parts(std::int64_t line, const std::vector<LinePartRow>& parts);
     void put_counter(const CounterRow& counter);
     void put_rest(const RestRow& rest);
     void add_terms(const TermsRow& terms);  // once for each meter and reading
+    void add_ladder_opening(const LadderOpeningRow& row);
+    void add_month_tariff(const MonthTariffRow& row);
+    void add_late_version(const LateVersionRow& row);
+    void add_settling(const SettlingRow& row);
+    void put_settling_state(std::uint64_t event, const std::string& account, SettlingState state);
+    void end_settling(std::uint64_t event, const std::string& account);
     // False where (account, cause) is posted already: the caller then posts nothing.
     [[nodiscard]] bool add_posting(const std::string& account, const std::string& cause);
     std::int64_t put_quarantine(const QuarantineRow& row);         // returns id
@@ -170,6 +184,15 @@ class Store {
     // The newest reading with a seq of at most that; nothing where there is none.
     [[nodiscard]] std::optional<std::pair<std::uint64_t, Stamp>> reading_at(std::uint64_t seq);
     [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
+    [[nodiscard]] bool is_sealed(const std::string& month);  // what is posted on its lines stays
+    // Accounts that a meter was ever charged to by that tariff.
+    [[nodiscard]] std::vector<std::string> accounts_of_tariff(const std::string& tariff);
+    [[nodiscard]] bool is_settling(const std::string& account);  // waits for it
+    [[nodiscard]] std::optional<SettlingRow> find_settling(std::uint64_t event);
+    // What waits, oldest event first.
+    [[nodiscard]] std::vector<std::pair<std::uint64_t, std::string>> load_waiting();
+    // The books of single accounts; of this moment, so inside or outside a transaction.
+    [[nodiscard]] AccountBooks& account_books();
 
     [[nodiscard]] std::optional<QuarantineRow> find_quarantine(std::int64_t id);
     // The newest of a meter that is (or is not) about its profile's map, and the one that waits for

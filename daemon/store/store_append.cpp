@@ -2,6 +2,7 @@
 #include "daemon/core/assert.hpp"
 #include "daemon/store/chain.hpp"
 #include "daemon/store/store_impl.hpp"
+#include "daemon/store/verify_steps.hpp"
 
 namespace gatehouse {
 
@@ -248,6 +249,11 @@ std::uint64_t Store::append_reading(const ReadingRow& reading) {
         query << reading.stands_at << reading.supersedes;
         query.text_or_null(reading.face);
         query.run();
+    }
+    if (reading.supersedes) {
+        Query query(impl_->connection, "INSERT INTO superseding VALUES(?,?)");
+        query << row.seq;
+        query.blob(store::step_digest(impl_->connection, row.seq, 0, false)).run();
     }
     impl_->note_last(impl_->meter_id(reading.meter), row);
     if (row.seq - impl_->marks_up_to >= Impl::kFlushEvery) impl_->flush_last();

@@ -23,6 +23,7 @@ struct Store::Impl {
     void start(const StoreOptions& options);
     void check_site(const std::string& site_id);
     bool older_copy(const store::Numbers& in_database, const std::string& last_run) const;
+    void keep_step(std::int64_t account, std::int64_t meter, std::uint64_t reading, bool begins);
     // Goes on above the high water; returns the event that says so, to be the first row.
     EventRow jump(const store::Numbers& in_database, const Stamp& at);
     std::uint64_t take(Series series);
@@ -56,6 +57,7 @@ struct Store::Impl {
     bool pages_released = false;
     [[nodiscard]] std::uint64_t reserve_bytes() const;
     store::RunBases bases;
+    AccountBooks books{connection, bases};
     std::unordered_map<std::string, std::int64_t> meters, accounts, kinds, ledger_accounts;
 
     struct CachedContext {

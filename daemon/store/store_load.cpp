@@ -202,12 +202,15 @@ std::vector<PendingEdgeRow> Store::load_pending_edges() {
 
 std::vector<SwitchRow> Store::load_switches(const std::string& meter, std::uint64_t after) {
     std::vector<SwitchRow> rows;
-    // `kind>2` is what the index of rare kinds says of itself; 3 is a switch.
-    Query query(impl_->connection,
-                "SELECT r.seq,r.stands_at_ms,r.total FROM meter_context x "
-                "JOIN reading r INDEXED BY reading_rare ON r.context=x.id "
-                "WHERE x.meter=? AND r.kind>2 AND r.kind=3 AND r.seq>? "
-                "AND r.stands_at_ms IS NOT NULL ORDER BY r.seq");
+    // `kind>2` is what the index of rare kinds says of itself; 3 is a switch. A row that supersedes
+    // one stands in its place.
+    Query query(
+        impl_->connection,
+        "SELECT r.seq,r.stands_at_ms,coalesce((SELECT s.total FROM reading s "
+        "WHERE s.supersedes=r.seq ORDER BY s.seq DESC LIMIT 1),r.total) FROM meter_context x "
+        "JOIN reading r INDEXED BY reading_rare ON r.context=x.id "
+        "WHERE x.meter=? AND r.kind>2 AND r.kind=3 AND r.seq>? "
+        "AND r.stands_at_ms IS NOT NULL AND r.supersedes IS NULL ORDER BY r.seq");
     query << impl_->meter_id(meter) << after;
     while (query.step()) {
         SwitchRow row;

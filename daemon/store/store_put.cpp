@@ -88,16 +88,6 @@ void Store::put_hour(const HourRow& hour) {
     query.run();
 }
 
-void Store::put_mark(const MarkRow& mark) {
-    impl_->need_transaction();
-    Query query(impl_->connection,
-                "INSERT INTO mark VALUES(?,?,?,?) ON CONFLICT(account,meter) DO UPDATE SET "
-                "reading=excluded.reading,total=excluded.total");
-    query << impl_->account_id(mark.account) << impl_->meter_id(mark.meter) << mark.reading
-          << mark.total.count;
-    query.run();
-}
-
 void Store::put_pending_edge(const PendingEdgeRow& edge) {
     impl_->need_transaction();
     Query query(impl_->connection, "INSERT INTO pending_edge VALUES(?,?,?,?,?,?,?,?,?,?)");

@@ -1,11 +1,13 @@
 // `verify`: proves from the rows alone what the books promise, and names the first that does not
-// hold. It prices nothing: that targets follow from readings and tariffs is the engine's proof.
+// hold. It prices nothing: that targets follow from readings and tariffs is the engine's proof
+// (replay_proof).
 #include <map>
 #include <unordered_map>
 
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
 #include "daemon/store/verify_acts.hpp"
+#include "daemon/store/verify_steps.hpp"
 
 namespace gatehouse {
 namespace {
@@ -24,7 +26,7 @@ class Verifier {
     Proof run() {
         // The order is that of trust: structure, then numbers, then money.
         static_cast<void>(events() && entries() && ledger_accounts() && lines() && readings() &&
-                          states() && acts());
+                          steps() && states() && acts());
         return proof_;
     }
 
@@ -46,6 +48,7 @@ class Verifier {
     bool ledger_accounts();
     bool lines();
     bool readings();
+    bool steps();
     bool states();
     bool acts();
     bool nothing(const char* literal, const std::string& what);
@@ -292,6 +295,11 @@ bool Verifier::readings() {
     return true;
 }
 
+bool Verifier::steps() {
+    const std::string fault = store::step_fault(connection_, [this] { breathe(0); });
+    return fault.empty() || bad(fault);
+}
+
 bool Verifier::states() {
     return nothing(
                "SELECT 'quarantine '||id FROM quarantine WHERE state='released' AND NOT "
@@ -320,10 +328,18 @@ bool Verifier::nothing(const char* literal, const std::string& what) {
 
 }  // namespace
 
-Proof StoreReader::verify(const std::function<bool()>& stop) {
+Proof StoreReader::verify(const std::function<bool()>& stop, const ReplayProof& replay) {
     const Impl::Moment moment(*impl_);
     try {
-        return Verifier(impl_->connection, impl_->bases, stop).run();
+        Proof proof = Verifier(impl_->connection, impl_->bases, stop).run();
+        if (!proof.ok || !replay) return proof;
+        AccountBooks books(impl_->connection, impl_->bases);
+        const auto breathe = [&] {
+            if (stop && stop()) throw Stopped{};
+        };
+        proof.first_bad = replay(books, breathe);
+        proof.ok = proof.first_bad.empty();
+        return proof;
     } catch (const Stopped&) {
         Proof proof;
         proof.ok = false;

@@ -50,7 +50,7 @@ constexpr Rule kRules[] = {
      "LIMIT 1",
      "a reversal whose legs are not those of what it undoes: "},
     {"SELECT 'entry '||seq FROM entry WHERE kind IN "
-     "('refund','round_off','transfer','adjustment','reversal','write_off') "
+     "('refund','round_off','transfer','adjustment','reversal','write_off','price_settlement') "
      "AND (by IS NULL OR second IS NULL OR by=second) LIMIT 1",
      "not signed by two people: "},
     {"SELECT 'entry '||a.seq FROM entry a JOIN entry b ON b.entry=a.reverses "

@@ -1,0 +1,250 @@
+#include "daemon/store/account_books.hpp"
+
+#include "daemon/store/decode.hpp"
+#include "daemon/store/registry_rows.hpp"
+
+namespace gatehouse {
+
+using sql::Query;
+
+namespace {
+
+LocalDate date_of(const std::string& text) {
+    const auto date = parse_date(text);
+    if (!date) throw StoreError(StoreError::Kind::corrupt, "not a date: " + text);
+    return *date;
+}
+
+// The newest row that stands in the place of that reading; itself where none does.
+std::uint64_t newest_of(sql::Connection& connection, std::uint64_t reading) {
+    for (;;) {
+        Query query(connection, "SELECT max(seq) FROM reading WHERE supersedes=?");
+        query << reading;
+        const auto next = query.step() ? query.maybe_i64() : std::nullopt;
+        if (!next || static_cast<std::uint64_t>(*next) <= reading) return reading;
+        reading = static_cast<std::uint64_t>(*next);
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> AccountBooks::accounts() {
+    std::vector<std::string> rows;
+    Query query(connection_,
+                "SELECT account FROM account WHERE id IN (SELECT account FROM mark) ORDER BY id");
+    while (query.step()) rows.push_back(query.text());
+    return rows;
+}
+
+std::vector<std::uint64_t> AccountBooks::newest_steps(const std::string& account) {
+    std::vector<std::uint64_t> rows;
+    Query query(connection_,
+                "SELECT step FROM mark WHERE account=(SELECT id FROM account WHERE account=?)");
+    query << account;
+    while (query.step()) rows.push_back(query.u64());
+    return rows;
+}
+
+std::optional<StepRow> AccountBooks::step(std::uint64_t number) {
+    StepRow row;
+    std::int64_t meter = 0;
+    {
+        Query query(connection_,
+                    "SELECT step,prev,mark_step.meter,meter.meter,reading,begins FROM mark_step "
+                    "JOIN meter ON meter.id=mark_step.meter WHERE step=?");
+        query << number;
+        if (!query.step()) return std::nullopt;
+        row.step = query.u64();
+        row.prev = query.u64();
+        meter = query.i64();
+        row.meter = query.text();
+        row.reading = query.u64();
+        row.begins = query.flag();
+    }
+    if (row.begins) {
+        // The reading may be an interval's, which retention drops; the terms have all of it.
+        Query query(connection_,
+                    "SELECT tariff,persons,total,run,mono_ms,skew_ms,stands_at_ms FROM meter_terms "
+                    "WHERE meter=? AND from_reading=?");
+        query << meter << row.reading;
+        if (!query.step()) return std::nullopt;
+        row.tariff = query.text();
+        row.persons = static_cast<int>(query.maybe_i64().value_or(0));
+        row.total = Milli{query.i64()};
+        row.at = store::stamp_columns(query, bases_);
+        row.stands_at = query.maybe_i64();
+        return row;
+    }
+    const std::uint64_t newest = newest_of(connection_, row.reading);
+    Query query(connection_,
+                "SELECT total,run,mono_ms,skew_ms,stands_at_ms FROM reading WHERE seq=?");
+    query << newest;
+    if (!query.step()) return std::nullopt;
+    row.total = Milli{query.i64()};
+    row.at = store::stamp_columns(query, bases_);
+    row.stands_at = query.maybe_i64();
+    return row;
+}
+
+std::vector<LadderOpeningRow> AccountBooks::ladder_openings(const std::string& account) {
+    std::vector<LadderOpeningRow> rows;
+    Query query(connection_,
+                "SELECT tariff,day,start,quantity FROM ladder_opening "
+                "WHERE account=(SELECT id FROM account WHERE account=?) ORDER BY tariff");
+    query << account;
+    while (query.step()) {
+        LadderOpeningRow row;
+        row.account = account;
+        row.tariff = query.text();
+        row.day = date_of(query.text());
+        row.start = date_of(query.text());
+        row.quantity = Milli{query.i64()};
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<MonthTariffRow> AccountBooks::months(const std::string& account) {
+    std::vector<MonthTariffRow> rows;
+    std::string month;
+    for (;;) {
+        {
+            Query query(connection_, "SELECT min(month) FROM month_tariff WHERE month>?");
+            query << month;
+            const auto next = query.step() ? query.maybe_text() : std::nullopt;
+            if (!next) return rows;
+            month = *next;
+        }
+        Query query(connection_,
+                    "SELECT tariff FROM month_tariff WHERE month=? AND "
+                    "account=(SELECT id FROM account WHERE account=?) ORDER BY tariff");
+        query << month << account;
+        while (query.step()) rows.push_back({month, account, query.text()});
+    }
+}
+
+std::vector<AccountBooks::LeftOut> AccountBooks::left_out(const std::string& account) {
+    std::vector<LeftOut> rows;
+    Query query(connection_,
+                "SELECT tariff,valid_from,late_version.event,state FROM settling "
+                "JOIN late_version ON late_version.event=settling.event "
+                "WHERE settling.account=(SELECT id FROM account WHERE account=?)");
+    query << account;
+    while (query.step()) {
+        LeftOut row;
+        row.version.tariff = query.text();
+        row.version.valid_from = date_of(query.text());
+        row.version.event = query.u64();
+        row.waiting = query.text() == "waiting";
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+bool AccountBooks::is_settling(const std::string& account) {
+    Query query(connection_,
+                "SELECT 1 FROM settling WHERE state='waiting' AND "
+                "account=(SELECT id FROM account WHERE account=?) LIMIT 1");
+    query << account;
+    return query.step();
+}
+
+Settlement AccountBooks::settlement(const std::string& account) {
+    Settlement settlement;
+    std::string scope;
+    for (;;) {
+        {
+            Query query(connection_, "SELECT min(scope) FROM line WHERE scope>?");
+            query << scope;
+            const auto next = query.step() ? query.maybe_text() : std::nullopt;
+            if (!next) break;
+            scope = *next;
+        }
+        Query query(connection_,
+                    "SELECT line.service,scope,tariff,version,season,band,tier,price,quantity,"
+                    "posted FROM line WHERE scope=? AND "
+                    "account=(SELECT id FROM account WHERE account=?)");
+        query << scope << account;
+        while (query.step()) {
+            LineKey key = store::line_key_columns(query);
+            Line line;
+            line.price = Price{query.i64()};
+            line.quantity = Milli{query.i64()};
+            line.posted = Fen{query.i64()};
+            settlement.lines.emplace(std::move(key), line);
+        }
+    }
+    Query counters(connection_,
+                   "SELECT tariff,start,quantity FROM ladder_counter "
+                   "WHERE account=(SELECT id FROM account WHERE account=?)");
+    counters << account;
+    while (counters.step()) {
+        std::string tariff = counters.text();
+        const LocalDate start = date_of(counters.text());
+        settlement.counters[{std::move(tariff), start}] = Milli{counters.i64()};
+    }
+    Query rests(connection_,
+                "SELECT tariff,quantity FROM step_total "
+                "WHERE account=(SELECT id FROM account WHERE account=?)");
+    rests << account;
+    while (rests.step()) {
+        std::string tariff = rests.text();
+        settlement.rests[std::move(tariff)] = Milli{rests.i64()};
+    }
+    return settlement;
+}
+
+std::int64_t AccountBooks::line_id(const std::string& account, const LineKey& key) {
+    Query query(connection_,
+                "SELECT line FROM line WHERE scope=? AND "
+                "account=(SELECT id FROM account WHERE account=?) AND service=? AND tariff=? "
+                "AND version=? AND season=? AND band=? AND tier=?");
+    query << key.scope << account << to_string(key.service) << key.tariff
+          << format_date(key.version) << key.season << key.band << key.tier;
+    return query.step() ? query.i64() : 0;
+}
+
+std::vector<LinePartRow> AccountBooks::parts(const std::string& account, const LineKey& line) {
+    std::vector<LinePartRow> rows;
+    Query query(connection_,
+                "SELECT meter.meter,from_reading,to_reading,quantity FROM line_part "
+                "JOIN meter ON meter.id=line_part.meter WHERE line=? "
+                "ORDER BY to_reading,meter.meter");
+    query << line_id(account, line);
+    while (query.step()) {
+        LinePartRow row;
+        row.meter = query.text();
+        row.from = query.u64();
+        row.to = query.u64();
+        row.quantity = Milli{query.i64()};
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::vector<MarkRow> AccountBooks::marks(const std::string& account) {
+    std::vector<MarkRow> rows;
+    Query query(connection_,
+                "SELECT meter.meter,reading,total FROM mark JOIN meter ON meter.id=mark.meter "
+                "WHERE mark.account=(SELECT id FROM account WHERE account=?)");
+    query << account;
+    while (query.step()) {
+        MarkRow row;
+        row.account = account;
+        row.meter = query.text();
+        row.reading = query.u64();
+        row.total = Milli{query.i64()};
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+Registry AccountBooks::registry() {
+    return store::load_registry(connection_);
+}
+
+std::vector<RunRow> AccountBooks::runs() {
+    return store::load_runs(connection_);
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,56 @@
+// The books of one account as a replay needs them: every figure that entered its lines in order,
+// and what stands in lines, counters, rests and marks. The writer and readers share it; what it
+// says is of the moment of the call, or of the transaction around it. One thread at a time; calls
+// may throw StoreError.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/store/rows.hpp"
+
+namespace gatehouse::sql {
+class Connection;
+}
+
+namespace gatehouse {
+
+class AccountBooks {
+  public:
+    // Both outlive it; the second is run -> wall - mono at its start.
+    AccountBooks(sql::Connection& connection,
+                 const std::unordered_map<std::int64_t, std::int64_t>& bases)
+        : connection_(connection), bases_(bases) {}
+
+    [[nodiscard]] std::vector<std::string> accounts();  // that a meter was ever charged to
+    // The newest step of each of its meters; 0 where the meter was charged before steps were kept.
+    [[nodiscard]] std::vector<std::uint64_t> newest_steps(const std::string& account);
+    [[nodiscard]] std::optional<StepRow> step(std::uint64_t step);
+    [[nodiscard]] std::vector<LadderOpeningRow> ladder_openings(const std::string& account);
+    [[nodiscard]] std::vector<MonthTariffRow> months(const std::string& account);
+    // Versions that do not hold for it: it was left as it was, or waits to be settled.
+    struct LeftOut {
+        LateVersionRow version;
+        bool waiting = false;
+    };
+    [[nodiscard]] std::vector<LeftOut> left_out(const std::string& account);
+    [[nodiscard]] bool is_settling(const std::string& account);
+
+    [[nodiscard]] Settlement settlement(const std::string& account);  // whole
+    [[nodiscard]] std::vector<LinePartRow> parts(const std::string& account, const LineKey& line);
+    [[nodiscard]] std::int64_t line_id(const std::string& account, const LineKey& line);  // 0: none
+    [[nodiscard]] std::vector<MarkRow> marks(const std::string& account);
+
+    [[nodiscard]] Registry registry();
+    [[nodiscard]] std::vector<RunRow> runs();
+
+  private:
+    sql::Connection& connection_;
+    const std::unordered_map<std::int64_t, std::int64_t>& bases_;
+};
+
+}  // namespace gatehouse
