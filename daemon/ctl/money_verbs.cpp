@@ -22,10 +22,12 @@ std::string place_of(const json::object& line) {
 }
 
 void print_why_line(const json::object& line) {
-    std::cout << text(line, "month") << "  " << text(line, "service") << "  "
-              << text(line, "tariff") << " of " << text(line, "version") << ", " << place_of(line)
-              << ": " << text(line, "quantity") << " x " << text(line, "price") << " = "
-              << text(line, "target") << ", posted " << text(line, "posted") << "\n";
+    const std::string id = text(line, "line");
+    std::cout << text(line, "month") << "  " << (id.empty() ? "" : "line " + id + "  ")
+              << text(line, "service") << "  " << text(line, "tariff") << " of "
+              << text(line, "version") << ", " << place_of(line) << ": " << text(line, "quantity")
+              << " x " << text(line, "price") << " = " << text(line, "target") << ", posted "
+              << text(line, "posted") << "\n";
     TextTable table;
     table.column("   READING", TextTable::Align::right);
     table.column("METER");
@@ -107,12 +109,14 @@ int why(const Options& options) {
     table.column("KIND");
     table.column("AMOUNT", TextTable::Align::right);
     table.column("AFTER", TextTable::Align::right);
-    for (const char* heading : {"CAUSE", "RECEIPT", "BY", "AT"}) table.column(heading);
+    for (const char* heading : {"CAUSE", "LINE", "RECEIPT", "BY", "AT", "REASON"})
+        table.column(heading);
     for (const json::value& item : list(why, "entries")) {
         const json::object& entry = item.get_object();
         table.row({text(entry, "seq"), text(entry, "kind"), text(entry, "amount"),
-                   text(entry, "balance_after"), text(entry, "cause"), text(entry, "receipt"),
-                   text(entry, "by"), text(entry, "at")});
+                   text(entry, "balance_after"), text(entry, "cause"), text(entry, "line"),
+                   text(entry, "receipt"), text(entry, "by"), text(entry, "at"),
+                   text(entry, "reason")});
     }
     if (!table.empty()) std::cout << "\n" << table.text();
     std::cout << "\nledger " << text(why, "ledger") << ", not posted yet " << text(why, "unposted")

@@ -130,6 +130,32 @@ void print_golive(const json::object& result) {
               << text(total, "not_read") << " meters not read yet\n";
 }
 
+// "money: a-101 price_settlement -1.43 (15.85 -> 17.28; fees 2.00 -> 3.00)"
+void print_money(const json::object& row) {
+    std::cout << "money: " << text(row, "account") << " " << text(row, "kind") << " "
+              << text(row, "amount");
+    if (!text(row, "at").empty()) std::cout << " at " << text(row, "at");
+    if (!text(row, "old").empty()) {
+        std::cout << " (charged " << text(row, "old") << " -> " << text(row, "new");
+        for (const char* part : {"usage", "minimum", "fees"}) {
+            const json::object& both = member(row, part);
+            if (!both.empty())
+                std::cout << "; " << part << " " << text(both, "old") << " -> "
+                          << text(both, "new");
+        }
+        std::cout << ")";
+    }
+    std::cout << "\n";
+}
+
+void print_settlement(const json::object& result) {
+    const json::object& sums = member(result, "settlement");
+    if (sums.empty()) return;
+    std::cout << "price settlements: " << text(sums, "moved") << " of " << text(sums, "accounts")
+              << " accounts, charged " << text(sums, "old") << " -> " << text(sums, "new")
+              << ", their balances move by " << text(sums, "amount") << "\n";
+}
+
 }  // namespace
 
 int import_registry(const Options& options) {
@@ -169,12 +195,8 @@ int import_registry(const Options& options) {
               << count_text(result, "changed") << "\n"
               << (options.dry_run ? "would leave    " : "unchanged  ")
               << count_text(result, "unchanged") << "\n";
-    for (const json::value& line : list(result, "money")) {
-        std::cout << "money: "
-                  << (line.is_string() ? std::string(line.get_string().c_str())
-                                       : json::serialize(line))
-                  << "\n";
-    }
+    for (const json::value& line : list(result, "money")) print_money(line.get_object());
+    print_settlement(result);
     print_golive(result);
     for (const json::value& line : list(result, "warnings")) {
         std::cout << "warning: "

@@ -237,8 +237,10 @@ void accrue_freeze(Context& context, Posting& posting, std::size_t index, const 
         std::vector<Share> shares;
         const Milli rest = meter.tariff ? rest_of(account.settlement, *meter.tariff) : Milli{};
         if (!accrue_use(context, account.settlement, meter, freeze.edge - 1,
-                        freeze.total - meter.mark.total, &shares))
+                        freeze.total - meter.mark.total, &shares)) {
+            context.store.pass_mark(account.row->account, meter.row->meter, freeze.reading);
             return;
+        }
         for (const Share& share : shares)
             posting.parts[share.line].push_back(
                 {meter.row->meter, meter.mark.reading, freeze.reading, share.quantity});
@@ -533,10 +535,11 @@ void book_opening(Context& context, std::size_t index) {
             if (i >= account.row->tariffs.size() || tariff.tariff != account.row->tariffs[i])
                 continue;
             if (version_on(tariff, day) == nullptr) continue;
-            seed_counter(account.settlement, tariff, day, account.row->opening_ladder[i]);
+            const Milli used = account.row->opening_ladder[i];
+            seed_counter(account.settlement, tariff, day, used);
             const LocalDate start = counter_start(tariff, day);
-            context.store.put_counter(
-                {id, tariff.tariff, start, account.settlement.counters[{tariff.tariff, start}]});
+            context.store.put_counter({id, tariff.tariff, start, used});
+            context.store.add_ladder_opening({id, tariff.tariff, day, start, used});
         }
     }
     if (!context.store.add_posting(id, "opening")) return;

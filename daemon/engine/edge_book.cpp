@@ -14,19 +14,22 @@ namespace {
 // anew there rather than with thousands of invented days.
 constexpr std::int64_t kEdgesMax = 400;
 
-// The point from which the next edge is interpolated: the newer of the last confirmed sample that
-// is dated and the last handled edge.
+// The points between which an edge is interpolated.
 struct Anchor {
     UtcMs at = 0;
     Milli total, register_value;
 };
+Anchor settled_anchor(const MeterRuntime& meter) {
+    return {meter.settled_until, meter.settled_total, meter.settled_register};
+}
+// The newer of the last confirmed sample that is dated and the last handled edge.
 Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
     for (const std::optional<Point>* sample : {&meter.last, &meter.dated}) {
         const std::optional<UtcMs> at = *sample ? context.trusted(**sample) : std::nullopt;
         if (at && *at >= meter.settled_until)
             return {*at, (*sample)->total, (*sample)->register_value};
     }
-    return {meter.settled_until, meter.settled_total, meter.settled_register};
+    return settled_anchor(meter);
 }
 
 // The sample that passes edges: when it was read, and as of when it counts (the edge that it
@@ -61,14 +64,17 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, Reading
     ReadingQuality quality = point.quality;
     const bool estimated = passing.read_at - edge > kOnEdgeMs;
     if (estimated) {
-        const Anchor from = anchor_of(context, meter);
+        Anchor from = anchor_of(context, meter);
+        Anchor to{passing.at, point.total, point.register_value};
+        // A version with bands that came late has edges before the last sample.
+        if (from.at > edge) to = std::exchange(from, settled_anchor(meter));
         // A typed opening may lie above the first reading by less than its tolerance.
-        const Milli end = std::max(from.total, point.total);
-        frozen.total = total_at_edge(from.total, from.at, end, passing.at, edge);
-        const bool rolled = point.register_value < from.register_value;
+        const Milli end = std::max(from.total, to.total);
+        frozen.total = total_at_edge(from.total, from.at, end, to.at, edge);
+        const bool rolled = to.register_value < from.register_value;
         if (!rolled)
             frozen.register_value =
-                total_at_edge(from.register_value, from.at, point.register_value, passing.at, edge);
+                total_at_edge(from.register_value, from.at, to.register_value, to.at, edge);
         frozen.raw.clear();
         frozen.face.clear();
         quality = ReadingQuality::estimated;

@@ -24,7 +24,9 @@
 #include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/replacement_desk.hpp"
 #include "daemon/engine/retention.hpp"
+#include "daemon/engine/run_start.hpp"
 #include "daemon/engine/service_desk.hpp"
+#include "daemon/engine/settling_desk.hpp"
 #include "daemon/engine/snapshot_builder.hpp"
 #include "daemon/engine/space_desk.hpp"
 #include "daemon/engine/use_desk.hpp"
@@ -41,42 +43,7 @@ constexpr std::int64_t kReviewMs = 600'000;
 // A power cut may lose interval readings of this long, or this many, and nothing else.
 constexpr std::int64_t kCommitEveryMs = 30'000;
 constexpr std::uint64_t kCommitEveryReadings = 1'024;
-constexpr std::int64_t kSealsMax = 31;
 constexpr std::int64_t kRetryFirstMs = 2'000, kRetryMaxMs = 30'000;
-
-std::string make_run_id(Random& random) {
-    static constexpr const char* kDigits = "0123456789abcdef";
-    std::string id;
-    for (int i = 0; i < 2; ++i)
-        for (std::uint64_t word = random.next_u64(), k = 0; k < 16; ++k, word >>= 4U)
-            id += kDigits[word & 15U];
-    return id;
-}
-
-ClockBook::Trust trust_of(EngineOptions::Trust trust) {
-    switch (trust) {
-        case EngineOptions::Trust::system:
-            return ClockBook::Trust::system;
-        case EngineOptions::Trust::manual:
-            return ClockBook::Trust::manual;
-        case EngineOptions::Trust::automatic:
-            break;
-    }
-    return ClockBook::Trust::automatic;
-}
-
-StoreOptions store_options(const EngineOptions& options, const std::string& run_id,
-                           const Clock& clock) {
-    StoreOptions store;
-    store.path = options.database_path;
-    store.run_id = run_id;
-    store.version = options.version;
-    store.mono_ms = clock.mono_ms();
-    store.wall_ms = clock.wall_ms();
-    store.site_id = options.site_id;
-    store.max_pages = options.max_pages;
-    return store;
-}
 
 // A command that nobody waits for may ride with the next commit.
 bool waits_for_commit(const Command& command) {
@@ -152,13 +119,14 @@ struct Engine::Impl {
             context.repriced.insert(i);
         }
         today.reset();
-        sealed_before.reset();
+        seals = {};
         retention = {};
+        settling.reset(unavailable());
     }
 
     void begin_run() {
         store.begin();
-        seal_days();
+        seals.look(context);
         JsonWriter body;
         body.begin_object()
             .field("run", run_id)
@@ -227,10 +195,9 @@ struct Engine::Impl {
     Reply carry(const HoldMeter& one) { return hold_meter(context, one); }
     Reply carry(const ReplaceMeter& one) { return replace_meter(context, one); }
     Reply carry(const ImportRegistry& one) {
-        Reply reply = import_registry(context, one);
-        context.registry_moved =
-            context.registry_moved || (reply.kind == ReplyKind::ok && !one.dry_run);
-        return reply;
+        ImportJudged judged = import_registry(context, one);
+        late = std::move(judged.late);
+        return std::move(judged.reply);
     }
 
     void after_clock() {
@@ -247,35 +214,13 @@ struct Engine::Impl {
         change = ClockBook::Change::none;
     }
 
-    // The head of the log of each day that has ended, before the first row of the new one. What
-    // no clock vouched for belongs to the day in which one did.
-    void seal_days() {
-        if (!context.writable || !context.clock.trusted()) return;
-        const LocalDate now = context.day_of(context.now_ms());
-        if (sealed_before == now) return;
-        sealed_before = now;
-        const std::int64_t end = days_since_epoch(now);
-        const std::optional<LocalDate> newest = parse_date(store.newest_seal().day);
-        std::int64_t day = newest ? days_since_epoch(*newest) + 1 : end - 1;
-        // Days without a daemon have the head of the day before; more than a month of them say
-        // nothing new.
-        for (day = std::max(day, end - kSealsMax); day < end; ++day) {
-            const UtcMs edge = context.zone.midnight(date_from_days(day + 1));
-            const std::uint64_t head = store.newest_event([&](const Stamp& stamp) {
-                const std::optional<UtcMs> at = context.trusted(stamp);
-                return at && *at < edge;
-            });
-            if (head == 0) continue;
-            store.seal_day(format_date(date_from_days(day)), head);
-            context.urgent = true;
-        }
-    }
-
     void tick() {
-        if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left) return;
+        if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left && !settling_left)
+            return;
         last_tick_mono_ms = context.now.mono_ms;
-        posting_left =
-            post_days(context, started_mono_ms, clock, clock.mono_ms() + kPostingSliceMs);
+        const MonoMs deadline = clock.mono_ms() + kPostingSliceMs;
+        posting_left = post_days(context, started_mono_ms, clock, deadline);
+        settling_left = posting_left || settling.slice(clock, deadline);
         reprice_all();
         watch_time(context, started_mono_ms);
         if (is_digest_time(context, started_mono_ms)) {
@@ -403,7 +348,28 @@ struct Engine::Impl {
             reprice_all();
             pending.push_back({std::move(queued.handler), unavailable()});
             pending.back().reply = carry_out(queued.command);
+            if (late) begin_late(pending);
         }
+    }
+
+    // What changes lines that were posted is answered later, once it was looked at and done.
+    void begin_late(std::vector<Pending>& pending) {
+        LateWork work = *std::exchange(late, std::nullopt);
+        work.handler = std::move(pending.back().handler);
+        settling_left = settling.begin(work);
+        if (settling_left) {
+            pending.pop_back();
+            return;
+        }
+        pending.back().handler = std::move(work.handler);
+        pending.back().reply = refusal(ReplyKind::unavailable, "busy",
+                                       "several imports wait for what they change already; "
+                                       "nothing was done, ask again in a moment");
+    }
+
+    void answer_late(std::vector<Pending>& pending) {
+        for (SettlingDesk::Answer& one : settling.take_answers())
+            pending.push_back({std::move(one.handler), std::move(one.reply)});
     }
 
     Reply unavailable() const {
@@ -421,7 +387,7 @@ struct Engine::Impl {
         try {
             if (context.writable) space.look();
             if (context.writable && !store.in_transaction()) store.begin();
-            seal_days();
+            seals.look(context);
             if (context.writable) space.log();
             after_clock();
             observe(batch);
@@ -429,6 +395,7 @@ struct Engine::Impl {
             tick();
             reprice_all();
             watch_turn(context);
+            answer_late(pending);
             if (context.writable && commit_due()) commit();
         } catch (const StoreError& error) {
             fail(error);
@@ -441,6 +408,7 @@ struct Engine::Impl {
             context.writable = writes;
         }
         publish();
+        answer_late(pending);
         for (Pending& one : pending)
             if (one.handler) one.handler(std::move(one.reply));
         if (context.registry_moved && poller != nullptr) {
@@ -449,7 +417,7 @@ struct Engine::Impl {
         }
         context.registry_moved = false;
         heartbeat = clock.mono_ms();
-        return context.now.mono_ms + (posting_left ? 0 : kTickMs);
+        return context.now.mono_ms + (posting_left || settling_left ? 0 : kTickMs);
     }
 
     // What a turn moved that somebody looks at; the time alone is published once a second and
@@ -495,6 +463,9 @@ struct Engine::Impl {
             wait_ms = std::clamp<std::int64_t>(next - clock.mono_ms(), 0, kTickMs);
         }
         turn(0);
+        settling.reset(refusal(ReplyKind::unavailable, "stopping",
+                               "the daemon stops; ask again when it runs"));
+        for (auto& one : settling.take_answers()) one.handler(std::move(one.reply));
         try {
             if (store.in_transaction()) commit();
         } catch (const StoreError& error) {
@@ -513,16 +484,19 @@ struct Engine::Impl {
     InputQueue queue;
     Context context;
     SpaceDesk space;
+    SettlingDesk settling{context};
     Poller* poller = nullptr;
 
     ClockBook::Change change = ClockBook::Change::none;
     bool started_trusted = false;
-    std::optional<LocalDate> today, sealed_before;
+    std::optional<LocalDate> today;
+    DaySeals seals;
     Retention retention;
     MonoMs last_review_mono_ms = 0;
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
-    bool posting_left = false;
+    bool posting_left = false, settling_left = false;
+    std::optional<LateWork> late;  // of the command that is carried out
     std::string store_reason, told_calendar;
     bool full = false;  // it was space that the last failed write wanted
     std::int64_t retry_ms = 0;

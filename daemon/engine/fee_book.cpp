@@ -1,6 +1,7 @@
 #include "daemon/engine/fee_book.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "daemon/core/ledger.hpp"
@@ -107,6 +108,9 @@ std::vector<LineKey> begin_minimums(Context& context, std::size_t index, LocalDa
     // Not in the month in which the account was opened.
     if (!was_open_on(context, account, day_before(last_day, last_day.day))) return moved;
     for (const Tariff* tariff : tariffs_before(context, account, edge)) {
+        // Whatever the minimum is now: a version may come late.
+        context.store.add_month_tariff(
+            {month_scope(last_day), account.row->account, tariff->tariff});
         const TariffVersion* version = version_on(*tariff, last_day);
         if (version == nullptr || version->minimum.count == 0) continue;
         const LineKey key = minimum_line(*tariff, *version, month_scope(last_day));
@@ -122,12 +126,53 @@ std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlem
         if (is_minimum(key) && key.scope >= from_scope) minimums.push_back(key);
     for (const LineKey& key : minimums) {
         const Tariff* tariff = find_tariff(context.world, key.tariff);
-        const TariffVersion* version =
-            tariff == nullptr ? nullptr : version_on(*tariff, key.version);
-        if (version == nullptr) continue;
+        const auto month = parse_date(key.scope + "-01");
+        if (tariff == nullptr || !month) continue;
+        // A version that came late has taken the place of the one whose line it was.
+        const TariffVersion* version = version_on(*tariff, last_of_month(*month));
+        if (version == nullptr || version->valid_from != key.version) continue;
         if (settle_minimum(settlement, key, version->minimum)) moved.push_back(key);
     }
     return moved;
+}
+
+FeeSums fees_by(const Context& context, std::size_t index,
+                const std::vector<AccountReplay::Stretch>& stretches, const TariffLookup& tariffs,
+                LocalDate from) {
+    FeeSums sums;
+    const AccountRuntime& account = context.world.accounts[index];
+    if (!account.posted_through) return sums;
+    // A meter that is still charged to the account is charged on from its newest step.
+    std::map<std::string, std::size_t> newest;
+    for (std::size_t i = 0; i < stretches.size(); ++i) newest[stretches[i].meter] = i;
+    const auto goes_on = [&](std::size_t i) {
+        const auto meter = context.world.meter_index.find(stretches[i].meter);
+        return newest.at(stretches[i].meter) == i && meter != context.world.meter_index.end() &&
+               context.world.meters[meter->second].marked &&
+               context.world.meters[meter->second].account == index;
+    };
+    std::set<std::string> months;  // whose fees are in, by tariff
+    // A month's fee is that of its first day, whatever comes within it.
+    from.day = 1;
+    for (std::int64_t day = days_since_epoch(from);
+         day <= days_since_epoch(*account.posted_through); ++day) {
+        const LocalDate date = date_from_days(day);
+        if (is_before_live(account, date)) continue;
+        const UtcMs edge = context.zone.midnight(date_from_days(day + 1));
+        std::set<std::string> charged;
+        for (std::size_t i = 0; i < stretches.size(); ++i)
+            if (stretches[i].from < edge && (stretches[i].to >= edge || goes_on(i)))
+                charged.insert(stretches[i].tariff);
+        for (const std::string& id : charged) {
+            const Tariff* tariff = tariffs(id);
+            const TariffVersion* version = tariff ? version_on(*tariff, date) : nullptr;
+            if (version == nullptr) continue;
+            const bool first = months.insert(id + "/" + month_scope(date)).second;
+            for (const FixedFee& fee : version->fixed)
+                if (fee.per == FeePeriod::day || first) sums[{id, fee.name}] += fee.amount;
+        }
+    }
+    return sums;
 }
 
 }  // namespace gatehouse

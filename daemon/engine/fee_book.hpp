@@ -3,10 +3,13 @@
 // Engine thread only.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "daemon/engine/account_replay.hpp"
 #include "daemon/engine/world.hpp"
 
 namespace gatehouse {
@@ -33,5 +36,12 @@ void post_fees(Context& context, std::size_t account, LocalDate day, UtcMs edge,
 // what comes late takes from them.
 [[nodiscard]] std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlement,
                                                    const std::string& from_scope);
+
+// The fees of the posted days from the first of that month on, as these tariffs would have them, by
+// tariff and name; of the account whose meters were charged in those stretches.
+using FeeSums = std::map<std::pair<std::string, std::string>, Fen>;
+[[nodiscard]] FeeSums fees_by(const Context& context, std::size_t account,
+                              const std::vector<AccountReplay::Stretch>& stretches,
+                              const TariffLookup& tariffs, LocalDate from);
 
 }  // namespace gatehouse

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
@@ -11,7 +12,9 @@
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/golive_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/registry_files.hpp"
+#include "daemon/engine/trial_book.hpp"
 
 namespace gatehouse {
 namespace {
@@ -58,11 +61,15 @@ Problem at_row(const files::Places& places, files::Table table, const std::strin
     return problem;
 }
 
-bool tariff_in_use(const Context& context, const std::string& tariff) {
-    return std::any_of(
-        context.world.meters.begin(), context.world.meters.end(), [&](const MeterRuntime& meter) {
-            return meter.marked && meter.tariff != nullptr && meter.tariff->tariff == tariff;
-        });
+// The accounts that a meter is or was charged to by that tariff.
+std::set<std::string> charged_by(const Context& context, const std::string& tariff) {
+    const std::vector<std::string> rows = context.store.accounts_of_tariff(tariff);
+    std::set<std::string> accounts(rows.begin(), rows.end());
+    for (const MeterRuntime& meter : context.world.meters)
+        if (meter.marked && meter.account && meter.tariff != nullptr &&
+            meter.tariff->tariff == tariff)
+            accounts.insert(context.world.accounts[*meter.account].row->account);
+    return accounts;
 }
 
 // What the books forbid to change: openings that were used, prices that were charged.
@@ -92,22 +99,51 @@ void check_books(const Context& context, const Registry& merged, const files::Pl
                                           "` is open already; its opening values and live_from "
                                           "stay, correct them by an adjustment"));
     }
+}
+
+// Versions whose first day has passed, of tariffs that charged accounts. One that was there before
+// stays as it was; one that is new is late.
+struct LateVersions {
+    std::vector<LateVersionRow> versions;
+    std::vector<Problem> places;  // of each, with what is to be done
+    std::set<std::string> accounts;
+};
+LateVersions late_versions(const Context& context, const Registry& merged,
+                           const files::Places& places, std::vector<Problem>& problems) {
+    LateVersions late;
+    const Registry& registry = *context.world.registry;
     const LocalDate today = context.day_of(context.now_ms());
-    for (std::size_t i = 0; i < world.registry->tariffs.size(); ++i) {
-        const Tariff& before = world.registry->tariffs[i];
+    for (std::size_t i = 0; i < registry.tariffs.size(); ++i) {
+        const Tariff& before = registry.tariffs[i];
         const Tariff& after = merged.tariffs[i];
-        if (before == after || !tariff_in_use(context, before.tariff)) continue;
+        if (before.versions == after.versions) continue;
+        const std::set<std::string> accounts = charged_by(context, before.tariff);
+        if (accounts.empty()) continue;
         for (const TariffVersion& version : after.versions) {
             if (version.valid_from > today) continue;
-            const auto same = std::find(before.versions.begin(), before.versions.end(), version);
-            if (same != before.versions.end()) continue;
-            problems.push_back(at_row(
+            const auto known = std::find_if(
+                before.versions.begin(), before.versions.end(),
+                [&](const TariffVersion& one) { return one.valid_from == version.valid_from; });
+            if (known != before.versions.end() && *known == version) continue;
+            const std::string name =
+                "version " + format_date(version.valid_from) + " of tariff `" + after.tariff + "` ";
+            if (known != before.versions.end()) {
+                problems.push_back(at_row(places, files::Table::tariffs, after.tariff, "valid_from",
+                                          name + "was charged already: leave it as it was and add "
+                                                 "a version that begins on another day"));
+                continue;
+            }
+            late.versions.push_back({after.tariff, version.valid_from, 0});
+            late.places.push_back(at_row(
                 places, files::Table::tariffs, after.tariff, "valid_from",
-                "version " + format_date(version.valid_from) + " of tariff `" + after.tariff +
-                    "` was charged already or lies in the past: leave it as it was and "
-                    "add a version that begins after today"));
+                name + "begins on a day that has come, and " + std::to_string(accounts.size()) +
+                    " accounts were charged by that tariff: look at what it changes with "
+                    "--dry-run, then import it with --by, --second and --reason; the differences "
+                    "are posted as price settlements"));
+            late.accounts.insert(accounts.begin(), accounts.end());
         }
     }
+    return late;
 }
 
 // A kind of day that prices were charged by stays; what was charged is corrected by an adjustment.
@@ -168,6 +204,7 @@ struct Plan {
     std::vector<files::Change> changes;
     std::vector<Problem> problems, warnings;
     OpeningTotals openings;
+    LateVersions late;
 };
 
 Plan plan_import(Context& context, const ImportRegistry& command) {
@@ -198,6 +235,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     plan.warnings.insert(plan.warnings.end(), checked.warnings.begin(), checked.warnings.end());
     check_served(merged.registry, parsed.places, plan.problems);
     check_books(context, merged.registry, parsed.places, plan.problems);
+    plan.late = late_versions(context, merged.registry, parsed.places, plan.problems);
     check_calendar(context, merged.registry, parsed.places, plan.problems);
     warn_of_calendar(context, merged.registry, plan.warnings);
     files::arrange_problems(plan.problems);
@@ -240,8 +278,10 @@ void write_counts(JsonWriter& json, const std::vector<files::Change>& changes) {
     json.end_array();
 }
 
-// Opening balances that this import books, or will book at live_from.
-void write_money(JsonWriter& json, const Context& context, const Plan& plan) {
+// Opening balances that this import books, or will book at live_from, and what late versions
+// change of what was charged.
+void write_money(JsonWriter& json, const Context& context, const Plan& plan,
+                 const Figures& figures) {
     json.key("money").begin_array();
     Fen total;
     for (std::size_t i = 0; i < plan.merged.accounts.size(); ++i) {
@@ -259,15 +299,17 @@ void write_money(JsonWriter& json, const Context& context, const Plan& plan) {
         if (account.live_from) json.field("at", format_date(*account.live_from));
         json.end_object();
     }
-    json.end_array().field("money_total", format(total));
+    write_figures(json, figures, "price_settlement");
+    json.end_array().field("money_total", format(total + figures.amount()));
+    if (!plan.late.versions.empty()) write_figure_totals(json, figures);
 }
 
 std::string import_json(const Context& context, const Plan& plan, bool dry_run,
-                        const std::vector<std::size_t>& edged) {
+                        const std::vector<std::size_t>& edged, const Figures& figures) {
     JsonWriter json;
     json.begin_object();
     write_counts(json, plan.changes);
-    write_money(json, context, plan);
+    write_money(json, context, plan, figures);
     write_openings(json, plan.openings);
     write_first_charges(json, context, plan.merged);
     json.key("edges").begin_array();
@@ -314,24 +356,95 @@ void open_accounts(Context& context) {
     }
 }
 
-Reply import_registry(Context& context, const ImportRegistry& command) {
-    Plan plan = plan_import(context, command);
-    if (!plan.problems.empty()) return refuse_problems(plan.problems);
-    if (auto refused = check_control(command, plan.openings)) return *std::move(refused);
-    const std::vector<std::size_t> edged = changed_meters(context, plan.merged);
-    if (!edged.empty() && !context.clock.trusted())
-        return refusal(ReplyKind::refused, "clock",
-                       "the import changes the terms of charged meters and the clock is not "
-                       "trusted (" +
-                           context.clock.reason() +
-                           "); confirm it with `gatehousectl clock confirm` first");
-    Reply reply;
-    reply.json = import_json(context, plan, command.dry_run, edged);
-    if (command.dry_run) return reply;
+namespace {
+
+Reply clock_refusal(const Context& context, const char* what) {
+    return refusal(ReplyKind::refused, "clock",
+                   std::string("the import ") + what + " and the clock is not trusted (" +
+                       context.clock.reason() +
+                       "); confirm it with `gatehousectl clock confirm` first");
+}
+
+// A price that comes late takes money from households or gives it back: two people sign it.
+std::optional<Reply> judge_late(const Context& context, const ImportRegistry& command,
+                                const Plan& plan) {
+    if (plan.late.versions.empty()) return std::nullopt;
+    if (!context.clock.trusted())
+        return clock_refusal(context, "has prices whose first day may have passed");
+    if (auto waits = settling_refusal(context)) return waits;
+    if (command.dry_run) return std::nullopt;
+    Reply signature;
+    check_two(context, signature, command.by, command.second);
+    check_reason(signature, command.reason);
+    if (signature.errors.empty()) return std::nullopt;
+    Reply reply = refuse_problems(plan.late.places);
+    reply.type = "late-version";
+    reply.detail = to_string(plan.late.places.front());
+    for (FieldError& error : signature.errors) reply.errors.push_back(std::move(error));
+    return reply;
+}
+
+std::optional<Reply> judge_figures(const Figures& figures) {
+    if (figures.faults.empty()) return std::nullopt;
+    Reply reply = refusal(ReplyKind::conflict, "cannot-settle",
+                          figures.faults.front() +
+                              "; nothing was changed: correct the account by "
+                              "an adjustment, or begin the version after "
+                              "today");
+    for (const std::string& fault : figures.faults) reply.errors.push_back({"", fault});
+    return reply;
+}
+
+// Late versions stand in the log with who signed them, and every account that they change waits
+// for its settlement. An account that is closed was settled to the last fen and is left so.
+bool begin_settling(Context& context, const ImportRegistry& command, const LateVersions& late,
+                    std::uint64_t event) {
+    if (late.versions.empty()) return false;
+    for (LateVersionRow version : late.versions) {
+        version.event = event;
+        context.store.add_late_version(version);
+    }
+    context.store.add_settling({event, "version", "version:" + std::to_string(event), command.by,
+                                command.second, command.reason});
+    bool waits = false;
+    for (const std::string& id : late.accounts) {
+        const AccountRuntime& account = context.world.accounts[context.world.account_index.at(id)];
+        const bool closed = !account.row->closed.empty();
+        waits = waits || !closed;
+        context.store.put_settling_state(event, id,
+                                         closed ? SettlingState::left : SettlingState::waiting);
+    }
+    return waits;
+}
+
+void late_fields(JsonWriter& body, const ImportRegistry& command, const LateVersions& late) {
+    body.key("late_versions").begin_array();
+    for (const LateVersionRow& version : late.versions)
+        body.begin_object()
+            .field("tariff", version.tariff)
+            .field("valid_from", format_date(version.valid_from))
+            .end_object();
+    body.end_array()
+        .field("second", command.second)
+        .field("reason", command.reason)
+        .field("authenticated", false);
+}
+
+// The trial is priced anew like any bill of those days.
+void preview_anew(Context& context) {
+    for (AccountRuntime& account : context.world.accounts) account.trial_lines.reset();
+    load_previews(context, context.world);
+}
+
+LateWork::Done take_over(Context& context, const ImportRegistry& command, Plan plan,
+                         const std::vector<std::size_t>& edged) {
     JsonWriter body;
     body.begin_object();
     write_counts(body, plan.changes);
-    body.field_if("by", command.by).field("actor", command.actor).end_object();
+    body.field_if("by", command.by).field("actor", command.actor);
+    const bool late = !plan.late.versions.empty();
+    if (late) late_fields(body, command, plan.late);
+    body.end_object();
     const std::uint64_t seq = log_event(context, "registry.imported", "{}", body.take());
     open_edges(context, edged, seq);
     context.store.put_registry(plan.merged, context.now);
@@ -339,6 +452,8 @@ Reply import_registry(Context& context, const ImportRegistry& command) {
     bind_registry(context, context.world);
     close_edges_of_retired(context, edged);
     open_accounts(context);
+    const bool waits = begin_settling(context, command, plan.late, seq);
+    if (late) preview_anew(context);
     for (std::size_t i = 0; i < context.world.meters.size(); ++i) {
         ++context.world.meters[i].state_version;
         context.dirty_meters.insert(i);
@@ -349,7 +464,54 @@ Reply import_registry(Context& context, const ImportRegistry& command) {
         context.repriced.insert(i);
     }
     context.urgent = true;
-    return reply;
+    context.registry_moved = true;
+    return {{}, waits ? seq : 0};
+}
+
+LateWork::Done carry_out(Context& context, const ImportRegistry& command, Plan plan,
+                         const Figures& figures) {
+    if (!plan.problems.empty()) return {refuse_problems(plan.problems), 0};
+    if (auto refused = check_control(command, plan.openings)) return {*std::move(refused), 0};
+    if (auto refused = judge_late(context, command, plan)) return {*std::move(refused), 0};
+    if (auto refused = judge_figures(figures)) return {*std::move(refused), 0};
+    const std::vector<std::size_t> edged = changed_meters(context, plan.merged);
+    if (!edged.empty() && !context.clock.trusted())
+        return {clock_refusal(context, "changes the terms of charged meters"), 0};
+    Reply reply;
+    reply.json = import_json(context, plan, command.dry_run, edged, figures);
+    if (command.dry_run) return {std::move(reply), 0};
+    LateWork::Done done = take_over(context, command, std::move(plan), edged);
+    done.reply = std::move(reply);
+    return done;
+}
+
+LateWork late_work(const Context& context, const ImportRegistry& command, Plan& plan) {
+    LateWork work;
+    LocalDate oldest = plan.late.versions.front().valid_from;
+    for (const LateVersionRow& version : plan.late.versions)
+        oldest = std::min(oldest, version.valid_from);
+    for (const std::string& id : plan.late.accounts)
+        if (context.world.accounts[context.world.account_index.at(id)].row->closed.empty())
+            work.accounts.push_back(id);
+    work.from_month = month_scope(oldest);
+    work.versions = std::move(plan.late.versions);
+    work.registry = std::make_shared<const Registry>(std::move(plan.merged));
+    work.carry_on = [command](Context& now, const Figures& figures) {
+        // Planned again, since the world went on while the figures were made.
+        return carry_out(now, command, plan_import(now, command), figures);
+    };
+    return work;
+}
+
+}  // namespace
+
+ImportJudged import_registry(Context& context, const ImportRegistry& command) {
+    Plan plan = plan_import(context, command);
+    const bool late = plan.problems.empty() && !plan.late.versions.empty();
+    if (!late) return {carry_out(context, command, std::move(plan), {}).reply, {}};
+    if (auto refused = check_control(command, plan.openings)) return {*std::move(refused), {}};
+    if (auto refused = judge_late(context, command, plan)) return {*std::move(refused), {}};
+    return {{}, late_work(context, command, plan)};
 }
 
 }  // namespace gatehouse

@@ -54,7 +54,6 @@ void put_mark(Context& context, MeterRuntime& meter, const Point& from) {
     meter.mark = {account_id(context, meter), meter.row->meter, from.reading, from.total};
     meter.marked = meter.account.has_value();
     if (!meter.marked) return;
-    context.store.put_mark(meter.mark);
     TermsRow terms;
     terms.meter = meter.mark.meter;
     terms.from = from.reading;
@@ -65,6 +64,7 @@ void put_mark(Context& context, MeterRuntime& meter, const Point& from) {
     if (meter.tariff != nullptr) terms.tariff = meter.tariff->tariff;
     if (meter.persons != 0) terms.persons = meter.persons;
     context.store.add_terms(terms);
+    context.store.put_mark(meter.mark, true);
 }
 
 namespace {

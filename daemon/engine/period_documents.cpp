@@ -355,8 +355,10 @@ bool Files::belongs(const StoredEntry& stored) const {
         case EntryKind::charge:
         case EntryKind::correction:
         case EntryKind::price_settlement:
+            // Fees that a late version settled have no line, and stand where they were booked.
+            if (!entry.line) return entry.month == month;
             // The month's own lines are rows already.
-            return entry.line && entry.line->scope < month && stored.seq > frame_.previous_entry;
+            return entry.line->scope < month && stored.seq > frame_.previous_entry;
         case EntryKind::fee: {
             const std::string of = fee_month(entry);
             return of == month || (of < month && stored.seq > frame_.previous_entry);

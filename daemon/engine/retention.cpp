@@ -8,6 +8,7 @@ namespace {
 // A slice looks at so many readings; they are dropped at well over a hundred a millisecond.
 constexpr std::uint64_t kReadingsASlice = 1'000;
 constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::int64_t kSealsMax = 31;
 
 LocalDate months_before(LocalDate date, int months) {
     const int count = date.year * 12 + (date.month - 1) - months;
@@ -62,6 +63,28 @@ void Retention::slice(Context& context) {
         return;
     }
     context.unsaved = true;
+}
+
+void DaySeals::look(Context& context) {
+    if (!context.writable || !context.clock.trusted()) return;
+    const LocalDate now = context.day_of(context.now_ms());
+    if (sealed_before_ == now) return;
+    sealed_before_ = now;
+    const std::int64_t end = days_since_epoch(now);
+    const std::optional<LocalDate> newest = parse_date(context.store.newest_seal().day);
+    std::int64_t day = newest ? days_since_epoch(*newest) + 1 : end - 1;
+    // Days without a daemon have the head of the day before; more than a month of them say
+    // nothing new.
+    for (day = std::max(day, end - kSealsMax); day < end; ++day) {
+        const UtcMs edge = context.zone.midnight(date_from_days(day + 1));
+        const std::uint64_t head = context.store.newest_event([&](const Stamp& stamp) {
+            const std::optional<UtcMs> at = context.trusted(stamp);
+            return at && *at < edge;
+        });
+        if (head == 0) continue;
+        context.store.seal_day(format_date(date_from_days(day)), head);
+        context.urgent = true;
+    }
 }
 
 }  // namespace gatehouse

@@ -1,6 +1,6 @@
 // Retention: drops what is older than DESIGN.md 9 keeps, once a local day, in slices that each take
 // a few milliseconds. Interval readings go by seq, hours and days by their own time; freezes,
-// lines, entries and events stay. Engine thread only.
+// lines, entries and events stay. Beside it the seals of ended days. Engine thread only.
 #pragma once
 
 #include <optional>
@@ -24,6 +24,16 @@ class Retention {
     bool left_ = false;
     std::uint64_t readings_up_to_ = 0;
     std::int64_t hours_before_ = 0, days_before_ = 0;
+};
+
+// Seals each day that has ended: the head of the log before the first row of the new day. What no
+// clock vouched for belongs to the day in which one did.
+class DaySeals {
+  public:
+    void look(Context& context);
+
+  private:
+    std::optional<LocalDate> sealed_before_;
 };
 
 }  // namespace gatehouse

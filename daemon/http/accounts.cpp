@@ -64,7 +64,8 @@ Response get_charges(Call& call) {
     const std::uint64_t after = query.after_seq();
     query.finish();
     const EntryPage page = call.app.readers.take()->entries_after(
-        after, limit, {EntryKind::charge, EntryKind::fee, EntryKind::correction});
+        after, limit,
+        {EntryKind::charge, EntryKind::fee, EntryKind::correction, EntryKind::price_settlement});
     return list_entries(page, call.app.zone);
 }
 

@@ -5,6 +5,7 @@
 
 #include "daemon/core/base64.hpp"
 #include "daemon/engine/registry_files.hpp"
+#include "daemon/engine/replay_proof.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/engine/sealed_text.hpp"
 #include "daemon/http/act.hpp"
@@ -128,7 +129,10 @@ Response post_verify(Call& call) {
     Query(call.request).finish();
     Body(call.request.body, call.app.options.limits.json_depth).finish();
     const auto reader = call.app.readers.take();
-    Proof verdict = reader->verify([&] { return call.app.stopping.load(); });
+    Proof verdict = reader->verify([&] { return call.app.stopping.load(); },
+                                   [&](AccountBooks& books, const std::function<void()>& breathe) {
+                                       return replay_proof(books, call.app.zone, breathe);
+                                   });
     prove_files(verdict, *reader.operator->());
     JsonWriter json;
     json.begin_object()

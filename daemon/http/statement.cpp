@@ -30,6 +30,10 @@ Words title_of(EntryKind kind) {
             return {"Debt written off", "欠费核销单"};
         case EntryKind::opening:
             return {"Opening balance", "期初结转单"};
+        case EntryKind::correction:
+            return {"Correction", "读数更正单"};
+        case EntryKind::price_settlement:
+            return {"Price settlement", "调价结算单"};
         default:
             return {"Ledger entry", "记账单"};
     }

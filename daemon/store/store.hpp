@@ -184,7 +184,6 @@ class Store {
     // The newest reading with a seq of at most that; nothing where there is none.
     [[nodiscard]] std::optional<std::pair<std::uint64_t, Stamp>> reading_at(std::uint64_t seq);
     [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
-    [[nodiscard]] bool is_sealed(const std::string& month);  // what is posted on its lines stays
     // Accounts that a meter was ever charged to by that tariff.
     [[nodiscard]] std::vector<std::string> accounts_of_tariff(const std::string& tariff);
     [[nodiscard]] bool is_settling(const std::string& account);  // waits for it

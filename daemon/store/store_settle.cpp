@@ -118,12 +118,6 @@ void Store::end_settling(std::uint64_t event, const std::string& account) {
     query.run();
 }
 
-bool Store::is_sealed(const std::string& month) {
-    Query query(impl_->connection, "SELECT 1 FROM period WHERE month=? AND state='closed'");
-    query << month;
-    return query.step();
-}
-
 std::vector<std::string> Store::accounts_of_tariff(const std::string& tariff) {
     std::vector<std::string> rows;
     Query query(impl_->connection,

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <stdexcept>
 
+#include "daemon/engine/replay_proof.hpp"
 #include "tests/support/catch.hpp"
 
 namespace gatehouse::testing {
@@ -117,7 +118,8 @@ Reply House::ask(Command command) {
     const bool taken =
         engine_->submit(std::move(command), [&](Reply given) { reply = std::move(given); });
     REQUIRE(taken);
-    engine_->step();
+    // What is looked at in slices is answered after some turns.
+    for (int turns = 0; !reply && turns < 10'000; ++turns) engine_->step();
     REQUIRE(reply);
     return *reply;
 }
@@ -127,6 +129,16 @@ Reply House::import(const FileTexts& files, bool dry_run) {
     command.actor = "local";
     command.files.assign(files.begin(), files.end());
     command.dry_run = dry_run;
+    return ask(command);
+}
+
+Reply House::import_signed(const FileTexts& files) {
+    ImportRegistry command;
+    command.actor = "local";
+    command.files.assign(files.begin(), files.end());
+    command.by = "s-01";
+    command.second = "s-02";
+    command.reason = "the price was decided late";
     return ask(command);
 }
 
@@ -239,7 +251,12 @@ std::vector<StoredReading> House::readings(const std::string& meter) const {
 
 std::string House::proof() const {
     StoreReader reader(path());
-    return reader.verify().first_bad;
+    return reader
+        .verify({},
+                [&](AccountBooks& books, const std::function<void()>& breathe) {
+                    return replay_proof(books, *zone_, breathe);
+                })
+        .first_bad;
 }
 
 std::string field(const std::string& json, const std::string& name) {

@@ -28,12 +28,17 @@ class FakeClock final : public Clock {
   public:
     MonoMs mono = 5'000'000;
     UtcMs wall = kMorning;
-    [[nodiscard]] MonoMs mono_ms() const override { return mono; }
-    [[nodiscard]] UtcMs wall_ms() const override { return wall; }
+    std::int64_t look_costs = 0;  // each look lets so much pass
+    [[nodiscard]] MonoMs mono_ms() const override { return mono + (looked += look_costs); }
+    [[nodiscard]] UtcMs wall_ms() const override { return wall + looked; }
     void pass(std::int64_t ms) {
-        mono += ms;
-        wall += ms;
+        mono += ms + looked;
+        wall += ms + looked;
+        looked = 0;
     }
+
+  private:
+    mutable std::int64_t looked = 0;
 };
 
 class SeededRandom final : public Random {
@@ -87,6 +92,7 @@ class House {
 
     Reply ask(Command command);  // submits, steps, and hands back the reply
     Reply import(const FileTexts& files, bool dry_run = false);
+    Reply import_signed(const FileTexts& files);  // by s-01 and s-02
     Reply top_up(const std::string& account, const std::string& amount, const std::string& key,
                  const std::string& body = "");
 

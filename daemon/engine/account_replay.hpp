@@ -1,0 +1,90 @@
+// The replay of one account from its stored books, in slices: whoever has other work to do takes so
+// many steps at a time. It decides nothing and writes nothing. One thread at a time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/core/replay.hpp"
+#include "daemon/store/account_books.hpp"
+
+namespace gatehouse {
+
+// What every account is replayed with; calendar and zone outlive the replays.
+struct ReplayFrame {
+    const Calendar& calendar;
+    const Zone& zone;
+    std::function<UtcMs(const Stamp&)> time;
+};
+
+// The tariffs of a registry as they hold for one account: without the versions that came late and
+// do not. Copies are made when they are asked for; the registry is kept.
+class TariffsOf {
+  public:
+    using LeftOut = std::set<std::pair<std::string, LocalDate>>;
+    TariffsOf(std::shared_ptr<const Registry> registry, LeftOut left_out);
+    const Tariff* operator()(const std::string& id);
+
+  private:
+    std::shared_ptr<const Registry> registry_;
+    LeftOut left_out_;
+    std::map<std::string, std::unique_ptr<Tariff>> known_;
+};
+
+// Totals that are to stand instead of those of the books, by reading.
+using Corrected = std::map<std::uint64_t, Milli>;
+
+class AccountReplay {
+  public:
+    AccountReplay(AccountBooks& books, const ReplayFrame& frame, std::string account,
+                  std::optional<LocalDate> live_from);
+    // One more set of prices and figures; before the first step.
+    void add(std::shared_ptr<TariffsOf> tariffs, Corrected corrected = {});
+    // Takes so many steps; true once everything that the books hold now is in.
+    [[nodiscard]] bool advance(std::size_t steps);
+
+    // Afterwards: of the sets in the order of add().
+    [[nodiscard]] Replayed& result(std::size_t index) { return replays_.at(index).result(); }
+    [[nodiscard]] TariffsOf& tariffs(std::size_t index) { return *tariffs_.at(index); }
+    [[nodiscard]] const std::string& account() const { return account_; }
+    // Why it cannot be replayed; empty: it can.
+    [[nodiscard]] const std::string& fault() const { return fault_; }
+    // From when to when a meter was charged by which tariff, in order of meters; the last of a
+    // meter ends with its newest step.
+    struct Stretch {
+        std::string meter, tariff;
+        UtcMs from = 0, to = 0;
+    };
+    [[nodiscard]] const std::vector<Stretch>& stretches() const { return stretches_; }
+    [[nodiscard]] bool empty() const { return rows_.empty(); }
+
+  private:
+    void walk();
+    void take(const StepRow& row);
+    [[nodiscard]] bool find_newer();
+    void finish();
+
+    AccountBooks& books_;
+    const ReplayFrame& frame_;
+    std::string account_;
+    std::optional<LocalDate> live_from_;
+    std::vector<std::shared_ptr<TariffsOf>> tariffs_;
+    std::vector<Corrected> corrected_;
+    std::vector<Replay> replays_;
+    std::vector<std::uint64_t> heads_;  // of the chains that are walked back
+    std::vector<StepRow> rows_;
+    std::size_t next_ = 0;
+    std::uint64_t newest_ = 0;
+    bool started_ = false, done_ = false;
+    std::map<std::string, std::size_t> open_;  // by meter, its newest stretch
+    std::vector<Stretch> stretches_;
+    std::string fault_;
+};
+
+}  // namespace gatehouse
