@@ -73,6 +73,8 @@ class ShortQueue {
         values_.erase(values_.begin());
         if (values_.empty()) values_ = {};
     }
+    [[nodiscard]] auto begin() { return values_.begin(); }
+    [[nodiscard]] auto end() { return values_.end(); }
     [[nodiscard]] auto begin() const { return values_.begin(); }
     [[nodiscard]] auto end() const { return values_.end(); }
 

@@ -2,6 +2,7 @@
 #include <boost/json/array.hpp>
 #include <iostream>
 
+#include "daemon/core/units.hpp"
 #include "daemon/ctl/output.hpp"
 #include "daemon/ctl/table.hpp"
 #include "daemon/ctl/verbs.hpp"
@@ -75,15 +76,41 @@ int quarantine_reject(const Options& options) {
     return settle(options, "reject");
 }
 
+namespace {
+
+int print_correction(const json::object& result) {
+    std::cout << text(result, "meter") << " stood at " << text(result, "register") << " at "
+              << text(result, "at") << " and not at " << text(result, "old_register")
+              << ": reading " << text(result, "reading") << " supersedes "
+              << text(result, "supersedes") << "\n";
+    for (const json::value& item : list(result, "money")) {
+        const json::object& row = item.get_object();
+        std::cout << "account " << text(row, "account") << " is charged " << text(row, "new")
+                  << " instead of " << text(row, "old") << "\n";
+    }
+    return kDone;
+}
+
+}  // namespace
+
 int dial(const Options& options) {
     BodyBuilder body;
     body.object["register"] = options.face;
     body.field("at", options.at).field("by", options.by).field("second", options.second);
-    body.field("photo", options.photo);
+    body.field("photo", options.photo).field("reason", options.reason);
+    if (!options.supersedes.empty()) {
+        const auto seq = parse_decimal(options.supersedes, 0);
+        if (!seq) {
+            return fail(options, kBadInput, "input",
+                        "--supersedes " + options.supersedes + " is no number of a reading");
+        }
+        body.object["supersedes"] = *seq;
+    }
     const Answer answer = act(options, "meters", "readings", body);
     if (!answer.ok()) return report(options, answer);
     if (options.json) return print_document(answer);
     const json::object result = document(answer);
+    if (text(result, "state") == "corrected") return print_correction(result);
     if (text(result, "state") == "held") {
         std::cout << "held as " << text(result, "quarantine") << " (" << text(result, "reason")
                   << "): " << text(result, "detail") << "\n";

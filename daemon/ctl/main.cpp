@@ -127,6 +127,9 @@ void add_act_verbs(CLI::App& app, Verbs& verbs) {
     verbs.text(dial, "FACE", o.face, "What its face shows, before the multiplier")->required();
     two(dial);
     verbs.text(dial, "--photo", o.photo, "Name or number of the picture");
+    verbs.text(dial, "--supersedes", o.supersedes,
+               "The stored reading that was wrong: what it changes is posted as corrections");
+    verbs.text(dial, "--reason", o.reason, "Why, of a correction");
     auto* confirm = verbs.verb(app, "confirm", "The face agrees with a profile in conflict",
                                gatehouse::ctl::confirm_face);
     verbs.text(confirm, "METER", o.subject, "Meter")->required();

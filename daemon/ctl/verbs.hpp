@@ -15,9 +15,9 @@ struct Options {
 
     std::string subject;  // ACCOUNT, METER, ALERT, DIR, ID
     std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
-        received_at, via, result, month, name, expires_at, face, at, photo, old_final, new_serial,
-        new_opening, new_address, to_account, service, holder, settle, ladder, control_accounts,
-        control_sum;
+        received_at, via, result, month, name, expires_at, face, at, photo, supersedes, old_final,
+        new_serial, new_opening, new_address, to_account, service, holder, settle, ladder,
+        control_accounts, control_sum;
     std::vector<std::string> scopes;
     int from = 0, to = 0;  // addresses of a scan; 0: the whole range
     bool dry_run = false, raw = false, low = false, open = false, own_settings = false,

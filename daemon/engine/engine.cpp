@@ -12,6 +12,7 @@
 #include "daemon/engine/clock_book.hpp"
 #include "daemon/engine/closing_desk.hpp"
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/correction_desk.hpp"
 #include "daemon/engine/digest_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/import_desk.hpp"
@@ -190,12 +191,14 @@ struct Engine::Impl {
     Reply carry(const NoteMeterClock& one) { return note_meter_clock(context, one); }
     Reply carry(const MqttCursor& one) { return move_cursor(context, one); }
     Reply carry(const SettleQuarantine& one) { return settle_quarantine(context, one); }
-    Reply carry(const ReadFace& one) { return read_face(context, one); }
+    Reply carry(const ReadFace& one) {
+        return one.supersedes == 0 ? read_face(context, one) : later(correct_reading(context, one));
+    }
     Reply carry(const ConfirmFace& one) { return confirm_face(context, one); }
     Reply carry(const HoldMeter& one) { return hold_meter(context, one); }
     Reply carry(const ReplaceMeter& one) { return replace_meter(context, one); }
-    Reply carry(const ImportRegistry& one) {
-        ImportJudged judged = import_registry(context, one);
+    Reply carry(const ImportRegistry& one) { return later(import_registry(context, one)); }
+    Reply later(LateJudged judged) {
         late = std::move(judged.late);
         return std::move(judged.reply);
     }

@@ -18,6 +18,7 @@
 #include "daemon/core/time.hpp"
 #include "daemon/engine/snapshot.hpp"
 #include "daemon/store/rows.hpp"
+#include "daemon/store/rows.hpp"
 
 namespace gatehouse {
 
@@ -105,6 +106,10 @@ struct SettleQuarantine {
 };
 struct ReadFace {
     std::string actor, meter, register_value, at, by, second, photo;
+    // A stored row that was wrong, and why; its neighbours where the caller has looked them up.
+    std::uint64_t supersedes = 0;
+    std::string reason;
+    std::optional<ReadingAround> around;
 };
 struct ConfirmFace {  // it agrees with what a profile in conflict reads
     std::string actor, meter, register_value, by;

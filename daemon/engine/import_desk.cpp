@@ -384,17 +384,6 @@ std::optional<Reply> judge_late(const Context& context, const ImportRegistry& co
     return reply;
 }
 
-std::optional<Reply> judge_figures(const Figures& figures) {
-    if (figures.faults.empty()) return std::nullopt;
-    Reply reply = refusal(ReplyKind::conflict, "cannot-settle",
-                          figures.faults.front() +
-                              "; nothing was changed: correct the account by "
-                              "an adjustment, or begin the version after "
-                              "today");
-    for (const std::string& fault : figures.faults) reply.errors.push_back({"", fault});
-    return reply;
-}
-
 // Late versions stand in the log with who signed them, and every account that they change waits
 // for its settlement. An account that is closed was settled to the last fen and is left so.
 bool begin_settling(Context& context, const ImportRegistry& command, const LateVersions& late,
@@ -473,7 +462,7 @@ LateWork::Done carry_out(Context& context, const ImportRegistry& command, Plan p
     if (!plan.problems.empty()) return {refuse_problems(plan.problems), 0};
     if (auto refused = check_control(command, plan.openings)) return {*std::move(refused), 0};
     if (auto refused = judge_late(context, command, plan)) return {*std::move(refused), 0};
-    if (auto refused = judge_figures(figures)) return {*std::move(refused), 0};
+    if (auto refused = figures_refusal(figures)) return {*std::move(refused), 0};
     const std::vector<std::size_t> edged = changed_meters(context, plan.merged);
     if (!edged.empty() && !context.clock.trusted())
         return {clock_refusal(context, "changes the terms of charged meters"), 0};
@@ -505,7 +494,7 @@ LateWork late_work(const Context& context, const ImportRegistry& command, Plan& 
 
 }  // namespace
 
-ImportJudged import_registry(Context& context, const ImportRegistry& command) {
+LateJudged import_registry(Context& context, const ImportRegistry& command) {
     Plan plan = plan_import(context, command);
     const bool late = plan.problems.empty() && !plan.late.versions.empty();
     if (!late) return {carry_out(context, command, std::move(plan), {}).reply, {}};

@@ -3,20 +3,13 @@
 // Engine thread only.
 #pragma once
 
-#include <optional>
-
 #include "daemon/engine/settling_desk.hpp"
 #include "daemon/engine/world.hpp"
 
 namespace gatehouse {
 
-// A version whose first day has passed changes what was charged: then `late` is set, there is no
-// reply yet, and what it changes is looked at first (settling_desk.hpp).
-struct ImportJudged {
-    Reply reply;
-    std::optional<LateWork> late;
-};
-[[nodiscard]] ImportJudged import_registry(Context& context, const ImportRegistry& command);
+// A version whose first day has passed changes what was charged: that is looked at first.
+[[nodiscard]] LateJudged import_registry(Context& context, const ImportRegistry& command);
 
 // Opens the books of accounts that have none yet: where their days begin, and their opening.
 // After an import, and after a start whose clock was not trusted then.

@@ -167,12 +167,13 @@ Reply read_face(Context& context, const ReadFace& command) {
                        "the meter " + command.meter + " is " + to_string(meter.row->status) +
                            " in meters.csv; nothing is read there");
     if (is_too_early(context, meter, at)) {
-        return wrong_field(
-            "/at", "not-later",
-            "the last confirmed reading is of " + context.iso(context.best(*meter.last)) +
-                " (register " + format(meter.last->register_value) +
-                "); a reading not later than that moves nothing: correct what lies before by an "
-                "adjustment");
+        return wrong_field("/at", "not-later",
+                           "the last confirmed reading is of " +
+                               context.iso(context.best(*meter.last)) + " (register " +
+                               format(meter.last->register_value) +
+                               "); a reading not later than that moves nothing: to correct what "
+                               "stands before, name "
+                               "the row that was wrong (supersedes)");
     }
     return take_face(context, found->second, command, *typed, at);
 }
@@ -205,8 +206,10 @@ Reply confirm_face(Context& context, const ConfirmFace& command) {
                                ": it is the wrong one of the maps; name another profile in "
                                "meters.csv");
     }
-    ManualReadingRow row =
-        row_of(context, meter, {{}, {}, command.register_value, {}, command.by, {}, {}}, {});
+    ReadFace face;
+    face.register_value = command.register_value;
+    face.by = command.by;
+    ManualReadingRow row = row_of(context, meter, face, {});
     row.profile = meter.row->profile;
     row.id = context.store.put_manual_reading(row);
     reject(meter.state);

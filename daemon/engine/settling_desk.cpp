@@ -400,6 +400,15 @@ void SettlingDesk::reset(const Reply& refusal) {
     answers_of_.clear();
 }
 
+std::optional<Reply> figures_refusal(const Figures& figures) {
+    if (figures.faults.empty()) return std::nullopt;
+    Reply reply = refusal(
+        ReplyKind::conflict, "cannot-settle",
+        figures.faults.front() + "; nothing was changed: correct the account by an adjustment");
+    for (const std::string& fault : figures.faults) reply.errors.push_back({"", fault});
+    return reply;
+}
+
 std::optional<Reply> settling_refusal(const Context& context) {
     const auto waiting = context.store.load_waiting();
     if (waiting.empty()) return std::nullopt;

@@ -56,6 +56,12 @@ struct LateWork {
     ReplyHandler handler;
 };
 
+// Either a reply, or what is looked at before there is one.
+struct LateJudged {
+    Reply reply;
+    std::optional<LateWork> late;
+};
+
 class SettlingDesk {
   public:
     explicit SettlingDesk(Context& context);
@@ -91,6 +97,8 @@ class SettlingDesk {
     std::vector<Answer> answers_;
 };
 
+// An account that cannot be settled refuses all of it.
+[[nodiscard]] std::optional<Reply> figures_refusal(const Figures& figures);
 // Why what changes the accounts' lines is not begun now; nothing where it may be.
 [[nodiscard]] std::optional<Reply> settling_refusal(const Context& context);
 

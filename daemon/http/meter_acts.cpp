@@ -7,6 +7,8 @@ namespace gatehouse::http {
 
 namespace {
 
+constexpr std::int64_t kSeqMax = std::int64_t{1} << 53;  // what JSON numbers hold exactly
+
 void settle(Call& call, bool release, Respond respond) {
     submit_act<SettleQuarantine>(call, std::move(respond), [&](Body& body, SettleQuarantine& act) {
         act.id = call.params[0];
@@ -35,6 +37,10 @@ void post_meter_reading(Call& call, Respond respond) {
         act.by = body.required_text("by");
         act.second = body.required_text("second");
         act.photo = body.text("photo");
+        act.supersedes =
+            static_cast<std::uint64_t>(body.integer("supersedes", 1, kSeqMax).value_or(0));
+        act.reason = body.text("reason");
+        if (act.supersedes != 0) act.around = call.app.readers.take()->around(act.supersedes);
     });
 }
 

@@ -1,5 +1,8 @@
 #include "daemon/store/account_books.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "daemon/store/decode.hpp"
 #include "daemon/store/registry_rows.hpp"
 
@@ -237,6 +240,76 @@ std::vector<MarkRow> AccountBooks::marks(const std::string& account) {
         rows.push_back(std::move(row));
     }
     return rows;
+}
+
+std::uint64_t AccountBooks::newest_row(std::uint64_t reading) {
+    return newest_of(connection_, reading);
+}
+
+ReadingAround AccountBooks::around(std::uint64_t reading) {
+    ReadingAround around;
+    store::Contexts contexts;
+    store::load_contexts(connection_, contexts, 0);
+    const auto columns = [&](Query& query) {
+        ReadingRow row;
+        apply(contexts.at(store::reading_columns(query, bases_, row)), row);
+        return row;
+    };
+    const auto row_at = [&](std::uint64_t seq) -> std::optional<ReadingRow> {
+        Query query(connection_, "SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq=?");
+        query << seq;
+        if (!query.step()) return std::nullopt;
+        return columns(query);
+    };
+    // With the figures of the row in whose place it stands, and the seq of that one.
+    const auto in_place = [&](const ReadingRow& root) {
+        ReadingRow row = row_at(newest_of(connection_, root.seq)).value_or(root);
+        row.kind = root.kind;
+        row.seq = root.seq;
+        if (!row.stands_at && root.stands_at) row.stands_at = root.stands_at;
+        return row;
+    };
+    auto root = row_at(reading);
+    if (root && root->supersedes) root = row_at(*root->supersedes);
+    if (!root) return around;
+    around.root = root->seq;
+    around.newest = newest_of(connection_, root->seq);
+    around.row = in_place(*root);
+    {
+        Query query(connection_,
+                    "SELECT 1 FROM meter_terms JOIN meter ON meter.id=meter_terms.meter "
+                    "WHERE meter.meter=? AND from_reading=?");
+        query << root->meter << root->seq;
+        around.begins = query.step();
+    }
+    const auto collect = [&](const char* sql, std::vector<ReadingRow>& rows) {
+        Query query(connection_, sql);
+        query << root->seq;
+        while (query.step()) {
+            const ReadingRow row = columns(query);
+            if (row.meter != root->meter || row.supersedes) continue;
+            rows.push_back(row);
+            // Looked up afterwards: one statement reads one row at a time.
+            if (row.quality != ReadingQuality::estimated) break;
+        }
+    };
+    collect("SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq<? ORDER BY seq DESC",
+            around.before);
+    std::reverse(around.before.begin(), around.before.end());
+    collect("SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq>? ORDER BY seq",
+            around.after);
+    for (auto* rows : {&around.before, &around.after})
+        for (ReadingRow& row : *rows) row = in_place(row);
+    // One that was estimated and corrected since is a neighbour by itself.
+    const auto real = [](const ReadingRow& row) {
+        return row.quality != ReadingQuality::estimated;
+    };
+    const auto last = std::find_if(around.before.rbegin(), around.before.rend(), real);
+    if (last != around.before.rend())
+        around.before.erase(around.before.begin(), std::prev(last.base()));
+    const auto first = std::find_if(around.after.begin(), around.after.end(), real);
+    if (first != around.after.end()) around.after.erase(std::next(first), around.after.end());
+    return around;
 }
 
 Registry AccountBooks::registry() {

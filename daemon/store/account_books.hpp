@@ -45,6 +45,12 @@ class AccountBooks {
     [[nodiscard]] std::int64_t line_id(const std::string& account, const LineKey& line);  // 0: none
     [[nodiscard]] std::vector<MarkRow> marks(const std::string& account);
 
+    // Walks over the rows of all meters until it finds the neighbours: days of them where the meter
+    // was away, so not on a thread that others wait for.
+    [[nodiscard]] ReadingAround around(std::uint64_t reading);
+    // What stands in the place of that reading; itself where nothing supersedes it.
+    [[nodiscard]] std::uint64_t newest_row(std::uint64_t reading);
+
     [[nodiscard]] Registry registry();
     [[nodiscard]] std::vector<RunRow> runs();
 

@@ -168,6 +168,7 @@ class StoreReader {
     // month "2026-11"; empty: everything. Entries are those booked in that month or on its lines
     // (the last day of a month is booked in the next).
     [[nodiscard]] std::optional<StoredReading> reading(std::uint64_t seq);
+    [[nodiscard]] ReadingAround around(std::uint64_t seq);
     [[nodiscard]] WhyMaterial why(const std::string& account, const std::string& month);
 
     [[nodiscard]] std::vector<StoredPeriod> periods();  // by month

@@ -183,6 +183,11 @@ std::vector<WhyLine> StoreReader::Impl::lines_of(const std::string& account,
     return lines;
 }
 
+ReadingAround StoreReader::around(std::uint64_t seq) {
+    const Impl::Moment moment(*impl_);
+    return AccountBooks(impl_->connection, impl_->bases).around(seq);
+}
+
 WhyMaterial StoreReader::why(const std::string& account, const std::string& month) {
     const Impl::Moment moment(*impl_);
     WhyMaterial material;

@@ -113,6 +113,15 @@ struct StepRow {
     std::string tariff;  // where it begins
     int persons = 0;     // the same; 0: not known
 };
+// A reading among those of its meter, each with what stands in its place now; the seqs are those of
+// the rows that came first.
+struct ReadingAround {
+    std::optional<ReadingRow> row;  // nothing: there is none
+    std::uint64_t root = 0, newest = 0;
+    bool begins = false;  // the meter was charged on new terms from it on
+    // Back to the newest that was not estimated, oldest first; and forth to the next such one.
+    std::vector<ReadingRow> before, after;
+};
 struct LadderOpeningRow {  // what the old system had counted, and for which counter
     std::string account, tariff;
     LocalDate day, start;

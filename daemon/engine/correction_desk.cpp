@@ -1,0 +1,396 @@
+#include "daemon/engine/correction_desk.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/account_book.hpp"
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/quarantine_desk.hpp"
+
+namespace gatehouse {
+namespace {
+
+// A row and what is to stand in its place.
+struct Replaced {
+    ReadingRow row;
+    UtcMs at = 0;
+    Milli register_value, total;
+    bool typed = false;  // else estimated anew
+};
+
+struct Correction {
+    std::size_t meter = 0;
+    ReadingAround around;
+    TypedFace typed;
+    std::vector<Replaced> rows;  // in order of time
+    bool newest = false;         // the meter stands at it
+};
+
+UtcMs time_of(const Context& context, const ReadingRow& row) {
+    return row.stands_at ? *row.stands_at : context.best(row.at);
+}
+
+Rational face_of(const ReadingRow& row) {
+    const auto exact = row.face.empty() ? std::optional<Rational>{} : parse_fraction(row.face);
+    return exact.value_or(Rational{row.register_value.count, 1'000});
+}
+
+// How far the total is above what the register says: what counted before this meter, or this lap.
+std::optional<Milli> base_of(const ReadingRow& row, const Rational& multiplier) {
+    const auto counted = figure(face_of(row), multiplier);
+    return counted ? std::optional(row.total - *counted) : std::nullopt;
+}
+
+bool is_estimated(const ReadingRow& row) {
+    return row.quality == ReadingQuality::estimated;
+}
+
+Reply use_adjust(const std::string& why) {
+    return refusal(ReplyKind::conflict, "not-correctable",
+                   why +
+                       "; correct the money by an adjustment with its basis "
+                       "(gatehousectl adjust)");
+}
+
+// The rows that the correction rests on count in one piece with it.
+std::optional<Reply> judge_place(const Context& context, const MeterRuntime& meter,
+                                 const ReadingAround& around) {
+    const ReadingRow& row = *around.row;
+    const std::string name = "reading " + std::to_string(around.root);
+    if (row.kind == ReadingKind::move || row.kind == ReadingKind::replacement)
+        return use_adjust(name + " is where a " +
+                          (row.kind == ReadingKind::move ? "holder" : "meter") +
+                          " ended and the next began");
+    if (around.begins)
+        return use_adjust(name + " is where the meter began to be charged on its terms");
+    if (!meter.epoch || row.epoch != meter.epoch->id)
+        return use_adjust(name + " is of a meter that was replaced since");
+    for (const auto* rows : {&around.before, &around.after})
+        for (const ReadingRow& one : *rows)
+            if (one.account != row.account || one.epoch != row.epoch)
+                return use_adjust("between " + name + " and its neighbour " +
+                                  std::to_string(one.seq) + " the meter's terms changed");
+    if (row.account.empty()) return std::nullopt;
+    const auto account = context.world.account_index.find(row.account);
+    if (account == context.world.account_index.end() ||
+        !context.world.accounts[account->second].row->closed.empty())
+        return use_adjust("account " + row.account + " is closed");
+    return std::nullopt;
+}
+
+const ReadingRow* bound_of(const std::vector<ReadingRow>& rows, bool first) {
+    if (rows.empty()) return nullptr;
+    const ReadingRow& row = first ? rows.front() : rows.back();
+    return is_estimated(row) ? nullptr : &row;
+}
+
+std::string shown(const Context& context, const ReadingRow& row) {
+    return format(row.register_value) + " (reading " + std::to_string(row.seq) + " of " +
+           context.iso(time_of(context, row)) + ")";
+}
+
+// The total that the typed register is, between those of its neighbours; nothing and a refusal
+// where it cannot be.
+std::optional<Milli> judge_total(const Context& context, const Correction& correction,
+                                 Reply& reply) {
+    const ReadingAround& around = correction.around;
+    const MeterRuntime& meter = context.world.meters[correction.meter];
+    const Rational multiplier = meter.terms.multiplier;
+    const ReadingRow* before = bound_of(around.before, true);
+    const ReadingRow* after = bound_of(around.after, false);
+    const ReadingRow* like = is_estimated(*around.row) ? before : &*around.row;
+    const auto base = like ? base_of(*like, multiplier) : std::nullopt;
+    const auto counted = figure(correction.typed.face, multiplier);
+    const auto step = figure(meter.terms.traits.step, multiplier);
+    if (!base || !counted || !before) {
+        reply = use_adjust("nothing that was read stands before reading " +
+                           std::to_string(around.root));
+        return std::nullopt;
+    }
+    for (const ReadingRow* one : {before, after}) {
+        const auto other = one ? base_of(*one, multiplier) : base;
+        if (other && std::max(*other - *base, *base - *other) <= step.value_or(Milli{})) continue;
+        reply = use_adjust("the register began anew beside reading " + std::to_string(one->seq));
+        return std::nullopt;
+    }
+    const Milli total = *base + *counted;
+    const Milli most = after ? after->total : around.row->total;
+    if (total >= before->total && total <= most) return total;
+    reply = wrong_field("/register", "not-between",
+                        "must lie between " + shown(context, *before) + " and " +
+                            shown(context, after ? *after : *around.row) +
+                            (after ? "" : "; what is more is a new reading, without `supersedes`"));
+    return std::nullopt;
+}
+
+// What was estimated between the corrected row and its neighbours lies on the lines to it now.
+void estimate_anew(const Context& context, Correction& correction, Milli total,
+                   Milli register_value) {
+    const ReadingAround& around = correction.around;
+    const UtcMs at = time_of(context, *around.row);
+    struct End {
+        UtcMs at = 0;
+        Milli total, register_value;
+    };
+    const auto between = [&](End from, const End& to, const ReadingRow& row) {
+        Replaced one{row, time_of(context, row), {}, {}, false};
+        one.total = total_at_edge(from.total, from.at, to.total, to.at, one.at);
+        one.register_value =
+            from.register_value <= to.register_value
+                ? total_at_edge(from.register_value, from.at, to.register_value, to.at, one.at)
+                : to.register_value;
+        correction.rows.push_back(one);
+        return End{one.at, one.total, one.register_value};
+    };
+    const End middle{at, total, register_value};
+    const ReadingRow& first = around.before.front();
+    End from{time_of(context, first), first.total, first.register_value};
+    for (std::size_t i = 1; i < around.before.size(); ++i)
+        from = between(from, middle, around.before[i]);
+    correction.rows.push_back({*around.row, at, register_value, total, true});
+    const ReadingRow* after = bound_of(around.after, false);
+    if (after == nullptr) return;
+    const End to{time_of(context, *after), after->total, after->register_value};
+    from = middle;
+    for (std::size_t i = 0; i + 1 < around.after.size(); ++i)
+        from = between(from, to, around.after[i]);
+}
+
+std::string corrected_json(const Context& context, const Correction& correction,
+                           const ReadFace& command, std::uint64_t reading, const Figures& figures) {
+    const MeterRuntime& meter = context.world.meters[correction.meter];
+    const Replaced& typed = *std::find_if(correction.rows.begin(), correction.rows.end(),
+                                          [](const Replaced& one) { return one.typed; });
+    JsonWriter json;
+    json.begin_object()
+        .field("meter", meter.row->meter)
+        .field("state", "corrected")
+        .field("reading", reading)
+        .field("supersedes", correction.around.root)
+        .field("old_register", format(correction.around.row->register_value))
+        .field("register", command.register_value)
+        .field("old_total", format(correction.around.row->total))
+        .field("total", format(typed.total))
+        .field("quality", "manual")
+        .field("estimated_anew", correction.rows.size() - 1)
+        .field("at", context.iso(typed.at));
+    json.key("money").begin_array();
+    write_figures(json, figures, "correction");
+    json.end_array()
+        .field("by", command.by)
+        .field("second", command.second)
+        .field("reason", command.reason)
+        .field("authenticated", false)
+        .end_object();
+    return json.take();
+}
+
+// Everything in memory that stands at the row.
+void move_runtime(Context& context, MeterRuntime& meter, const Replaced& one, std::uint64_t root) {
+    for (Freeze& freeze : meter.unposted)
+        if (freeze.reading == root) freeze.total = one.total;
+    if (meter.settled_until == one.at) {
+        meter.settled_total = one.total;
+        meter.settled_register = one.register_value;
+    }
+    if (meter.marked && meter.mark.reading == root) {
+        meter.mark.total = one.total;
+        context.store.put_mark(meter.mark);
+    }
+    if (one.row.kind != ReadingKind::freeze && one.row.kind != ReadingKind::month) return;
+    const std::int64_t day = days_since_epoch(context.day_of(one.at - 1));
+    // The day goes on pointing at the freeze; what stands in its place is found from there.
+    context.store.put_day({meter.row->meter, day, root, one.total,
+                           one.typed ? ReadingQuality::manual : ReadingQuality::estimated});
+    meter.day_totals.put(day, one.total);
+}
+
+std::uint64_t store_one(Context& context, const Replaced& one, const Rational& face) {
+    ReadingRow row = one.row;
+    row.supersedes = one.row.seq;
+    row.at = context.now;
+    row.stands_at = one.at;
+    row.register_value = one.register_value;
+    row.total = one.total;
+    row.raw.clear();
+    row.face.clear();
+    row.quality = one.typed ? ReadingQuality::manual : ReadingQuality::estimated;
+    if (one.typed && 1'000 % face.denominator != 0) row.face = format_fraction(face);
+    const std::uint64_t seq = context.store.append_reading(row);
+    ++context.readings_stored;
+    return seq;
+}
+
+// The meter stands at the corrected row: judging begins anew from it, and what was held against the
+// wrong one is answered.
+void stand_there(Context& context, std::size_t index, const ReadFace& command, const Replaced& one,
+                 std::uint64_t reading, const Rational& face) {
+    MeterRuntime& meter = context.world.meters[index];
+    Point point;
+    point.stamp = context.now;
+    point.stands_at = one.at;
+    point.register_value = one.register_value;
+    point.total = one.total;
+    point.quality = ReadingQuality::manual;
+    point.reading = reading;
+    if (1'000 % face.denominator != 0) point.face = format_fraction(face);
+    meter.last = std::move(point);
+    answer_quarantine(context, index, command.by, "the reading before it was corrected");
+    MeterState fresh = state_of(context, meter);
+    fresh.run_first = meter.state.run_first;
+    fresh.last_sample = meter.state.last_sample;
+    meter.state = std::move(fresh);
+    bind_identity(context, meter);
+}
+
+LateWork::Done take_over(Context& context, const ReadFace& command, const Correction& correction,
+                         const Figures& figures) {
+    const std::size_t index = correction.meter;
+    const std::string account = correction.around.row->account;
+    std::uint64_t reading = 0;
+    for (const Replaced& one : correction.rows) {
+        const std::uint64_t seq = store_one(context, one, correction.typed.face);
+        move_runtime(context, context.world.meters[index], one, one.row.seq);
+        if (!one.typed) continue;
+        reading = seq;
+        ManualReadingRow row;
+        row.meter = one.row.meter;
+        row.epoch = one.row.epoch;
+        row.at = context.now;
+        row.read_at = one.at;
+        row.register_value = command.register_value;
+        row.by = command.by;
+        row.second = command.second;
+        row.photo = command.photo;
+        row.reading = seq;
+        context.store.put_manual_reading(row);
+        if (correction.newest)
+            stand_there(context, index, command, one, seq, correction.typed.face);
+    }
+    MeterRuntime& meter = context.world.meters[index];
+    const std::uint64_t event =
+        log_meter(context, meter, "meter.reading_corrected", command.reason, [&](JsonWriter& body) {
+            body.field("reading", reading)
+                .field("supersedes", correction.around.root)
+                .field("old_register", format(correction.around.row->register_value))
+                .field("register", command.register_value)
+                .field("estimated_anew", correction.rows.size() - 1)
+                .field("by", command.by)
+                .field("second", command.second)
+                .field("authenticated", false);
+        });
+    touch_meter(context, index);
+    context.urgent = true;
+    LateWork::Done done;
+    done.reply.kind = ReplyKind::created;
+    done.reply.json = corrected_json(context, correction, command, reading, figures);
+    if (meter.account) context.repriced.insert(*meter.account);
+    if (account.empty()) return done;
+    context.store.add_settling({event, "correction", "correction:" + std::to_string(reading),
+                                command.by, command.second, command.reason});
+    context.store.put_settling_state(event, account, SettlingState::waiting);
+    done.event = event;
+    return done;
+}
+
+// The same correction asked for again, after its answer was lost.
+std::optional<Reply> earlier(const Context& context, const ReadFace& command,
+                             const Correction& correction) {
+    const ReadingRow& row = *correction.around.row;
+    if (correction.around.newest == correction.around.root ||
+        compare(face_of(row), correction.typed.face) != std::strong_ordering::equal)
+        return std::nullopt;
+    Correction same = correction;
+    same.rows = {{row, time_of(context, row), row.register_value, row.total, true}};
+    Reply reply;
+    reply.json = corrected_json(context, same, command, correction.around.newest, {});
+    return reply;
+}
+
+// Where the newest confirmed sample has no row yet it is the neighbour behind.
+void add_newest(Context& context, Correction& correction) {
+    MeterRuntime& meter = context.world.meters[correction.meter];
+    ReadingAround& around = correction.around;
+    correction.newest = meter.last && meter.last->reading == around.newest;
+    if (correction.newest || bound_of(around.after, false) || !meter.last) return;
+    ReadingRow row = *around.row;
+    row.seq = meter.last->reading;
+    row.epoch = meter.epoch ? meter.epoch->id : 0;
+    row.quality = meter.last->quality;
+    row.at = meter.last->stamp;
+    row.stands_at = meter.last->stands_at;
+    row.register_value = meter.last->register_value;
+    row.total = meter.last->total;
+    row.face = meter.last->face;
+    around.after.push_back(std::move(row));
+}
+
+LateWork::Done carry_out(Context& context, const ReadFace& command, const Correction& correction,
+                         const Figures& figures) {
+    if (auto waits = settling_refusal(context)) return {*std::move(waits), 0};
+    if (auto refused = figures_refusal(figures)) return {*std::move(refused), 0};
+    const MeterRuntime& meter = context.world.meters[correction.meter];
+    const bool moved =
+        context.store.account_books().newest_row(correction.around.root) !=
+            correction.around.newest ||
+        !meter.epoch || meter.epoch->id != correction.around.row->epoch ||
+        correction.newest != (meter.last && meter.last->reading == correction.around.newest);
+    if (moved)
+        return {refusal(ReplyKind::conflict, "moved-on",
+                        "the meter's books went on meanwhile; nothing was changed, ask again"),
+                0};
+    return take_over(context, command, correction, figures);
+}
+
+}  // namespace
+
+LateJudged correct_reading(Context& context, const ReadFace& command) {
+    const auto found = context.world.meter_index.find(command.meter);
+    if (found == context.world.meter_index.end()) return {no_such_meter(command.meter), {}};
+    MeterRuntime& meter = context.world.meters[found->second];
+    Reply reply;
+    check_two(context, reply, command.by, command.second);
+    check_reason(reply, command.reason);
+    const auto typed = check_face(reply, "/register", command.register_value, meter);
+    if (!command.at.empty())
+        reply.errors.push_back({"/at",
+                                "a correction keeps the time of the row that it "
+                                "supersedes; leave it out"});
+    Correction correction;
+    correction.meter = found->second;
+    correction.around =
+        command.around ? *command.around : context.store.account_books().around(command.supersedes);
+    if (!correction.around.row || correction.around.row->meter != command.meter)
+        reply.errors.push_back({"/supersedes", "reading " + std::to_string(command.supersedes) +
+                                                   " is none of the meter " + command.meter});
+    if (is_refused(reply)) return {std::move(reply), {}};
+    correction.typed = *typed;
+    if (!context.clock.trusted())
+        return {refusal(ReplyKind::refused, "clock",
+                        "a correction moves money and the clock is not trusted (" +
+                            context.clock.reason() +
+                            "); confirm it with `gatehousectl clock confirm` first"),
+                {}};
+    if (auto before = earlier(context, command, correction)) return {*std::move(before), {}};
+    if (auto refused = judge_place(context, meter, correction.around))
+        return {*std::move(refused), {}};
+    add_newest(context, correction);
+    const auto total = judge_total(context, correction, reply);
+    if (!total) return {std::move(reply), {}};
+    const auto register_value = round_to_milli(correction.typed.face);
+    if (!register_value) return {wrong_field("/register", "invalid", "cannot be counted"), {}};
+    estimate_anew(context, correction, *total, *register_value);
+    LateWork work;
+    if (!correction.around.row->account.empty())
+        work.accounts.push_back(correction.around.row->account);
+    work.registry = context.world.registry;
+    for (const Replaced& one : correction.rows) work.corrected[one.row.seq] = one.total;
+    work.from_month = month_scope(context.day_of(correction.rows.front().at - 1));
+    work.carry_on = [command, correction](Context& now, const Figures& figures) {
+        return carry_out(now, command, correction, figures);
+    };
+    return {{}, std::move(work)};
+}
+
+}  // namespace gatehouse
