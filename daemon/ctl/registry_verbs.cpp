@@ -131,7 +131,12 @@ void print_golive(const json::object& result) {
 }
 
 // "money: a-101 price_settlement -1.43 (15.85 -> 17.28; fees 2.00 -> 3.00)"
-void print_money(const json::object& row) {
+void print_money(const json::value& item) {
+    if (!item.is_object()) {
+        std::cout << "money: " << (item.is_string() ? item.get_string().c_str() : "") << "\n";
+        return;
+    }
+    const json::object& row = item.get_object();
     std::cout << "money: " << text(row, "account") << " " << text(row, "kind") << " "
               << text(row, "amount");
     if (!text(row, "at").empty()) std::cout << " at " << text(row, "at");
@@ -195,7 +200,7 @@ int import_registry(const Options& options) {
               << count_text(result, "changed") << "\n"
               << (options.dry_run ? "would leave    " : "unchanged  ")
               << count_text(result, "unchanged") << "\n";
-    for (const json::value& line : list(result, "money")) print_money(line.get_object());
+    for (const json::value& line : list(result, "money")) print_money(line);
     print_settlement(result);
     print_golive(result);
     for (const json::value& line : list(result, "warnings")) {

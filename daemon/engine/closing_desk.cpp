@@ -11,6 +11,7 @@
 #include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/move_book.hpp"
 #include "daemon/engine/registry_acts.hpp"
+#include "daemon/engine/settling_desk.hpp"
 
 namespace gatehouse {
 namespace {
@@ -155,6 +156,7 @@ Reply close_account(Context& context, const CloseAccount& command) {
             ReplyKind::conflict, "account-closed",
             "account " + command.account + " was closed at " + closed + "; there is nothing to do");
     if (!context.clock.trusted()) return clock_refusal(context);
+    if (auto waits = settling_refusal(context)) return *std::move(waits);
     take_fresh(context, command.fresh);
     reprice(context, index, Mover::drift);
     const UtcMs at = context.now_ms();
@@ -415,6 +417,7 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
         return refusal(ReplyKind::not_found, "not-found",
                        "no unit has the id `" + command.unit + "`");
     if (!context.clock.trusted()) return clock_refusal(context);
+    if (auto waits = settling_refusal(context)) return *std::move(waits);
     take_fresh(context, command.fresh);
     const std::vector<std::size_t> accounts = accounts_of(context.world, command.unit);
     Change change;

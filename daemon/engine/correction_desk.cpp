@@ -6,6 +6,7 @@
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/quarantine_desk.hpp"
 
 namespace gatehouse {
@@ -16,7 +17,7 @@ struct Replaced {
     ReadingRow row;
     UtcMs at = 0;
     Milli register_value, total;
-    bool typed = false;  // else estimated anew
+    bool typed = false;  // else estimated anew; what repeats the wrong figure repeats the right one
 };
 
 struct Correction {
@@ -24,7 +25,7 @@ struct Correction {
     ReadingAround around;
     TypedFace typed;
     std::vector<Replaced> rows;  // in order of time
-    bool newest = false;         // the meter stands at it
+    bool newest = false;         // the meter stands at it, or at a row that repeats it
 };
 
 UtcMs time_of(const Context& context, const ReadingRow& row) {
@@ -79,10 +80,18 @@ std::optional<Reply> judge_place(const Context& context, const MeterRuntime& met
     return std::nullopt;
 }
 
-const ReadingRow* bound_of(const std::vector<ReadingRow>& rows, bool first) {
-    if (rows.empty()) return nullptr;
-    const ReadingRow& row = first ? rows.front() : rows.back();
-    return is_estimated(row) ? nullptr : &row;
+const ReadingRow* before_of(const Correction& correction) {
+    const auto& rows = correction.around.before;
+    return rows.empty() || is_estimated(rows.front()) ? nullptr : &rows.front();
+}
+// None where the meter stands at the row.
+const ReadingRow* after_of(const Correction& correction) {
+    const auto& rows = correction.around.after;
+    return correction.newest || rows.empty() || is_estimated(rows.back()) ? nullptr : &rows.back();
+}
+
+std::uint64_t newest_of(Context& context, const ReadingRow& row) {
+    return context.store.account_books().newest_row(row.seq);
 }
 
 std::string shown(const Context& context, const ReadingRow& row) {
@@ -97,8 +106,8 @@ std::optional<Milli> judge_total(const Context& context, const Correction& corre
     const ReadingAround& around = correction.around;
     const MeterRuntime& meter = context.world.meters[correction.meter];
     const Rational multiplier = meter.terms.multiplier;
-    const ReadingRow* before = bound_of(around.before, true);
-    const ReadingRow* after = bound_of(around.after, false);
+    const ReadingRow* before = before_of(correction);
+    const ReadingRow* after = after_of(correction);
     const ReadingRow* like = is_estimated(*around.row) ? before : &*around.row;
     const auto base = like ? base_of(*like, multiplier) : std::nullopt;
     const auto counted = figure(correction.typed.face, multiplier);
@@ -149,19 +158,25 @@ void estimate_anew(const Context& context, Correction& correction, Milli total,
     for (std::size_t i = 1; i < around.before.size(); ++i)
         from = between(from, middle, around.before[i]);
     correction.rows.push_back({*around.row, at, register_value, total, true});
-    const ReadingRow* after = bound_of(around.after, false);
-    if (after == nullptr) return;
-    const End to{time_of(context, *after), after->total, after->register_value};
+    const ReadingRow* after = after_of(correction);
+    const End to =
+        after ? End{time_of(context, *after), after->total, after->register_value} : middle;
     from = middle;
-    for (std::size_t i = 0; i + 1 < around.after.size(); ++i)
-        from = between(from, to, around.after[i]);
+    for (std::size_t i = 0; i + (after ? 1 : 0) < around.after.size(); ++i) {
+        const ReadingRow& row = around.after[i];
+        if (is_estimated(row))
+            from = between(from, to, row);
+        else
+            correction.rows.push_back({row, time_of(context, row), register_value, total, true});
+    }
 }
 
 std::string corrected_json(const Context& context, const Correction& correction,
                            const ReadFace& command, std::uint64_t reading, const Figures& figures) {
     const MeterRuntime& meter = context.world.meters[correction.meter];
-    const Replaced& typed = *std::find_if(correction.rows.begin(), correction.rows.end(),
-                                          [](const Replaced& one) { return one.typed; });
+    const Replaced& typed =
+        *std::find_if(correction.rows.begin(), correction.rows.end(),
+                      [&](const Replaced& one) { return one.row.seq == correction.around.root; });
     JsonWriter json;
     json.begin_object()
         .field("meter", meter.row->meter)
@@ -173,7 +188,7 @@ std::string corrected_json(const Context& context, const Correction& correction,
         .field("old_total", format(correction.around.row->total))
         .field("total", format(typed.total))
         .field("quality", "manual")
-        .field("estimated_anew", correction.rows.size() - 1)
+        .field("superseded", correction.rows.size())
         .field("at", context.iso(typed.at));
     json.key("money").begin_array();
     write_figures(json, figures, "correction");
@@ -236,12 +251,28 @@ void stand_there(Context& context, std::size_t index, const ReadFace& command, c
     point.reading = reading;
     if (1'000 % face.denominator != 0) point.face = format_fraction(face);
     meter.last = std::move(point);
+    meter.dated.reset();
     answer_quarantine(context, index, command.by, "the reading before it was corrected");
     MeterState fresh = state_of(context, meter);
     fresh.run_first = meter.state.run_first;
     fresh.last_sample = meter.state.last_sample;
     meter.state = std::move(fresh);
     bind_identity(context, meter);
+}
+
+void put_typed(Context& context, const Replaced& one, const ReadFace& command,
+               std::uint64_t reading) {
+    ManualReadingRow row;
+    row.meter = one.row.meter;
+    row.epoch = one.row.epoch;
+    row.at = context.now;
+    row.read_at = one.at;
+    row.register_value = command.register_value;
+    row.by = command.by;
+    row.second = command.second;
+    row.photo = command.photo;
+    row.reading = reading;
+    context.store.put_manual_reading(row);
 }
 
 LateWork::Done take_over(Context& context, const ReadFace& command, const Correction& correction,
@@ -252,21 +283,12 @@ LateWork::Done take_over(Context& context, const ReadFace& command, const Correc
     for (const Replaced& one : correction.rows) {
         const std::uint64_t seq = store_one(context, one, correction.typed.face);
         move_runtime(context, context.world.meters[index], one, one.row.seq);
-        if (!one.typed) continue;
-        reading = seq;
-        ManualReadingRow row;
-        row.meter = one.row.meter;
-        row.epoch = one.row.epoch;
-        row.at = context.now;
-        row.read_at = one.at;
-        row.register_value = command.register_value;
-        row.by = command.by;
-        row.second = command.second;
-        row.photo = command.photo;
-        row.reading = seq;
-        context.store.put_manual_reading(row);
-        if (correction.newest)
-            stand_there(context, index, command, one, seq, correction.typed.face);
+        const bool root = one.row.seq == correction.around.root;
+        if (root) reading = seq;
+        const bool stands = correction.newest && &one == &correction.rows.back();
+        if (!root && !stands) continue;
+        put_typed(context, one, command, seq);
+        if (stands) stand_there(context, index, command, one, seq, correction.typed.face);
     }
     MeterRuntime& meter = context.world.meters[index];
     const std::uint64_t event =
@@ -275,7 +297,7 @@ LateWork::Done take_over(Context& context, const ReadFace& command, const Correc
                 .field("supersedes", correction.around.root)
                 .field("old_register", format(correction.around.row->register_value))
                 .field("register", command.register_value)
-                .field("estimated_anew", correction.rows.size() - 1)
+                .field("superseded", correction.rows.size())
                 .field("by", command.by)
                 .field("second", command.second)
                 .field("authenticated", false);
@@ -308,12 +330,27 @@ std::optional<Reply> earlier(const Context& context, const ReadFace& command,
     return reply;
 }
 
-// Where the newest confirmed sample has no row yet it is the neighbour behind.
+// A figure that is repeated up to where the meter stands was wrong each time. Where a later one
+// differs, the first that was read behind the row is its neighbour.
+void end_run(const MeterRuntime& meter, Correction& correction) {
+    ReadingAround& around = correction.around;
+    const bool same = around.after.empty() || around.after.back().total == around.row->total;
+    correction.newest = same && meter.last && meter.last->total == around.row->total;
+    if (correction.newest) return;
+    const auto read = std::find_if(around.after.begin(), around.after.end(),
+                                   [](const ReadingRow& row) { return !is_estimated(row); });
+    if (read != around.after.end()) around.after.erase(std::next(read), around.after.end());
+}
+
+// The newest confirmed sample, where the rows that were looked up do not have it.
 void add_newest(Context& context, Correction& correction) {
     MeterRuntime& meter = context.world.meters[correction.meter];
     ReadingAround& around = correction.around;
-    correction.newest = meter.last && meter.last->reading == around.newest;
-    if (correction.newest || bound_of(around.after, false) || !meter.last) return;
+    if (!meter.last || meter.last->reading == around.newest) return;
+    // The rows that were looked up end with one that has another figure, or with the meter's last.
+    if (!around.after.empty() && (around.after.back().total != around.row->total ||
+                                  meter.last->reading <= newest_of(context, around.after.back())))
+        return;
     ReadingRow row = *around.row;
     row.seq = meter.last->reading;
     row.epoch = meter.epoch ? meter.epoch->id : 0;
@@ -331,11 +368,11 @@ LateWork::Done carry_out(Context& context, const ReadFace& command, const Correc
     if (auto waits = settling_refusal(context)) return {*std::move(waits), 0};
     if (auto refused = figures_refusal(figures)) return {*std::move(refused), 0};
     const MeterRuntime& meter = context.world.meters[correction.meter];
-    const bool moved =
-        context.store.account_books().newest_row(correction.around.root) !=
-            correction.around.newest ||
-        !meter.epoch || meter.epoch->id != correction.around.row->epoch ||
-        correction.newest != (meter.last && meter.last->reading == correction.around.newest);
+    const bool stands =
+        meter.last && meter.last->reading == newest_of(context, correction.rows.back().row);
+    const bool moved = newest_of(context, *correction.around.row) != correction.around.newest ||
+                       !meter.epoch || meter.epoch->id != correction.around.row->epoch ||
+                       (correction.newest && !stands);
     if (moved)
         return {refusal(ReplyKind::conflict, "moved-on",
                         "the meter's books went on meanwhile; nothing was changed, ask again"),
@@ -375,7 +412,9 @@ LateJudged correct_reading(Context& context, const ReadFace& command) {
     if (auto before = earlier(context, command, correction)) return {*std::move(before), {}};
     if (auto refused = judge_place(context, meter, correction.around))
         return {*std::move(refused), {}};
+    keep_last(context, correction.meter);
     add_newest(context, correction);
+    end_run(meter, correction);
     const auto total = judge_total(context, correction, reply);
     if (!total) return {std::move(reply), {}};
     const auto register_value = round_to_milli(correction.typed.face);

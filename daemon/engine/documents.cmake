@@ -1,6 +1,6 @@
 # The documents that MQTT and HTTP share: values in, JSON text out. Below the engine, which is
 # their third user.
-add_library(gatehouse_documents STATIC json_writer.cpp documents.cpp
+add_library(gatehouse_documents STATIC account_replay.cpp replay_proof.cpp json_writer.cpp documents.cpp
                                        period_checks.cpp period_documents.cpp row_documents.cpp
                                        sealed_text.cpp)
 target_link_libraries(

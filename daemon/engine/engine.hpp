@@ -108,8 +108,8 @@ struct ReadFace {
     std::string actor, meter, register_value, at, by, second, photo;
     // A stored row that was wrong, and why; its neighbours where the caller has looked them up.
     std::uint64_t supersedes = 0;
-    std::string reason;
-    std::optional<ReadingAround> around;
+    std::string reason = {};
+    std::optional<ReadingAround> around = {};
 };
 struct ConfirmFace {  // it agrees with what a profile in conflict reads
     std::string actor, meter, register_value, by;

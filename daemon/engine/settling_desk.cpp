@@ -339,8 +339,10 @@ void SettlingDesk::settle() {
     GH_ASSERT(cause.has_value());
     const Settlement stored = store.account_books().settlement(account);
     // Once for an account: the key and all that is posted under it stand in one transaction.
-    if (!replay_->fault().empty() || !store.add_posting(account, cause->cause)) {
+    if (!replay_->fault().empty() || !runtime.row->closed.empty() ||
+        !store.add_posting(account, cause->cause)) {
         store.put_settling_state(event, account, SettlingState::left);
+        tell_left(*cause, account);
         return;
     }
     Replayed& replayed = replay_->result(0);
@@ -368,6 +370,18 @@ void SettlingDesk::settle() {
                    date_from_days(days_since_epoch(today) - kCountersDays));
     reprice(context_, index, Mover::correction);
     context_.urgent = true;
+}
+
+void SettlingDesk::tell_left(const SettlingRow& cause, const std::string& account) {
+    JsonWriter body;
+    body.begin_object()
+        .field("account", account)
+        .field("cause", cause.cause)
+        .field_if("reason", replay_->fault())
+        .field("at", context_.iso(context_.now_ms()))
+        .end_object();
+    log_event(context_, "account.not_settled", "{\"account\":\"" + account + "\"}", body.take(),
+              {"account:" + account});
 }
 
 void SettlingDesk::end_event(std::uint64_t event) {

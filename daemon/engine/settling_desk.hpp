@@ -83,6 +83,7 @@ class SettlingDesk {
     [[nodiscard]] bool post(const Clock& clock, MonoMs deadline_mono_ms);
     void note_figure(const LateWork& work);
     void settle();
+    void tell_left(const SettlingRow& cause, const std::string& account);
     void end_event(std::uint64_t event);
 
     Context& context_;

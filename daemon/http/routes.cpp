@@ -8,7 +8,7 @@ namespace gatehouse::http {
 
 namespace {
 
-constexpr std::int64_t kImportTimeoutMs = 120'000;
+constexpr std::int64_t kImportTimeoutMs = 600'000;  // every account may be replayed
 constexpr std::int64_t kMoveTimeoutMs = 60'000;  // meters that do not answer are waited for
 constexpr std::int64_t kPeriodTimeoutMs = 300'000;
 constexpr std::int64_t kVerifyTimeoutMs = 600'000;

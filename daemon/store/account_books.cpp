@@ -1,7 +1,6 @@
 #include "daemon/store/account_books.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "daemon/store/decode.hpp"
 #include "daemon/store/registry_rows.hpp"
@@ -282,33 +281,26 @@ ReadingAround AccountBooks::around(std::uint64_t reading) {
         query << root->meter << root->seq;
         around.begins = query.step();
     }
-    const auto collect = [&](const char* sql, std::vector<ReadingRow>& rows) {
+    // One that was estimated and corrected since is a neighbour by itself.
+    const auto is_neighbour = [&](const ReadingRow& row, bool repeats) {
+        return row.quality != ReadingQuality::estimated &&
+               !(repeats && row.total == around.row->total);
+    };
+    const auto collect = [&](const char* sql, std::vector<ReadingRow>& rows, bool repeats) {
         Query query(connection_, sql);
         query << root->seq;
         while (query.step()) {
             const ReadingRow row = columns(query);
             if (row.meter != root->meter || row.supersedes) continue;
-            rows.push_back(row);
-            // Looked up afterwards: one statement reads one row at a time.
-            if (row.quality != ReadingQuality::estimated) break;
+            rows.push_back(in_place(row));
+            if (is_neighbour(rows.back(), repeats)) break;
         }
     };
     collect("SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq<? ORDER BY seq DESC",
-            around.before);
+            around.before, false);
     std::reverse(around.before.begin(), around.before.end());
     collect("SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq>? ORDER BY seq",
-            around.after);
-    for (auto* rows : {&around.before, &around.after})
-        for (ReadingRow& row : *rows) row = in_place(row);
-    // One that was estimated and corrected since is a neighbour by itself.
-    const auto real = [](const ReadingRow& row) {
-        return row.quality != ReadingQuality::estimated;
-    };
-    const auto last = std::find_if(around.before.rbegin(), around.before.rend(), real);
-    if (last != around.before.rend())
-        around.before.erase(around.before.begin(), std::prev(last.base()));
-    const auto first = std::find_if(around.after.begin(), around.after.end(), real);
-    if (first != around.after.end()) around.after.erase(std::next(first), around.after.end());
+            around.after, true);
     return around;
 }
 

@@ -119,7 +119,8 @@ struct ReadingAround {
     std::optional<ReadingRow> row;  // nothing: there is none
     std::uint64_t root = 0, newest = 0;
     bool begins = false;  // the meter was charged on new terms from it on
-    // Back to the newest that was not estimated, oldest first; and forth to the next such one.
+    // Back to the newest that was not estimated, oldest first; and forth to the next such one that
+    // has another figure, over those that repeat it.
     std::vector<ReadingRow> before, after;
 };
 struct LadderOpeningRow {  // what the old system had counted, and for which counter

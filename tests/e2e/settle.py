@@ -51,7 +51,7 @@ def day_ends(house, faces):
         account = METERS[meter][0]
         cause = f"day:{ended}"
         wait_for(f"{cause} of {account} is posted",
-                 lambda a=account, c=cause: c in [e["cause"] for e in entries(house, a)])  # fmt: skip
+                 lambda a=account, c=cause: c in {e["cause"] for e in entries(house, a)})
     return ended
 
 
