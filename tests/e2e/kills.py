@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import uuid
+import zoneinfo
 from decimal import Decimal
 
 from house import FLAT, House, UnixConnection, charge, check, equal, half_up, main
@@ -205,11 +206,14 @@ def end_of_day(house, seconds):
     def is_left(n):
         return Decimal(house.get(f"/accounts/a-{n}/why")["unposted"]) != 0
 
-    def ended(n):
-        return any(e["cause"] == f"day:{day}" for e in ledger(house, f"a-{n}"))
+    def posted():
+        here = house.clock.now().astimezone(zoneinfo.ZoneInfo(house.zone)).date()
+        checklist = house.get(f"/periods/{day:%Y-%m}")["checklist"]
+        return here > day and checklist["counts"]["unposted"] == 0
 
+    wait_for(f"{day} is posted", posted)
+    # Until its meters are heard again an account knows of no use that is left.
     numbers = range(1, ACCOUNTS + 1)
-    wait_for(f"{day} is posted", lambda: all(ended(n) or not is_left(n) for n in numbers))
     for n in numbers:
         house.wait_register(f"e-{n}", float(REGISTERS[n]))
     return not any(is_left(n) for n in numbers)
