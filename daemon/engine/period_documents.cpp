@@ -1,5 +1,6 @@
 #include "daemon/engine/period_documents.hpp"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <unordered_map>
@@ -346,6 +347,13 @@ std::string fee_tariff(const Entry& entry) {
     return entry.cause.substr(begin, entry.cause.find('/') - begin);
 }
 
+// A fee that was taken back is charged no more; the reversal of a payment charges nothing.
+bool undoes_fee(const Entry& entry) {
+    return entry.kind == EntryKind::reversal &&
+           std::any_of(entry.legs.begin(), entry.legs.end(),
+                       [](const Leg& leg) { return leg.account == book::kFees; });
+}
+
 // Each entry that charges stands in the file of one month: that of its consumption, or, where it
 // was sealed before, the one that was open then.
 bool Files::belongs(const StoredEntry& stored) const {
@@ -365,6 +373,8 @@ bool Files::belongs(const StoredEntry& stored) const {
         }
         case EntryKind::adjustment:
             return entry.month == month;
+        case EntryKind::reversal:
+            return undoes_fee(entry) && entry.month == month;
         default:
             return false;
     }
@@ -433,10 +443,10 @@ PeriodFile Files::charges() {
     return file.finish();
 }
 
-bool charges_something(EntryKind kind) {
-    return kind == EntryKind::charge || kind == EntryKind::correction ||
-           kind == EntryKind::price_settlement || kind == EntryKind::fee ||
-           kind == EntryKind::adjustment;
+bool charges_something(const Entry& entry) {
+    return entry.kind == EntryKind::charge || entry.kind == EntryKind::correction ||
+           entry.kind == EntryKind::price_settlement || entry.kind == EntryKind::fee ||
+           entry.kind == EntryKind::adjustment || undoes_fee(entry);
 }
 
 PeriodFile Files::ledger() {
@@ -445,11 +455,11 @@ PeriodFile Files::ledger() {
     const std::string& month = frame_.bounds.month;
     reader_.entries_between(before_month_, frame_.row.last_entry, [&](const StoredEntry& stored) {
         const Entry& entry = stored.entry;
-        const bool in_charges = charges_something(entry.kind) &&
+        const bool in_charges = charges_something(entry) &&
                                 (belongs(stored) || (entry.line && entry.line->scope == month));
         if (in_charges && entry.month > month) booked_later_ -= entry.amount;
         if (entry.month != month) return;
-        if (charges_something(entry.kind)) {
+        if (charges_something(entry)) {
             booked_ -= entry.amount;
             if (!in_charges) of_earlier_ -= entry.amount;
         }

@@ -180,6 +180,41 @@ TEST_CASE_METHOD(Months, "what comes late is a correction in the open month and 
     CHECK(proof() == "");
 }
 
+TEST_CASE_METHOD(Months, "a fee that was taken back is charged no more in the month's files") {
+    FileTexts files = three_homes();
+    std::string& tariff = files["tariffs/flat.toml"];
+    tariff += "fixed = [ { name = \"service\", per = \"day\", amount = \"2.00\" } ]\n";
+    tariff.replace(tariff.find("id = \"flat\""), 11, "id = \"flatfee\"");
+    files["tariffs/fee.toml"] = tariff;
+    files.erase("tariffs/flat.toml");
+    files["units.csv"] += "1-104,1栋104\n";
+    files["meters.csv"] += "e-104,1-104,electricity,b1,5,eastron-sdm120,1000\n";
+    files["accounts.csv"] += "a-104,1-104,electricity,flatfee,,,\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    settle("e-104", "10.00");
+    until(kDecember + 10 * kMinute);
+    std::string fee;
+    for (const StoredEntry& entry : entries("a-104"))
+        if (entry.entry.kind == EntryKind::fee) fee = entry.entry.entry;
+    REQUIRE_FALSE(fee.empty());
+    close("2026-11");
+    const Act act{"local", "s-01", "s-02", "waived", "k-7", "k-7"};
+    REQUIRE(ask(ReverseEntry{act, fee}).kind == ReplyKind::created);
+    until(kJanuary + 10 * kMinute);
+    close("2026-12");
+    Fen kept;
+    for (const std::string month : {"2026-11", "2026-12"})
+        for (const std::string& row : rows(month, "charges", {"account", "amount"}))
+            if (row.starts_with("a-104 ")) kept += Fen{*parse_decimal(row.substr(6), 2)};
+    // One day of November and 31 of December, of which one was taken back.
+    CHECK(format(kept) == "62.00");
+    const json::object summary = file("2026-12", "summary");
+    const json::object& bridge = summary.at("charges").as_object();
+    const auto fen = [&](const char* name) { return *parse_decimal(text_of(bridge, name), 2); };
+    CHECK(fen("total") - fen("booked_later") + fen("of_earlier_periods") ==
+          fen("booked_in_period"));
+}
+
 TEST_CASE_METHOD(Months, "a crash between the two steps changes nothing, and closing goes on") {
     live_november();
     REQUIRE(begin("2026-11").kind == ReplyKind::ok);
