@@ -1,0 +1,344 @@
+// What the stored readings mean: totals from registers, edges between samples, and the stretches
+// of use that each account owes.
+#include "tests/simulation/money_auditor.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace gatehouse::money {
+namespace {
+
+constexpr std::int64_t kOnEdgeMs = 5 * 60'000;
+
+[[noreturn]] void disagree(const std::string& text) {
+    throw Disagreement(text);
+}
+
+std::string name_of(const ReadingOnDisk& row) {
+    return "meter " + row.meter + ", reading " + std::to_string(row.seq);
+}
+
+void expect(const ReadingOnDisk& row, const char* what, std::int64_t own, std::int64_t theirs) {
+    if (own != theirs)
+        disagree(name_of(row) + ": " + what + " is " + decimal_of(own, 3) + " by the auditor and " +
+                 decimal_of(theirs, 3) + " in the books");
+}
+
+Ratio face_of(const ReadingOnDisk& row) {
+    return row.face.empty() ? thousandths(row.register_value) : fraction_of(row.face);
+}
+
+}  // namespace
+
+void Tally::add(const Tally& other) {
+    audits += other.audits;
+    readings += other.readings;
+    estimated += other.estimated;
+    charges += other.charges;
+    late += other.late;
+    entries += other.entries;
+    replaced += other.replaced;
+    changes += other.changes;
+    rollovers += other.rollovers;
+    released += other.released;
+    below_truth += other.below_truth;
+}
+
+void Auditor::imported(const Plan& plan, std::int64_t event, Books& books) {
+    for (const PlanAccount& account : plan.accounts) accounts_[account.id].plan = account;
+    books.forget_times();
+    read(books);
+    prices_.publish(plan);
+    for (const auto& [id, terms] : plan.terms()) {
+        MeterAudit& meter = meters_[id];
+        if (meter.begun && meter.registry != terms) {
+            const auto at = books.time_of_event(event);
+            if (!at) disagree("meter " + id + ": its terms changed at a time that nobody knows");
+            meter.edges.push_back({event, *at, meter.registry});
+        } else if (!meter.begun) {
+            meter.terms = terms;
+        }
+        meter.registry = terms;
+    }
+}
+
+void Auditor::read(Books& books) {
+    for (const ReadingOnDisk& row : books.readings_after(reading_seq_)) {
+        take(books, row);
+        reading_seq_ = row.seq;
+        ++tally_.readings;
+    }
+    read_entries(books);
+}
+
+Auditor::NextEdge Auditor::next_edge(const MeterAudit& meter) const {
+    NextEdge next{calendar_->midnight(calendar_->day_of(meter.settled_until) + 1), false};
+    // At one instant the day ends first, on the old terms.
+    if (!meter.edges.empty() && meter.edges.front().at < next.at)
+        next = {meter.edges.front().at, true};
+    return next;
+}
+
+std::int64_t Auditor::counts_at(const MeterAudit& meter, std::int64_t read_at) const {
+    std::int64_t newest = calendar_->midnight(calendar_->day_of(read_at));
+    if (newest <= meter.settled_until) newest = -1;
+    for (const Edge& edge : meter.edges)
+        if (edge.at <= read_at) newest = std::max(newest, edge.at);
+    return newest >= 0 && read_at - newest <= kOnEdgeMs ? newest : read_at;
+}
+
+// No wrong value was confirmed: not above what the register held when the next sample confirmed
+// it, not another device's, and never one that nobody sent.
+void Auditor::check_truth(const MeterAudit& meter, const ReadingOnDisk& row) {
+    const Witness& witness = witness_->at(row.meter);
+    const auto found = witness.shown.find({row.run, row.mono_ms});
+    if (found == witness.shown.end()) disagree(name_of(row) + ": no such sample was ever sent");
+    const Shown& shown = found->second;
+    expect(row, "the register", half_up(shown.sent * Ratio{1'000, 1}), row.register_value);
+    if (shown.device != meter.device) disagree(name_of(row) + ": another device showed that");
+    if (shown.truth) return;
+    ++tally_.below_truth;
+    Ratio held = shown.held;
+    const auto next = std::next(found);
+    if (next != witness.shown.end() && held < next->second.held) held = next->second.held;
+    if (held < shown.sent) disagree(name_of(row) + ": a wrong value was confirmed");
+}
+
+void Auditor::begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
+                    std::optional<std::int64_t> at) {
+    const Ratio multiplier = ratio_of(meter.terms.multiplier);
+    const bool opening = row.kind == RowKind::manual;
+    meter.begun = true;
+    meter.base_total = meter.base_figure = figure_of(face, multiplier);
+    expect(row, "the first total", meter.base_total, row.total);
+    meter.marked = !meter.terms.account.empty();
+    meter.mark = row.total;
+    // An opening register counts from its date where it has one, else from the first reading.
+    if (opening)
+        meter.settled_until = row.stands_at.value_or(0);
+    else
+        meter.settled_until = at.value_or(0);
+    meter.settled_total = row.total;
+    meter.settled_register = row.register_value;
+    meter.last_at = meter.settled_until == 0 ? std::nullopt : std::optional(meter.settled_until);
+    meter.last_total = row.total;
+    meter.last_register = row.register_value;
+    meter.last_face = face;
+    meter.last_typed = opening;
+    meter.last_epoch = row.epoch;
+    meter.last_stamp = meter.first_stamp = {row.run, row.mono_ms};
+}
+
+std::int64_t Auditor::total_at(const MeterAudit& meter, const ReadingOnDisk& row,
+                               Ratio face) const {
+    const Ratio multiplier = ratio_of(meter.terms.multiplier);
+    const std::int64_t plain = meter.base_total + figure_of(face, multiplier) - meter.base_figure;
+    if (!(face < meter.last_face)) return std::max(plain, meter.last_total);
+    if (row.quality == RowQuality::released) return meter.last_total;
+    const std::int64_t modulus = witness_->at(row.meter).modulus;
+    if (modulus != 0 && !(meter.last_face < thousandths(modulus) * Ratio{95, 100}))
+        return meter.base_total + figure_of(face + thousandths(modulus), multiplier) -
+               meter.base_figure;
+    if (!meter.last_typed)
+        disagree(name_of(row) + ": confirmed below the one before, " +
+                 decimal_of(meter.last_register, 3));
+    return meter.last_total;
+}
+
+void Auditor::total_of(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
+    const std::int64_t total = total_at(meter, row, face);
+    expect(row, "the total", total, row.total);
+    if (face < meter.last_face && !meter.last_typed) {
+        // The register began anew: from here on this lap counts.
+        meter.base_total = total;
+        meter.base_figure = figure_of(face, ratio_of(meter.terms.multiplier));
+        ++(row.quality == RowQuality::released ? tally_.released : tally_.rollovers);
+    }
+    if (total < meter.last_total) disagree(name_of(row) + ": the total fell");
+}
+
+// The newest sample before the end that is dated by now, whatever was known when it was read.
+std::optional<Auditor::Anchor> Auditor::newest_dated(Books& books, const MeterAudit& meter,
+                                                     const ReadingOnDisk& end) {
+    for (auto one = meter.undated.rbegin(); one != meter.undated.rend(); ++one) {
+        if (one->stamp == std::pair(end.run, end.mono_ms)) continue;
+        if (const auto at = books.time_of(one->stamp.first, one->stamp.second))
+            return Anchor{*at, one->total, one->register_value};
+    }
+    return meter.dated;
+}
+
+// Where the next edge is worked out from: the newest dated figure before it. Where the sample that
+// ends the stretch was dated later, it depends on when that was, and on whether the process knew a
+// dated sample at all: then any of the three is right.
+std::vector<Auditor::Anchor> Auditor::anchors_of(Books& books, const MeterAudit& meter,
+                                                 const ReadingOnDisk& end) const {
+    std::vector<Anchor> anchors;
+    const auto add = [&](const Anchor& anchor) {
+        if (anchor.at >= meter.settled_until) anchors.push_back(anchor);
+    };
+    // A first reading is stored before its edges, and is no beginning of the stretch that it ends.
+    const bool same = meter.last_stamp == std::pair(end.run, end.mono_ms);
+    const auto last = meter.last_at
+                          ? meter.last_at
+                          : books.time_of(meter.last_stamp.first, meter.last_stamp.second);
+    if (last && !same && *last <= next_edge(meter).at)
+        add({*last, meter.last_total, meter.last_register});
+    if (const auto dated = newest_dated(books, meter, end)) add(*dated);
+    if (meter.dated) add(*meter.dated);
+    add({meter.settled_until, meter.settled_total, meter.settled_register});
+    if (books.time_then(end.run, end.mono_ms)) anchors.resize(1);
+    return anchors;
+}
+
+void Auditor::check_estimate(const ReadingOnDisk& row, const Anchor& from, const ReadingOnDisk& end,
+                             std::int64_t end_at, std::int64_t end_total) {
+    const std::int64_t edge = row.stands_at.value_or(0);
+    expect(row, "the total at the edge",
+           at_edge(from.total, from.at, std::max(from.total, end_total), end_at, edge), row.total);
+    // Where the register passed its end, or another lap began, nobody knows it in between.
+    const std::int64_t there =
+        end.register_value < from.register_value
+            ? end.register_value
+            : at_edge(from.register_value, from.at, end.register_value, end_at, edge);
+    expect(row, "the register at the edge", there, row.register_value);
+}
+
+// Estimated rows stand before the sample that ends their stretch; with it they can be worked out.
+void Auditor::end_estimates(Books& books, MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
+                            std::int64_t read_at) {
+    const std::int64_t end_at = counts_at(meter, read_at);
+    for (const ReadingOnDisk& estimate : std::exchange(meter.estimated, {})) {
+        if (read_at - next_edge(meter).at <= kOnEdgeMs)
+            disagree(name_of(estimate) + ": estimated, although a sample came in five minutes");
+        const std::int64_t total = total_at(meter, row, face);
+        const std::vector<Anchor> anchors = anchors_of(books, meter, row);
+        for (std::size_t i = 0; i < anchors.size(); ++i) {
+            try {
+                check_estimate(estimate, anchors[i], row, end_at, total);
+                break;
+            } catch (const Disagreement&) {
+                if (i + 1 == anchors.size()) throw;
+            }
+        }
+        pass_edge(meter, estimate, thousandths(estimate.register_value));
+    }
+}
+
+// One edge, estimated or read: it ends a stretch of use, and maybe what charged it.
+void Auditor::pass_edge(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
+    const NextEdge edge = next_edge(meter);
+    if (row.stands_at != edge.at)
+        disagree(name_of(row) + ": stands at " + std::to_string(row.stands_at.value_or(0)) +
+                 " and the next edge is " + std::to_string(edge.at));
+    const bool first = civil_of(calendar_->day_of(edge.at)).day == 1;
+    const RowKind kind = edge.registry ? RowKind::change : first ? RowKind::month : RowKind::freeze;
+    if (row.kind != kind) disagree(name_of(row) + ": is of another kind than its edge");
+    charge(meter, row, edge.at, edge.registry);
+    meter.settled_until = edge.at;
+    meter.settled_total = row.total;
+    meter.settled_register = row.register_value;
+    if (edge.registry) change_terms(meter, row, face);
+}
+
+void Auditor::change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio face_at_edge) {
+    meter.edges.pop_front();
+    const Terms next = meter.edges.empty() ? meter.registry : meter.edges.front().before;
+    if (next.multiplier != meter.terms.multiplier) {
+        meter.base_total = row.total;
+        meter.base_figure = figure_of(face_at_edge, ratio_of(next.multiplier));
+    }
+    meter.terms = next;
+    meter.marked = !next.account.empty();
+    meter.mark = row.total;
+    ++tally_.changes;
+}
+
+void Auditor::charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t edge, bool at_once) {
+    if (!meter.marked) return;
+    std::vector<Charge>& open = accounts_.at(meter.terms.account).open;
+    open.push_back({row.meter, meter.terms.tariff, row.seq, edge, row.total - meter.mark, at_once});
+    // With it go the days of that meter that waited for others.
+    if (at_once)
+        for (Charge& one : open)
+            if (one.meter == row.meter) one.at_once = true;
+    meter.mark = row.total;
+    ++tally_.charges;
+}
+
+// The last figure of the old meter, then the first one of the new.
+void Auditor::replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
+    if (row.epoch == meter.last_epoch) {
+        const std::int64_t at = row.stands_at.value_or(0);
+        meter.settled_until = std::max(meter.settled_until, at);
+        meter.settled_total = row.total;
+        meter.settled_register = row.register_value;
+        charge(meter, row, at, true);
+        return;
+    }
+    expect(row, "the total of a new meter", meter.last_total, row.total);
+    meter.base_total = row.total;
+    meter.base_figure = figure_of(face, ratio_of(meter.terms.multiplier));
+    ++meter.device;
+    ++tally_.replaced;
+}
+
+void Auditor::take(Books& books, const ReadingOnDisk& row) {
+    MeterAudit& meter = meters_.at(row.meter);
+    if (row.quality == RowQuality::estimated) {
+        ++tally_.estimated;
+        meter.estimated.push_back(row);
+        return;
+    }
+    const Ratio face = face_of(row);
+    const bool typed = row.kind == RowKind::manual || row.kind == RowKind::replacement ||
+                       row.quality == RowQuality::manual;
+    if (!typed) check_truth(meter, row);
+    const bool on_edge =
+        row.kind == RowKind::freeze || row.kind == RowKind::month || row.kind == RowKind::change;
+    // What nobody vouched for when it was read is dated later, with the edges that it passed.
+    const bool edges = on_edge || !meter.estimated.empty();
+    const std::optional<std::int64_t> read_at = row.stands_at && !on_edge ? row.stands_at
+                                                : edges ? books.time_of(row.run, row.mono_ms)
+                                                        : books.time_then(row.run, row.mono_ms);
+    if (!meter.begun) {
+        begin(meter, row, face, read_at);
+        return;
+    }
+    if (meter.settled_until == 0 && read_at)
+        meter.settled_until =
+            books.time_of(meter.first_stamp.first, meter.first_stamp.second).value_or(*read_at);
+    const bool new_meter = row.kind == RowKind::replacement && row.epoch != meter.last_epoch;
+    if (!new_meter) {
+        if (read_at) end_estimates(books, meter, row, face, *read_at);
+        total_of(meter, row, face);
+    }
+    if (row.account != meter.terms.account)
+        disagree(name_of(row) + ": is of account " + row.account + " and should be of " +
+                 meter.terms.account);
+    const std::optional<std::int64_t> counts =
+        read_at ? std::optional(counts_at(meter, *read_at)) : read_at;
+    if (on_edge) {
+        if (!read_at || *read_at - row.stands_at.value_or(0) > kOnEdgeMs)
+            disagree(name_of(row) + ": is too late to stand on its edge");
+        pass_edge(meter, row, face);
+    }
+    if (row.kind == RowKind::replacement) replace(meter, row, face);
+    if (counts) {
+        meter.dated.reset();
+        meter.undated.clear();
+    } else {
+        if (meter.last_at)
+            meter.dated = Anchor{*meter.last_at, meter.last_total, meter.last_register};
+        meter.undated.push_back({{row.run, row.mono_ms}, row.total, row.register_value});
+    }
+    meter.last_at = counts;
+    meter.last_stamp = {row.run, row.mono_ms};
+    meter.last_total = row.total;
+    meter.last_register = row.register_value;
+    meter.last_face = face;
+    meter.last_typed = typed;
+    meter.last_epoch = row.epoch;
+}
+
+}  // namespace gatehouse::money

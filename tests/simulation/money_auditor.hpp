@@ -1,0 +1,199 @@
+// The independent auditor: from what the meters really showed, what was published and what lies on
+// disk it works out, by its own arithmetic, what every account owes, and says where the daemon's
+// books disagree. It shares no code with daemon/ and writes nothing. Copyable, so that a restore of
+// an older copy takes the auditor of that moment with it. One thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/simulation/money_own.hpp"
+#include "tests/simulation/money_plan.hpp"
+#include "tests/simulation/money_prices.hpp"
+#include "tests/simulation/money_rows.hpp"
+
+namespace gatehouse::money {
+
+// The two do not agree. Where, and both figures.
+struct Disagreement : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// What was sent over the wire at one instant, beside what the meter truly showed then.
+struct Shown {
+    Ratio sent, held;
+    bool truth = true;
+    int device = 0;  // 0, then one more for each meter that was put in its place
+};
+// What the world saw of one meter; samples by (run, monotonic time). The newest are kept.
+struct Witness {
+    std::map<std::pair<std::int64_t, std::int64_t>, Shown> shown;
+    std::deque<std::pair<std::int64_t, std::int64_t>> order;
+    std::int64_t modulus = 0;  // in 1e-3, where the register begins anew; 0: never
+};
+
+// What the daemon's screens say at that moment.
+struct AccountScreen {
+    std::int64_t ledger = 0, balance = 0, provisional = 0;
+    int level = 0;
+    bool judged = false, held = false;
+};
+struct MeterScreen {
+    std::optional<std::int64_t> register_value, total, read_at;
+};
+struct Screen {
+    std::map<std::string, AccountScreen> accounts;
+    std::map<std::string, MeterScreen> meters;
+    bool trusted = false, writable = true;
+    std::int64_t now_ms = 0, up_ms = 0;              // and since when this process runs
+    std::int64_t low = 0, critical = 0, margin = 0;  // thresholds of everybody
+};
+
+struct Tally {
+    std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
+                 replaced = 0, changes = 0, rollovers = 0, released = 0, below_truth = 0;
+    void add(const Tally& other);
+};
+
+class Auditor {
+  public:
+    Auditor(const Calendar& calendar, const std::map<std::string, Witness>& witness)
+        : calendar_(&calendar), witness_(&witness) {}
+
+    // The registry's files came into force with that event.
+    void imported(const Plan& plan, std::int64_t event, Books& books);
+    // A top-up was acknowledged: from now on its entry is in the books once.
+    void acknowledged(const std::string& key, const std::string& account, std::int64_t fen,
+                      const std::string& receipt);
+    [[nodiscard]] bool knows(const std::string& key) const { return paid_.contains(key); }
+
+    // Throws Disagreement.
+    void audit(Books& books, const Screen& screen);
+    // Once everything has been read twice and posted: nothing is open, levels are exact, and each
+    // meter's total is what it truly counted.
+    void final_audit(Books& books, const Screen& screen,
+                     const std::map<std::string, Ratio>& true_faces);
+    [[nodiscard]] const Tally& tally() const { return tally_; }
+    [[nodiscard]] bool waits_for_edge(const std::string& meter) const {
+        return !meters_.at(meter).edges.empty();
+    }
+
+  private:
+    struct Edge {
+        std::int64_t event = 0, at = 0;
+        Terms before;
+    };
+    struct Anchor {
+        std::int64_t at = 0, total = 0, register_value = 0;
+    };
+    struct Undated {  // read by a clock that nobody trusted then
+        std::pair<std::int64_t, std::int64_t> stamp;
+        std::int64_t total = 0, register_value = 0;
+    };
+    struct MeterAudit {
+        Terms terms, registry;  // in force, and as the registry has them
+        std::deque<Edge> edges;
+        bool begun = false, marked = false;
+        std::int64_t settled_until = 0, settled_total = 0, settled_register = 0;
+        std::optional<std::int64_t> last_at;  // nothing: its run was not trusted yet
+        std::optional<Anchor> dated;          // the newest before such ones
+        std::deque<Undated> undated;          // they
+        std::pair<std::int64_t, std::int64_t> last_stamp, first_stamp;
+        std::int64_t last_total = 0, last_register = 0, last_epoch = 0;
+        Ratio last_face;
+        bool last_typed = false;
+        std::int64_t base_total = 0, base_figure = 0;
+        int device = 0;
+        std::int64_t mark = 0;
+        std::vector<ReadingOnDisk> estimated;  // they wait for the sample that ends them
+    };
+    // A stretch of use that ends at an edge.
+    struct Charge {
+        std::string meter, tariff;
+        std::int64_t seq = 0, edge = 0, quantity = 0;
+        bool at_once = false;  // posted with its row: a registry change, a replacement
+    };
+    struct AccountAudit {
+        PlanAccount plan;
+        bool opened = false;
+        std::string posted_through;           // the newest day as of the audit before
+        std::int64_t money = 0, entries = 0;  // in fen; without charges, and all
+        OwnLines books;
+        std::vector<Charge> open;
+        std::set<std::string> months;  // touched since they were compared
+    };
+    struct Paid {
+        std::string account, receipt;
+        std::int64_t fen = 0;
+    };
+
+    void read(Books& books);
+    void read_entries(Books& books);
+    void take(Books& books, const ReadingOnDisk& row);
+    void begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
+               std::optional<std::int64_t> at);
+    void check_truth(const MeterAudit& meter, const ReadingOnDisk& row);
+    // The total at that face, which `total_of` checks against the row's and makes the newest.
+    [[nodiscard]] std::int64_t total_at(const MeterAudit& meter, const ReadingOnDisk& row,
+                                        Ratio face) const;
+    void total_of(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
+    void end_estimates(Books& books, MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
+                       std::int64_t read_at);
+    [[nodiscard]] static std::optional<Anchor> newest_dated(Books& books, const MeterAudit& meter,
+                                                            const ReadingOnDisk& end);
+    [[nodiscard]] std::vector<Anchor> anchors_of(Books& books, const MeterAudit& meter,
+                                                 const ReadingOnDisk& end) const;
+    static void check_estimate(const ReadingOnDisk& row, const Anchor& from,
+                               const ReadingOnDisk& end, std::int64_t end_at,
+                               std::int64_t end_total);
+    void pass_edge(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
+    void change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio face_at_edge);
+    void replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
+    void charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t edge, bool at_once);
+    struct NextEdge {
+        std::int64_t at = 0;
+        bool registry = false;
+    };
+    [[nodiscard]] NextEdge next_edge(const MeterAudit& meter) const;
+    // As of when a sample counts: the newest edge, where it lies within five minutes after it.
+    [[nodiscard]] std::int64_t counts_at(const MeterAudit& meter, std::int64_t read_at) const;
+
+    void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
+    void post(Books& books);
+    void open_account(Books& books, const Screen& screen, AccountAudit& account);
+    void use(const AccountAudit& account, OwnLines& lines, const Charge& charge) const;
+    void compare(Books& books, const Screen& screen);
+    void compare_lines(Books& books, AccountAudit& account);
+    void compare_balance(const Screen& screen, const AccountAudit& account) const;
+    void compare_level(const Screen& screen, const AccountAudit& account, bool exact) const;
+    void compare_meters(const Screen& screen) const;
+    void compare_days(Books& books, const Screen& screen) const;
+    void check_paid();
+    // Nothing where a part of it is not dated yet: its day is anybody's guess.
+    [[nodiscard]] std::optional<OwnLines> with_rest(const Screen& screen,
+                                                    const AccountAudit& account) const;
+    [[nodiscard]] bool ledgered(const AccountAudit& account) const {
+        return account.opened && account.plan.billing == "prepaid";
+    }
+
+    const Calendar* calendar_;
+    const std::map<std::string, Witness>* witness_;
+    Prices prices_;
+    std::map<std::string, MeterAudit> meters_;
+    std::map<std::string, AccountAudit> accounts_;
+    std::map<std::string, Paid> paid_;
+    std::vector<std::string> fresh_;  // keys whose entry was not looked for yet
+    std::map<std::string, std::pair<std::string, std::int64_t>> topups_;  // as booked, by cause
+    std::int64_t reading_seq_ = 0, entry_seq_ = 0;
+    std::map<std::string, std::int64_t> gapless_{{"event", 0}, {"entry", 0}, {"reading", 0}};
+    Tally tally_;
+};
+
+}  // namespace gatehouse::money

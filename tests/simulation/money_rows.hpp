@@ -1,0 +1,109 @@
+// The books as they lie on disk, read with plain SQL over a connection of its own: nothing of the
+// daemon's store is used. It judges nothing. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace gatehouse::money {
+
+// One prepared statement; reset by each bind().
+class Statement {
+  public:
+    Statement(sqlite3* db, const char* sql);
+    ~Statement();
+    Statement(const Statement&) = delete;
+    Statement& operator=(const Statement&) = delete;
+
+    template <class... Values>
+    Statement& bind(const Values&... values) {
+        reset();
+        int at = 0;
+        (one(++at, values), ...);
+        return *this;
+    }
+    bool step();
+    void reset();
+    [[nodiscard]] std::int64_t number(int column) const;
+    [[nodiscard]] std::string text(int column) const;
+    [[nodiscard]] bool null(int column) const;
+
+  private:
+    void one(int at, std::int64_t value);
+    void one(int at, const std::string& value);
+    sqlite3_stmt* statement_ = nullptr;
+};
+
+enum class RowKind { interval, freeze, month, change, move, manual, replacement };
+enum class RowQuality { good, estimated, manual, released, voided };
+
+struct ReadingOnDisk {
+    std::int64_t seq = 0, epoch = 0, run = 0, mono_ms = 0, wall_ms = 0;
+    std::string meter, account;
+    RowKind kind = RowKind::interval;
+    RowQuality quality = RowQuality::good;
+    std::int64_t register_value = 0, total = 0;
+    std::optional<std::int64_t> stands_at;
+    std::string face;  // the register as an exact fraction, where 1e-3 cannot hold it
+};
+struct EntryOnDisk {
+    std::int64_t seq = 0, amount = 0, line = 0, run = 0, mono_ms = 0, wall_ms = 0, legs = 0;
+    std::string kind, account, cause, month, receipt;
+};
+struct LineOnDisk {
+    std::int64_t line = 0, quantity = 0, posted = 0;
+    std::int64_t price = 0;  // 1e-8 of the currency
+    // "<service>|<month>|<tariff>|<version>|<season>|<band>|<tier>"
+    std::string key;
+};
+
+class Books {
+  public:
+    explicit Books(const std::string& path);
+    ~Books();
+    Books(const Books&) = delete;
+    Books& operator=(const Books&) = delete;
+
+    [[nodiscard]] std::vector<ReadingOnDisk> readings_after(std::int64_t seq);
+    [[nodiscard]] std::vector<EntryOnDisk> entries_after(std::int64_t seq);
+    [[nodiscard]] std::map<std::string, LineOnDisk> lines_of(const std::string& account,
+                                                             const std::string& month);
+    [[nodiscard]] std::map<std::string, std::int64_t> counters_of(const std::string& account);
+    [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
+    [[nodiscard]] std::string newest_day_posted(const std::string& account);  // "" or 2026-11-23
+    [[nodiscard]] std::int64_t entries_with_cause(const std::string& cause);
+    // The first hole in a series after `seq` that no recorded gap explains; "" where there is none.
+    [[nodiscard]] std::string hole_in(const std::string& series, std::int64_t& seq);
+    // Numbers that tell whether something was booked since.
+    [[nodiscard]] std::int64_t newest_entry();
+    [[nodiscard]] std::int64_t newest_reading();
+    [[nodiscard]] std::int64_t newest_event(const std::string& kind);
+    [[nodiscard]] bool has_event(std::int64_t seq, const std::string& kind);
+    [[nodiscard]] std::int64_t postings();
+    struct Held {
+        std::int64_t id = 0, run = 0, mono_ms = 0, register_value = 0;
+        std::string meter, reason;
+    };
+    [[nodiscard]] std::vector<Held> open_quarantines();
+    // UTC of a stamp as the books have it; nothing while its run was never trusted.
+    [[nodiscard]] std::optional<std::int64_t> time_of(std::int64_t run, std::int64_t mono_ms);
+    // The same as it was known when the stamp was made: nothing where it was dated later.
+    [[nodiscard]] std::optional<std::int64_t> time_then(std::int64_t run, std::int64_t mono_ms);
+    [[nodiscard]] std::optional<std::int64_t> time_of_event(std::int64_t seq);
+    void forget_times() { offsets_.clear(); }
+
+  private:
+    Statement& prepared(const char* sql);
+    const std::map<std::int64_t, std::int64_t>& offsets_of(std::int64_t run);
+    sqlite3* db_ = nullptr;
+    std::map<std::string, Statement> statements_;
+    std::map<std::int64_t, std::map<std::int64_t, std::int64_t>> offsets_;  // run -> from -> offset
+};
+
+}  // namespace gatehouse::money
