@@ -157,15 +157,16 @@ void Auditor::total_of(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) 
     if (total < meter.last_total) disagree(name_of(row) + ": the total fell");
 }
 
-// The newest sample before the end that is dated by now, whatever was known when it was read.
-std::optional<Auditor::Anchor> Auditor::newest_dated(Books& books, const MeterAudit& meter,
-                                                     const ReadingOnDisk& end) {
+// The samples up to the next edge that are dated by now, whatever was known when they were read;
+// the newest first.
+std::vector<Auditor::Anchor> Auditor::dated_later(Books& books, const MeterAudit& meter) const {
+    std::vector<Anchor> dated;
+    const std::int64_t edge = next_edge(meter).at;
     for (auto one = meter.undated.rbegin(); one != meter.undated.rend(); ++one) {
-        if (one->stamp == std::pair(end.run, end.mono_ms)) continue;
-        if (const auto at = books.time_of(one->stamp.first, one->stamp.second))
-            return Anchor{*at, one->total, one->register_value};
+        const auto at = books.time_of(one->stamp.first, one->stamp.second);
+        if (at && *at <= edge) dated.push_back({*at, one->total, one->register_value});
     }
-    return meter.dated;
+    return dated;
 }
 
 // Where the next edge is worked out from: the newest dated figure before it. Where the sample that
@@ -184,7 +185,7 @@ std::vector<Auditor::Anchor> Auditor::anchors_of(Books& books, const MeterAudit&
                           : books.time_of(meter.last_stamp.first, meter.last_stamp.second);
     if (last && !same && *last <= next_edge(meter).at)
         add({*last, meter.last_total, meter.last_register});
-    if (const auto dated = newest_dated(books, meter, end)) add(*dated);
+    for (const Anchor& dated : dated_later(books, meter)) add(dated);
     if (meter.dated) add(*meter.dated);
     add({meter.settled_until, meter.settled_total, meter.settled_register});
     if (books.time_then(end.run, end.mono_ms)) anchors.resize(1);

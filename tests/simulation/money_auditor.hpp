@@ -146,8 +146,7 @@ class Auditor {
     void total_of(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
     void end_estimates(Books& books, MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
                        std::int64_t read_at);
-    [[nodiscard]] static std::optional<Anchor> newest_dated(Books& books, const MeterAudit& meter,
-                                                            const ReadingOnDisk& end);
+    [[nodiscard]] std::vector<Anchor> dated_later(Books& books, const MeterAudit& meter) const;
     [[nodiscard]] std::vector<Anchor> anchors_of(Books& books, const MeterAudit& meter,
                                                  const ReadingOnDisk& end) const;
     static void check_estimate(const ReadingOnDisk& row, const Anchor& from,
