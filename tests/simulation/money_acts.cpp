@@ -27,8 +27,20 @@ std::string told(const Reply& reply) {
 
 }  // namespace
 
+// A version that could not be imported before its first day came begins on a later one: what comes
+// late is another act.
+void World::wait_for_first_days() {
+    const std::int64_t tomorrow = calendar_.day_of(engine_->snapshot()->now_ms) + 1;
+    for (std::size_t i = 0; i < known_.size(); ++i) {
+        std::vector<PlanVersion>& versions = plan_.tariffs[i].versions;
+        for (std::size_t n = known_[i].versions.size(); n < versions.size(); ++n)
+            versions[n].from_day = std::max(tomorrow, versions[n].from_day);
+    }
+}
+
 void World::import() {
     if (!import_due_) return;
+    wait_for_first_days();
     ImportRegistry command;
     command.actor = "local";
     command.files = plan_.files();
@@ -36,6 +48,7 @@ void World::import() {
     if (reply.kind == ReplyKind::unavailable || reply.type == "clock") return;
     if (!is_done(reply)) throw Disagreement("the registry is refused: " + told(reply));
     import_due_ = false;
+    known_ = plan_.tariffs;
     ++deeds_.imports;
     auditor_.imported(plan_, books_->newest_event("registry.imported"), *books_);
 }

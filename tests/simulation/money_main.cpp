@@ -19,10 +19,10 @@ namespace gatehouse::money {
 namespace {
 
 struct Options {
-    std::uint64_t seeds = 1, seed = 0;
+    std::uint64_t seeds = 1, seed = 1;
     int days = 30, households = 6, jobs = 2;
-    std::string plant = "nothing";
-    bool keep = false;
+    std::string program = "money_world", plant = "nothing";
+    bool fresh = false, keep = false;
 };
 
 std::string make_folder() {
@@ -40,7 +40,7 @@ struct Outcome {
 };
 
 std::string replay_words(const Options& options, std::uint64_t seed) {
-    std::string words = "money_world --seed " + std::to_string(seed) + " --days " +
+    std::string words = options.program + " --seed " + std::to_string(seed) + " --days " +
                         std::to_string(options.days) + " --households " +
                         std::to_string(options.households);
     if (options.plant != "nothing") words += " --plant " + options.plant;
@@ -146,13 +146,21 @@ struct Verdict {
     Deeds deeds;
 };
 
-Verdict run(const Options& options) {
+// The fixed ones, and one that nobody knows yet.
+std::vector<std::uint64_t> seeds_of(const Options& options) {
+    std::vector<std::uint64_t> seeds;
+    for (std::uint64_t i = 0; i < options.seeds; ++i) seeds.push_back(options.seed + i);
+    if (options.fresh) seeds.push_back(std::random_device{}());
+    return seeds;
+}
+
+Verdict run(const Options& options, const std::vector<std::uint64_t>& seeds) {
     Verdict verdict;
     std::map<pid_t, Worker> workers;
-    std::uint64_t next = 0;
-    while (next < options.seeds || !workers.empty()) {
-        while (next < options.seeds && workers.size() < static_cast<std::size_t>(options.jobs)) {
-            Worker worker(options, options.seed + next++);
+    std::size_t next = 0;
+    while (next < seeds.size() || !workers.empty()) {
+        while (next < seeds.size() && workers.size() < static_cast<std::size_t>(options.jobs)) {
+            Worker worker(options, seeds[next++]);
             workers.emplace(worker.pid(), worker);
         }
         int status = 0;
@@ -170,11 +178,11 @@ Verdict run(const Options& options) {
     return verdict;
 }
 
-int judge(const Options& options, const Verdict& verdict) {
+int judge(const Options& options, const std::vector<std::uint64_t>& seeds, const Verdict& verdict) {
     print(verdict.deeds);
-    std::cout << options.seeds << " seeds from " << options.seed << ", " << options.days
-              << " days of " << options.households << " households: " << verdict.agreed
-              << " agree, " << verdict.wrong << " do not\n";
+    std::cout << seeds.size() << " seeds, " << options.days << " days of " << options.households
+              << " households each: " << verdict.agreed << " agree, " << verdict.wrong
+              << " do not\n";
     if (options.plant != "nothing") {
         if (verdict.wrong > 0) return 0;
         std::cout << "the planted fault was not seen: this test proves nothing\n";
@@ -182,7 +190,7 @@ int judge(const Options& options, const Verdict& verdict) {
     }
     if (verdict.wrong > 0) return 1;
     constexpr std::uint64_t kSeedsThatMeetAll = 50;
-    if (options.seeds >= kSeedsThatMeetAll && !is_rough(verdict.deeds)) {
+    if (seeds.size() >= kSeedsThatMeetAll && !is_rough(verdict.deeds)) {
         std::cout << "something of the list above never happened: this proves too little\n";
         return 1;
     }
@@ -200,7 +208,7 @@ int see_all(const Options& options) {
         batch.seeds = static_cast<std::uint64_t>(options.jobs);
         bool seen = false;
         for (; !seen && batch.seed < options.seed + options.seeds; batch.seed += batch.seeds)
-            seen = run(batch).wrong > 0;
+            seen = run(batch, seeds_of(batch)).wrong > 0;
         std::cout << name << (seen ? ": seen" : ": NOT SEEN: this test proves nothing") << "\n"
                   << std::flush;
         if (!seen) ++unseen;
@@ -210,14 +218,14 @@ int see_all(const Options& options) {
 
 int main_of(int argc, char** argv) {
     Options options;
-    bool fresh = false;
+    options.program = argv[0];
     CLI::App app{"Drives the engine through seeded months and audits every fen of them."};
     app.add_option("--seeds", options.seeds, "how many worlds, counted up from --seed")
-        ->check(CLI::Range(1, 1'000'000))
+        ->check(CLI::Range(0, 1'000'000))
         ->capture_default_str();
-    CLI::Option* seed = app.add_option("--seed", options.seed, "the first; absent: 1");
-    app.add_flag("--fresh", fresh, "begin at a seed that nobody knows yet; it is printed")
-        ->excludes(seed);
+    app.add_option("--seed", options.seed, "the first")->capture_default_str();
+    app.add_flag("--fresh", options.fresh,
+                 "one world more, of a seed that nobody knows yet; it is printed");
     app.add_option("--days", options.days, "of each world")
         ->check(CLI::Range(1, 4'000))
         ->capture_default_str();
@@ -235,11 +243,14 @@ int main_of(int argc, char** argv) {
                    "in turn, until it is seen")
         ->check(CLI::IsMember(plants));
     CLI11_PARSE(app, argc, argv);
-    if (seed->empty()) options.seed = fresh ? std::random_device{}() : 1;
-    std::cout << "seed " << options.seed << std::endl;
     if (options.plant == "all") return see_all(options);
     plant(options.plant);
-    return judge(options, run(options));
+    const std::vector<std::uint64_t> seeds = seeds_of(options);
+    if (options.seeds > 0)
+        std::cout << "seeds " << options.seed << " to " << options.seed + options.seeds - 1 << "\n";
+    if (options.fresh) std::cout << "fresh seed " << seeds.back() << "\n";
+    std::cout << std::flush;
+    return judge(options, seeds, run(options, seeds));
 }
 
 }  // namespace

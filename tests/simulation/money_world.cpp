@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "daemon/engine/replay_proof.hpp"
 #include "daemon/store/reader.hpp"
 
 namespace gatehouse::money {
@@ -301,7 +302,12 @@ void World::finish() {
     std::map<std::string, Ratio> faces;
     for (const TrueMeter& meter : meters_) faces[meter.id] = thousandths(meter.register_value);
     auditor_.final_audit(*books_, screen(), faces);
-    const Proof proof = StoreReader(options_.database_path).verify();
+    // The daemon's own proof, prices and all, must agree as well.
+    StoreReader reader(options_.database_path);
+    const Proof proof =
+        reader.verify({}, [this](AccountBooks& books, const std::function<void()>& breathe) {
+            return replay_proof(books, *zone_, breathe);
+        });
     if (!proof.ok) throw Disagreement("verify: " + proof.first_bad);
 }
 

@@ -114,6 +114,7 @@ class World final : public Poller {
 
     // what people and bad luck do (money_acts.cpp)
     void import();
+    void wait_for_first_days();
     void change_registry();
     void pay();
     void pay_again();
@@ -138,6 +139,7 @@ class World final : public Poller {
     Calendar calendar_;
     std::unique_ptr<Zone> zone_;
     Plan plan_;
+    std::vector<PlanTariff> known_;  // as they were imported
     WorldClock clock_;
     std::unique_ptr<Random> random_;
     EngineOptions options_;
