@@ -253,10 +253,14 @@ void World::fill_disk() {
 }
 
 void World::jump_clock() {
+    // What was read in the millisecond of the step would be dated by either clock; no machine reads
+    // a meter and sets its clock in one.
+    pass_to(now_ + 1);
     const std::int64_t by = dice_.from_to(2 * kMinute, 3 * kHour);
     clock_.wall += dice_.percent(60) ? by : -by;
     ++deeds_.clock_jumps;
     later(kHour, 20 * kHour, [this] {
+        pass_to(now_ + 1);
         clock_.wall = now_;
         step();
     });
@@ -268,6 +272,7 @@ void World::lose_clock() {
     synchronised_ = false;
     ++deeds_.untrusted_starts;
     later(10 * kMinute, 10 * kHour, [this] {
+        pass_to(now_ + 1);
         clock_.wall = now_;
         synchronised_ = true;
         step();

@@ -248,6 +248,8 @@ void Auditor::change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio fa
     if (next.multiplier != meter.terms.multiplier) {
         meter.base_total = row.total;
         meter.base_figure = figure_of(face_at_edge, ratio_of(next.multiplier));
+        // What was read behind the edge before anybody knew when was counted by the old multiplier.
+        if (!meter.last_at) meter.last_total = std::min(meter.last_total, row.total);
     }
     meter.terms = next;
     meter.marked = !next.account.empty();
@@ -267,9 +269,11 @@ void Auditor::charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t e
     ++tally_.charges;
 }
 
-// The last figure of the old meter, then the first one of the new.
+// The last figure of the old meter, then the first one of the new. An epoch may also begin with a
+// multiplier, and the old meter may end without another row in it.
 void Auditor::replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
-    if (row.epoch == meter.last_epoch) {
+    if (!is_new_meter(meter, row)) {
+        meter.ended = true;
         const std::int64_t at = row.stands_at.value_or(0);
         meter.settled_until = std::max(meter.settled_until, at);
         meter.settled_total = row.total;
@@ -277,6 +281,7 @@ void Auditor::replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
         charge(meter, row, at, true);
         return;
     }
+    meter.ended = false;
     expect(row, "the total of a new meter", meter.last_total, row.total);
     meter.base_total = row.total;
     meter.base_figure = figure_of(face, ratio_of(meter.terms.multiplier));
@@ -309,7 +314,7 @@ void Auditor::take(Books& books, const ReadingOnDisk& row) {
     if (meter.settled_until == 0 && read_at)
         meter.settled_until =
             books.time_of(meter.first_stamp.first, meter.first_stamp.second).value_or(*read_at);
-    const bool new_meter = row.kind == RowKind::replacement && row.epoch != meter.last_epoch;
+    const bool new_meter = is_new_meter(meter, row);
     if (!new_meter) {
         if (read_at) end_estimates(books, meter, row, face, *read_at);
         total_of(meter, row, face);

@@ -108,7 +108,7 @@ class Auditor {
         std::pair<std::int64_t, std::int64_t> last_stamp, first_stamp;
         std::int64_t last_total = 0, last_register = 0, last_epoch = 0;
         Ratio last_face;
-        bool last_typed = false;
+        bool last_typed = false, ended = false;
         std::int64_t base_total = 0, base_figure = 0;
         int device = 0;
         std::int64_t mark = 0;
@@ -154,6 +154,9 @@ class Auditor {
                                std::int64_t end_total);
     void pass_edge(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
     void change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio face_at_edge);
+    [[nodiscard]] static bool is_new_meter(const MeterAudit& meter, const ReadingOnDisk& row) {
+        return row.kind == RowKind::replacement && meter.ended && row.epoch != meter.last_epoch;
+    }
     void replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
     void charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t edge, bool at_once);
     struct NextEdge {
