@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/core/alert.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gatehouse;
@@ -246,6 +247,66 @@ TEST_CASE("what is wrong before the sections is named at its place") {
         {"schema = 1\n[site]\nname = \"" + std::string(5000, 'a') + "\"\n", 3, 8, "at most 4096"},
         {"schema = 1\n[sit]\n", 2, 2, "unknown key 'sit'; did you mean 'site'?"},
     });
+}
+
+TEST_CASE("alert tables by service and use hold as they are written, the narrowest first") {
+    const auto loaded = parse(kHead + R"(
+[alerts]
+low_balance = "60.00"
+low_days = 8
+[alerts.electricity]
+low_balance = "55.00"
+[alerts.electricity.shop]
+low_balance = "500.00"
+critical_balance = "100.00"
+[alerts.electricity.common]
+low_days = 0
+critical_days = 0
+[alerts.water]
+low_balance = "20.00"
+critical_balance = "5.00"
+clear_margin = "2.00"
+[alerts.water.home]
+low_balance = "15.00"
+amount_max_days = "never"
+[alerts.all]
+low_balance = "80.00"
+[alerts.all.home]
+low_days = 10
+[alerts.all.shop]
+critical_balance = "70.00"
+clear_margin = "9.00"
+)",
+                              "gatehouse.toml");
+    INFO(all(loaded));
+    REQUIRE(loaded.problems.empty());
+    using S = AccountService;
+    constexpr std::optional<int> kNever;
+    struct Row {
+        S service;
+        Use use;
+        int low, critical, margin;  // yuan
+        int low_days, critical_days;
+        std::optional<int> max_days;
+    };
+    const Row rows[] = {
+        {S::electricity, Use::home, 55, 10, 5, 8, 3, 30},
+        {S::electricity, Use::shop, 500, 100, 5, 8, 3, 30},
+        {S::electricity, Use::common, 55, 10, 5, 0, 0, 30},
+        {S::water, Use::home, 15, 5, 2, 8, 3, kNever},
+        {S::water, Use::shop, 20, 5, 2, 8, 3, 30},
+        {S::all, Use::home, 80, 10, 5, 10, 3, 30},
+        {S::all, Use::shop, 80, 70, 9, 8, 3, 30},
+        {S::all, Use::common, 80, 10, 5, 8, 3, 30},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(to_string(row.service), to_string(row.use));
+        Account account;
+        account.service = row.service;
+        const Thresholds got = thresholds_of(account, row.use, loaded.config.alerts);
+        CHECK(got == Thresholds{Fen{row.low * 100}, Fen{row.critical * 100}, Fen{row.margin * 100},
+                                Fen{0}, row.low_days, row.critical_days, row.max_days});
+    }
 }
 
 TEST_CASE("what is wrong in store, time, alerts and profiles is named at its place") {
