@@ -76,9 +76,9 @@ LevelJudgement described(int level, AlertReason reason, const Thresholds& limits
 }
 
 constexpr UtcMs kDayMs = 86'400'000;
-UtcMs reminder_pause_ms(int level) {
-    if (level <= 1) return 7 * kDayMs;
-    return level == 2 ? 2 * kDayMs : kDayMs;
+UtcMs reminder_pause_ms(const AlertLife& life) {
+    if (life.level <= 1) return 7 * kDayMs;
+    return life.level == 2 && life.reminded ? 2 * kDayMs : kDayMs;
 }
 
 }  // namespace
@@ -95,6 +95,14 @@ Thresholds thresholds_of(const Account& account, Use use, const AlertSettings& s
     out.amount_max_days = first_of({}, tables, &AlertTable::amount_max_days);
     out.overdraft = account.overdraft.value_or(Fen{0});
     return out;
+}
+
+int low_days_on(LocalDate today, int low_days, const Calendar& calendar) {
+    if (low_days <= 0) return low_days;
+    const std::optional<Calendar::Rest> rest = calendar.rest(today, low_days);
+    if (!rest) return low_days;
+    const std::int64_t until = days_since_epoch(rest->back) - days_since_epoch(today) + 1;
+    return static_cast<int>(std::max<std::int64_t>(low_days, until));
 }
 
 const char* to_string(AlertReason reason) {
@@ -179,11 +187,16 @@ AlertStep step_outage(const std::optional<AlertLife>& life, const OutageInput& i
 AlertStep step_remind(const std::optional<AlertLife>& life, bool held, UtcMs now, const Zone& zone,
                       const AlertSettings& settings) {
     if (!life || life->acknowledged || held) return {std::nullopt, life};
-    const bool waited = now - life->told_at >= reminder_pause_ms(life->level);
+    const bool waited = now - life->told_at >= reminder_pause_ms(*life);
     if (!waited || is_quiet(zone.local(now).ms_of_day / 60'000, settings)) {
         return {std::nullopt, life};
     }
-    return {AlertState::reminded, AlertLife{life->level, false, now}};
+    return {AlertState::reminded, AlertLife{life->level, false, now, true}};
+}
+
+const char* escalated_to(AlertState state, int level) {
+    if (state != AlertState::reminded || level < 2) return "";
+    return level == 2 ? "lead" : "manager";
 }
 
 const char* severity_of(int level) {
@@ -199,9 +212,9 @@ bool is_quiet(int minute, const AlertSettings& settings) {
     return minute >= from || minute < to;
 }
 
-UtcMs notify_after(UtcMs at, const Zone& zone, const AlertSettings& settings) {
+UtcMs notify_after(UtcMs at, int level, const Zone& zone, const AlertSettings& settings) {
     const LocalTime local = zone.local(at);
-    if (!is_quiet(local.ms_of_day / 60'000, settings)) return at;
+    if (level >= 3 || !is_quiet(local.ms_of_day / 60'000, settings)) return at;
     const int end_ms = settings.quiet_to_minute * 60'000;
     LocalDate day = local.date;
     if (end_ms <= local.ms_of_day) day = date_from_days(days_since_epoch(day) + 1);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "daemon/core/alert_settings.hpp"
+#include "daemon/core/calendar.hpp"
 #include "daemon/core/registry.hpp"
 #include "daemon/core/time.hpp"
 #include "daemon/core/units.hpp"
@@ -24,6 +25,9 @@ struct Thresholds {
 // amount_max_days absent: the configuration fills the base in.
 [[nodiscard]] Thresholds thresholds_of(const Account& account, Use use,
                                        const AlertSettings& settings);
+// The low_days that hold on that day. Where a long rest begins within them, who would run out in it
+// is told before it: they reach to the first working day after it, and one day on. 0 stays off.
+[[nodiscard]] int low_days_on(LocalDate today, int low_days, const Calendar& calendar);
 
 enum class AlertReason { balance, days };
 [[nodiscard]] const char* to_string(AlertReason reason);
@@ -60,6 +64,7 @@ struct AlertLife {
     int level = 1;
     bool acknowledged = false;  // silences reminders until the level rises
     UtcMs told_at = 0;          // of the newest transition that people hear of
+    bool reminded = false;      // that one was a reminder
     friend bool operator==(const AlertLife&, const AlertLife&) = default;
 };
 struct AlertStep {
@@ -74,10 +79,15 @@ struct AlertStep {
 // For what holds or does not hold, without levels in between: raised at that level, cleared.
 [[nodiscard]] AlertStep step_fact(const std::optional<AlertLife>& life, bool holds, int level,
                                   UtcMs now);
-// Reminds level 1 weekly, level 2 every second day, 3 and 4 daily; never in quiet hours, under
-// quarantine, or once acknowledged.
+// Reminds level 1 weekly, level 2 a day after it was told and then every second day, 3 and 4 daily;
+// never in quiet hours, under quarantine, or once acknowledged.
 [[nodiscard]] AlertStep step_remind(const std::optional<AlertLife>& life, bool held, UtcMs now,
                                     const Zone& zone, const AlertSettings& settings);
+
+// Whom a transition is meant for beside the desk: a reminder of level 2 says that nobody recorded a
+// contact for a day and is for who leads it ("lead"), of level 3 and above for the project's
+// "manager". Empty: nobody.
+[[nodiscard]] const char* escalated_to(AlertState state, int level);
 
 // A meter that does not answer, or answers again. Told only once it has lasted, so that a loose
 // wire makes no stream of messages; ended after a longer while where it ended not long ago.
@@ -106,7 +116,9 @@ inline constexpr std::int64_t kStaleMs = 86'400'000;
 
 // Quiet hours are [from, to) in local minutes and may pass midnight; from = to: none.
 [[nodiscard]] bool is_quiet(int minute, const AlertSettings& settings);
-// From when people may be called: `at` itself, or the end of the quiet hours in which it lies.
-[[nodiscard]] UtcMs notify_after(UtcMs at, const Zone& zone, const AlertSettings& settings);
+// From when people may be called: `at` itself, or the end of the quiet hours in which it lies. Who
+// has nothing left (level 3 and above) is called at once.
+[[nodiscard]] UtcMs notify_after(UtcMs at, int level, const Zone& zone,
+                                 const AlertSettings& settings);
 
 }  // namespace gatehouse

@@ -3,11 +3,38 @@
 #include <algorithm>
 
 namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kRestDays = 3;
+
+LocalDate plus(LocalDate date, std::int64_t days) {
+    return date_from_days(days_since_epoch(date) + days);
+}
+
+}  // namespace
 
 Calendar::Calendar(const std::vector<CalendarDay>& days) {
     days_.reserve(days.size());
     for (const CalendarDay& day : days) days_.emplace_back(day.date, day.kind);
     std::sort(days_.begin(), days_.end());
+    const auto rests = [&](LocalDate date) { return kind(date) != BandDays::workday; };
+    for (const auto& [date, kind_of] : days_) {
+        if (kind_of != DayKind::holiday || (!rests_.empty() && date < rests_.back().back)) continue;
+        Rest rest{date, date};
+        while (rests(plus(rest.from, -1))) rest.from = plus(rest.from, -1);
+        while (rests(rest.back)) rest.back = plus(rest.back, 1);
+        if (days_since_epoch(rest.back) - days_since_epoch(rest.from) >= kRestDays)
+            rests_.push_back(rest);
+    }
+}
+
+std::optional<Calendar::Rest> Calendar::rest(LocalDate today, int within) const {
+    for (const Rest& rest : rests_)
+        if (rest.back > today)
+            return days_since_epoch(rest.from) - days_since_epoch(today) <= within
+                       ? std::optional(rest)
+                       : std::nullopt;
+    return std::nullopt;
 }
 
 BandDays Calendar::kind(LocalDate date) const {

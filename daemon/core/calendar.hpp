@@ -3,6 +3,7 @@
 // thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,8 +25,18 @@ class Calendar {
     [[nodiscard]] bool has_year(int year) const;
     [[nodiscard]] bool empty() const { return days_.empty(); }
 
+    // A long rest: three days or more in a row on which nobody works, which the calendar makes so
+    // (a weekend alone has two). `back` is the first working day after it.
+    struct Rest {
+        LocalDate from, back;
+        friend bool operator==(const Rest&, const Rest&) = default;
+    };
+    // The first one that is not over on `today` and begins at most so many days after it.
+    [[nodiscard]] std::optional<Rest> rest(LocalDate today, int within) const;
+
   private:
     std::vector<std::pair<LocalDate, DayKind>> days_;  // ascending
+    std::vector<Rest> rests_;                          // the same
 };
 
 // What people are told of calendar.csv while the calendar holds no day of the year that is needed:

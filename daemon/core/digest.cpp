@@ -19,11 +19,25 @@ std::string names_of(const DigestCounts& counts, bool chinese) {
     return names;
 }
 
+std::string chinese_day(LocalDate date) {
+    return std::to_string(date.month) + "月" + std::to_string(date.day) + "日";
+}
+
+// Before a long rest the desk has to reach everybody who will run out in it.
+std::string rest_of(const DigestCounts& counts, bool chinese) {
+    if (!counts.rest) return "";
+    const std::string homes = std::to_string(counts.before_rest);
+    const auto [from, back] = *counts.rest;
+    return chinese ? "；" + chinese_day(from) + "起放假、" + chinese_day(back) +
+                         "上班，节前需续费 " + homes + " 户"
+                   : "; closed from " + format_date(from) + ", back on " + format_date(back) +
+                         ": " + homes + " to renew before";
+}
+
 std::string chinese_text(const DigestCounts& counts) {
     const auto n = [](int count) { return std::to_string(count); };
-    std::string text = "【" + n(counts.date.month) + "月" + n(counts.date.day) +
-                       "日 水电余额日报】已检查 " + n(counts.checked) + " 个账户（未抄到 " +
-                       n(counts.not_read) + " 个";
+    std::string text = "【" + chinese_day(counts.date) + " 水电余额日报】已检查 " +
+                       n(counts.checked) + " 个账户（未抄到 " + n(counts.not_read) + " 个";
     if (counts.held != 0) text += "，待核 " + n(counts.held) + " 个";
     text += "）。";
     if (counts.by_level[4] != 0) text += "超透支 " + n(counts.by_level[4]) + " 户，";
@@ -31,6 +45,9 @@ std::string chinese_text(const DigestCounts& counts) {
             " 户，一级 " + n(counts.by_level[1]) + " 户；新增 " + n(counts.fresh) +
             " 户，充值解除 " + n(counts.topped_up) + " 户";
     if (counts.meters_offline != 0) text += "；通讯中断 " + n(counts.meters_offline) + " 块表";
+    if (counts.vacant_use != 0) text += "；空置用量 " + n(counts.vacant_use) + " 块表";
+    if (counts.leaks != 0) text += "；疑似漏水 " + n(counts.leaks) + " 块表";
+    text += rest_of(counts, true);
     if (!counts.uncontacted.empty())
         text += "；超过24小时未联系 " + std::to_string(counts.uncontacted.size()) + " 户：" +
                 names_of(counts, true);
@@ -48,6 +65,10 @@ std::string english_text(const DigestCounts& counts) {
             n(counts.by_level[1]) + " low; " + n(counts.fresh) + " new, " + n(counts.topped_up) +
             " cleared by a top-up";
     if (counts.meters_offline != 0) text += "; " + n(counts.meters_offline) + " meters offline";
+    if (counts.vacant_use != 0)
+        text += "; use in vacant units: " + n(counts.vacant_use) + " meters";
+    if (counts.leaks != 0) text += "; leak suspected: " + n(counts.leaks) + " meters";
+    text += rest_of(counts, false);
     if (!counts.uncontacted.empty())
         text += "; not contacted for 24 hours: " + std::to_string(counts.uncontacted.size()) +
                 ": " + names_of(counts, false);

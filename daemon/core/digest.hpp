@@ -32,6 +32,10 @@ struct DigestCounts {
     int fresh = 0;                  // alerts raised since the digest before
     int topped_up = 0;              // alerts that a top-up cleared since then
     int meters_offline = 0;         // open alerts of meters that do not answer
+    int vacant_use = 0, leaks = 0;  // open alerts of these kinds
+    // A long rest that begins soon, and how many should renew before it.
+    std::optional<Calendar::Rest> rest;
+    int before_rest = 0;
     std::vector<std::string> uncontacted;  // labels: open for 24 hours and nobody was called
 };
 // Names at most this many of the uncontacted, and says how many more there are.

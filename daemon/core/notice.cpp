@@ -38,6 +38,10 @@ const char* kind_word(AlertKind kind, int level, bool chinese) {
             return chinese ? "待核读数" : "Reading held";
         case AlertKind::meter_prepaid_active:
             return chinese ? "表内预付费启用" : "Meter prepays by itself";
+        case AlertKind::vacant_use:
+            return chinese ? "空置用量" : "Use in a vacant unit";
+        case AlertKind::leak_suspect:
+            return chinese ? "疑似漏水" : "Leak suspected";
         case AlertKind::log_gap:
             return chinese ? "记录缺口" : "Gap in the log";
     }
@@ -95,6 +99,14 @@ std::string money(const SentenceFacts& facts, bool chinese) {
     return amount + " " + (facts.currency == "CNY" ? "元" : facts.currency);
 }
 
+// Why somebody with money for so many days is called now.
+std::string rest_part(const SentenceFacts& facts, bool chinese) {
+    if (!facts.back_on) return "";
+    return chinese ? "（节后 " + std::to_string(facts.back_on->month) + "月" +
+                         std::to_string(facts.back_on->day) + "日上班）"
+                   : " (the office is closed until " + format_date(*facts.back_on) + ")";
+}
+
 std::string balance_part(const SentenceFacts& facts, bool chinese) {
     std::string text = service_word(facts.service, chinese);
     text += chinese ? "余额 " : " balance ";
@@ -103,6 +115,7 @@ std::string balance_part(const SentenceFacts& facts, bool chinese) {
         const std::string days = std::to_string(*facts.days_left);
         text += chinese ? "，约可用 " + days + " 天"
                         : ", about " + days + (*facts.days_left == 1 ? " day" : " days") + " left";
+        text += rest_part(facts, chinese);
         if (facts.estimated) text += chinese ? "（按平均用量推算）" : " (projected)";
     }
     return text;
@@ -123,6 +136,21 @@ std::string quality_part(const SentenceFacts& facts, bool chinese) {
     return text;
 }
 
+// Beside the words: who is to look at it, and how they are reached.
+std::string people_part(const SentenceFacts& facts, bool chinese) {
+    std::string text;
+    const std::string_view meant = escalated_to(facts.state, facts.level);
+    if (meant == "lead")
+        text += chinese ? "尚无联系登记，请客服主管跟进。"
+                        : " Nobody recorded a contact: for the client-service lead.";
+    if (meant == "manager")
+        text += chinese ? "尚无联系登记，请项目经理跟进。"
+                        : " Nobody recorded a contact: for the project manager.";
+    if (facts.phone)
+        text += chinese ? "请电话联系，勿张贴通知。" : " Phone them; post nothing on the door.";
+    return text;
+}
+
 std::string outage(const SentenceFacts& facts, bool chinese) {
     const bool over = facts.state == AlertState::cleared;
     if (facts.meters > 0) {
@@ -137,6 +165,39 @@ std::string outage(const SentenceFacts& facts, bool chinese) {
         return chinese ? meter + "未抄到（通讯中断）" : meter + " does not answer";
     return chinese ? meter + "未抄到（线路 " + facts.bus + " 中断）"
                    : meter + " does not answer, as all of bus " + facts.bus;
+}
+
+std::string vacant_use(const SentenceFacts& facts, bool chinese) {
+    const std::string meter = meter_word(facts.service, chinese);
+    const bool water = facts.service == AccountService::water;
+    if (facts.state == AlertState::cleared) {
+        if (facts.by_registry)
+            return chinese ? meter + "不再按空置房核对"
+                           : meter + " is no longer looked at as a vacant unit's";
+        return chinese ? meter + "整日无异常用量"
+                       : meter + " counted nothing of note for a whole day";
+    }
+    if (water)
+        return chinese ? "空置房水表24小时流水不断，请上门查看"
+                       : "water has not stood still for 24 hours, and nobody lives there";
+    if (!facts.used)
+        return chinese ? "空置房有用电，请上门查看" : "electricity is used, and nobody lives there";
+    return chinese ? "空置房一日用电 " + format(*facts.used) + " 度，请上门查看"
+                   : format(*facts.used) + " kWh of electricity in a day, and nobody lives there";
+}
+
+std::string leak(const SentenceFacts& facts, bool chinese) {
+    if (facts.state == AlertState::cleared) {
+        if (facts.by_registry)
+            return chinese ? "水表已不在用" : "the water meter is no longer in service";
+        return chinese ? "水表已有停水时段" : "the water stood still again";
+    }
+    if (!facts.used)
+        return chinese ? "水表流水不断，请查漏"
+                       : "the water has not stood still; have the pipes looked at";
+    return chinese ? "水表24小时流水不断，每小时至少 " + format(*facts.used) + " 吨，请查漏"
+                   : "the water has not stood still for 24 hours, at least " + format(*facts.used) +
+                         " m3 in every hour; have the pipes looked at";
 }
 
 std::string log_gap(const SentenceFacts& facts, bool chinese) {
@@ -163,6 +224,10 @@ std::string matter(const SentenceFacts& facts, bool chinese) {
             return outage(facts, chinese);
         case AlertKind::log_gap:
             return log_gap(facts, chinese);
+        case AlertKind::vacant_use:
+            return vacant_use(facts, chinese);
+        case AlertKind::leak_suspect:
+            return leak(facts, chinese);
         case AlertKind::reading_held:
             if (over) return chinese ? meter + "读数已核实处理" : meter + " reading was checked";
             return chinese ? meter + "读数待核，核实前不扣费"
@@ -172,8 +237,9 @@ std::string matter(const SentenceFacts& facts, bool chinese) {
                 return chinese ? meter + "自身的预付费已停用"
                                : meter + " no longer prepays by itself";
             return chinese ? meter + "自身的预付费在用，余额用完会自行断开，须改为保电或远程模式"
-                           : meter + " prepays by itself and may cut off its supply; switch its "
-                                     "own prepayment off";
+                           : meter +
+                                 " prepays by itself and may cut off its supply; switch its "
+                                 "own prepayment off";
         case AlertKind::stale_balance:
             if (over) {
                 return chinese ? "读数已恢复，" + balance_part(facts, true)
@@ -201,6 +267,10 @@ const char* to_string(AlertKind kind) {
             return "reading_held";
         case AlertKind::meter_prepaid_active:
             return "meter_prepaid_active";
+        case AlertKind::vacant_use:
+            return "vacant_use";
+        case AlertKind::leak_suspect:
+            return "leak_suspect";
         case AlertKind::log_gap:
             return "log_gap";
     }
@@ -210,7 +280,8 @@ const char* to_string(AlertKind kind) {
 std::optional<AlertKind> parse_alert_kind(std::string_view word) {
     for (const AlertKind kind :
          {AlertKind::low_balance, AlertKind::stale_balance, AlertKind::meter_offline,
-          AlertKind::reading_held, AlertKind::meter_prepaid_active, AlertKind::log_gap})
+          AlertKind::reading_held, AlertKind::meter_prepaid_active, AlertKind::vacant_use,
+          AlertKind::leak_suspect, AlertKind::log_gap})
         if (word == to_string(kind)) return kind;
     return std::nullopt;
 }
@@ -227,6 +298,7 @@ std::string sentence(const SentenceFacts& facts, bool chinese) {
     text += chinese ? "。" : ".";
     // A meter's own alert says its quality already.
     if (about_money) text += quality_part(facts, chinese);
+    text += people_part(facts, chinese);
     return text;
 }
 

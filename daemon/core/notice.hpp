@@ -20,6 +20,8 @@ enum class AlertKind {
     meter_offline,
     reading_held,
     meter_prepaid_active,
+    vacant_use,
+    leak_suspect,
     log_gap
 };
 [[nodiscard]] const char* to_string(AlertKind kind);
@@ -40,6 +42,11 @@ struct SentenceFacts {
     bool estimated = false;              // the days are projected over a day without a reading
     std::string bus;                     // meter_offline: which is out as a whole; empty: none
     int meters = 0;                      // meter_offline: it is the bus that is meant, with so many
+    bool phone = false;                  // cared for: called, and nothing is posted on the door
+    std::optional<LocalDate>
+        back_on;                // a long rest made the threshold; the office works again then
+    std::optional<Milli> used;  // vacant_use: kWh of a day; leak_suspect: the least in an hour
+    bool by_registry = false;   // cleared since the registry says otherwise
     std::uint64_t gap_after = 0, gap_next = 0;  // log_gap: what lies between was lost
 };
 [[nodiscard]] std::string sentence(const SentenceFacts& facts, bool chinese);

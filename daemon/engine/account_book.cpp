@@ -192,7 +192,7 @@ LevelInput level_input(const Context& context, const AccountRuntime& account, Mo
     input.level = account.level;
     input.balance = account.balance;
     input.days_left = account.days_left;
-    input.vacant = account.unit != nullptr && account.unit->status == UnitStatus::vacant;
+    input.vacant = account.unit != nullptr && is_vacant(account.unit->status);
     input.topup = mover == Mover::topup;
     input.held = account.quality == Quality::held;
     input.may_clear = all_confirmed_this_run(context, account);
@@ -385,7 +385,7 @@ void reprice(Context& context, std::size_t index, Mover moved_by) {
     account.judged = account.judged || account.ledger_seq != 0 || outstanding(now).count != 0;
     if (ledgered && account.judged && account.row->closed.empty() && context.writable) {
         const LevelJudgement judgement =
-            judge_level(level_input(context, account, mover), account.thresholds);
+            judge_level(level_input(context, account, mover), thresholds_now(context, account));
         // What changes a level is kept, so that the books can show what the alert rests on.
         if (judgement.level != account.level)
             for (const std::size_t meter : account.meters) keep_last(context, meter);
@@ -404,7 +404,7 @@ int level_if(const Context& context, std::size_t index, std::size_t meter, Milli
     if (!covers_ledger(account)) return account.level;
     LevelInput input = level_input(context, account, Mover::drift);
     input.balance = account.ledger - outstanding(priced(context, account, std::pair(meter, total)));
-    return judge_level(input, account.thresholds).level;
+    return judge_level(input, thresholds_now(context, account)).level;
 }
 
 bool posts_days(const AccountRuntime& account) {

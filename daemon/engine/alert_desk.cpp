@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/use_watch.hpp"
 
 namespace gatehouse {
 namespace {
@@ -29,7 +30,18 @@ struct About {
 
 bool is_about_meter(AlertKind kind) {
     return kind == AlertKind::meter_offline || kind == AlertKind::reading_held ||
-           kind == AlertKind::meter_prepaid_active;
+           kind == AlertKind::meter_prepaid_active || kind == AlertKind::vacant_use ||
+           kind == AlertKind::leak_suspect;
+}
+
+bool is_about_money(AlertKind kind) {
+    return kind == AlertKind::low_balance || kind == AlertKind::stale_balance;
+}
+
+// A household that is cared for is phoned about its money. Why it is stands in the registry alone.
+bool is_phoned(const Context& context, const AlertRow& row, AlertKind kind) {
+    const auto unit = context.world.units.find(row.unit);
+    return is_about_money(kind) && unit != context.world.units.end() && !unit->second->care.empty();
 }
 
 About about_of(const Context& context, const AlertRow& row) {
@@ -86,8 +98,20 @@ bool is_estimated(const Context& context, const About& about) {
            context.now_ms() - *about.account->as_of >= kStaleMs;
 }
 
+// The first working day after a long rest, where that rest makes the threshold.
+std::optional<LocalDate> back_on(const Context& context, const About& about,
+                                 const LevelJudgement* judgement) {
+    if (judgement == nullptr || about.account == nullptr || judgement->level != 1 ||
+        judgement->reason != AlertReason::days ||
+        judgement->threshold_days <= about.account->thresholds.low_days)
+        return std::nullopt;
+    const auto rest = context.world.calendar.rest(context.day_of(context.now_ms()),
+                                                  about.account->thresholds.low_days);
+    return rest ? std::optional(rest->back) : std::nullopt;
+}
+
 SentenceFacts facts_of(const Context& context, const AlertRow& row, const About& about,
-                       const Telling& telling) {
+                       const Telling& telling, const LevelJudgement* judgement) {
     SentenceFacts facts;
     facts.kind = about.kind;
     facts.state = telling.state;
@@ -105,6 +129,12 @@ SentenceFacts facts_of(const Context& context, const AlertRow& row, const About&
     facts.offline = quality_of(about) == Quality::meter_offline;
     facts.estimated = is_estimated(context, about);
     facts.meters = about.meters;
+    const bool asks =
+        telling.state != AlertState::cleared && telling.state != AlertState::acknowledged;
+    facts.phone = asks && is_phoned(context, row, about.kind);
+    facts.back_on = back_on(context, about, judgement);
+    if (about.meter != nullptr) facts.used = use_told(context, *about.meter, about.kind);
+    facts.by_registry = telling.cleared_by == "registry";
     if (about.kind == AlertKind::meter_offline && about.meter != nullptr && telling.level == 0)
         facts.bus = about.meter->row->bus;
     facts.gap_after = context.world.gap_after;
@@ -146,6 +176,8 @@ void money_fields(JsonWriter& json, const Context& context, const About& about,
         json.value(about.account->days_left);
     else
         json.null();
+    if (const auto day = back_on(context, about, judgement))
+        json.field("next_working_day", format_date(*day));
 }
 
 std::string payload_of(const Context& context, const OpenAlert& alert, const About& about,
@@ -171,15 +203,18 @@ std::string payload_of(const Context& context, const OpenAlert& alert, const Abo
     else
         json.null();
     if (is_estimated(context, about)) json.field("estimated", true);
-    json.field("notify_after", context.iso(notify_after(at, context.zone, context.options.alerts)));
+    json.field("notify_after",
+               context.iso(notify_after(at, telling.level, context.zone, context.options.alerts)));
+    json.field_if("escalate_to", escalated_to(telling.state, telling.level));
+    if (is_phoned(context, alert.row, about.kind)) json.field("contact", "phone");
     json.field_if("cleared_by", telling.cleared_by);
     if (telling.acknowledgement != nullptr) {
         json.field("acked_by", telling.acknowledgement->by)
             .field("via", telling.acknowledgement->via);
         json.field_if("result", telling.acknowledgement->result);
     }
-    json.field("text",
-               sentence(facts_of(context, alert.row, about, telling), context.options.chinese));
+    json.field("text", sentence(facts_of(context, alert.row, about, telling, judgement),
+                                context.options.chinese));
     json.field("opened_at", context.iso(alert.row.opened_at)).field("at", context.iso(at));
     json.end_object();
     return json.take();
@@ -234,15 +269,15 @@ void tell(Context& context, OpenAlert& alert, const Telling& telling,
     context.alerts_moved = true;
 }
 
-LevelJudgement judgement_of(const AccountRuntime& account, int level) {
+LevelJudgement judgement_of(const Context& context, const AccountRuntime& account, int level) {
+    const Thresholds thresholds = thresholds_now(context, account);
     LevelJudgement judgement;
     judgement.level = level;
     judgement.reason = account.reason;
     judgement.threshold = level >= 3   ? Fen{0}
-                          : level == 2 ? account.thresholds.critical_balance
-                                       : account.thresholds.low_balance;
-    judgement.threshold_days =
-        level == 2 ? account.thresholds.critical_days : account.thresholds.low_days;
+                          : level == 2 ? thresholds.critical_balance
+                                       : thresholds.low_balance;
+    judgement.threshold_days = level == 2 ? thresholds.critical_days : thresholds.low_days;
     return judgement;
 }
 
@@ -251,7 +286,7 @@ std::optional<LevelJudgement> standing_judgement(const Context& context, const A
                                                  int level) {
     const About about = about_of(context, row);
     if (about.kind != AlertKind::low_balance || about.account == nullptr) return std::nullopt;
-    return judgement_of(*about.account, level);
+    return judgement_of(context, *about.account, level);
 }
 
 OpenAlert& open_alert(Context& context, std::optional<std::string>& place, AlertKind kind,
@@ -305,6 +340,13 @@ void carry_out(Context& context, std::optional<std::string>& place, const Transi
 
 }  // namespace
 
+Thresholds thresholds_now(const Context& context, const AccountRuntime& account) {
+    Thresholds now = account.thresholds;
+    now.low_days =
+        low_days_on(context.day_of(context.now_ms()), now.low_days, context.world.calendar);
+    return now;
+}
+
 void apply_level(Context& context, std::size_t index, const LevelJudgement& judgement,
                  const std::string& cleared_by) {
     AccountRuntime& account = context.world.accounts[index];
@@ -356,6 +398,16 @@ Reply acknowledge_alert(Context& context, const AckAlert& command) {
         return reply;
     }
     OpenAlert& alert = found->second;
+    const std::optional<AlertKind> kind = parse_alert_kind(alert.row.kind);
+    if (kind && command.via == "posted" && is_phoned(context, alert.row, *kind)) {
+        reply.kind = ReplyKind::invalid;
+        reply.type = "invalid";
+        reply.detail =
+            "this household is phoned and nothing is posted on its door; phone, and "
+            "say so";
+        reply.errors.push_back({"/via", reply.detail});
+        return reply;
+    }
     const AlertStep step = step_acknowledge(alert.life, context.now_ms());
     GH_ASSERT(step.state && step.life);
     alert.life = *step.life;

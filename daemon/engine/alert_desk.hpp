@@ -10,6 +10,9 @@
 
 namespace gatehouse {
 
+// What holds for an account today: before a long rest its low_days reach beyond it.
+[[nodiscard]] Thresholds thresholds_now(const Context& context, const AccountRuntime& account);
+
 // Moves the low_balance alert of an account to the level just judged; nothing when it stands there.
 // `cleared_by` names what brought a fall: topup, drift or correction.
 void apply_level(Context& context, std::size_t account, const LevelJudgement& judgement,

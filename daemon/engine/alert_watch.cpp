@@ -201,7 +201,7 @@ void watch_stale(Context& context, std::size_t index, MonoMs run_began) {
 
 void remind(Context& context, const AccountRuntime& account, AlertKind kind,
             std::optional<std::string>& place) {
-    if (!place || account.row->chase == false) return;
+    if (!place || !is_chased(account)) return;
     const AlertStep step = step_remind(life_of(context, place), account.quality == Quality::held,
                                        context.now_ms(), context.zone, context.options.alerts);
     move_alert(context, place,
@@ -233,6 +233,11 @@ bool is_polled(const MeterRuntime& meter) {
 bool is_live(const AccountRuntime& account) {
     return account.row->billing == Billing::prepaid && !account.trial && account.not_yet.empty() &&
            account.row->closed.empty();
+}
+
+bool is_chased(const AccountRuntime& account) {
+    return account.row->chase != false &&
+           !(account.unit != nullptr && is_vacant(account.unit->status));
 }
 
 bool is_stale(const Context& context, const AccountRuntime& account) {

@@ -27,6 +27,10 @@ void end_alerts(Context& context, std::size_t account);
 // A balance that alerts and digests speak of: prepaid, live, served, open.
 [[nodiscard]] bool is_live(const AccountRuntime& account);
 
+// Who is shown and not chased is not reminded: whom staff were told to leave in peace, and where
+// nobody lives.
+[[nodiscard]] bool is_chased(const AccountRuntime& account);
+
 // Events between the two were lost by restoring an older copy.
 void tell_gap(Context& context, std::uint64_t after, std::uint64_t next);
 

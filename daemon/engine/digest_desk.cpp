@@ -26,17 +26,27 @@ DigestCounts count(const Context& context) {
     counts.date = context.day_of(context.now_ms());
     counts.fresh = context.world.digest_fresh;
     counts.topped_up = context.world.digest_topped_up;
+    const int low_days = context.options.alerts.base.low_days.value_or(0);
+    if (low_days > 0) counts.rest = context.world.calendar.rest(counts.date, low_days);
+    const int renew_within = low_days_on(counts.date, low_days, context.world.calendar);
     for (const AccountRuntime& account : context.world.accounts) {
         if (!is_live(account)) continue;
         ++counts.checked;
         ++counts.by_level[static_cast<std::size_t>(account.level)];
         if (is_unread(context, account)) ++counts.not_read;
         if (account.quality == Quality::held) ++counts.held;
+        if (counts.rest && account.days_left && *account.days_left <= renew_within)
+            ++counts.before_rest;
     }
     for (const MeterRuntime& meter : context.world.meters)
         if (meter.offline_alert) ++counts.meters_offline;
     for (const auto& [id, alert] : context.world.alerts) {
+        if (alert.row.kind == to_string(AlertKind::vacant_use)) ++counts.vacant_use;
+        if (alert.row.kind == to_string(AlertKind::leak_suspect)) ++counts.leaks;
+        const auto account = context.world.account_index.find(alert.row.account);
         const bool waits = alert.row.kind == to_string(AlertKind::low_balance) &&
+                           account != context.world.account_index.end() &&
+                           is_chased(context.world.accounts[account->second]) &&
                            !alert.life.acknowledged &&
                            context.now_ms() - alert.row.opened_at >= kUncontactedMs;
         if (!waits) continue;
@@ -65,8 +75,17 @@ std::string digest_json(const Context& context, const DigestCounts& counts, std:
         .field("not_read", counts.not_read)
         .field("held", counts.held)
         .field("meters_offline", counts.meters_offline)
-        .field("uncontacted", counts.uncontacted.size())
-        .field("text", digest_sentence(counts, context.options.chinese))
+        .field("vacant_use", counts.vacant_use)
+        .field("leak_suspect", counts.leaks)
+        .field("uncontacted", counts.uncontacted.size());
+    if (counts.rest)
+        json.key("holiday")
+            .begin_object()
+            .field("from", format_date(counts.rest->from))
+            .field("back", format_date(counts.rest->back))
+            .field("to_renew", counts.before_rest)
+            .end_object();
+    json.field("text", digest_sentence(counts, context.options.chinese))
         .field("at", context.iso(context.now_ms()))
         .end_object();
     return json.take();

@@ -187,7 +187,8 @@ std::string unit_json(const Unit& unit) {
         .field("status", to_string(unit.status))
         .field_if("persons", unit.persons)
         .field_if("walk_order", unit.walk_order)
-        .field_if("collector", unit.collector);
+        .field_if("collector", unit.collector)
+        .field_if("contact", unit.care.empty() ? "" : "phone");
     if (unit.area_centi) json.field("area", format_decimal_trimmed(*unit.area_centi, 2, 0));
     json.end_object();
     return json.take();

@@ -31,6 +31,7 @@
 #include "daemon/engine/snapshot_builder.hpp"
 #include "daemon/engine/space_desk.hpp"
 #include "daemon/engine/use_desk.hpp"
+#include "daemon/engine/use_watch.hpp"
 #include "daemon/engine/world.hpp"
 #include "daemon/store/store.hpp"
 
@@ -40,7 +41,7 @@ namespace {
 constexpr std::size_t kObservationsATurn = 512;
 constexpr std::int64_t kTickMs = 1'000;
 constexpr std::int64_t kPostingSliceMs = 20;
-constexpr std::int64_t kReviewMs = 600'000;
+constexpr std::int64_t kReviewMs = 600'000, kUseWatchMs = 10'000;
 // A power cut may lose interval readings of this long, or this many, and nothing else.
 constexpr std::int64_t kCommitEveryMs = 30'000;
 constexpr std::uint64_t kCommitEveryReadings = 1'024;
@@ -226,6 +227,10 @@ struct Engine::Impl {
         settling_left = posting_left || settling.slice(clock, deadline);
         reprice_all();
         watch_time(context, started_mono_ms);
+        if (context.now.mono_ms >= use_watch_due_mono_ms) {
+            use_watch_due_mono_ms = context.now.mono_ms + kUseWatchMs;
+            watch_use(context);
+        }
         if (is_digest_time(context, started_mono_ms)) {
             for (std::size_t i = 0; i < context.world.accounts.size(); ++i)
                 context.repriced.insert(i);
@@ -414,6 +419,8 @@ struct Engine::Impl {
         answer_late(pending);
         for (Pending& one : pending)
             if (one.handler) one.handler(std::move(one.reply));
+        // Who became vacant is so from now on.
+        if (context.registry_moved) use_watch_due_mono_ms = 0;
         if (context.registry_moved && poller != nullptr) {
             poller->registry_changed(context.world.registry);
             poll_edges_soon(context);
@@ -495,7 +502,7 @@ struct Engine::Impl {
     std::optional<LocalDate> today;
     DaySeals seals;
     Retention retention;
-    MonoMs last_review_mono_ms = 0;
+    MonoMs last_review_mono_ms = 0, use_watch_due_mono_ms = 0;
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
     bool posting_left = false, settling_left = false;

@@ -130,7 +130,7 @@ void move_base(Context& context, MeterRuntime& meter, const char* event) {
 
 // Stores the total at each end of an hour that the meter passed since its last sample. A stretch of
 // silence gets no hours: they would be inventions, and what it used stands in the next one's total.
-void roll_hours(Context& context, const MeterRuntime& meter, const Point& point,
+void roll_hours(Context& context, MeterRuntime& meter, const Point& point,
                 std::optional<UtcMs> end) {
     constexpr std::int64_t kHourMs = 3'600'000, kStandsMs = 5 * 60'000, kSilenceMs = 2 * kHourMs;
     const std::optional<UtcMs> begin =
@@ -148,6 +148,7 @@ void roll_hours(Context& context, const MeterRuntime& meter, const Point& point,
                                       std::max(meter.last->total, point.total), *end, edge);
         }
         context.store.put_hour(row);
+        if (meter.row->service == Service::water) meter.flow.see(hour, row.total);
         context.unsaved = true;
     }
 }

@@ -12,6 +12,7 @@
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/trial_book.hpp"
+#include "daemon/engine/use_watch.hpp"
 
 namespace gatehouse {
 namespace {
@@ -330,6 +331,10 @@ std::optional<std::string>* place_of(World& world, const AlertRow& row) {
     if (found == world.meter_index.end()) return nullptr;
     MeterRuntime& meter = world.meters[found->second];
     if (*kind == AlertKind::meter_prepaid_active) return &meter.prepaid_alert;
+    if (*kind == AlertKind::vacant_use || *kind == AlertKind::leak_suspect) {
+        if (!meter.use_alerts) meter.use_alerts = UseAlerts{};
+        return *kind == AlertKind::vacant_use ? &meter.use_alerts->vacant : &meter.use_alerts->leak;
+    }
     return *kind == AlertKind::reading_held ? &meter.held_alert : &meter.offline_alert;
 }
 
@@ -344,7 +349,8 @@ std::pair<std::uint64_t, std::uint64_t> two_numbers(const std::string& text) {
 void load_alerts(Context& context, World& world) {
     for (AlertRow& row : context.store.load_open_alerts()) {
         OpenAlert alert;
-        alert.life = {row.level, row.acknowledged, row.told_at};
+        const bool reminded = parse_alert_state(row.state) == AlertState::reminded;
+        alert.life = {row.level, row.acknowledged, row.told_at, reminded};
         if (std::optional<std::string>* place = place_of(world, row)) *place = row.id;
         std::string id = row.id;
         alert.row = std::move(row);
@@ -433,6 +439,7 @@ World load_world(Context& context) {
     load_dated(context, world, days.settled_by);
     load_meter_states(context, world);
     load_accounts(context, world);
+    load_use(context, world);
     load_alerts(context, world);
     if (const auto periods = context.store.load_periods(); !periods.empty())
         world.sealed_through = periods.back().month;

@@ -16,6 +16,7 @@
 #include "daemon/core/boxed.hpp"
 #include "daemon/core/calendar.hpp"
 #include "daemon/core/day_totals.hpp"
+#include "daemon/core/flow.hpp"
 #include "daemon/core/forecast.hpp"
 #include "daemon/core/notice.hpp"
 #include "daemon/core/settlement.hpp"
@@ -33,6 +34,8 @@ inline constexpr std::size_t kDayTotalsMax = kUseDays + 2;
 // Names of notes in the store: two numbers, two numbers, a date, and the payload.
 inline constexpr const char *kGapNote = "log_gap", *kDigestTallyNote = "digest_tally",
                             *kDigestDayNote = "digest_day", *kDigestNote = "digest";
+// Before the id of a unit: since when it is vacant, in milliseconds.
+inline constexpr const char* kVacantNote = "vacant_since/";
 // What the warning of a calendar that ends is about.
 inline constexpr const char* kCalendarFile = "calendar.csv";
 // Before the id of a bus where an alert is about the bus; no id may hold a colon.
@@ -86,6 +89,11 @@ struct BandState {
     std::map<std::int64_t, BandUse> days;
 };
 
+// Ids of the open alerts about what a meter counts where nothing should be counted.
+struct UseAlerts {
+    std::optional<std::string> vacant, leak;
+};
+
 // One meter of the registry as it runs: its judging state, its last figure, its freezes.
 struct MeterRuntime {
     const Meter* row = nullptr;
@@ -118,6 +126,8 @@ struct MeterRuntime {
     std::uint64_t rejected = 0;    // in this run: what rejected itself, and what staff rejected
     std::uint64_t duplicates = 0;  // in this run: samples not later than the one before, dropped
     DayTotals<kDayTotalsMax> day_totals;
+    HourFlow flow;  // of water
+    Boxed<UseAlerts> use_alerts;
     std::vector<std::string> flags;  // what people should look at
     bool reviewed = false;           // in this run
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
@@ -197,6 +207,7 @@ struct World {
     std::unordered_map<std::string, std::size_t> meter_index, account_index;
     std::unordered_map<std::string, const Unit*> units;
     std::unordered_map<std::string, const Staff*> staff;
+    std::unordered_map<std::string, UtcMs> vacant_since;  // by unit, of those that are
     Calendar calendar;
     std::map<std::string, OpenAlert> alerts;  // by id, which sorts by opening
     std::map<std::string, std::uint64_t> topic_heads;

@@ -214,6 +214,8 @@ class Store {
     [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
     [[nodiscard]] std::optional<Milli> register_of(std::uint64_t reading);
     [[nodiscard]] std::vector<DayRow> load_days(std::int64_t from_day);
+    // Totals at the ends of hours from that one on, of meters of a service, hours ascending.
+    [[nodiscard]] std::vector<HourRow> load_hours(Service service, std::int64_t from_hour);
     // A meter's freezes within days (band edges, registry changes) with a seq above that,
     // ascending.
     [[nodiscard]] std::vector<SwitchRow> load_switches(const std::string& meter,

@@ -246,6 +246,25 @@ std::vector<DayRow> Store::load_days(std::int64_t from_day) {
     return rows;
 }
 
+std::vector<HourRow> Store::load_hours(Service service, std::int64_t from_hour) {
+    std::vector<HourRow> rows;
+    // CROSS JOIN keeps the hours outside: they are few and lie together, the meters' do not.
+    Query query(impl_->connection,
+                "SELECT hour,meter.meter,total,quality FROM meter_hour "
+                "CROSS JOIN meter ON meter.id=meter_hour.meter "
+                "WHERE hour>=? AND service=? ORDER BY hour");
+    query << from_hour << std::string(to_string(service));
+    while (query.step()) {
+        HourRow row;
+        row.hour = query.i64();
+        row.meter = query.text();
+        row.total = Milli{query.i64()};
+        row.quality = static_cast<ReadingQuality>(query.i64());
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
 std::vector<QuarantineRow> Store::load_open_quarantine() {
     std::vector<QuarantineRow> rows;
     Query query(impl_->connection,

@@ -1,6 +1,5 @@
 #include "daemon/core/alert.hpp"
 
-#include "daemon/core/notice.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/tariffs.hpp"
 #include "tests/unit/zones.hpp"
@@ -240,6 +239,102 @@ TEST_CASE("the life of an alert") {
     CHECK_FALSE(parse_alert_state("open"));
 }
 
+TEST_CASE("before a long rest low_days reach to the first working day after it, and one day on") {
+    // 春节 2026 from Sunday 02-15 to Monday 02-23, with Saturday 02-14 worked; the rest of 清明 is
+    // a weekend and a Monday; a single holiday on a Wednesday is no long rest.
+    std::vector<CalendarDay> days;
+    for (int day = 15; day <= 23; ++day) days.push_back({{2026, 2, day}, DayKind::holiday, ""});
+    days.push_back({{2026, 2, 14}, DayKind::workday, ""});
+    days.push_back({{2026, 4, 6}, DayKind::holiday, ""});
+    days.push_back({{2026, 6, 10}, DayKind::holiday, ""});
+    const Calendar calendar(days), none;
+    struct Row {
+        LocalDate today;
+        int low_days, expected;
+    };
+    const Row rows[] = {
+        {{2026, 2, 7}, 7, 7},   // eight days before it begins
+        {{2026, 2, 8}, 7, 17},  // seven: 16 days to Tuesday the 24th, and one
+        {{2026, 2, 14}, 7, 11}, {{2026, 2, 15}, 7, 10},  // it has begun
+        {{2026, 2, 20}, 7, 7},                           // five days would be less
+        {{2026, 2, 23}, 7, 7},  {{2026, 2, 23}, 1, 2},
+        {{2026, 2, 24}, 7, 7},  // over
+        {{2026, 2, 8}, 0, 0},   // off stays off
+        {{2026, 2, 12}, 3, 13}, {{2026, 2, 11}, 3, 3},
+        {{2026, 4, 1}, 7, 7},                          // six days are less than seven
+        {{2026, 4, 2}, 3, 6},   {{2026, 6, 8}, 3, 3},  // one day off is no long rest
+        {{2026, 11, 27}, 1, 1},                        // nor is a weekend
+    };
+    for (const Row& row : rows) {
+        CAPTURE(format_date(row.today), row.low_days);
+        CHECK(low_days_on(row.today, row.low_days, calendar) == row.expected);
+        CHECK(low_days_on(row.today, row.low_days, none) == row.low_days);
+    }
+    CHECK(calendar.rest({2026, 2, 8}, 7) == Calendar::Rest{{2026, 2, 15}, {2026, 2, 24}});
+    CHECK(calendar.rest({2026, 3, 1}, 60) == Calendar::Rest{{2026, 4, 4}, {2026, 4, 7}});
+    CHECK_FALSE(calendar.rest({2026, 4, 7}, 365));
+    CHECK_FALSE(none.rest({2026, 2, 8}, 7));
+}
+
+TEST_CASE("an amount that lasts beyond a long rest is left alone, one that does not is told") {
+    // From today on: whoever is told before a rest stays told as it comes nearer, day by day.
+    Thresholds wide = limits();
+    wide.low_days = 17;
+    CHECK(judge_level(input(0, "900.00", 17), wide) ==
+          LevelJudgement{1, AlertReason::days, fen("50.00"), 17});
+    CHECK(level_of(input(0, "900.00", 18), wide) == 0);
+    CHECK(level_of(input(0, "900.00", 3), wide) == 2);  // critical days are as they were
+    for (int passed = 0; passed < 17; ++passed) {
+        wide.low_days = std::max(7, 17 - passed);
+        CHECK(level_of(input(1, "900.00", 17 - passed), wide) >= 1);
+    }
+}
+
+TEST_CASE("a level that presses is taken to somebody above a day after it was told") {
+    const UtcMs noon = at({2026, 11, 2}, 12, 0);
+    constexpr UtcMs kDay = EastEight::kDayMs, kHour = 3'600'000;
+    struct Row {
+        int level;
+        bool reminded, acknowledged, held;
+        UtcMs after;
+        const char* to;  // nullptr: nothing is told
+    };
+    const Row rows[] = {
+        {1, false, false, false, kDay, nullptr},
+        {1, false, false, false, 7 * kDay, ""},
+        {2, false, false, false, kDay - 1, nullptr},
+        {2, false, false, false, kDay, "lead"},
+        {2, true, false, false, kDay, nullptr},  // and then every second day
+        {2, true, false, false, 2 * kDay, "lead"},
+        {2, false, true, false, 9 * kDay, nullptr},
+        {2, false, false, true, 9 * kDay, nullptr},
+        {2, false, false, false, kDay + 6 * kHour, nullptr},  // 18:00, quiet until nine
+        {2, false, false, false, kDay + 20 * kHour, nullptr},
+        {2, false, false, false, kDay + 21 * kHour, "lead"},
+        {3, false, false, false, kDay - 1, nullptr},
+        {3, false, false, false, kDay, "manager"},
+        {3, true, false, false, kDay, "manager"},
+        {3, true, false, false, kDay + 8 * kHour, nullptr},
+        {4, false, false, false, kDay, "manager"},
+        {4, false, true, false, kDay, nullptr},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.level, row.reminded, row.acknowledged, row.after);
+        const AlertLife life{row.level, row.acknowledged, noon, row.reminded};
+        const AlertStep step = step_remind(life, row.held, noon + row.after, kZone, settings());
+        REQUIRE((step.state == AlertState::reminded) == (row.to != nullptr));
+        if (row.to == nullptr) continue;
+        CHECK(std::string(escalated_to(*step.state, step.life->level)) == row.to);
+        CHECK(step.life == AlertLife{row.level, false, noon + row.after, true});
+    }
+    // A rise is told to the desk first, however often the level before it was reminded of.
+    const AlertStep rise = step_level(AlertLife{2, false, noon, true}, 3, noon + kDay);
+    CHECK(rise == AlertStep{AlertState::escalated, AlertLife{3, false, noon + kDay, false}});
+    for (const AlertState state : {AlertState::raised, AlertState::escalated, AlertState::eased,
+                                   AlertState::acknowledged, AlertState::cleared})
+        CHECK(std::string(escalated_to(state, 3)).empty());
+}
+
 TEST_CASE("reminders come by level, by day, and to those who did not answer") {
     const UtcMs noon = at({2026, 11, 2}, 12, 0);
     const auto reminded = [&](AlertLife life, UtcMs now, bool held = false) {
@@ -247,7 +342,7 @@ TEST_CASE("reminders come by level, by day, and to those who did not answer") {
     };
     for (const auto& [level, days] : {std::pair(1, 7), {2, 2}, {3, 1}, {4, 1}}) {
         const UtcMs then = noon + days * EastEight::kDayMs;
-        const AlertLife life{level, false, noon};
+        const AlertLife life{level, false, noon, true};
         CAPTURE(level);
         CHECK_FALSE(reminded(life, then - 1));
         CHECK(reminded(life, then));
@@ -255,7 +350,7 @@ TEST_CASE("reminders come by level, by day, and to those who did not answer") {
         CHECK_FALSE(reminded({level, true, noon}, then));
         CHECK_FALSE(reminded(life, then + 6 * 3'600'000));  // 18:00
         CHECK(step_remind(life, false, then, kZone, settings()).life ==
-              AlertLife{level, false, then});
+              AlertLife{level, false, then, true});
     }
     CHECK(step_remind(std::nullopt, false, noon, kZone, settings()) == AlertStep{});
 }
@@ -316,6 +411,9 @@ TEST_CASE("an outage is told once it lasts, and ended once that lasts") {
 }
 
 TEST_CASE("a first raise says from when people may be called") {
+    const auto notify_after = [](UtcMs when, const Zone& zone, const AlertSettings& settings) {
+        return gatehouse::notify_after(when, 1, zone, settings);
+    };
     const LocalDate day{2026, 11, 23}, next{2026, 11, 24};
     const AlertSettings night = settings();
     CHECK(notify_after(at(day, 17, 59), kZone, night) == at(day, 17, 59));
@@ -335,171 +433,14 @@ TEST_CASE("a first raise says from when people may be called") {
     AlertSettings never = night;
     never.quiet_from_minute = never.quiet_to_minute = 0;
     CHECK(notify_after(at(day, 3, 0), kZone, never) == at(day, 3, 0));
+    // Who has nothing left is called at once.
+    for (const int level : {3, 4})
+        CHECK(gatehouse::notify_after(at(day, 3, 0), level, kZone, night) == at(day, 3, 0));
+    for (const int level : {0, 1, 2})
+        CHECK(gatehouse::notify_after(at(day, 3, 0), level, kZone, night) == at(day, 9, 0));
 }
 
 TEST_CASE("every level has its severity") {
     const char* words[] = {"info", "warning", "critical", "emergency", "emergency"};
     for (int level = 0; level <= 4; ++level) CHECK(std::string(severity_of(level)) == words[level]);
-}
-
-TEST_CASE("the ready sentence of a low balance") {
-    SentenceFacts facts;
-    facts.level = 2;
-    facts.unit_label = "3栋2单元1201";
-    facts.subject = "3-2-1201-e";
-    facts.balance = fen("9.85");
-    facts.days_left = 2;
-    facts.as_of = kZone.local(at({2026, 11, 23}, 20, 15));
-    struct Row {
-        AlertState state;
-        const char *chinese, *english;
-    };
-    const Row rows[] = {
-        {AlertState::raised, "二级提醒", "Critical balance"},
-        {AlertState::escalated, "升级：二级提醒", "Critical balance, escalated"},
-        {AlertState::reminded, "再次提醒：二级提醒", "Critical balance, reminder"},
-        {AlertState::acknowledged, "已登记联系：二级提醒", "Critical balance, contact recorded"},
-        {AlertState::eased, "降为二级提醒", "Critical balance, eased"},
-        {AlertState::cleared, "已解除", "Cleared"},
-    };
-    for (const Row& row : rows) {
-        facts.state = row.state;
-        CHECK(sentence(facts, true) ==
-              "【" + std::string(row.chinese) +
-                  "】3栋2单元1201 电费余额 9.85 元，约可用 2 天，读数截至 11-23 20:15。");
-        CHECK(sentence(facts, false) ==
-              "[" + std::string(row.english) +
-                  "] 3栋2单元1201: electricity balance CNY 9.85, about 2 days left, read up to "
-                  "11-23 20:15.");
-    }
-    facts.state = AlertState::raised;
-    facts.level = 3;
-    facts.balance = fen("-3.27");
-    facts.days_left = 0;
-    facts.service = AccountService::all;
-    facts.held = true;
-    facts.offline = true;
-    facts.as_of.reset();
-    facts.unit_label.clear();
-    CHECK(
-        sentence(facts, true) ==
-        "【余额用完】3-2-1201-e 水电费余额 -3.27 元，尚无读数。有读数待核。表未抄到（通讯中断）。");
-    CHECK(sentence(facts, false) ==
-          "[Balance exhausted] 3-2-1201-e: electricity and water balance CNY -3.27, no reading "
-          "yet. A reading awaits a check. The meter does not answer.");
-    facts.level = 4;
-    CHECK(sentence(facts, true).find("【超透支】") == 0);
-    facts.level = 1;
-    facts.balance = fen("48.00");
-    facts.days_left = 1;
-    facts.currency = "EUR";
-    CHECK(sentence(facts, true).find("【一级提醒】3-2-1201-e 水电费余额 48.00 EUR，约可用 1 天") ==
-          0);
-    CHECK(sentence(facts, false)
-              .find("[Low balance] 3-2-1201-e: electricity and water balance "
-                    "EUR 48.00, about 1 day left") == 0);
-}
-
-TEST_CASE("the ready sentence of the other kinds") {
-    SentenceFacts facts;
-    facts.unit_label = "3栋2单元1201";
-    facts.service = AccountService::water;
-    facts.balance = fen("9.85");
-    facts.as_of = kZone.local(at({2026, 11, 23}, 8, 5));
-    struct Row {
-        AlertKind kind;
-        AlertState state;
-        const char *chinese, *english;
-    };
-    const Row rows[] = {
-        {AlertKind::meter_offline, AlertState::raised,
-         "【未抄到】3栋2单元1201 水表未抄到（通讯中断），读数截至 11-23 08:05。",
-         "[Meter offline] 3栋2单元1201: water meter does not answer, read up to 11-23 08:05."},
-        {AlertKind::meter_offline, AlertState::cleared,
-         "【未抄到已解除】3栋2单元1201 水表已恢复抄表，读数截至 11-23 08:05。",
-         "[Meter offline, cleared] 3栋2单元1201: water meter answers again, read up to 11-23 "
-         "08:05."},
-        {AlertKind::reading_held, AlertState::raised,
-         "【待核读数】3栋2单元1201 水表读数待核，核实前不扣费，读数截至 11-23 08:05。",
-         "[Reading held] 3栋2单元1201: water meter reading awaits a check and costs nothing until "
-         "then, read up to 11-23 08:05."},
-        {AlertKind::reading_held, AlertState::cleared,
-         "【待核读数已解除】3栋2单元1201 水表读数已核实处理，读数截至 11-23 08:05。",
-         "[Reading held, cleared] 3栋2单元1201: water meter reading was checked, read up to 11-23 "
-         "08:05."},
-        {AlertKind::stale_balance, AlertState::raised,
-         "【余额未更新】3栋2单元1201 超过24小时无已核实读数，水费余额 9.85 元，读数截至 11-23 "
-         "08:05。",
-         "[Balance is stale] 3栋2单元1201: no confirmed reading for 24 hours, water balance CNY "
-         "9.85, read up to 11-23 08:05."},
-        {AlertKind::stale_balance, AlertState::cleared,
-         "【余额未更新已解除】3栋2单元1201 读数已恢复，水费余额 9.85 元，读数截至 11-23 08:05。",
-         "[Balance is stale, cleared] 3栋2单元1201: readings are back, water balance CNY 9.85, "
-         "read up to 11-23 08:05."},
-    };
-    for (const Row& row : rows) {
-        facts.kind = row.kind;
-        facts.state = row.state;
-        CHECK(sentence(facts, true) == row.chinese);
-        CHECK(sentence(facts, false) == row.english);
-    }
-}
-
-TEST_CASE("the ready sentence of a bus, of its meters, of a projection, and of a gap") {
-    SentenceFacts facts;
-    facts.kind = AlertKind::meter_offline;
-    facts.unit_label = "b1";
-    facts.level = 2;
-    facts.meters = 32;
-    CHECK(sentence(facts, true) == "【线路中断】b1 线路通讯中断，32 块表全部未抄到。");
-    CHECK(sentence(facts, false) == "[Bus offline] b1: none of the 32 meters of this bus answers.");
-    facts.state = AlertState::cleared;
-    CHECK(sentence(facts, true) == "【线路中断已解除】b1 线路已恢复通讯。");
-    CHECK(sentence(facts, false) == "[Bus offline, cleared] b1: the bus answers again.");
-
-    facts = SentenceFacts{};
-    facts.kind = AlertKind::meter_offline;
-    facts.unit_label = "3栋2单元1201";
-    facts.bus = "b1";
-    CHECK(sentence(facts, true) == "【未抄到】3栋2单元1201 电表未抄到（线路 b1 中断），尚无读数。");
-    CHECK(sentence(facts, false) ==
-          "[Meter offline] 3栋2单元1201: electricity meter does not answer, as all of bus b1, no "
-          "reading yet.");
-
-    facts = SentenceFacts{};
-    facts.unit_label = "3栋2单元1201";
-    facts.balance = fen("60.00");
-    facts.days_left = 6;
-    facts.estimated = true;
-    CHECK(sentence(facts, true) ==
-          "【一级提醒】3栋2单元1201 电费余额 60.00 元，约可用 6 天（按平均用量推算），尚无读数。");
-    CHECK(sentence(facts, false) ==
-          "[Low balance] 3栋2单元1201: electricity balance CNY 60.00, about 6 days left "
-          "(projected), no reading yet.");
-
-    facts = SentenceFacts{};
-    facts.kind = AlertKind::log_gap;
-    facts.subject = "riverside";
-    facts.gap_after = 120;
-    facts.gap_next = 4'217;
-    CHECK(sentence(facts, true) ==
-          "【记录缺口】riverside 数据库由备份恢复，第 121 至 4216 "
-          "号记录缺失，请核对期间的收款和换表。");
-    CHECK(sentence(facts, false) ==
-          "[Gap in the log] riverside: a backup was restored and events 121 to 4216 are missing; "
-          "check the top-ups and replacements of that time.");
-    facts.gap_next = 121;
-    CHECK(sentence(facts, false).find("check the top-ups and replacements after it.") !=
-          std::string::npos);
-    facts.state = AlertState::cleared;
-    CHECK(sentence(facts, true) == "【记录缺口已解除】riverside 已有人核对。");
-}
-
-TEST_CASE("the words of the kinds and back") {
-    for (const AlertKind kind :
-         {AlertKind::low_balance, AlertKind::stale_balance, AlertKind::meter_offline,
-          AlertKind::reading_held, AlertKind::log_gap})
-        CHECK(parse_alert_kind(to_string(kind)) == kind);
-    CHECK_FALSE(parse_alert_kind("leak_suspect"));
-    CHECK_FALSE(parse_alert_kind(""));
 }

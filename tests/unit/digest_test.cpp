@@ -83,6 +83,24 @@ TEST_CASE("the sentence of the digest") {
           "by a top-up; 7 meters offline.");
 }
 
+TEST_CASE("the digest tells of leaks, of use where nobody lives, and of the rest ahead") {
+    DigestCounts counts;
+    counts.date = {2026, 2, 9};
+    counts.checked = 3;
+    counts.vacant_use = 1;
+    counts.leaks = 2;
+    counts.rest = Calendar::Rest{{2026, 2, 15}, {2026, 2, 24}};
+    counts.before_rest = 12;
+    CHECK(digest_sentence(counts, true) ==
+          "【2月9日 水电余额日报】已检查 3 个账户（未抄到 0 个）。余额用完 0 户，二级 0 "
+          "户，一级 0 户；新增 0 户，充值解除 0 户；空置用量 1 块表；疑似漏水 2 "
+          "块表；2月15日起放假、2月24日上班，节前需续费 12 户。");
+    CHECK(digest_sentence(counts, false) ==
+          "[Balances on 2026-02-09] 3 accounts checked (0 not read). 0 exhausted, 0 critical, 0 "
+          "low; 0 new, 0 cleared by a top-up; use in vacant units: 1 meters; leak suspected: 2 "
+          "meters; closed from 2026-02-15, back on 2026-02-24: 12 to renew before.");
+}
+
 TEST_CASE("a digest names twenty of those who were not contacted and counts the rest") {
     DigestCounts counts;
     for (int i = 0; i < 25; ++i) counts.uncontacted.push_back("u" + std::to_string(i));

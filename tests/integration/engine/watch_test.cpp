@@ -302,9 +302,9 @@ TEST_CASE("reminders: what falls into the night waits for the morning") {
         house.feed("e-101", Rational{1'171, 1});
         house.step();
     }
-    // Due two days later at 19:00, told when people may be called.
+    // Due a day later at 19:00, told when people may be called.
     REQUIRE(house.told().size() == 3);
-    CHECK(house.told().back() == "reminded 11-26 09:00");
+    CHECK(house.told().back() == "reminded 11-25 09:00");
 }
 
 TEST_CASE("reminders: who was called is left in peace, and so is who is not to be chased") {
