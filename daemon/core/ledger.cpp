@@ -51,7 +51,7 @@ struct KindRule {
 constexpr std::array<KindRule, 12> kRules{{
     {EntryKind::topup, Sign::positive, false, "cash: clearing: suspense"},
     {EntryKind::charge, Sign::negative, true, "revenue: pool:"},
-    {EntryKind::fee, Sign::negative, false, "fees"},
+    {EntryKind::fee, Sign::negative, false, "fees pool:"},
     {EntryKind::opening, Sign::either, false, "opening"},
     {EntryKind::transfer, Sign::either, false, "household:"},
     {EntryKind::adjustment, Sign::either, false, "revenue:"},
@@ -61,7 +61,7 @@ constexpr std::array<KindRule, 12> kRules{{
     {EntryKind::correction, Sign::either, true, "revenue: pool:"},
     {EntryKind::price_settlement, Sign::either, true, "revenue: pool: fees"},
     // A reversal turns the legs of the entry it names, whatever they were.
-    {EntryKind::reversal, Sign::either, false, "cash: clearing: suspense fees finance:cash"},
+    {EntryKind::reversal, Sign::either, false, "cash: clearing: suspense fees pool: finance:cash"},
 }};
 
 bool allowed(std::string_view account, std::string_view others) {
@@ -273,6 +273,11 @@ Entry fee_settlement_entry(std::string account, Fen charged, std::string cause) 
 
 Entry fee_entry(std::string account, Fen amount, std::string cause) {
     return two_legs(EntryKind::fee, std::move(account), -amount, book::kFees, std::move(cause));
+}
+
+Entry pool_entry(std::string account, Fen amount, std::string_view pool, std::string_view month) {
+    return two_legs(EntryKind::fee, std::move(account), -amount, book::pool(pool),
+                    "pool:" + std::string(pool) + "/" + std::string(month));
 }
 
 Entry opening_entry(std::string account, Fen amount) {

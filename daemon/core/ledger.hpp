@@ -97,6 +97,9 @@ struct Entry {
 [[nodiscard]] Entry price_settlement_entry(std::string account, const Due& due, std::string cause);
 [[nodiscard]] Entry fee_settlement_entry(std::string account, Fen charged, std::string cause);
 [[nodiscard]] Entry fee_entry(std::string account, Fen amount, std::string cause);
+// A share of a pool's month: a fee, so that what was shared wrongly is undone whole.
+[[nodiscard]] Entry pool_entry(std::string account, Fen amount, std::string_view pool,
+                               std::string_view month);
 [[nodiscard]] Entry opening_entry(std::string account, Fen amount);  // cause "opening": once
 
 // What is wrong with an entry by the table of its kind (sign, legs, sum, line); empty: nothing.

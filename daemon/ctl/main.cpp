@@ -263,6 +263,34 @@ void add_alert_verbs(CLI::App& app, Verbs& verbs) {
     verbs.text(ack, "--result", o.result, "What came of it");
 }
 
+void add_pool_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* pool = app.add_subcommand("pool", "Shared areas: what is left between meters");
+    pool->require_subcommand(1);
+    verbs.verb(*pool, "list", "List them", gatehouse::ctl::pool_list);
+    const auto one = [&](const char* name, const char* help, int (*run)(const Options&)) {
+        auto* verb = verbs.verb(*pool, name, help, run);
+        verbs.text(verb, "POOL", o.subject, "Id in pools.csv")->required();
+        return verb;
+    };
+    verbs.text(one("show", "The sheet of a month, approved or a draft", gatehouse::ctl::pool_show),
+               "--month", o.month, "Such as 2026-11; absent: the last one that ended");
+    auto* approve =
+        one("approve", "Share a month out; the members are charged from the next day on",
+            gatehouse::ctl::pool_approve);
+    verbs.text(approve, "--month", o.month, "Such as 2026-11; absent: the last one that ended");
+    verbs.text(approve, "--sheet", o.sheet, "Hash of the sheet that was looked at");
+    verbs.text(approve, "--by", o.by, "Staff who approves")->required();
+    verbs.text(approve, "--second", o.second, "Staff who agrees")->required();
+    verbs.text(approve, "--reason", o.reason, "Why it is shared")->required();
+    verbs.text(approve, "--key", o.key, "Idempotency key")->required();
+    auto* withdraw = one("withdraw", "Take an approval back before it is charged",
+                         gatehouse::ctl::pool_withdraw);
+    verbs.text(withdraw, "--month", o.month, "Such as 2026-11")->required();
+    verbs.text(withdraw, "--by", o.by, "Staff who takes it back")->required();
+    verbs.text(withdraw, "--reason", o.reason, "Why")->required();
+}
+
 void add_admin_verbs(CLI::App& app, Verbs& verbs) {
     Options& o = verbs.options;
     auto* period = app.add_subcommand("period", "Months of the books");
@@ -279,6 +307,7 @@ void add_admin_verbs(CLI::App& app, Verbs& verbs) {
                     gatehouse::ctl::period_close),
               "--by", o.by, "Staff who closes it")
         ->required();
+    add_pool_verbs(app, verbs);
     auto* token = app.add_subcommand("token", "Tokens of programs on the listener");
     token->require_subcommand(1);
     auto* add = verbs.verb(*token, "add", "Make one; its secret is shown this once",

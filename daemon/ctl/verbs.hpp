@@ -17,7 +17,7 @@ struct Options {
     std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
         received_at, via, result, month, name, expires_at, face, at, photo, supersedes, old_final,
         new_serial, new_opening, new_address, to_account, service, holder, settle, ladder,
-        control_accounts, control_sum;
+        control_accounts, control_sum, sheet;
     std::vector<std::string> scopes;
     int from = 0, to = 0;  // addresses of a scan; 0: the whole range
     bool dry_run = false, raw = false, low = false, open = false, own_settings = false,
@@ -51,6 +51,10 @@ int verify(const Options& options);
 int period_list(const Options& options);
 int period_show(const Options& options);
 int period_close(const Options& options);
+int pool_list(const Options& options);
+int pool_show(const Options& options);
+int pool_approve(const Options& options);
+int pool_withdraw(const Options& options);
 int quarantine_list(const Options& options);
 int quarantine_release(const Options& options);
 int quarantine_reject(const Options& options);

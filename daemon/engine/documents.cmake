@@ -1,7 +1,7 @@
 # The documents that MQTT and HTTP share: values in, JSON text out. Below the engine, which is
 # their third user.
 add_library(gatehouse_documents STATIC account_replay.cpp replay_proof.cpp json_writer.cpp documents.cpp
-                                       period_checks.cpp period_documents.cpp row_documents.cpp
+                                       period_checks.cpp period_documents.cpp period_readings.cpp pool_sheet.cpp row_documents.cpp
                                        sealed_text.cpp)
 target_link_libraries(
   gatehouse_documents

@@ -21,6 +21,7 @@
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/period_desk.hpp"
+#include "daemon/engine/pool_desk.hpp"
 #include "daemon/engine/quarantine_desk.hpp"
 #include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/replacement_desk.hpp"
@@ -124,6 +125,7 @@ struct Engine::Impl {
         seals = {};
         retention = {};
         settling.reset(unavailable());
+        pools.reset();
     }
 
     void begin_run() {
@@ -174,6 +176,8 @@ struct Engine::Impl {
     Reply carry(const BeginPeriod& one) { return begin_period(context, one); }
     Reply carry(const KeepPeriodPart& one) { return keep_period_part(context, one); }
     Reply carry(const SealPeriod& one) { return seal_period(context, one); }
+    Reply carry(const ApprovePool& one) { return pools.approve(one); }
+    Reply carry(const WithdrawPool& one) { return pools.withdraw(one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
     Reply carry(const ConfirmClock& one) {
@@ -219,12 +223,14 @@ struct Engine::Impl {
     }
 
     void tick() {
-        if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left && !settling_left)
+        if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left && !settling_left &&
+            !pools_left)
             return;
         last_tick_mono_ms = context.now.mono_ms;
         const MonoMs deadline = clock.mono_ms() + kPostingSliceMs;
         posting_left = post_days(context, started_mono_ms, clock, deadline);
         settling_left = posting_left || settling.slice(clock, deadline);
+        pools_left = posting_left || settling_left || pools.slice(clock, deadline);
         reprice_all();
         watch_time(context, started_mono_ms);
         if (context.now.mono_ms >= use_watch_due_mono_ms) {
@@ -427,7 +433,7 @@ struct Engine::Impl {
         }
         context.registry_moved = false;
         heartbeat = clock.mono_ms();
-        return context.now.mono_ms + (posting_left || settling_left ? 0 : kTickMs);
+        return context.now.mono_ms + (posting_left || settling_left || pools_left ? 0 : kTickMs);
     }
 
     // What a turn moved that somebody looks at; the time alone is published once a second and
@@ -495,6 +501,7 @@ struct Engine::Impl {
     Context context;
     SpaceDesk space;
     SettlingDesk settling{context};
+    PoolDesk pools{context};
     Poller* poller = nullptr;
 
     ClockBook::Change change = ClockBook::Change::none;
@@ -505,7 +512,7 @@ struct Engine::Impl {
     MonoMs last_review_mono_ms = 0, use_watch_due_mono_ms = 0;
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
-    bool posting_left = false, settling_left = false;
+    bool posting_left = false, settling_left = false, pools_left = false;
     std::optional<LateWork> late;  // of the command that is carried out
     std::string store_reason, told_calendar;
     bool full = false;  // it was space that the last failed write wanted

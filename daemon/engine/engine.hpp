@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "daemon/core/alert_settings.hpp"
+#include "daemon/core/pool.hpp"
 #include "daemon/core/registry.hpp"
 #include "daemon/core/sample.hpp"
 #include "daemon/core/time.hpp"
 #include "daemon/engine/snapshot.hpp"
-#include "daemon/store/rows.hpp"
 #include "daemon/store/rows.hpp"
 
 namespace gatehouse {
@@ -175,11 +175,24 @@ struct SealPeriod {
     std::string actor, month, by;
     std::vector<PeriodFile> files;  // without their content
 };
-using Command = std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken,
-                             RevokeToken, TouchToken, MqttCursor, SettleQuarantine, ReadFace,
-                             ConfirmFace, HoldMeter, ReplaceMeter, JudgeReading, OrderMeterClock,
-                             NoteMeterClock, ReverseEntry, RefundMoney, TransferMoney, AdjustMoney,
-                             CloseAccount, ChangeOccupant, BeginPeriod, KeepPeriodPart, SealPeriod>;
+// A month of a shared-area pool as two people looked at it; the members are charged from the next
+// day on. `registry` is the one that the sheet was made from.
+struct ApprovePool {
+    Act act;
+    PoolSheet sheet;
+    std::string document, sha256;  // pool_sheet_json of it, and its hash in hex
+    std::shared_ptr<const Registry> registry;
+};
+// Before it is charged.
+struct WithdrawPool {
+    std::string actor, pool, month, by, reason;
+};
+using Command =
+    std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken, RevokeToken,
+                 TouchToken, MqttCursor, SettleQuarantine, ReadFace, ConfirmFace, HoldMeter,
+                 ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
+                 RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant, BeginPeriod,
+                 KeepPeriodPart, SealPeriod, ApprovePool, WithdrawPool>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {

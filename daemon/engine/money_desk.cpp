@@ -76,6 +76,8 @@ std::optional<KeyedRequest> act_request(const Command& command) {
         return keyed(act_route::kClose, one->act);
     if (const auto* one = std::get_if<ChangeOccupant>(&command))
         return keyed(act_route::kOccupant, one->act);
+    if (const auto* one = std::get_if<ApprovePool>(&command))
+        return keyed(act_route::kPool, one->act);
     return std::nullopt;
 }
 

@@ -18,7 +18,8 @@ namespace gatehouse {
 // The routes of these acts and of the closing desk's: whose keys meet, and how a cause begins.
 namespace act_route {
 inline constexpr const char *kReversal = "reversal", *kRefund = "refund", *kTransfer = "transfer",
-                            *kAdjustment = "adjustment", *kClose = "close", *kOccupant = "occupant";
+                            *kAdjustment = "adjustment", *kClose = "close", *kOccupant = "occupant",
+                            *kPool = "pool";
 }  // namespace act_route
 
 [[nodiscard]] Reply reverse_entry(Context& context, const ReverseEntry& command);

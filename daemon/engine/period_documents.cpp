@@ -1,291 +1,12 @@
 #include "daemon/engine/period_documents.hpp"
 
 #include <algorithm>
-#include <map>
-#include <tuple>
-#include <unordered_map>
-#include <utility>
 
-#include "daemon/engine/documents.hpp"
-#include "daemon/engine/sealed_text.hpp"
+#include "daemon/engine/period_files.hpp"
 
 namespace gatehouse {
-namespace {
 
-constexpr std::size_t kPartBytes = 256 * 1024;
-
-struct PeriodFrame {
-    std::string site_id, currency;
-    PeriodBounds bounds;
-    PeriodRow row;                     // of the month that closes
-    std::uint64_t previous_entry = 0;  // last_entry of the month closed before; 0: none
-    const Zone* zone = nullptr;
-};
-
-// One file in the making: its head, one row after the other, its foot.
-class FileWriter {
-  public:
-    FileWriter(const char* name, const PeriodFrame& frame) : name_(name) {
-        JsonWriter head;
-        head.begin_object()
-            .field("schema", 1)
-            .field("file", name)
-            .field("site", frame.site_id)
-            .field("period", frame.bounds.month)
-            .field("from", format_iso8601(frame.bounds.from, *frame.zone))
-            .field("to", format_iso8601(frame.bounds.to, *frame.zone))
-            .field("currency", frame.currency)
-            .field("last_entry", frame.row.last_entry)
-            .field("last_reading", frame.row.last_reading);
-        text_.append(head.take());
-    }
-    void begin_items() { text_.append(",\"items\":["); }
-    void item(JsonWriter& json) {
-        text_.append(count_++ == 0 ? "\n" : ",\n");
-        text_.append(json.take());
-    }
-    void end_items() { text_.append("\n]"); }
-    // A member of the file itself, whose value is JSON.
-    void member(const char* name, JsonWriter& value) {
-        text_.append(",\"");
-        text_.append(name);
-        text_.append("\":");
-        text_.append(value.take());
-    }
-    [[nodiscard]] std::size_t count() const { return count_; }
-    [[nodiscard]] PeriodFile finish() {
-        text_.append("}\n");
-        return text_.finish(name_);
-    }
-
-  private:
-    const char* name_;
-    SealedText text_;
-    std::size_t count_ = 0;
-};
-
-struct UseTotals {
-    Milli unit, main, public_use, check;
-    std::size_t meters = 0, unread = 0, estimated = 0;
-};
-
-struct ChargeTotals {
-    std::size_t rows = 0;
-    Milli quantity;
-    Fen amount;
-};
-
-struct Names {
-    std::unordered_map<std::string, const Unit*> units;
-    std::unordered_map<std::string, const Account*> accounts;
-    std::unordered_map<std::string, Service> tariffs;
-    explicit Names(const Registry& registry) {
-        for (const Unit& unit : registry.units) units[unit.unit] = &unit;
-        for (const Account& account : registry.accounts) accounts[account.account] = &account;
-        for (const Tariff& tariff : registry.tariffs) tariffs[tariff.tariff] = tariff.service;
-    }
-    [[nodiscard]] const Account* account(const std::string& id) const {
-        const auto found = accounts.find(id);
-        return found == accounts.end() ? nullptr : found->second;
-    }
-    [[nodiscard]] const Unit* unit(const std::string& id) const {
-        const auto found = units.find(id);
-        return found == units.end() ? nullptr : found->second;
-    }
-};
-
-void unit_fields(JsonWriter& json, const Names& names, const std::string& id) {
-    json.field_if("unit", id);
-    const Unit* unit = names.unit(id);
-    if (unit == nullptr) return;
-    json.field("unit_label", unit->label.empty() ? unit->unit : unit->label)
-        .field_if("building", unit->building)
-        .field_if("entrance", unit->entrance)
-        .field("use", to_string(unit->use));
-}
-
-class Files {
-  public:
-    Files(const PeriodFrame& frame, const PeriodFacts& facts,
-          const std::vector<PeriodCheck>& checks, StoreReader& reader)
-        : frame_(frame),
-          facts_(facts),
-          checks_(checks),
-          reader_(reader),
-          registry_(*facts.snapshot->registry),
-          names_(registry_),
-          before_month_(reader.last_entry_before(frame.bounds.month)) {}
-
-    std::vector<PeriodFile> write() {
-        std::vector<PeriodFile> files;
-        files.push_back(readings());
-        files.push_back(charges());
-        files.push_back(ledger());
-        files.push_back(summary(files));
-        return files;
-    }
-
-  private:
-    PeriodFile readings();
-    void reading_rows(FileWriter& file, const Meter& meter, const PeriodMeter& read,
-                      const std::string& payer);
-    void count_use(const Meter& meter, const PeriodMeter& read);
-    PeriodFile charges();
-    void line_row(FileWriter& file, const PeriodLine& line);
-    void entry_row(FileWriter& file, const StoredEntry& entry);
-    PeriodFile ledger();
-    PeriodFile summary(const std::vector<PeriodFile>& files);
-    void use_totals(JsonWriter& json);
-    void add_charge(Service service, const std::string& tariff, const char* kind, Milli quantity,
-                    Fen amount);
-    [[nodiscard]] bool belongs(const StoredEntry& entry) const;
-    [[nodiscard]] Service service_of(const StoredEntry& entry) const;
-
-    const PeriodFrame& frame_;
-    const PeriodFacts& facts_;
-    const std::vector<PeriodCheck>& checks_;
-    StoreReader& reader_;
-    const Registry& registry_;
-    Names names_;
-    // What a month used is booked in it or later, and months of entries never fall.
-    const std::uint64_t before_month_;
-    std::map<Service, UseTotals> use_;
-    std::map<std::tuple<Service, std::string, std::string>, ChargeTotals> charges_;
-    std::map<std::string, std::pair<std::size_t, Fen>> kinds_;  // of entries
-    std::map<std::string, std::size_t> rows_;                   // by file
-    Fen charged_, booked_later_, of_earlier_, booked_;
-    Fen moved_;  // by all entries of the month
-};
-
-void figure_fields(JsonWriter& json, const char* what, const PeriodFigure& figure,
-                   const Zone& zone) {
-    const std::string name = what;
-    json.field(name + "_at",
-               figure.at ? std::optional(format_iso8601(*figure.at, zone)) : std::nullopt)
-        .field(name + "_register", format(figure.register_value))
-        .field(name + "_total", format(figure.total));
-    if (figure.reading != 0) json.field(name + "_seq", figure.reading);
-}
-
-void Files::reading_rows(FileWriter& file, const Meter& meter, const PeriodMeter& read,
-                         const std::string& payer) {
-    const auto head = [&](const std::string& account) {
-        JsonWriter json;
-        json.begin_object().field("no", file.count() + 1).field("meter", meter.meter);
-        unit_fields(json, names_, meter.unit);
-        json.field_if("location", meter.location)
-            .field("service", to_string(meter.service))
-            .field("role", to_string(meter.role))
-            .field_if("parent", meter.parent)
-            .field_if("nameplate", meter.nameplate)
-            .field_if("account", account);
-        return json;
-    };
-    if (read.rows.empty()) {
-        JsonWriter json = head(payer);
-        json.field_if("serial", meter.serial)
-            .field("multiplier", meter.multiplier)
-            .field("quantity", std::optional<std::string>())
-            .field("quality", "unread")
-            .end_object();
-        file.item(json);
-        return;
-    }
-    for (const PeriodMeter::Row& row : read.rows) {
-        const bool ended = &row != &read.rows.back();
-        const bool unread = !ended && row.end.day < days_since_epoch(frame_.bounds.last);
-        JsonWriter json = head(row.end.account.empty() ? payer : row.end.account);
-        json.field("epoch", row.epoch)
-            .field_if("serial", row.serial.empty() ? meter.serial : row.serial)
-            .field("multiplier", row.multiplier);
-        figure_fields(json, "start", row.start, *frame_.zone);
-        figure_fields(json, "end", row.end, *frame_.zone);
-        json.field("quantity", format(row.end.total - row.start.total))
-            .field("unit_of_measure", unit_of_measure(meter.service))
-            .field("quality", ended    ? "replaced"
-                              : unread ? "unread"
-                                       : to_string(row.end.quality))
-            .end_object();
-        file.item(json);
-    }
-}
-
-void Files::count_use(const Meter& meter, const PeriodMeter& read) {
-    UseTotals& totals = use_[meter.service];
-    ++totals.meters;
-    const PeriodFigure* end = read.rows.empty() ? nullptr : &read.rows.back().end;
-    if (end == nullptr || end->day < days_since_epoch(frame_.bounds.last)) ++totals.unread;
-    if (end == nullptr) return;
-    if (end->quality == ReadingQuality::estimated) ++totals.estimated;
-    const Milli used = end->total - read.rows.front().start.total;
-    switch (meter.role) {
-        case MeterRole::unit:
-            totals.unit += used;
-            break;
-        case MeterRole::main:
-            totals.main += used;
-            break;
-        case MeterRole::public_:
-            totals.public_use += used;
-            break;
-        case MeterRole::check:
-            totals.check += used;
-            break;
-    }
-}
-
-PeriodFile Files::readings() {
-    FileWriter file("readings", frame_);
-    file.begin_items();
-    std::unordered_map<std::string, const PeriodMeter*> read;
-    for (const PeriodMeter& meter : facts_.meters) read[meter.meter] = &meter;
-    for (std::size_t i = 0; i < registry_.meters.size(); ++i) {
-        const Meter& meter = registry_.meters[i];
-        const auto found = read.find(meter.meter);
-        if (found == read.end()) continue;
-        const std::string payer =
-            i < facts_.snapshot->meters.size() ? facts_.snapshot->meters[i].account : "";
-        if (!takes_part(meter, *found->second, names_.account(payer), frame_.bounds)) continue;
-        reading_rows(file, meter, *found->second, payer);
-        count_use(meter, *found->second);
-    }
-    file.end_items();
-    JsonWriter totals;
-    use_totals(totals);
-    file.member("totals", totals);
-    rows_["readings"] = file.count();
-    return file.finish();
-}
-
-// What the main meters counted above their sub-meters, in hundredths of a percent, half up.
-std::optional<std::string> loss_percent(const UseTotals& totals) {
-    if (totals.main.count <= 0) return std::nullopt;
-    const Milli lost = totals.main - totals.unit - totals.public_use;
-    const Int128 scaled = Int128{lost.count} * 20'000 + totals.main.count;
-    Int128 hundredths = scaled / (Int128{totals.main.count} * 2);
-    if (scaled < 0 && scaled % (Int128{totals.main.count} * 2) != 0) --hundredths;
-    return format_decimal(static_cast<std::int64_t>(hundredths), 2);
-}
-
-void Files::use_totals(JsonWriter& json) {
-    json.begin_object();
-    for (const auto& [service, totals] : use_) {
-        json.key(to_string(service))
-            .begin_object()
-            .field("unit_of_measure", unit_of_measure(service))
-            .field("meters", totals.meters)
-            .field("unread", totals.unread)
-            .field("estimated", totals.estimated)
-            .field("unit", format(totals.unit))
-            .field("public", format(totals.public_use))
-            .field("main", format(totals.main))
-            .field("check", format(totals.check));
-        if (totals.main.count > 0)
-            json.field("difference", format(totals.main - totals.unit - totals.public_use));
-        json.field_if("loss_percent", loss_percent(totals)).end_object();
-    }
-    json.end_object();
-}
+namespace period_files {
 
 void Files::add_charge(Service service, const std::string& tariff, const char* kind, Milli quantity,
                        Fen amount) {
@@ -336,12 +57,20 @@ void Files::line_row(FileWriter& file, const PeriodLine& line) {
                line.line.posted);
 }
 
-// `fee:<tariff>/<name>/<month or day>`: a fee's consumption month stands in its cause.
+namespace {
+
+// `fee:<tariff>/<name>/<month or day>`, `pool:<pool>/<month>`: a fee's consumption month stands in
+// its cause.
 std::string fee_month(const Entry& entry) {
     const std::size_t slash = entry.cause.rfind('/');
     return slash == std::string::npos ? entry.month : entry.cause.substr(slash + 1, 7);
 }
 
+bool is_pool(const Entry& entry) {
+    return entry.cause.starts_with("pool:");
+}
+
+// The tariff of a fee, the pool of a share of one.
 std::string fee_tariff(const Entry& entry) {
     const std::size_t begin = entry.cause.find(':') + 1;
     return entry.cause.substr(begin, entry.cause.find('/') - begin);
@@ -350,9 +79,12 @@ std::string fee_tariff(const Entry& entry) {
 // A fee that was taken back is charged no more; the reversal of a payment charges nothing.
 bool undoes_fee(const Entry& entry) {
     return entry.kind == EntryKind::reversal &&
-           std::any_of(entry.legs.begin(), entry.legs.end(),
-                       [](const Leg& leg) { return leg.account == book::kFees; });
+           std::any_of(entry.legs.begin(), entry.legs.end(), [](const Leg& leg) {
+               return leg.account == book::kFees || leg.account.starts_with("pool:");
+           });
 }
+
+}  // namespace
 
 // Each entry that charges stands in the file of one month: that of its consumption, or, where it
 // was sealed before, the one that was open then.
@@ -384,8 +116,9 @@ Service Files::service_of(const StoredEntry& stored) const {
     const Entry& entry = stored.entry;
     if (entry.line) return entry.line->service;
     if (entry.kind == EntryKind::fee) {
-        const auto found = names_.tariffs.find(fee_tariff(entry));
-        if (found != names_.tariffs.end()) return found->second;
+        const auto& known = is_pool(entry) ? names_.pools : names_.tariffs;
+        const auto found = known.find(fee_tariff(entry));
+        if (found != known.end()) return found->second;
     }
     for (const Leg& leg : entry.legs)
         if (leg.account == book::kRevenueWater) return Service::water;
@@ -412,7 +145,7 @@ void Files::entry_row(FileWriter& file, const StoredEntry& stored) {
         unit_fields(json, names_, account->unit);
         json.field("billing", to_string(account->billing));
     }
-    json.field("service", to_string(service)).field_if("tariff", tariff);
+    json.field("service", to_string(service)).field_if(is_pool(entry) ? "pool" : "tariff", tariff);
     if (entry.line)
         json.field("version", format_date(entry.line->version))
             .field_if("season", entry.line->season)
@@ -443,7 +176,7 @@ PeriodFile Files::charges() {
     return file.finish();
 }
 
-bool charges_something(const Entry& entry) {
+static bool charges_something(const Entry& entry) {
     return entry.kind == EntryKind::charge || entry.kind == EntryKind::correction ||
            entry.kind == EntryKind::price_settlement || entry.kind == EntryKind::fee ||
            entry.kind == EntryKind::adjustment || undoes_fee(entry);
@@ -562,6 +295,12 @@ PeriodFile Files::summary(const std::vector<PeriodFile>& files) {
     return file.finish();
 }
 
+}  // namespace period_files
+
+namespace {
+
+constexpr std::size_t kPartBytes = 256 * 1024;
+
 }  // namespace
 
 std::vector<Command> sealing(const std::string& actor, const std::string& month,
@@ -580,7 +319,7 @@ std::vector<Command> sealing(const std::string& actor, const std::string& month,
 
 std::vector<PeriodFile> write_period(LocalDate month, const PeriodSite& site,
                                      const Snapshot& snapshot, StoreReader& reader) {
-    PeriodFrame frame;
+    period_files::PeriodFrame frame;
     frame.site_id = site.site_id;
     frame.currency = site.currency;
     frame.zone = site.zone;
@@ -593,7 +332,7 @@ std::vector<PeriodFile> write_period(LocalDate month, const PeriodSite& site,
     const PeriodFacts facts = read_facts(reader, snapshot, frame.bounds, frame.row.last_reading);
     const std::vector<PeriodCheck> checks =
         checklist(facts, frame.bounds, *site.zone, site.chinese);
-    return Files(frame, facts, checks, reader).write();
+    return period_files::Files(frame, facts, checks, reader).write();
 }
 
 }  // namespace gatehouse

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "daemon/config/toml_reader.hpp"
+#include "daemon/core/pool.hpp"
 #include "daemon/engine/registry_charging.hpp"
 #include "daemon/engine/registry_fields.hpp"
 #include "daemon/engine/registry_files.hpp"
@@ -355,9 +356,14 @@ class Checker {
                 }
             }
             tariff(Table::pools, pool.pool, pool.tariff, pool.service, "");
-            warning(Table::pools, pool.pool, "pool",
-                    "pool " + in_quotes(pool.pool) +
-                        " is stored; its members are charged no share yet");
+            const auto priced =
+                std::find_if(registry_.tariffs.begin(), registry_.tariffs.end(),
+                             [&](const Tariff& one) { return one.tariff == pool.tariff; });
+            const std::string fault =
+                priced == registry_.tariffs.end() ? std::string() : pool_tariff_fault(*priced);
+            if (!fault.empty())
+                warning(Table::pools, pool.pool, "tariff",
+                        "pool " + in_quotes(pool.pool) + " cannot be shared: " + fault);
         }
     }
 

@@ -76,18 +76,33 @@ void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
     json.end_array();
 }
 
-void why_line(JsonWriter& json, const WhyLine& line, const Zone& zone) {
+// Price times quantity before it is rounded to whole fen: 1e-8 times 1e-3.
+std::optional<std::string> exact_product(const Line& line) {
+    const Int128 product = Int128{line.price.count} * line.quantity.count;
+    if (product > INT64_MAX) return std::nullopt;
+    return format_decimal_trimmed(static_cast<std::int64_t>(product), 11, 2);
+}
+
+void tariff_fields(JsonWriter& json, const LineKey& key, const Registry& registry) {
+    json.field("tariff", key.tariff);
+    for (const Tariff& tariff : registry.tariffs) {
+        if (tariff.tariff != key.tariff) continue;
+        json.field_if("source", tariff.source);
+    }
+}
+
+void why_line(JsonWriter& json, const WhyLine& line, const Registry& registry, const Zone& zone) {
     json.begin_object();
     if (line.id != 0) json.field("line", line.id);
-    json.field("month", line.key.scope)
-        .field("service", to_string(line.key.service))
-        .field("tariff", line.key.tariff)
-        .field("version", format_date(line.key.version))
+    json.field("month", line.key.scope).field("service", to_string(line.key.service));
+    tariff_fields(json, line.key, registry);
+    json.field("version", format_date(line.key.version))
         .field_if("season", line.key.season)
         .field_if("band", line.key.band);
     if (line.key.tier != 0) json.field("tier", line.key.tier);
     json.field("quantity", format(line.line.quantity))
         .field("price", format(line.line.price))
+        .field_if("exact", is_minimum(line.key) ? std::nullopt : exact_product(line.line))
         .field("target", format(target(line.line)))
         .field("posted", format(line.line.posted));
     why_readings(json, line, zone);
@@ -223,7 +238,8 @@ std::string entry_json(const StoredEntry& stored, const Zone& zone) {
 }
 
 std::string why_json(const AccountView& account, const WhyMaterial& material,
-                     std::string_view month, std::string_view currency, const Zone& zone) {
+                     std::string_view month, std::string_view currency, const Registry& registry,
+                     const Zone& zone) {
     JsonWriter json;
     json.begin_object()
         .field("schema", 1)
@@ -233,7 +249,7 @@ std::string why_json(const AccountView& account, const WhyMaterial& material,
         .field("currency", currency);
     json.field_if("month", month);
     json.key("lines").begin_array();
-    for (const WhyLine& line : material.lines) why_line(json, line, zone);
+    for (const WhyLine& line : material.lines) why_line(json, line, registry, zone);
     json.end_array();
     json.key("entries").begin_array();
     for (const StoredEntry& entry : material.entries) json.raw(entry_json(entry, zone));

@@ -29,10 +29,11 @@ namespace gatehouse {
     const std::function<std::optional<StoredReading>(std::uint64_t)>& reading);
 
 // Every fen of the balance: lines down to the words on the wire, entries, and what is not posted
-// yet. `account` and `material` are of one moment: account.ledger == material.ledger.
+// yet. `account` and `material` are of one moment: account.ledger == material.ledger. The registry
+// says where the prices were published.
 [[nodiscard]] std::string why_json(const AccountView& account, const WhyMaterial& material,
                                    std::string_view month, std::string_view currency,
-                                   const Zone& zone);
+                                   const Registry& registry, const Zone& zone);
 
 [[nodiscard]] std::string quarantine_json(const QuarantineRow& row, const RunTimes::Time& at,
                                           const Zone& zone);

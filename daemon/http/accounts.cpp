@@ -8,6 +8,7 @@
 #include "daemon/http/keyed.hpp"
 #include "daemon/http/params.hpp"
 #include "daemon/http/statement.hpp"
+#include "daemon/http/why_page.hpp"
 
 namespace gatehouse::http {
 
@@ -84,8 +85,11 @@ Response get_why(Call& call) {
         if (material.ledger == account.ledger &&
             add_pending(material, account, month,
                         [&](std::uint64_t seq) { return reader->reading(seq); })) {
-            return json_response(
-                why_json(account, material, month, call.app.options.currency, call.app.zone));
+            std::string document = why_json(account, material, month, call.app.options.currency,
+                                            *call.snapshot->registry, call.app.zone);
+            return call.request.wants_html
+                       ? why_page(document, call.app.options.site_name, call.app.options.chinese)
+                       : json_response(std::move(document));
         }
         call.snapshot = call.app.engine.snapshot();
     }

@@ -9,7 +9,7 @@ namespace gatehouse::http {
 namespace {
 
 constexpr std::int64_t kImportTimeoutMs = 600'000;  // every account may be replayed
-constexpr std::int64_t kMoveTimeoutMs = 60'000;  // meters that do not answer are waited for
+constexpr std::int64_t kMoveTimeoutMs = 60'000;     // meters that do not answer are waited for
 constexpr std::int64_t kPeriodTimeoutMs = 300'000;
 constexpr std::int64_t kVerifyTimeoutMs = 600'000;
 
@@ -61,6 +61,10 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/periods/{month}/charges", "balances:read", get_period_file},
     {"GET", "/api/v1/periods/{month}/ledger", "balances:read", get_period_file},
     {"GET", "/api/v1/periods/{month}/summary", "balances:read", get_period_file},
+    {"GET", "/api/v1/pools", "balances:read", get_pools},
+    {"GET", "/api/v1/pools/{pool}", "balances:read", get_pool},
+    {"POST", "/api/v1/pools/{pool}/approve", "admin", nullptr, post_pool_approve},
+    {"POST", "/api/v1/pools/{pool}/withdraw", "admin", nullptr, post_pool_withdraw},
     {"GET", "/api/v1/alerts", "alerts:read", get_alerts},
     {"POST", "/api/v1/alerts/test", "alerts:write", nullptr, post_alert_test},
     {"POST", "/api/v1/alerts/{alert}/ack", "alerts:write", nullptr, post_alert_ack},

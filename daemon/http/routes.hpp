@@ -98,6 +98,10 @@ Response get_periods(Call& call);  // periods.cpp
 Response get_period(Call& call);
 Response get_period_file(Call& call);
 Response post_period_close(Call& call);
+Response get_pools(Call& call);  // pools.cpp
+Response get_pool(Call& call);
+void post_pool_approve(Call& call, Respond respond);
+void post_pool_withdraw(Call& call, Respond respond);
 Response get_alerts(Call& call);  // alerts.cpp
 void post_alert_test(Call& call, Respond respond);
 void post_alert_ack(Call& call, Respond respond);

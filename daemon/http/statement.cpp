@@ -3,14 +3,11 @@
 #include <vector>
 
 #include "daemon/core/ledger.hpp"
+#include "daemon/http/page.hpp"
 
 namespace gatehouse::http {
 
 namespace {
-
-struct Words {
-    const char *english, *chinese;
-};
 
 Words title_of(EntryKind kind) {
     switch (kind) {
@@ -47,35 +44,6 @@ Words method_of(std::string_view method) {
     return {"cheque", "支票"};
 }
 
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&':
-                out += "&amp;";
-                break;
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
-
-constexpr const char* kStyle =
-    "body{font:14px sans-serif;max-width:34em;margin:2em auto}h1{font-size:1.3em;"
-    "text-align:center}table{width:100%;border-collapse:collapse}th{text-align:left;width:9em;"
-    "font-weight:normal}td,th{border-bottom:1px solid #999;padding:.3em}.amount{font-size:1.3em}"
-    ".sign{display:flex;justify-content:space-between;margin-top:3em}@media print{body{margin:0}}";
-
 // The rows of the table: what people look for first stands first.
 std::vector<std::pair<Words, std::string>> rows_of(const StoredEntry& stored,
                                                    const StatementFrame& frame, const Zone& zone) {
@@ -111,28 +79,16 @@ std::vector<std::pair<Words, std::string>> rows_of(const StoredEntry& stored,
 
 std::string statement_html(const StoredEntry& stored, const StatementFrame& frame,
                            const Zone& zone) {
-    const auto word = [&](Words words) { return frame.chinese ? words.chinese : words.english; };
-    const std::string title = word(title_of(stored.entry.kind));
-    std::string page = "<!doctype html><html lang=\"";
-    page += frame.chinese ? "zh-CN" : "en";
-    page += "\"><head><meta charset=\"utf-8\"><title>" + title + "</title><style>";
-    page += kStyle;
-    page +=
-        "</style></head><body><p>" + escaped(frame.site_name) + "</p><h1>" + title + "</h1><table>";
-    for (const auto& [name, value] : rows_of(stored, frame, zone)) {
-        page += std::string("<tr><th>") + word(name) + "</th><td>" + escaped(value) + "</td></tr>";
-    }
-    page += "</table>";
-    if (stored.entry.kind == EntryKind::topup) {
-        page += std::string("<p>") +
-                word({"A receipt of prepayment, no invoice: invoices follow what was used.",
-                      "预存款收据，不作报销凭证；发票按实际用量按月开具。"}) +
-                "</p>";
-    }
-    page += std::string("<div class=\"sign\"><span>") + word({"By:", "经办："}) + "</span><span>" +
-            word({"Agreed:", "复核："}) + "</span><span>" + word({"Resident:", "住户签字："}) +
-            "</span></div></body></html>\n";
-    return page;
+    Page page(
+        frame.chinese, frame.site_name,
+        frame.chinese ? title_of(stored.entry.kind).chinese : title_of(stored.entry.kind).english);
+    page.facts(rows_of(stored, frame, zone));
+    if (stored.entry.kind == EntryKind::topup)
+        page.paragraph(
+            page.word({"A receipt of prepayment, no invoice: invoices follow what was used.",
+                       "预存款收据，不作报销凭证；发票按实际用量按月开具。"}));
+    page.signatures({{"By:", "经办："}, {"Agreed:", "复核："}, {"Resident:", "住户签字："}});
+    return page.take();
 }
 
 }  // namespace gatehouse::http

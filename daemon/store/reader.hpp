@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/store/account_books.hpp"
+#include "daemon/store/pool_rows.hpp"
 #include "daemon/store/rows.hpp"
 
 namespace gatehouse {
@@ -191,6 +192,13 @@ class StoreReader {
                          const std::function<void(const StoredEntry&)>& take);
     // What all households had at the end of that month. Entries of later months lie above `after`.
     [[nodiscard]] Fen households_at_end(const std::string& month, std::uint64_t after);
+
+    // The newest sheet of each month of a pool, oldest month first; without documents and shares.
+    [[nodiscard]] std::vector<PoolSheetRow> pool_sheets(const std::string& pool);
+    // The newest sheet of a month, withdrawn or not; nothing: none was approved.
+    [[nodiscard]] std::optional<PoolSheetRow> pool_sheet(const std::string& pool,
+                                                         const std::string& month);
+    [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
 
     [[nodiscard]] std::vector<QuarantineRow> quarantine(std::optional<QuarantineRow::State> state,
                                                         std::int64_t after, std::size_t limit);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/store/account_books.hpp"
+#include "daemon/store/pool_rows.hpp"
 #include "daemon/store/rows.hpp"
 
 namespace gatehouse {
@@ -151,6 +152,11 @@ class Store {
     // Its files, for good; their parts are kept. The month is closing.
     void seal_period(const PeriodRow& period, const std::vector<PeriodFile>& files);
 
+    // A sheet that was approved, with its shares.
+    void add_pool_sheet(const PoolSheetRow& sheet);
+    void put_pool_share(std::uint64_t sheet, int n, PoolShareRow::State state);
+    void end_pool_sheet(std::uint64_t sheet, PoolSheetRow::State state);
+
     // Records that event, which must be there, as the head of the log at the end of that day
     // ("2026-11-23"); a day is sealed once, and later calls give the same head.
     LogHead seal_day(const std::string& day, std::uint64_t event);
@@ -192,6 +198,12 @@ class Store {
     [[nodiscard]] std::vector<std::pair<std::uint64_t, std::string>> load_waiting();
     // The books of single accounts; of this moment, so inside or outside a transaction.
     [[nodiscard]] AccountBooks& account_books();
+
+    // The one of that month that was not withdrawn; nothing: none.
+    [[nodiscard]] std::optional<PoolSheetRow> find_pool_sheet(const std::string& pool,
+                                                              const std::string& month);
+    // Those that wait to be charged, oldest first.
+    [[nodiscard]] std::vector<PoolSheetRow> load_pool_sheets();
 
     [[nodiscard]] std::optional<QuarantineRow> find_quarantine(std::int64_t id);
     // The newest of a meter that is (or is not) about its profile's map, and the one that waits for

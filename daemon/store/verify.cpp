@@ -7,6 +7,7 @@
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
 #include "daemon/store/verify_acts.hpp"
+#include "daemon/store/verify_pools.hpp"
 #include "daemon/store/verify_steps.hpp"
 
 namespace gatehouse {
@@ -316,7 +317,8 @@ bool Verifier::states() {
 }
 
 bool Verifier::acts() {
-    const std::string fault = store::act_fault(connection_);
+    std::string fault = store::act_fault(connection_);
+    if (fault.empty()) fault = store::pool_fault(connection_);
     return fault.empty() || bad(fault);
 }
 

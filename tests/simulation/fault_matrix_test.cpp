@@ -352,8 +352,18 @@ void run_worlds(const std::map<std::string, std::vector<std::string>>& faults, s
         const std::lock_guard lock(court.mutex);
         for (auto& [id, one] : court.cases) one.samples_since = one.confirmations_since = 0;
     }
-    CHECK(Phase(service).wait(court, not_yet_recovered) == "");
+    const std::string missing = Phase(service).wait(court, not_yet_recovered);
     service.stop();
+    if (const auto one = court.cases.find(missing.substr(0, missing.find(':')));
+        one != court.cases.end()) {
+        const Case& stuck = one->second;
+        UNSCOPED_INFO(stuck.samples_since
+                      << " samples since the faults ended, " << stuck.confirmations_since
+                      << " confirmed; the register held "
+                      << (stuck.truth ? format(*stuck.truth) : "nothing") << ", confirmed was "
+                      << (stuck.confirmed ? format(*stuck.confirmed) : "nothing"));
+    }
+    CHECK(missing == "");
     for (const auto& [id, one] : court.cases) {
         CAPTURE(id, one.samples, one.confirmations);
         CHECK(one.wrong == 0);

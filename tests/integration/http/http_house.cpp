@@ -288,6 +288,11 @@ void HttpHouse::fill_world(const Registry& registry) {
     holder.name = "张三";
     holder.unit = "h-0";
     people.people.push_back(holder);
+    Pool pool;
+    pool.pool = "stairs";
+    pool.main = {"e-0"};
+    pool.members = {"h-0"};
+    people.pools.push_back(pool);
     world_.registry = std::make_shared<const Registry>(people);
     world_.run_id = "run-1";
     world_.now_ms = kMorning;

@@ -47,6 +47,7 @@ TEST_CASE("every route that only reads answers over the socket without a token")
                                                                          {"{account}", "a-0"},
                                                                          {"{bus}", "b1"},
                                                                          {"{month}", "2026-10"},
+                                                                         {"{pool}", "stairs"},
                                                                          {"{entry}", "en-1"}}) {
             const std::size_t place = target.find(name);
             if (place != std::string::npos) target.replace(place, name.size(), id);

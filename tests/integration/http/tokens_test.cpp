@@ -19,6 +19,7 @@ std::string target_of(const http::Route& route) {
                                                                      {"{account}", "a-0"},
                                                                      {"{bus}", "b1"},
                                                                      {"{id}", "x"},
+                                                                     {"{pool}", "stairs"},
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
                                                                      {"{month}", "2026-10"},
