@@ -168,6 +168,7 @@ struct Parts {
                              [this] { return engine->snapshot()->registry; });
         server = std::make_unique<http::Server>(server_options(config, database), *engine_port,
                                                 bus_ports, commissioning, running, *zone, clock);
+        engine->on_commit([this] { server->commit_came(); });
         if (config.mqtt) {
             source = std::make_unique<mqtt::EngineSource>(*engine, database, *zone);
             publisher = std::make_unique<mqtt::Publisher>(mqtt_settings(config), *source, *zone,

@@ -99,6 +99,7 @@ struct App {
     // Shared with the replies that the engine still owes: they may come after the server has gone.
     std::shared_ptr<KeysInFlight> keys = std::make_shared<KeysInFlight>();
     Counters counters{};
+    std::atomic<std::size_t> event_streams{0};
     std::atomic<bool> stopping{false};
 };
 

@@ -25,7 +25,8 @@ Hub::Hub(App& app_, asio::io_context& context_)
     : app(app_),
       context(context_),
       gate_(std::make_shared<Gate>()),
-      pool_(app_.options.limits.reader_threads) {
+      pool_(app_.options.limits.reader_threads),
+      exports_(app_.options.limits.export_threads) {
     gate_->context = &context;
 }
 
@@ -116,8 +117,44 @@ bool Hub::handle(const Route& route, std::vector<std::string> params,
                  respond] { run(route, params, *request, actor, respond); });
 }
 
+void Hub::produce(std::shared_ptr<BodySource> source, Respond respond) {
+    asio::post(exports_, [source = std::move(source), respond = std::move(respond)] {
+        Response piece = go_on({});
+        try {
+            switch (source->next(piece.body)) {
+                case BodySource::Next::more:
+                    piece.status = kPieceMore;
+                    break;
+                case BodySource::Next::wait:
+                    piece.status = kPieceWait;
+                    break;
+                case BodySource::Next::end:
+                    piece.status = kPieceEnd;
+                    break;
+            }
+        } catch (const std::exception&) {
+            // The header has gone out, so that nothing can be said; the missing end says it.
+            piece = go_on({});
+        }
+        respond(std::move(piece));
+    });
+}
+
+void Hub::commit_came() {
+    // Commits come faster than streams look: one message on its way is enough.
+    if (commit_told_.exchange(true)) return;
+    const std::lock_guard lock(gate_->mutex);
+    if (gate_->context == nullptr) return;
+    asio::post(*gate_->context, [this] {
+        commit_told_ = false;
+        ++commits;
+        for (asio::steady_timer* sleeper : sleepers) sleeper->cancel();
+    });
+}
+
 void Hub::stop_pool() {
     pool_.join();
+    exports_.join();
 }
 
 void Hub::close_gate() {

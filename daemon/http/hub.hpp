@@ -38,6 +38,9 @@ struct SessionHandle {
     bool idle = true;             // between two requests
 };
 
+// A piece of a streamed body comes as an answer whose status is one of these.
+inline constexpr int kPieceMore = 1, kPieceWait = 2, kPieceEnd = 3;
+
 class Hub {
   public:
     Hub(App& app, boost::asio::io_context& context);
@@ -52,6 +55,14 @@ class Hub {
     [[nodiscard]] bool handle(const Route& route, std::vector<std::string> params,
                               std::shared_ptr<Request> request, std::string actor, Respond respond);
 
+    // The source's next piece, made on an export thread; those never refuse, because no session
+    // has more than one piece in the making.
+    void produce(std::shared_ptr<BodySource> source, Respond respond);
+
+    // Counts commits, so that a stream which looked before one does not sleep through it.
+    std::uint64_t commits = 0;
+    std::list<boost::asio::steady_timer*> sleepers;  // streams that wait for the next one
+    void commit_came();                              // from any thread, must not block
     std::list<SessionHandle*> sessions;
     App& app;
     boost::asio::io_context& context;
@@ -69,6 +80,8 @@ class Hub {
     std::uint64_t next_id_ = 1;
     std::atomic<std::size_t> queued_{0};
     boost::asio::thread_pool pool_;
+    boost::asio::thread_pool exports_;
+    std::atomic<bool> commit_told_{false};
 };
 
 }  // namespace gatehouse::http

@@ -29,6 +29,8 @@ const char* title(int status) {
             return "Body too large";
         case 422:
             return "Not accepted";
+        case 429:
+            return "Too many at once";
         case 431:
             return "Header too large";
         case 503:

@@ -1,6 +1,8 @@
 // A request and an answer as handlers see them, without a socket and without Beast. Values only.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,9 +20,25 @@ struct Request {
     std::optional<std::string> idempotency_key;
     std::string authorization;
     std::string if_none_match;
+    std::string last_event_id;
     std::string body;
     bool wants_html = false;  // Accept names text/html
     bool local = false;       // through the Unix socket
+};
+
+// A body that is made while it is sent. The session asks for the next piece when the peer has taken
+// the last, so that a source holds one piece in memory and no thread while a slow peer reads.
+class BodySource {
+  public:
+    enum class Next {
+        more,
+        wait,  // nothing more until the next commit, or until the heartbeat is due
+        end,
+    };
+    virtual ~BodySource() = default;
+    // Appends to `piece`, some tens of KiB at a time. On an export thread, one call at a time. What
+    // it throws cuts the answer: the connection closes without the end that a whole answer has.
+    virtual Next next(std::string& piece) = 0;
 };
 
 struct Response {
@@ -28,6 +46,8 @@ struct Response {
     std::string body;
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
+    std::shared_ptr<BodySource> source{};   // instead of body
+    std::optional<std::uint64_t> length{};  // of what the source gives, where that is known
 };
 
 // RFC 9457. `type` is the stable word that programs switch on; it becomes

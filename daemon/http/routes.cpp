@@ -69,6 +69,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/alerts/test", "alerts:write", nullptr, post_alert_test},
     {"POST", "/api/v1/alerts/{alert}/ack", "alerts:write", nullptr, post_alert_ack},
     {"GET", "/api/v1/events", "events:read", get_events},
+    {"GET", "/api/v1/events/stream", "events:read", get_event_stream},
     {"GET", "/api/v1/registry", "admin", get_registry},
     {"POST", "/api/v1/registry", "admin", nullptr, post_registry, Runs::pool,
      /*large_body=*/true, kImportTimeoutMs},

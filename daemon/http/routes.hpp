@@ -106,7 +106,8 @@ Response get_alerts(Call& call);  // alerts.cpp
 void post_alert_test(Call& call, Respond respond);
 void post_alert_ack(Call& call, Respond respond);
 Response get_events(Call& call);
-Response get_registry(Call& call);  // admin.cpp
+Response get_event_stream(Call& call);  // event_stream.cpp
+Response get_registry(Call& call);      // admin.cpp
 void post_registry(Call& call, Respond respond);
 Response get_tokens(Call& call);
 void post_token(Call& call, Respond respond);

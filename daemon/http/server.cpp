@@ -285,6 +285,10 @@ void Server::stop() {
     impl.hub.stop_pool();
 }
 
+void Server::commit_came() {
+    impl_->hub.commit_came();
+}
+
 int Server::port() const {
     boost::system::error_code error;
     const auto endpoint = impl_->tcp_acceptor.local_endpoint(error);

@@ -30,6 +30,10 @@ struct Limits {
     std::int64_t idle_timeout_ms = 60'000;    // between two requests of one connection
     std::int64_t answer_timeout_ms = 30'000;  // engine or meter; then 503, outcome unknown
     std::size_t reader_threads = 2;
+    std::size_t export_threads = 2;              // make what is streamed
+    std::size_t event_streams = 32;              // at once; more are told 429
+    std::int64_t export_timeout_ms = 1'800'000;  // of one streamed answer, events aside
+    std::int64_t heartbeat_ms = 15'000;          // of an event stream where nothing happens
 };
 
 struct ServerOptions {
@@ -59,7 +63,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    void start();  // the threads
+    void start();        // the threads
+    void commit_came();  // the event log or the snapshot moved; any thread, does not block
     // No new connection, requests in hand get three seconds, then everything closes; joins. Call
     // it before the engine stops: commands that were taken are still answered.
     void stop();

@@ -8,6 +8,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
@@ -127,6 +128,7 @@ class Session {
         const auto& message = parser.get();
         head_ = message.method() == wire::verb::head;
         keep_alive_ = message.keep_alive();
+        chunks_ = message.version() >= 11;
         if (smuggles(message)) {
             Response refusal =
                 problem(400, "http", "The length of the body is told twice or in two ways.");
@@ -140,6 +142,7 @@ class Session {
         const auto accept = message[wire::field::accept];
         request->wants_html = accept.find("text/html") != accept.npos;
         request->if_none_match = text(message[wire::field::if_none_match]);
+        request->last_event_id = text(message["Last-Event-ID"]);
         if (const auto key = message.find("Idempotency-Key"); key != message.end()) {
             request->idempotency_key = text(key->value());
         }
@@ -265,8 +268,16 @@ class Session {
         message.set(wire::field::cache_control, "no-store");
         message.set("X-Content-Type-Options", "nosniff");
         for (const auto& [name, value] : response.headers) message.set(name, value);
+        if (response.source == nullptr) {
+            message.content_length(response.body.size());
+        } else if (response.length) {
+            message.content_length(*response.length);
+        } else if (chunks_) {
+            message.chunked(true);
+        } else {
+            keep_alive_ = false;  // HTTP/1.0 knows no end but that of the connection
+        }
         message.keep_alive(keep_alive_);
-        message.content_length(response.body.size());
     }
 
     // True: the connection may carry another request.
@@ -275,6 +286,7 @@ class Session {
         auto token = asio::redirect_error(asio::use_awaitable, error);
         if (hub_.app.stopping) keep_alive_ = false;
         count(response.status);
+        if (response.source != nullptr) co_return co_await send_stream(response);
         expires(limits_.write_timeout_ms);
         const auto status = static_cast<unsigned>(response.status);
         if (head_) {
@@ -290,6 +302,84 @@ class Session {
             co_await wire::async_write(stream_, message, token);
         }
         co_return !error && keep_alive_;
+    }
+
+    // Header first, then piece by piece; false as well where the answer was cut.
+    asio::awaitable<bool> send_stream(Response& response) {
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        wire::response<wire::empty_body> message;
+        message.result(static_cast<unsigned>(response.status));
+        fill_header(message, response);
+        wire::response_serializer<wire::empty_body> serializer(message);
+        expires(limits_.write_timeout_ms);
+        co_await wire::async_write_header(stream_, serializer, token);
+        if (error) co_return false;
+        if (head_) co_return keep_alive_;
+        const bool chunked = chunks_ && !response.length;
+        const bool whole = co_await send_pieces(response.source, chunked);
+        if (whole && chunked) {
+            auto last = wire::make_chunk_last();
+            co_await asio::async_write(stream_, last, token);
+        }
+        co_return whole && !error && keep_alive_;
+    }
+
+    asio::awaitable<bool> send_pieces(std::shared_ptr<BodySource> source, bool chunked) {
+        const MonoMs begun = hub_.app.clock.mono_ms();
+        for (;;) {
+            const std::uint64_t commits = hub_.commits;
+            Waiting waiting(hub_.context);
+            std::uint64_t id = 0;
+            Respond respond = hub_.expect(waiting, id);
+            hub_.produce(source, respond);
+            Response piece = co_await wait_for(waiting, id, true, limits_.export_timeout_ms);
+            const bool made = piece.status == kPieceMore || piece.status == kPieceWait ||
+                              piece.status == kPieceEnd;
+            if (!made) co_return false;
+            const bool sent = co_await send_piece(piece.body, chunked);
+            if (!sent) co_return false;
+            if (piece.status == kPieceEnd) co_return true;
+            if (piece.status == kPieceWait) {
+                co_await wait_for_commit(commits);
+                if (hub_.app.stopping) co_return false;
+            } else if (hub_.app.clock.mono_ms() - begun > limits_.export_timeout_ms) {
+                co_return false;
+            }
+        }
+    }
+
+    // A peer that has not taken it when the time is over is dropped.
+    asio::awaitable<bool> send_piece(const std::string& bytes, bool chunked) {
+        if (bytes.empty()) co_return true;
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        expires(limits_.write_timeout_ms);
+        auto plain = asio::buffer(bytes);
+        if (chunked) {
+            auto chunk = wire::make_chunk(plain);
+            co_await asio::async_write(stream_, chunk, token);
+        } else {
+            co_await asio::async_write(stream_, plain, token);
+        }
+        co_return !error;
+    }
+
+    // `seen`: how many commits there were when the source was asked.
+    asio::awaitable<void> wait_for_commit(std::uint64_t seen) {
+        if (hub_.commits != seen || hub_.app.stopping) co_return;
+        boost::system::error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        Waiting waiting(hub_.context);
+        waiting_ = &waiting;
+        handle_.idle = true;  // a daemon that stops waits for no events
+        beast::get_lowest_layer(stream_).expires_never();
+        waiting.wake.expires_after(std::chrono::milliseconds(limits_.heartbeat_ms));
+        const auto place = hub_.sleepers.insert(hub_.sleepers.end(), &waiting.wake);
+        co_await waiting.wake.async_wait(token);
+        hub_.sleepers.erase(place);
+        handle_.idle = false;
+        waiting_ = nullptr;
     }
 
     asio::awaitable<void> send_last(Response& response) {
@@ -329,6 +419,7 @@ class Session {
     bool head_ = false;
     bool keep_alive_ = false;
     bool lingering_ = false;
+    bool chunks_ = true;  // the peer speaks HTTP/1.1
     beast::flat_buffer buffer_;
     SessionHandle handle_;
     Waiting* waiting_ = nullptr;

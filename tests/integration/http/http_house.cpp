@@ -162,6 +162,20 @@ bool Wire::more() {
     return true;
 }
 
+bool Wire::receive_chunk(std::string& chunk) {
+    std::size_t end = 0;
+    while ((end = rest_.find("\r\n")) == std::string::npos) {
+        if (!more()) return false;
+    }
+    const std::size_t size = std::stoul(rest_.substr(0, end), nullptr, 16);
+    while (rest_.size() < end + 2 + size + 2) {
+        if (!more()) return false;
+    }
+    chunk = rest_.substr(end + 2, size);
+    rest_.erase(0, end + 2 + size + 2);
+    return true;
+}
+
 Got Wire::receive(bool head_only) {
     std::size_t end = 0;
     while ((end = rest_.find("\r\n\r\n")) == std::string::npos) {
@@ -171,6 +185,13 @@ Got Wire::receive(bool head_only) {
     got.head = rest_.substr(0, end + 2);
     rest_.erase(0, end + 4);
     got.status = std::stoi(got.head.substr(9, 3));
+    if (!head_only && got.header("Transfer-Encoding") == "chunked") {
+        for (std::string chunk = "?"; !chunk.empty();) {
+            if (!receive_chunk(chunk)) return {};
+            got.body += chunk;
+        }
+        return got;
+    }
     const std::string length = got.header("Content-Length");
     const std::size_t size = length.empty() || head_only ? 0 : std::stoul(length);
     while (rest_.size() < size) {
@@ -378,6 +399,15 @@ void HttpHouse::revoke_token(const std::string& id) {
     store->commit();
     world_.event_seq = store->last(Series::event);
     show();
+}
+
+void HttpHouse::happen(int n) {
+    store->begin();
+    for (int i = 0; i < n; ++i) event("test.event");
+    store->commit();
+    world_.event_seq = store->last(Series::event);
+    show();
+    server->commit_came();
 }
 
 std::string at(const std::string& json, const std::string& pointer) {

@@ -139,6 +139,8 @@ class Wire {
     ~Wire();
     void send(const std::string& bytes);  // what the peer no longer takes is dropped
     [[nodiscard]] Got receive(bool head_only = false);
+    // Of a chunked body, after receive(true); empty: the last one. False: it ended without that.
+    [[nodiscard]] bool receive_chunk(std::string& chunk);
     [[nodiscard]] bool ended();  // waits until the peer has closed; false after 20 s
 
   private:
@@ -168,6 +170,7 @@ class HttpHouse {
     std::string add_token(const std::string& id, const std::vector<std::string>& scopes,
                           std::optional<UtcMs> expires = {});
     void revoke_token(const std::string& id);
+    void happen(int n);  // n events, committed, shown and told
     [[nodiscard]] Snapshot& world() { return world_; }
     void show() { engine.set(world_); }  // publishes world()
 

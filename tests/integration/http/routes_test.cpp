@@ -52,6 +52,7 @@ TEST_CASE("every route that only reads answers over the socket without a token")
             const std::size_t place = target.find(name);
             if (place != std::string::npos) target.replace(place, name.size(), id);
         }
+        if (target.ends_with("/stream")) continue;  // never ends; event_stream_test.cpp
         const Got got = house.ask("GET", target);
         INFO(target << " " << got.body);
         REQUIRE(got.status == 200);
