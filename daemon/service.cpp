@@ -99,6 +99,7 @@ http::ServerOptions server_options(const config::Config& config, const std::stri
     options.chinese = config.site.language == config::Language::zh_cn;
     options.currency = config.site.currency;
     options.metrics_meters = config.http.metrics_meters;
+    options.say = [](const std::string& line) { spdlog::info("{}", line); };
     return options;
 }
 
@@ -166,8 +167,9 @@ struct Parts {
         bus_ports.attach(buses.get(), &engine->sink());
         commissioning.attach(buses.get(), zone.get(),
                              [this] { return engine->snapshot()->registry; });
-        server = std::make_unique<http::Server>(server_options(config, database), *engine_port,
-                                                bus_ports, commissioning, running, *zone, clock);
+        server =
+            std::make_unique<http::Server>(server_options(config, database), *engine_port,
+                                           bus_ports, commissioning, running, *zone, clock, random);
         engine->on_commit([this] { server->commit_came(); });
         if (config.mqtt) {
             source = std::make_unique<mqtt::EngineSource>(*engine, database, *zone);

@@ -308,6 +308,14 @@ void add_admin_verbs(CLI::App& app, Verbs& verbs) {
               "--by", o.by, "Staff who closes it")
         ->required();
     add_pool_verbs(app, verbs);
+    auto* user = app.add_subcommand("user", "Passwords of the staff");
+    user->require_subcommand(1);
+    verbs
+        .text(verbs.verb(*user, "passwd", "Give a password, read from standard input",
+                         gatehouse::ctl::user_passwd),
+              "STAFF", o.subject, "Id in staff.csv")
+        ->required();
+    verbs.verb(*user, "list", "Who has one", gatehouse::ctl::user_list);
     auto* token = app.add_subcommand("token", "Tokens of programs on the listener");
     token->require_subcommand(1);
     auto* add = verbs.verb(*token, "add", "Make one; its secret is shown this once",

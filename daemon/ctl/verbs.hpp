@@ -51,6 +51,8 @@ int verify(const Options& options);
 int period_list(const Options& options);
 int period_show(const Options& options);
 int period_close(const Options& options);
+int user_passwd(const Options& options);
+int user_list(const Options& options);
 int pool_list(const Options& options);
 int pool_show(const Options& options);
 int pool_approve(const Options& options);

@@ -516,6 +516,8 @@ std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, Entry
     stored.balance_after = account.ledger + entry.amount;
     stored.at = {context.now_ms(), context.clock.trusted()};
     stored.method = extra.method;
+    extra.vouched = !entry.second.empty() && context.vouched(entry.by, entry.second);
+    stored.vouched = extra.vouched;
     extra.event = log_event(context, std::string("entry.") + to_string(entry.kind),
                             entry_subject(entry), entry_json(stored, context.zone));
     GH_ASSERT(extra.event == stored.event);

@@ -93,7 +93,7 @@ void tell_closed(Context& context, const Act& act, const Leaving& one) {
     body.end_object()
         .field("by", act.by)
         .field("second", act.second)
-        .field("authenticated", false)
+        .field("authenticated", context.vouched(act.by, act.second))
         .field("reason", act.reason)
         .field("at", context.iso(context.now_ms()))
         .end_object();
@@ -112,7 +112,7 @@ void tell_opened(Context& context, const Act& act, const Leaving& one, UtcMs at)
     meters_json(body, context, one.meters);
     body.field("by", act.by)
         .field("second", act.second)
-        .field("authenticated", false)
+        .field("authenticated", context.vouched(act.by, act.second))
         .field("at", context.iso(context.now_ms()))
         .end_object();
     log_event(context, "account.opened", "{\"account\":\"" + id + "\"}", body.take(),
@@ -401,7 +401,7 @@ Reply occupant_answer(Context& context, const ChangeOccupant& command, const Key
         .field("currency", context.options.currency)
         .field("by", command.act.by)
         .field("second", command.act.second)
-        .field("authenticated", false)
+        .field("authenticated", context.vouched(command.act.by, command.act.second))
         .field("reason", command.act.reason)
         .field("at", context.iso(context.now_ms()))
         .end_object();

@@ -196,7 +196,7 @@ std::string corrected_json(const Context& context, const Correction& correction,
         .field("by", command.by)
         .field("second", command.second)
         .field("reason", command.reason)
-        .field("authenticated", false)
+        .field("authenticated", context.vouched(command.by, command.second))
         .end_object();
     return json.take();
 }
@@ -300,7 +300,7 @@ LateWork::Done take_over(Context& context, const ReadFace& command, const Correc
                 .field("superseded", correction.rows.size())
                 .field("by", command.by)
                 .field("second", command.second)
-                .field("authenticated", false);
+                .field("authenticated", context.vouched(command.by, command.second));
         });
     touch_meter(context, index);
     context.urgent = true;

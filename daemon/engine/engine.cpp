@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/actor.hpp"
 #include "daemon/engine/alert_desk.hpp"
 #include "daemon/engine/alert_watch.hpp"
 #include "daemon/engine/clock_book.hpp"
@@ -20,6 +21,7 @@
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/money_desk.hpp"
+#include "daemon/engine/people_desk.hpp"
 #include "daemon/engine/period_desk.hpp"
 #include "daemon/engine/pool_desk.hpp"
 #include "daemon/engine/quarantine_desk.hpp"
@@ -178,6 +180,10 @@ struct Engine::Impl {
     Reply carry(const SealPeriod& one) { return seal_period(context, one); }
     Reply carry(const ApprovePool& one) { return pools.approve(one); }
     Reply carry(const WithdrawPool& one) { return pools.withdraw(one); }
+    Reply carry(const SetPassword& one) { return set_password(context, one); }
+    Reply carry(const NoteView& one) { return note_view(context, one); }
+    Reply carry(const AskAccess& one) { return ask_access(context, one); }
+    Reply carry(const AnswerAccess& one) { return answer_access(context, one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
     Reply carry(const ConfirmClock& one) {
@@ -361,7 +367,9 @@ struct Engine::Impl {
             // Each command sees what the one before it left, balances included.
             reprice_all();
             pending.push_back({std::move(queued.handler), unavailable()});
+            context.actor = actor_of(queued.command);
             pending.back().reply = carry_out(queued.command);
+            context.actor.clear();
             if (late) begin_late(pending);
         }
     }
@@ -394,6 +402,7 @@ struct Engine::Impl {
     }
 
     MonoMs turn(std::int64_t wait_ms) {
+        context.actor.clear();
         Batch batch = queue.take(wait_ms, kObservationsATurn);
         look_at_clocks();
         recover();

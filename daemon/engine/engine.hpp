@@ -187,12 +187,30 @@ struct ApprovePool {
 struct WithdrawPool {
     std::string actor, pool, month, by, reason;
 };
+// A staff's password, hashed already (PHC text); empty: it is taken away.
+struct SetPassword {
+    std::string actor, staff, hash;
+};
+// Who opened a household's file, why, and what was revealed (empty: nothing but the file).
+struct NoteView {
+    std::string actor, unit, reason, revealed;
+};
+// A look into a household's file asked for, and what the head says to it.
+struct AskAccess {
+    std::string actor, staff, unit, reason;
+    int hours = 24;
+};
+struct AnswerAccess {
+    std::string actor, by, id, reason;
+    bool grant = true;
+};
 using Command =
     std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken, RevokeToken,
                  TouchToken, MqttCursor, SettleQuarantine, ReadFace, ConfirmFace, HoldMeter,
                  ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
                  RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant, BeginPeriod,
-                 KeepPeriodPart, SealPeriod, ApprovePool, WithdrawPool>;
+                 KeepPeriodPart, SealPeriod, ApprovePool, WithdrawPool, SetPassword, NoteView,
+                 AskAccess, AnswerAccess>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {

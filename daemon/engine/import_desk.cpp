@@ -408,7 +408,8 @@ bool begin_settling(Context& context, const ImportRegistry& command, const LateV
     return waits;
 }
 
-void late_fields(JsonWriter& body, const ImportRegistry& command, const LateVersions& late) {
+void late_fields(JsonWriter& body, const Context& context, const ImportRegistry& command,
+                 const LateVersions& late) {
     body.key("late_versions").begin_array();
     for (const LateVersionRow& version : late.versions)
         body.begin_object()
@@ -418,7 +419,7 @@ void late_fields(JsonWriter& body, const ImportRegistry& command, const LateVers
     body.end_array()
         .field("second", command.second)
         .field("reason", command.reason)
-        .field("authenticated", false);
+        .field("authenticated", context.vouched(command.by, command.second));
 }
 
 // The trial is priced anew like any bill of those days.
@@ -434,7 +435,7 @@ LateWork::Done take_over(Context& context, const ImportRegistry& command, Plan p
     write_counts(body, plan.changes);
     body.field_if("by", command.by).field("actor", command.actor);
     const bool late = !plan.late.versions.empty();
-    if (late) late_fields(body, command, plan.late);
+    if (late) late_fields(body, context, command, plan.late);
     body.end_object();
     const std::uint64_t seq = log_event(context, "registry.imported", "{}", body.take());
     open_edges(context, edged, seq);

@@ -149,7 +149,7 @@ void act_fields(JsonWriter& json, const Context& context, const Act& act,
     json.field("currency", context.options.currency)
         .field("by", act.by)
         .field("second", act.second)
-        .field("authenticated", false)
+        .field("authenticated", context.vouched(act.by, act.second))
         .field("reason", act.reason)
         .field("ledger", format(account.ledger))
         .field("balance", format(account.balance))

@@ -125,7 +125,7 @@ Reply seal_period(Context& context, const SealPeriod& command) {
         .field("schema", 1)
         .field("period", row->month)
         .field("by", row->by)
-        .field("authenticated", false)
+        .field("authenticated", context.vouched(row->by))
         .field("last_entry", row->last_entry)
         .field("last_reading", row->last_reading)
         .key("files")

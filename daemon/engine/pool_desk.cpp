@@ -79,7 +79,7 @@ Reply PoolDesk::approve(const ApprovePool& command) {
         .field("sha256", row.sha256)
         .field("by", row.by)
         .field("second", row.second)
-        .field("authenticated", false)
+        .field("authenticated", context_.vouched(row.by, row.second))
         .field("reason", command.act.reason)
         .field("at", context_.iso(context_.now_ms()))
         .end_object();
@@ -140,7 +140,7 @@ Reply PoolDesk::withdraw(const WithdrawPool& command) {
         .field("month", sheet->month)
         .field("sheet", sheet->event)
         .field("by", command.by)
-        .field("authenticated", false)
+        .field("authenticated", context_.vouched(command.by))
         .field("reason", command.reason)
         .field("at", context_.iso(context_.now_ms()))
         .end_object();

@@ -186,7 +186,7 @@ Reply release_open(Context& context, std::size_t index, const SettleQuarantine& 
             .field("by", command.by)
             .field("register", format(bound.quarantine->register_value))
             .field("reading", bound.quarantine->released_as)
-            .field("authenticated", false);
+            .field("authenticated", context.vouched(command.by));
     });
     return {};
 }
@@ -266,7 +266,7 @@ void answer_quarantine(Context& context, std::size_t index, const std::string& b
     log_meter(context, meter, "meter.quarantine_rejected", why, [&](JsonWriter& body) {
         body.field("quarantine", std::to_string(meter.quarantine->id))
             .field("by", by)
-            .field("authenticated", false);
+            .field("authenticated", context.vouched(by));
     });
     forget_row(context, index);
 }

@@ -73,7 +73,7 @@ void log_face(Context& context, const MeterRuntime& meter, const ManualReadingRo
                       .field_if("photo", row.photo);
                   if (row.reading != 0) body.field("reading", row.reading);
                   if (row.quarantine != 0) body.field("quarantine", std::to_string(row.quarantine));
-                  body.field("authenticated", false);
+                  body.field("authenticated", context.vouched(row.by, row.second));
               });
 }
 
@@ -233,9 +233,11 @@ Reply hold_meter(Context& context, const HoldMeter& command) {
     if (is_refused(reply)) return reply;
     if (meter.hold.has_value() != command.hold) {
         const std::string by = command.by.empty() ? command.actor : command.by;
-        const std::uint64_t event = log_meter(
-            context, meter, command.hold ? "meter.held" : "meter.unheld", command.reason,
-            [&](JsonWriter& body) { body.field("by", by).field("authenticated", false); });
+        const std::uint64_t event =
+            log_meter(context, meter, command.hold ? "meter.held" : "meter.unheld", command.reason,
+                      [&](JsonWriter& body) {
+                          body.field("by", by).field("authenticated", context.vouched(by));
+                      });
         // No poll will bring back what a power cut takes while it is held.
         if (command.hold) keep_last(context, found->second);
         HoldRow row = meter.hold.value_or(HoldRow{meter.row->meter, by, event, 0});

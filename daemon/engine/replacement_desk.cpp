@@ -221,7 +221,7 @@ void tell(Context& context, const MeterRuntime& meter, ReplacementRow& row) {
             .field("replaced_at", context.iso(row.at))
             .field("by", row.by)
             .field("second", row.second)
-            .field("authenticated", false);
+            .field("authenticated", context.vouched(row.by, row.second));
     });
     row.id = context.store.put_replacement(row);
 }

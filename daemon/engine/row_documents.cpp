@@ -224,8 +224,8 @@ std::string entry_json(const StoredEntry& stored, const Zone& zone) {
     if (entry.kind == EntryKind::transfer)
         json.field(entry.amount.count < 0 ? "to" : "from",
                    book::holder_of(entry.legs.at(1).account));
-    // What two people signed: nobody logs in yet, so that they are they is their word alone.
-    if (!entry.second.empty()) json.field("authenticated", false);
+    // What two people signed: whether they were logged in, or it is their word alone.
+    if (!entry.second.empty()) json.field("authenticated", stored.vouched);
     json.field_if("method", stored.method)
         .field_if("reference", stored.reference)
         .field_if(entry.kind == EntryKind::topup ? "note" : "reason", stored.note)

@@ -128,7 +128,7 @@ void post_topup(Call& call, Respond respond) {
     if (std::string method = body.text("method"); !method.empty()) {
         topup.method = std::move(method);
     }
-    topup.by = body.required_text("by");
+    topup.by = by_of(call, body);
     topup.reference = body.text("reference");
     topup.payer = body.text("payer");
     topup.note = body.text("note");

@@ -18,8 +18,10 @@ template <class Command, class Fields>
     command.act.actor = call.actor;
     command.act.idempotency_key = idempotency_key(call.request);
     Body body(call.request.body, call.app.options.limits.json_depth);
-    command.act.by = body.required_text("by");
-    command.act.second = body.required_text("second");
+    const Signed people = two_of(call, body);
+    command.act.by = people.by;
+    command.act.second = people.second;
+    command.act.actor = people.actor;
     command.act.reason = body.required_text("reason");
     const std::string rest = fields(body, command);
     body.finish();

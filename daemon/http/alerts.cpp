@@ -43,7 +43,7 @@ void post_alert_test(Call& call, Respond respond) {
 void post_alert_ack(Call& call, Respond respond) {
     submit_act<AckAlert>(call, std::move(respond), [&](Body& body, AckAlert& act) {
         act.alert = call.params[0];
-        act.by = body.required_text("by");
+        act.by = by_of(call, body);
         act.via = body.required_text("via");
         act.note = body.text("note");
         act.result = body.text("result");

@@ -82,11 +82,12 @@ void ReaderPool::give(std::unique_ptr<StoreReader> reader) {
 Authoriser::Verdict Authoriser::check(const std::string& authorization, const std::string& scope,
                                       const Snapshot& snapshot, ReaderPool& readers) {
     if (authorization.empty()) {
-        return {401, "Send the header Authorization: Bearer gh_<id>_<secret>.", {}};
+        return {401, "Send the header Authorization: Bearer gh_<id>_<secret>.", {}, {}};
     }
     Bearer bearer;
     if (!parse_bearer(authorization, bearer)) {
-        return {401, "The header Authorization is not of the form Bearer gh_<id>_<secret>.", {}};
+        return {
+            401, "The header Authorization is not of the form Bearer gh_<id>_<secret>.", {}, {}};
     }
     const std::lock_guard lock(mutex_);
     if (!loaded_ || event_seq_ != snapshot.event_seq) {
@@ -105,21 +106,23 @@ Authoriser::Verdict Authoriser::check(const std::string& authorization, const st
     const std::string& expected = found == tokens_.end() ? kNoHash : found->second.secret_hash;
     const bool same = equal_in_constant_time(sha256_hex(bearer.secret), expected);
     if (!same || found == tokens_.end() || found->second.revoked_at) {
-        return {
-            401, "The token is unknown or revoked. `gatehousectl token list` shows which are.", {}};
+        return {401,
+                "The token is unknown or revoked. `gatehousectl token list` shows which are.",
+                {},
+                {}};
     }
     const TokenRow& token = found->second;
     if (token.expires_at && *token.expires_at <= snapshot.now_ms) {
-        return {401, "The token has expired. `gatehousectl token add` makes a new one.", {}};
+        return {401, "The token has expired. `gatehousectl token add` makes a new one.", {}, {}};
     }
     // Who may make a token of any scope has them all.
     const bool allowed =
         std::any_of(token.scopes.begin(), token.scopes.end(),
                     [&](const auto& one) { return one == scope || one == "admin"; });
     if (!allowed) {
-        return {403, "The token lacks the scope " + scope + ".", token.id};
+        return {403, "The token lacks the scope " + scope + ".", token.id, {}};
     }
-    return {200, {}, token.id};
+    return {200, {}, token.id, {}};
 }
 
 bool Authoriser::note_use(const std::string& id, MonoMs now) {
@@ -128,6 +131,33 @@ bool Authoriser::note_use(const std::string& id, MonoMs now) {
     if (!fresh && now - at->second < kNoteUseMs) return false;
     at->second = now;
     return true;
+}
+
+void SetupCode::draw(Random& random, MonoMs now) {
+    static constexpr char kLetters[] = "abcdefghjkmnpqrstuvwxyz23456789";  // none that look alike
+    std::string code;
+    for (int i = 0; i < 12; ++i) {
+        if (i > 0 && i % 4 == 0) code += '-';
+        code += kLetters[random.next_u64() % (sizeof kLetters - 1)];
+    }
+    const std::lock_guard lock(mutex_);
+    code_ = std::move(code);
+    drawn_ = now;
+}
+
+std::string SetupCode::text() const {
+    const std::lock_guard lock(mutex_);
+    return code_;
+}
+
+bool SetupCode::matches(const std::string& code, MonoMs now) const {
+    const std::lock_guard lock(mutex_);
+    return !code_.empty() && now - drawn_ < kLivesMs && equal_in_constant_time(code, code_);
+}
+
+void SetupCode::end() {
+    const std::lock_guard lock(mutex_);
+    code_.clear();
 }
 
 bool KeysInFlight::enter(const std::string& key) {

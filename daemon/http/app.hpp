@@ -14,6 +14,7 @@
 
 #include "daemon/http/ports.hpp"
 #include "daemon/http/server.hpp"
+#include "daemon/http/sessions.hpp"
 #include "daemon/store/reader.hpp"
 
 namespace gatehouse::http {
@@ -54,7 +55,8 @@ class Authoriser {
     struct Verdict {
         int status = 200;  // 401, 403
         std::string detail;
-        std::string actor;  // the token's id
+        std::string actor;  // the token's id, "staff:<id>" of a person; empty: unknown
+        std::string type;   // of the problem; empty: by the status
     };
     [[nodiscard]] Verdict check(const std::string& authorization, const std::string& scope,
                                 const Snapshot& snapshot, ReaderPool& readers);
@@ -67,6 +69,22 @@ class Authoriser {
     std::uint64_t event_seq_ = 0;
     std::map<std::string, TokenRow, std::less<>> tokens_;
     std::map<std::string, MonoMs, std::less<>> used_;
+};
+
+// Who may make the first account: whoever reads the journal. Drawn at the start of a house where
+// nobody has a password yet, and void once somebody has.
+class SetupCode {
+  public:
+    static constexpr std::int64_t kLivesMs = 24 * 3'600'000;
+    void draw(Random& random, MonoMs now);
+    [[nodiscard]] std::string text() const;
+    [[nodiscard]] bool matches(const std::string& code, MonoMs now) const;
+    void end();
+
+  private:
+    mutable std::mutex mutex_;
+    std::string code_;  // empty: none is valid
+    MonoMs drawn_ = 0;
 };
 
 // Keys of requests that the engine holds now: the second of two is told 409 instead of waiting.
@@ -95,7 +113,13 @@ struct App {
     const Zone& zone;
     const Clock& clock;
     ReaderPool readers;
+    Random& random;
     Authoriser authoriser{};
+    Sessions sessions{random};
+    Attempts attempts{};
+    RateLimit rate{options.limits.rate_a_second, options.limits.rate_burst};
+    Hasher hasher{options.limits.hash};
+    SetupCode setup{};
     // Shared with the replies that the engine still owes: they may come after the server has gone.
     std::shared_ptr<KeysInFlight> keys = std::make_shared<KeysInFlight>();
     Counters counters{};

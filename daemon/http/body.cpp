@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/http/message.hpp"
+#include "daemon/http/routes.hpp"
 
 namespace gatehouse::http {
 
@@ -201,6 +202,15 @@ void Body::finish() {
         detail += " " + std::to_string(errors_.size() - 1) + " more in errors.";
     }
     throw Refused{problem(422, "invalid", detail, errors_)};
+}
+
+std::string by_of(const Call& call, Body& body) {
+    if (call.person.empty()) return body.required_text("by");
+    const std::string by = body.text("by");
+    if (!by.empty() && by != call.person)
+        body.wrong("/by",
+                   "you are logged in as " + call.person + "; leave it out, or log in as " + by);
+    return call.person;
 }
 
 }  // namespace gatehouse::http

@@ -34,6 +34,7 @@ class Body {
     // Members are texts of any length, such as files in base64.
     std::vector<std::pair<std::string, std::string>> required_map(std::string_view name);
 
+    [[nodiscard]] bool has(std::string_view name) const { return object_.contains(name); }
     void wrong(std::string pointer, std::string message);
     // Throws Refused with 422 where anything above was wrong or a field was not asked for.
     void finish();
@@ -50,5 +51,16 @@ class Body {
     std::vector<std::string> known_;
     std::vector<FieldError> errors_;
 };
+
+struct Call;
+// Who does it: whoever is logged in, and nobody else in his name; else the staff that `by` names.
+[[nodiscard]] std::string by_of(const Call& call, Body& body);
+
+// Who does it and who agreed, and as whom both are known to the engine. Of somebody who is logged
+// in the second person is proved too: by the code that he was shown in a session of his own.
+struct Signed {
+    std::string by, second, actor;
+};
+[[nodiscard]] Signed two_of(Call& call, Body& body);
 
 }  // namespace gatehouse::http

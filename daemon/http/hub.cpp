@@ -4,15 +4,56 @@
 #include <exception>
 #include <utility>
 
+#include "daemon/http/roles.hpp"
+
 namespace gatehouse::http {
 
 namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::string_view kPersonActor = "staff:";
+
 // A status of 0 is no answer to a peer but "go on": the actor stands in the body.
 Response go_on(std::string actor) {
     return {0, std::move(actor), {}, {}};
+}
+
+Response too_fast(std::int64_t wait_ms) {
+    const std::string seconds = std::to_string(wait_ms / 1'000 + 1);
+    Response response =
+        problem(429, "rate", "Too many requests; go on in " + seconds + " seconds.");
+    response.headers.emplace_back("Retry-After", seconds);
+    return response;
+}
+
+// A page of another site may have the browser send the cookie; it cannot add a header, and its
+// origin is not this host.
+bool is_foreign(const Request& request) {
+    if (request.method != "GET" && request.guard.empty()) return true;
+    if (request.origin.empty()) return false;
+    const std::size_t host = request.origin.find("://");
+    return host == std::string::npos || request.origin.substr(host + 3) != request.host;
+}
+
+Authoriser::Verdict check_person(App& app, const Route& route, const Request& request,
+                                 const Snapshot& snapshot) {
+    const auto id = app.sessions.use(request.cookie, app.clock.mono_ms());
+    if (!id) return {401, "The session has ended. Log in with POST /api/v1/session.", {}, {}};
+    if (is_foreign(request))
+        return {403,
+                "What changes anything needs the header X-Gatehouse-Request: 1 and comes from a "
+                "page of this host.",
+                "staff:" + *id, "foreign"};
+    const LocalDate today = app.zone.local(snapshot.now_ms).date;
+    for (const Staff& staff : snapshot.registry->staff) {
+        if (staff.staff != *id || (staff.active_to && today > *staff.active_to)) continue;
+        const char* scope = route.people != nullptr ? route.people : route.scope;
+        if (may(staff.roles, scope)) return {200, {}, "staff:" + *id, {}};
+        return {403, "Your roles do not include " + std::string(scope) + ".", "staff:" + *id, {}};
+    }
+    app.sessions.close_all(*id);
+    return {401, "You are no longer one of the staff here.", {}, {}};
 }
 
 Response store_problem(const StoreError& error) {
@@ -65,18 +106,25 @@ bool Hub::authorise(const Route& route, std::shared_ptr<Request> request, Respon
     return post([this, &route, request, respond] {
         try {
             const auto snapshot = app.engine.snapshot();
-            const auto verdict =
-                app.authoriser.check(request->authorization, route.scope, *snapshot, app.readers);
+            const bool person = request->authorization.empty() && !request->cookie.empty();
+            const auto verdict = person ? check_person(app, route, *request, *snapshot)
+                                        : app.authoriser.check(request->authorization, route.scope,
+                                                               *snapshot, app.readers);
+            const std::string& who = verdict.actor.empty() ? request->peer : verdict.actor;
+            if (const std::int64_t wait_ms = app.rate.take(who, app.clock.mono_ms()); wait_ms > 0)
+                return respond(too_fast(wait_ms));
             if (verdict.status != 200) {
-                Response response =
-                    problem(verdict.status, verdict.status == 401 ? "unauthenticated" : "scope",
-                            verdict.detail);
+                Response response = problem(verdict.status,
+                                            !verdict.type.empty()   ? verdict.type.c_str()
+                                            : verdict.status == 401 ? "unauthenticated"
+                                                                    : "scope",
+                                            verdict.detail);
                 if (verdict.status == 401) {
                     response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"gatehouse\"");
                 }
                 return respond(std::move(response));
             }
-            if (app.authoriser.note_use(verdict.actor, app.clock.mono_ms())) {
+            if (!person && app.authoriser.note_use(verdict.actor, app.clock.mono_ms())) {
                 // A last use that is not noted is noted a minute later.
                 (void)app.engine.submit(TouchToken{verdict.actor}, [](Reply) {});
             }
@@ -92,7 +140,14 @@ bool Hub::authorise(const Route& route, std::shared_ptr<Request> request, Respon
 void Hub::run(const Route& route, std::vector<std::string> params, const Request& request,
               std::string actor, const Respond& respond) {
     try {
-        Call call{app, request, std::move(params), std::move(actor), app.engine.snapshot()};
+        std::string person =
+            actor.starts_with(kPersonActor) ? actor.substr(kPersonActor.size()) : std::string();
+        Call call{app,
+                  request,
+                  std::move(params),
+                  std::move(actor),
+                  std::move(person),
+                  app.engine.snapshot()};
         if (route.handler != nullptr) {
             respond(route.handler(call));
         } else {

@@ -22,6 +22,10 @@ struct Request {
     std::string if_none_match;
     std::string last_event_id;
     std::string body;
+    std::string cookie;  // of a session; empty: none was sent
+    std::string origin, host;
+    std::string guard;        // X-Gatehouse-Request: what a foreign page cannot send
+    std::string peer;         // address of the caller; empty: through the socket
     bool wants_html = false;  // Accept names text/html
     bool local = false;       // through the Unix socket
 };

@@ -12,7 +12,7 @@ constexpr std::int64_t kSeqMax = std::int64_t{1} << 53;  // what JSON numbers ho
 void settle(Call& call, bool release, Respond respond) {
     submit_act<SettleQuarantine>(call, std::move(respond), [&](Body& body, SettleQuarantine& act) {
         act.id = call.params[0];
-        act.by = body.required_text("by");
+        act.by = by_of(call, body);
         act.reason = body.required_text("reason");
         act.release = release;
     });
@@ -21,7 +21,7 @@ void settle(Call& call, bool release, Respond respond) {
 void hold_or_not(Call& call, bool hold, Respond respond) {
     submit_act<HoldMeter>(call, std::move(respond), [&](Body& body, HoldMeter& act) {
         act.meter = call.params[0];
-        act.by = body.text("by");
+        act.by = call.person.empty() ? body.text("by") : by_of(call, body);
         act.reason = body.text("reason");
         act.hold = hold;
     });
@@ -34,8 +34,10 @@ void post_meter_reading(Call& call, Respond respond) {
         act.meter = call.params[0];
         act.register_value = body.required_decimal("register");
         act.at = body.text("at");
-        act.by = body.required_text("by");
-        act.second = body.required_text("second");
+        const Signed people = two_of(call, body);
+        act.by = people.by;
+        act.second = people.second;
+        act.actor = people.actor;
         act.photo = body.text("photo");
         act.supersedes =
             static_cast<std::uint64_t>(body.integer("supersedes", 1, kSeqMax).value_or(0));
@@ -48,7 +50,7 @@ void post_meter_confirm(Call& call, Respond respond) {
     submit_act<ConfirmFace>(call, std::move(respond), [&](Body& body, ConfirmFace& act) {
         act.meter = call.params[0];
         act.register_value = body.required_decimal("register");
-        act.by = body.required_text("by");
+        act.by = by_of(call, body);
     });
 }
 
@@ -60,8 +62,10 @@ void post_replacement(Call& call, Respond respond) {
         act.new_serial = body.required_text("new_serial");
         act.new_opening = body.required_decimal("new_opening");
         act.new_address = body.number_text("new_address");
-        act.by = body.required_text("by");
-        act.second = body.required_text("second");
+        const Signed people = two_of(call, body);
+        act.by = people.by;
+        act.second = people.second;
+        act.actor = people.actor;
     });
 }
 

@@ -79,7 +79,7 @@ void post_meter_clock(Call& call, Respond respond) {
     OrderMeterClock command;
     command.actor = call.actor;
     command.meter = meter.meter;
-    command.by = body.required_text("by");
+    command.by = by_of(call, body);
     body.finish();
     std::string why;
     if (meter.by_eye || !meter.enabled || !call.app.commissioning.can_set_clock(meter.meter, why)) {

@@ -17,61 +17,6 @@ constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
 constexpr std::int64_t kHoursMax = 24 * 400;  // of one question
 constexpr std::int64_t kDaysMax = 366 * 11;
-constexpr std::size_t kFileEntries = 100;  // newest of each account in a household file
-
-void people_of(JsonWriter& json, const Registry& registry, const std::string& unit) {
-    json.key("holders").begin_array();
-    for (const Person& person : registry.people) {
-        if (person.unit != unit) continue;
-        json.begin_object()
-            .field("person", person.person)
-            .field("kind", to_string(person.kind))
-            .field("name", person.name)
-            .field_if("phone", person.phone)
-            .field_if("company", person.company);
-        if (person.valid_from) json.field("valid_from", format_date(*person.valid_from));
-        if (person.valid_to) json.field("valid_to", format_date(*person.valid_to));
-        json.end_object();
-    }
-    json.end_array();
-}
-
-void keys_of(JsonWriter& json, const Registry& registry, const std::string& unit) {
-    json.key("keys").begin_array();
-    for (const Key& key : registry.keys) {
-        if (std::find(key.opens.begin(), key.opens.end(), unit) == key.opens.end()) continue;
-        json.begin_object()
-            .field("key", key.key)
-            .field("class", to_string(key.class_))
-            .field_if("cabinet", key.cabinet)
-            .field_if("slot", key.slot)
-            .field_if("label", key.label)
-            .end_object();
-    }
-    json.end_array();
-}
-
-// The newest entries of an account: the ledger is asked from the front, so pages are walked.
-void ledger_of(JsonWriter& json, Call& call, const std::vector<std::string>& accounts) {
-    json.key("ledger").begin_array();
-    auto reader = call.app.readers.take();
-    for (const std::string& account : accounts) {
-        std::vector<StoredEntry> newest;
-        std::uint64_t after = 0;
-        for (bool more = true; more;) {
-            EntryPage page = reader->ledger(account, after, kLimitMax);
-            more = page.has_more;
-            after = page.next;
-            for (StoredEntry& entry : page.items) newest.push_back(std::move(entry));
-            if (newest.size() > kFileEntries) {
-                newest.erase(newest.begin(),
-                             newest.end() - static_cast<std::ptrdiff_t>(kFileEntries));
-            }
-        }
-        for (const StoredEntry& entry : newest) json.raw(entry_json(entry, call.app.zone));
-    }
-    json.end_array();
-}
 
 struct Range {
     UtcMs from = 0, to = 0;
@@ -258,52 +203,6 @@ Response get_units(Call& call) {
     return list_rows(
         call.snapshot->registry->units, query, [](const Unit& unit) { return unit.unit; },
         [](const Unit&) { return true; }, unit_json);
-}
-
-Response get_unit(Call& call) {
-    Query(call.request).finish();
-    const Registry& registry = *call.snapshot->registry;
-    const std::string& id = call.params[0];
-    const auto unit = std::find_if(registry.units.begin(), registry.units.end(),
-                                   [&](const Unit& row) { return row.unit == id; });
-    if (unit == registry.units.end()) {
-        throw Refused{problem(404, "not-found", "No unit " + id + " stands in the registry.")};
-    }
-    const Snapshot& snapshot = *call.snapshot;
-    JsonWriter json;
-    json.begin_object().field("unit", unit->unit).field("label", unit->label);
-    json.field("use", to_string(unit->use)).field("status", to_string(unit->status));
-    json.field_if("building", unit->building)
-        .field_if("entrance", unit->entrance)
-        .field_if("floor", unit->floor)
-        .field_if("persons", unit->persons)
-        .field_if("care", unit->care);
-    if (unit->area_centi) json.field("area", format_decimal_trimmed(*unit->area_centi, 2, 0));
-    people_of(json, registry, id);
-    json.key("meters").begin_array();
-    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
-        if (snapshot.meters[i].unit != id) continue;
-        json.raw(meter_json(snapshot.meters[i], call.app.zone));
-    }
-    json.end_array().key("accounts").begin_array();
-    std::vector<std::string> accounts;
-    for (std::size_t i = 0; i < snapshot.accounts.size(); ++i) {
-        const AccountView& account = snapshot.accounts[i];
-        // Who lives there now has nothing to do with who left; that file is the account's own.
-        if (account.unit != id || !account.open) continue;
-        json.raw(account_json(account, call.app.options.currency, call.app.zone));
-        accounts.push_back(account.account);
-    }
-    json.end_array();
-    ledger_of(json, call, accounts);
-    json.key("alerts").begin_array();
-    for (const auto& alert : snapshot.open_alerts) {
-        if (alert->unit == id) json.raw(alert->payload);
-    }
-    json.end_array();
-    keys_of(json, registry, id);
-    json.end_object();
-    return json_response(json.take());
 }
 
 Response get_meters(Call& call) {

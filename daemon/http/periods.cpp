@@ -181,7 +181,7 @@ Response post_period_close(Call& call) {
     Query(call.request).finish();
     const LocalDate month = month_param(call);
     Body body(call.request.body, call.app.options.limits.json_depth);
-    const std::string by = body.required_text("by");
+    const std::string by = by_of(call, body);
     body.finish();
     const std::string name = month_scope(month);
     const Closing closing(call.app, name);

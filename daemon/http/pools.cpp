@@ -239,7 +239,7 @@ void post_pool_withdraw(Call& call, Respond respond) {
     submit_act<WithdrawPool>(call, std::move(respond), [&](Body& body, WithdrawPool& command) {
         command.pool = find_pool(call).pool;
         command.month = body.required_text("month");
-        command.by = body.required_text("by");
+        command.by = by_of(call, body);
         command.reason = body.required_text("reason");
     });
 }

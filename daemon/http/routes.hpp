@@ -22,7 +22,8 @@ struct Call {
     App& app;
     const Request& request;
     std::vector<std::string> params;  // what the {...} of the pattern stood for
-    std::string actor;                // "local", or the token's id
+    std::string actor;   // "local", the token's id, or "staff:<id>" of who is logged in
+    std::string person;  // the staff who is logged in; empty: nobody is
     std::shared_ptr<const Snapshot> snapshot;
 };
 using Respond = std::function<void(Response)>;  // once, from any thread
@@ -41,6 +42,7 @@ struct Route {
     Runs runs = Runs::pool;
     bool large_body = false;             // import_body_bytes instead of body_bytes
     std::int64_t answer_timeout_ms = 0;  // 0: that of the limits
+    const char* people = nullptr;        // what people need instead of `scope` (roles.hpp)
 };
 
 [[nodiscard]] std::span<const Route> routes();
@@ -63,7 +65,6 @@ Response get_openapi(Call& call);
 Response get_status(Call& call);
 Response get_clock(Call& call);
 Response get_units(Call& call);  // meters.cpp
-Response get_unit(Call& call);
 Response get_meters(Call& call);
 Response get_meter(Call& call);
 Response get_meter_readings(Call& call);
@@ -106,8 +107,23 @@ Response get_alerts(Call& call);  // alerts.cpp
 void post_alert_test(Call& call, Respond respond);
 void post_alert_ack(Call& call, Respond respond);
 Response get_events(Call& call);
-Response get_event_stream(Call& call);  // event_stream.cpp
-Response get_registry(Call& call);      // admin.cpp
+Response get_event_stream(Call& call);           // event_stream.cpp
+void post_session(Call& call, Respond respond);  // people.cpp
+Response get_session(Call& call);
+Response delete_session(Call& call);
+Response post_approval(Call& call);
+Response get_setup(Call& call);
+void post_setup(Call& call, Respond respond);
+Response get_staff(Call& call);
+void post_password(Call& call, Respond respond);
+void delete_password(Call& call, Respond respond);
+void get_unit(Call& call, Respond respond);  // household.cpp
+Response get_unit_views(Call& call);
+void post_unit_access(Call& call, Respond respond);
+Response get_accesses(Call& call);
+void post_access_grant(Call& call, Respond respond);
+void post_access_refuse(Call& call, Respond respond);
+Response get_registry(Call& call);  // admin.cpp
 void post_registry(Call& call, Respond respond);
 Response get_tokens(Call& call);
 void post_token(Call& call, Respond respond);

@@ -68,11 +68,27 @@ void clear_stale(const std::string& path) {
 
 struct Server::Impl {
     Impl(ServerOptions given, EnginePort& engine, MeterReader& meters, Commissioning& commissioning,
-         StatusSource& status, const Zone& zone, const Clock& clock)
+         StatusSource& status, const Zone& zone, const Clock& clock, Random& random)
         : options(std::move(given)),
           app{options, engine, meters, commissioning,
-              status,  zone,   clock,  ReaderPool(options.database_path)},
+              status,  zone,   clock,  ReaderPool(options.database_path),
+              random},
           hub(app, context) {}
+
+    // A house where nobody has a password yet is taken over by whoever reads its journal.
+    void offer_setup() {
+        if (options.listen_host.empty() || !options.say) return;
+        try {
+            if (!app.readers.take()->passwords().empty()) return;
+        } catch (const StoreError&) {
+            return;  // books that cannot be read have no accounts to give away
+        }
+        app.setup.draw(app.random, app.clock.mono_ms());
+        options.say("nobody has a password yet: log in for the first time with the setup code " +
+                    app.setup.text() +
+                    " within 24 hours (POST /api/v1/setup), or give one with "
+                    "`gatehousectl user passwd STAFF`");
+    }
 
     void open_socket() {
         const std::string& path = options.socket_path;
@@ -245,9 +261,10 @@ struct Server::Impl {
 
 Server::Server(ServerOptions options, EnginePort& engine, MeterReader& meters,
                Commissioning& commissioning, StatusSource& status, const Zone& zone,
-               const Clock& clock)
+               const Clock& clock, Random& random)
     : impl_(std::make_unique<Impl>(std::move(options), engine, meters, commissioning, status, zone,
-                                   clock)) {
+                                   clock, random)) {
+    impl_->offer_setup();
     if (!impl_->options.socket_path.empty()) impl_->open_socket();
     if (!impl_->options.listen_host.empty()) impl_->open_listener();
     impl_->heartbeat = clock.mono_ms();

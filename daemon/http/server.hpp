@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "daemon/core/time.hpp"
+#include "daemon/http/passwords.hpp"
 #include "daemon/http/ports.hpp"
 
 namespace gatehouse::http {
@@ -34,6 +36,10 @@ struct Limits {
     std::size_t event_streams = 32;              // at once; more are told 429
     std::int64_t export_timeout_ms = 1'800'000;  // of one streamed answer, events aside
     std::int64_t heartbeat_ms = 15'000;          // of an event stream where nothing happens
+    // For each token, session or stranger's address: so many requests at once, and so many a second
+    // after that; more are told 429. 0 a second: no limit.
+    double rate_a_second = 100, rate_burst = 400;
+    HashCost hash;
 };
 
 struct ServerOptions {
@@ -45,6 +51,7 @@ struct ServerOptions {
     std::string site_id, site_name, currency = "CNY";
     bool chinese = true;  // language of what is printed
     bool metrics_meters = false;
+    std::function<void(const std::string&)> say;  // one line for the journal
     Limits limits;
 };
 
@@ -57,8 +64,8 @@ class Server {
   public:
     // Binds both; throws ServerError. The references outlive the server.
     Server(ServerOptions options, EnginePort& engine, MeterReader& meters,
-           Commissioning& commissioning, StatusSource& status, const Zone& zone,
-           const Clock& clock);
+           Commissioning& commissioning, StatusSource& status, const Zone& zone, const Clock& clock,
+           Random& random);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;

@@ -122,6 +122,30 @@ class Session {
         return codings == 1 && !beast::iequals(message[wire::field::transfer_encoding], "chunked");
     }
 
+    // Of "a=1; __Host-gatehouse=secret; b=2" the secret.
+    static std::string session_cookie(const std::string& header) {
+        const std::string name = std::string(kSessionCookie) + "=";
+        std::size_t at = 0;
+        while (at < header.size()) {
+            const std::size_t end = std::min(header.find(';', at), header.size());
+            const std::size_t begin = header.find_first_not_of(' ', at);
+            if (begin < end && header.compare(begin, name.size(), name) == 0)
+                return header.substr(begin + name.size(), end - begin - name.size());
+            at = end + 1;
+        }
+        return {};
+    }
+
+    std::string peer() {
+        if constexpr (std::is_same_v<Stream, beast::basic_stream<asio::local::stream_protocol>>) {
+            return {};
+        } else {
+            boost::system::error_code error;
+            const auto end = beast::get_lowest_layer(stream_).socket().remote_endpoint(error);
+            return error ? std::string("unknown") : end.address().to_string();
+        }
+    }
+
     static std::string text(beast::string_view view) { return {view.data(), view.size()}; }
 
     asio::awaitable<bool> answer(Parser& parser) {
@@ -141,6 +165,11 @@ class Session {
         request->authorization = text(message[wire::field::authorization]);
         const auto accept = message[wire::field::accept];
         request->wants_html = accept.find("text/html") != accept.npos;
+        request->cookie = session_cookie(text(message[wire::field::cookie]));
+        request->origin = text(message[wire::field::origin]);
+        request->host = text(message[wire::field::host]);
+        request->guard = text(message["X-Gatehouse-Request"]);
+        request->peer = peer();
         request->if_none_match = text(message[wire::field::if_none_match]);
         request->last_event_id = text(message["Last-Event-ID"]);
         if (const auto key = message.find("Idempotency-Key"); key != message.end()) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/store/account_books.hpp"
+#include "daemon/store/people_rows.hpp"
 #include "daemon/store/pool_rows.hpp"
 #include "daemon/store/rows.hpp"
 
@@ -64,7 +65,8 @@ struct StoredEntry {
     RunTimes::Time at;
     std::string method, reference, payer, note;
     std::optional<UtcMs> received_at;
-    std::string h;  // hex
+    bool vouched = false;  // the people who signed it were logged in
+    std::string h;         // hex
 };
 struct EntryPage {
     std::vector<StoredEntry> items;  // ascending seq
@@ -208,6 +210,12 @@ class StoreReader {
     [[nodiscard]] std::vector<AckRow> acks(const std::string& alert_id);
     [[nodiscard]] std::optional<TokenRow> token(const std::string& id);
     [[nodiscard]] std::vector<TokenRow> tokens();
+    [[nodiscard]] std::vector<PasswordRow> passwords();
+    // Who looked into a household's file; with seq > after, ascending.
+    [[nodiscard]] std::vector<ViewRow> views(const std::string& unit, std::int64_t after,
+                                             std::size_t limit);
+    [[nodiscard]] std::vector<AccessRow> accesses();  // newest first
+
     [[nodiscard]] std::optional<IdempotencyRow> idempotency(const std::string& key);
     [[nodiscard]] Registry registry();
     [[nodiscard]] std::vector<RunRow> runs();

@@ -25,6 +25,11 @@ std::optional<StoredEntry> StoreReader::Impl::entry_at(std::uint64_t seq) {
 }
 
 void StoreReader::Impl::add_text(StoredEntry& entry) {
+    if (!entry.entry.second.empty()) {
+        Query vouched(connection, "SELECT 1 FROM entry_vouched WHERE entry=?");
+        vouched << entry.seq;
+        entry.vouched = vouched.step();
+    }
     Query query(connection, "SELECT reference,payer,note FROM entry_text WHERE entry=?");
     query << entry.seq;
     if (!query.step()) return;

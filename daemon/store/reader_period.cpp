@@ -62,8 +62,7 @@ std::vector<StoredPeriod> StoreReader::periods() {
 std::optional<PeriodFile> StoreReader::period_file(const std::string& month,
                                                    const std::string& name) {
     const Impl::Moment moment(*impl_);
-    Query query(impl_->connection,
-                "SELECT sha256,bytes FROM period_file WHERE month=? AND name=?");
+    Query query(impl_->connection, "SELECT sha256,bytes FROM period_file WHERE month=? AND name=?");
     query << month << name;
     if (!query.step()) return std::nullopt;
     PeriodFile file;

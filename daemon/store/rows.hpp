@@ -249,6 +249,7 @@ struct EntryExtra {           // beside the chained entry; text may be erased
     std::uint64_t event = 0;  // seq of the event that tells it; 0: none
     std::string method, reference, payer, note;
     std::optional<UtcMs> received_at;
+    bool vouched = false;  // the people who signed it were logged in
 };
 // What a charge rests on: of that meter between two readings went quantity into the line.
 struct LinePartRow {

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "daemon/store/schema_steps.hpp"
+
 namespace gatehouse::store {
 namespace {
 
@@ -498,35 +500,6 @@ CREATE INDEX settling_waiting ON settling(event, account) WHERE state = 'waiting
 CREATE INDEX ladder_counter_account ON ladder_counter(account);
 )sql";
 
-// What was approved is shown before it is charged, and stands as it was looked at: of a sheet and
-// its shares only the state moves, and an amount that was charged is a fee in the ledger.
-constexpr const char* kPools = R"sql(
-CREATE TABLE pool_sheet(
-  event INTEGER PRIMARY KEY REFERENCES event(seq), pool TEXT NOT NULL, month TEXT NOT NULL,
-  state TEXT NOT NULL CHECK(state IN ('approved', 'withdrawn', 'charged')),
-  charge_from TEXT NOT NULL, amount INTEGER NOT NULL, by TEXT NOT NULL, second TEXT NOT NULL,
-  document TEXT NOT NULL, sha256 TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX pool_sheet_month ON pool_sheet(pool, month) WHERE state <> 'withdrawn';
-CREATE TABLE pool_share(
-  event INTEGER NOT NULL REFERENCES pool_sheet(event), n INTEGER NOT NULL, unit TEXT NOT NULL,
-  account INTEGER REFERENCES account(id), weight INTEGER NOT NULL, amount INTEGER NOT NULL,
-  state TEXT NOT NULL CHECK(state IN ('waiting', 'charged', 'left')), PRIMARY KEY(event, n)
-) STRICT, WITHOUT ROWID;
-CREATE TRIGGER pool_sheet_keeps
-BEFORE UPDATE OF event,pool,month,charge_from,amount,by,second,document,sha256 ON pool_sheet
-BEGIN SELECT RAISE(ABORT, 'an approved sheet is not changed'); END;
-CREATE TRIGGER pool_sheet_ends BEFORE UPDATE OF state ON pool_sheet WHEN OLD.state <> 'approved'
-BEGIN SELECT RAISE(ABORT, 'a sheet that was charged or withdrawn is not changed'); END;
-CREATE TRIGGER pool_sheet_stays BEFORE DELETE ON pool_sheet
-BEGIN SELECT RAISE(ABORT, 'an approved sheet is not changed'); END;
-CREATE TRIGGER pool_share_keeps
-BEFORE UPDATE OF event,n,unit,account,weight,amount ON pool_share
-BEGIN SELECT RAISE(ABORT, 'an approved sheet is not changed'); END;
-CREATE TRIGGER pool_share_stays BEFORE DELETE ON pool_share
-BEGIN SELECT RAISE(ABORT, 'an approved sheet is not changed'); END;
-)sql";
-
 void sync_file(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) throw StoreError(StoreError::Kind::io, "cannot open the copy " + path);
@@ -554,7 +527,8 @@ std::string copy_before(sql::Connection& connection, int version) {
 const std::vector<const char*>& migrations() {
     // One migration may be several texts, since compilers limit the length of a literal.
     static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
-    static const std::vector<const char*> all{first.c_str(), kTerms, kPeriods, kReplays, kPools};
+    static const std::vector<const char*> all{first.c_str(), kTerms, kPeriods,
+                                              kReplays,      kPools, kPeopleAccess};
     return all;
 }
 

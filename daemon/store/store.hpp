@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/store/account_books.hpp"
+#include "daemon/store/people_rows.hpp"
 #include "daemon/store/pool_rows.hpp"
 #include "daemon/store/rows.hpp"
 
@@ -134,6 +135,11 @@ class Store {
     // False where the key is there already.
     [[nodiscard]] bool add_idempotency(const IdempotencyRow& row, const Stamp& at);
     void put_token(const TokenRow& token);
+    void put_password(const PasswordRow& row);  // hash empty: it is removed
+    void add_view(const ViewRow& row, const Stamp& at);
+    std::int64_t put_access(const AccessRow& row);  // returns id
+    [[nodiscard]] std::optional<AccessRow> find_access(std::int64_t id);
+    [[nodiscard]] std::int64_t count_asked(const std::string& staff);
     void put_topic_head(const std::string& topic, std::uint64_t seq);
     void put_mqtt_cursor(std::uint64_t seq);
     // Once trusted, and again on every step of the clock.

@@ -287,6 +287,11 @@ std::uint64_t Store::append_entry(const Entry& entry, const Stamp& at, const Ent
     }
     int n = 0;
     for (const Leg& leg : entry.legs) impl_->append_leg(seq, n++, leg);
+    if (extra.vouched) {
+        Query query(impl_->connection, "INSERT INTO entry_vouched VALUES(?)");
+        query << seq;
+        query.run();
+    }
     if (!extra.reference.empty() || !extra.payer.empty() || !extra.note.empty()) {
         Query query(impl_->connection, "INSERT INTO entry_text VALUES(?,?,?,?)");
         query << seq << extra.reference << extra.payer << extra.note;

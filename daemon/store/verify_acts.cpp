@@ -14,9 +14,9 @@ struct Rule {
 
 // Of each month the entries between its seal and the next one's: what a later month's range holds
 // is judged there, so that every entry is looked at once.
-#define GATEHOUSE_AFTER_SEAL(condition)                                                      \
-    "SELECT 'entry '||e.seq FROM period p JOIN entry e ON e.seq>p.last_entry AND "           \
-    "e.seq<=coalesce((SELECT min(n.last_entry) FROM period n WHERE n.month>p.month),"        \
+#define GATEHOUSE_AFTER_SEAL(condition)                                               \
+    "SELECT 'entry '||e.seq FROM period p JOIN entry e ON e.seq>p.last_entry AND "    \
+    "e.seq<=coalesce((SELECT min(n.last_entry) FROM period n WHERE n.month>p.month)," \
     "9223372036854775807) WHERE " condition " LIMIT 1"
 
 constexpr Rule kRules[] = {

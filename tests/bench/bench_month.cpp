@@ -174,7 +174,7 @@ TEST_CASE("a month of 2,000 households is closed") {
         writing = now_ms() - start;
         for (Command& command : sealing("local", month, "s-01", files)) held(std::move(command));
         if (month == "2026-11")
-            print("memory while closing", (peak_kib() - before) / 1024.0, "MiB");
+            print("memory while closing", static_cast<double>(peak_kib() - before) / 1024.0, "MiB");
     }
     print("files written", writing, "ms");
     print("hold of its first step", beginning, "ms");

@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <future>
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
@@ -16,6 +17,7 @@
 
 #include "daemon/engine/sealed_text.hpp"
 #include "daemon/http/app.hpp"
+#include "tests/support/catch.hpp"
 
 namespace gatehouse::testing {
 
@@ -243,8 +245,9 @@ HttpHouse::HttpHouse(HouseOptions options) {
     server_options.site_id = "riverside";
     server_options.metrics_meters = options.metrics_meters;
     server_options.limits = options.limits;
+    server_options.say = [this](const std::string& line) { said.push_back(line); };
     server = std::make_unique<http::Server>(server_options, engine, meters, commissioning, status,
-                                            zone, clock);
+                                            zone, clock, random);
     server->start();
 }
 
@@ -307,6 +310,7 @@ void HttpHouse::fill_world(const Registry& registry) {
     Person holder;
     holder.person = "p-1";
     holder.name = "张三";
+    holder.phone = "13812345678";
     holder.unit = "h-0";
     people.people.push_back(holder);
     Pool pool;
@@ -314,6 +318,15 @@ void HttpHouse::fill_world(const Registry& registry) {
     pool.main = {"e-0"};
     pool.members = {"h-0"};
     people.pools.push_back(pool);
+    for (const StaffRole role : {StaffRole::desk, StaffRole::duty, StaffRole::collector,
+                                 StaffRole::cashier, StaffRole::billing, StaffRole::tech,
+                                 StaffRole::head, StaffRole::admin, StaffRole::contractor}) {
+        Staff staff;
+        staff.staff = std::string("r-") + to_string(role);
+        staff.name = to_string(role);
+        staff.roles = {role};
+        people.staff.push_back(staff);
+    }
     world_.registry = std::make_shared<const Registry>(people);
     world_.run_id = "run-1";
     world_.now_ms = kMorning;
@@ -389,6 +402,36 @@ std::string HttpHouse::add_token(const std::string& id, const std::vector<std::s
     world_.event_seq = store->last(Series::event);
     show();
     return "gh_" + id + "_secret-" + id;
+}
+
+void HttpHouse::give_password(const std::string& staff) {
+    static const std::string kHash = [] {
+        http::Hasher hasher(quick_limits().hash);
+        std::promise<std::string> made;
+        REQUIRE(hasher.make(kPassword, [&](std::string hash) { made.set_value(std::move(hash)); }));
+        return made.get_future().get();
+    }();
+    store->begin();
+    store->put_password({staff, kHash, kMorning});
+    event("staff.password_set");
+    store->commit();
+    world_.event_seq = store->last(Series::event);
+    show();
+}
+
+std::string HttpHouse::log_in(const std::string& staff, const std::string& password) {
+    const Got got = ask_tcp("", "POST", "/api/v1/session",
+                            R"({"staff":")" + staff + R"(","password":")" + password + R"("})");
+    const std::string cookie = got.header("Set-Cookie");
+    if (got.status != 201) return "";
+    return cookie.substr(0, cookie.find(';'));
+}
+
+Got HttpHouse::ask_as(const std::string& cookie, const std::string& method,
+                      const std::string& target, const std::string& body,
+                      const std::string& headers) {
+    return ask_tcp("", method, target, body,
+                   "Cookie: other=1; " + cookie + "\r\nX-Gatehouse-Request: 1\r\n" + headers);
 }
 
 void HttpHouse::revoke_token(const std::string& id) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -150,8 +151,29 @@ class Wire {
     std::string rest_;
 };
 
-struct HouseOptions {
+// As cheap as a hash may be, and no limit of requests but where a test asks for one.
+[[nodiscard]] inline http::Limits quick_limits() {
     http::Limits limits;
+    limits.hash = {19UL * 1024 * 1024, 0, 16};
+    limits.rate_a_second = 0;
+    return limits;
+}
+
+class LockedRandom : public Random {
+  public:
+    void fill(void* bytes, std::size_t count) override {
+        const std::lock_guard lock(mutex_);
+        auto* at = static_cast<unsigned char*>(bytes);
+        for (std::size_t i = 0; i < count; ++i) at[i] = static_cast<unsigned char>(engine_());
+    }
+
+  private:
+    std::mutex mutex_;
+    std::mt19937_64 engine_{20261126};
+};
+
+struct HouseOptions {
+    http::Limits limits = quick_limits();
     bool metrics_meters = false;
     int homes = 3;
     std::string tls_cert_file, tls_key_file;
@@ -171,6 +193,14 @@ class HttpHouse {
                           std::optional<UtcMs> expires = {});
     void revoke_token(const std::string& id);
     void happen(int n);  // n events, committed, shown and told
+    // The staff r-<role> of every role has this one.
+    static constexpr const char* kPassword = "three quiet words";
+    void give_password(const std::string& staff);
+    // Logs in; the value of the cookie, "" where it was refused.
+    std::string log_in(const std::string& staff, const std::string& password = kPassword);
+    Got ask_as(const std::string& cookie, const std::string& method, const std::string& target,
+               const std::string& body = {}, const std::string& headers = {});
+    std::vector<std::string> said;  // lines for the journal
     [[nodiscard]] Snapshot& world() { return world_; }
     void show() { engine.set(world_); }  // publishes world()
 
@@ -178,6 +208,7 @@ class HttpHouse {
     std::unique_ptr<Store> store;
     EightHoursEast zone;
     RealClock clock;
+    LockedRandom random;
     ScriptedEngine engine;
     ScriptedMeters meters;
     ScriptedCommissioning commissioning;

@@ -224,7 +224,7 @@ TEST_CASE("the socket has mode 0660, a stale one is replaced, a live one and a f
     options.database_path = house.folder.file("books.db");
     const auto open = [&] {
         http::Server(options, house.engine, house.meters, house.commissioning, house.status,
-                     house.zone, house.clock);
+                     house.zone, house.clock, house.random);
     };
     REQUIRE_THROWS_AS(open(), http::ServerError);
     REQUIRE(house.ask("GET", "/healthz").status == 200);
@@ -238,7 +238,7 @@ TEST_CASE("the socket has mode 0660, a stale one is replaced, a live one and a f
     const std::string kept = house.folder.file("kept");
     {
         http::Server dying(options, house.engine, house.meters, house.commissioning, house.status,
-                           house.zone, house.clock);
+                           house.zone, house.clock, house.random);
         std::filesystem::create_hard_link(options.socket_path, kept);
     }
     REQUIRE_FALSE(std::filesystem::exists(options.socket_path));
@@ -252,7 +252,7 @@ TEST_CASE("plain HTTP on other than loopback is refused") {
     options.listen_host = "0.0.0.0";
     options.database_path = house.folder.file("books.db");
     REQUIRE_THROWS_AS(http::Server(options, house.engine, house.meters, house.commissioning,
-                                   house.status, house.zone, house.clock),
+                                   house.status, house.zone, house.clock, house.random),
                       http::ServerError);
 }
 

@@ -1,6 +1,8 @@
 // Every route: what it answers and what it refuses, over the socket.
 #include <boost/json/parse.hpp>
+#include <fstream>
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
 
@@ -224,7 +226,9 @@ TEST_CASE("ledger and why show the same money, and why is of one moment") {
 TEST_CASE("a household file has its people, and a list of units has none") {
     HttpHouse house;
     const Got file = house.ask("GET", "/api/v1/units/h-0");
-    REQUIRE(at(file.body, "/holders/0/name") == "张三");
+    REQUIRE(at(file.body, "/holders/0/name") == "张**");
+    REQUIRE(at(house.ask("GET", "/api/v1/units/h-0?reveal=1&reason=test").body,
+               "/holders/0/name") == "张三");
     REQUIRE(at(file.body, "/meters/0/meter") == "e-0");
     REQUIRE(at(file.body, "/accounts/0/account") == "a-0");
     REQUIRE(at(file.body, "/ledger/0/entry") == "en-1");
@@ -384,4 +388,20 @@ TEST_CASE("metrics name no unit, no account, and single meters only when asked t
     HttpHouse detailed(options);
     REQUIRE(detailed.ask("GET", "/metrics").body.find("gatehouse_meter_online{meter=\"e-0\"} 1") !=
             std::string::npos);
+}
+
+TEST_CASE("the dashboard and the alert rules of config name metrics that there are") {
+    HttpHouse house;
+    house.status.broker.configured = true;
+    const std::string metrics = house.ask("GET", "/metrics").body;
+    for (const char* name : {"grafana/gatehouse.json", "prometheus/gatehouse-rules.yml"}) {
+        std::ifstream file(std::string(GATEHOUSE_CONFIG) + "/" + name);
+        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        REQUIRE_FALSE(text.empty());
+        const std::regex wanted("gatehouse_[a-z_]+");
+        for (std::sregex_iterator at(text.begin(), text.end(), wanted), end; at != end; ++at) {
+            INFO(name << ": " << at->str());
+            CHECK(metrics.find("# TYPE " + at->str() + " ") != std::string::npos);
+        }
+    }
 }

@@ -103,7 +103,7 @@ TEST_CASE("a certificate that is no certificate stops the start with its name") 
     std::ofstream(options.tls_cert_file) << "nonsense";
     try {
         http::Server(options, house.engine, house.meters, house.commissioning, house.status,
-                     house.zone, house.clock);
+                     house.zone, house.clock, house.random);
         FAIL("it started");
     } catch (const http::ServerError& error) {
         REQUIRE(std::string(error.what()).find("tls_cert_file") != std::string::npos);

@@ -1,0 +1,139 @@
+#include "daemon/engine/people_desk.hpp"
+
+#include <charconv>
+
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/meter_acts.hpp"
+
+namespace gatehouse {
+namespace {
+
+std::string subject_of(const char* name, const std::string& id) {
+    JsonWriter json;
+    json.begin_object().field(name, id).end_object();
+    return json.take();
+}
+
+std::optional<std::int64_t> number_of(const std::string& text) {
+    std::int64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, number);
+    return error == std::errc() && at == end ? std::optional(number) : std::nullopt;
+}
+
+Reply access_reply(const Context& context, const AccessRow& row, ReplyKind kind) {
+    JsonWriter json;
+    json.begin_object()
+        .field("id", std::to_string(row.id))
+        .field("staff", row.staff)
+        .field("unit", row.unit)
+        .field("reason", row.reason)
+        .field("hours", row.hours)
+        .field("state", to_string(row.state))
+        .field("asked_at", context.iso(row.asked_at));
+    json.field_if("answered_by", row.answered_by).field_if("answer", row.answer);
+    if (row.expires_at) json.field("expires_at", context.iso(*row.expires_at));
+    json.end_object();
+    Reply reply;
+    reply.kind = kind;
+    reply.json = json.take();
+    return reply;
+}
+
+}  // namespace
+
+Reply set_password(Context& context, const SetPassword& command) {
+    if (!context.world.staff.contains(command.staff))
+        return refusal(ReplyKind::not_found, "not-found",
+                       "no staff has the id `" + command.staff + "`; staff.csv names them");
+    context.store.put_password({command.staff, command.hash, context.now_ms()});
+    JsonWriter body;
+    body.begin_object()
+        .field("staff", command.staff)
+        .field("by", command.actor)
+        .field("at", context.iso(context.now_ms()))
+        .end_object();
+    Reply reply;
+    reply.json = body.take();
+    log_event(context, command.hash.empty() ? "staff.password_removed" : "staff.password_set",
+              subject_of("staff", command.staff), std::string(reply.json));
+    return reply;
+}
+
+Reply note_view(Context& context, const NoteView& command) {
+    ViewRow row;
+    row.actor = command.actor;
+    row.unit = command.unit;
+    row.what = command.revealed.empty() ? "file" : command.revealed;
+    row.reason = command.reason;
+    context.store.add_view(row, context.now);
+    JsonWriter body;
+    body.begin_object()
+        .field("unit", command.unit)
+        .field("who", command.actor)
+        .field("what", row.what)
+        .field("reason", command.reason)
+        .field("at", context.iso(context.now_ms()))
+        .end_object();
+    log_event(context, "file.viewed", subject_of("unit", command.unit), body.take(),
+              {"unit:" + command.unit});
+    Reply reply;
+    reply.json = "{}";
+    return reply;
+}
+
+Reply ask_access(Context& context, const AskAccess& command) {
+    Reply reply;
+    check_staff(context, reply, "/by", command.staff);
+    check_reason(reply, command.reason);
+    if (!context.world.units.contains(command.unit))
+        return refusal(ReplyKind::not_found, "not-found",
+                       "no unit `" + command.unit + "` stands in the registry");
+    if (command.hours < 1 || command.hours > kAccessHoursMax)
+        reply.errors.push_back({"/hours", "between 1 and " + std::to_string(kAccessHoursMax)});
+    if (is_refused(reply)) return reply;
+    if (context.store.count_asked(command.staff) >= kAccessAskedMax)
+        return refusal(ReplyKind::conflict, "access-asked",
+                       std::to_string(kAccessAskedMax) + " questions of " + command.staff +
+                           " wait for the head already");
+    AccessRow row;
+    row.staff = command.staff;
+    row.unit = command.unit;
+    row.reason = command.reason;
+    row.hours = command.hours;
+    row.asked_at = context.now_ms();
+    row.id = context.store.put_access(row);
+    reply = access_reply(context, row, ReplyKind::created);
+    log_event(context, "file.access_asked", subject_of("unit", row.unit), std::string(reply.json),
+              {"unit:" + row.unit});
+    return reply;
+}
+
+Reply answer_access(Context& context, const AnswerAccess& command) {
+    const std::optional<std::int64_t> id = number_of(command.id);
+    std::optional<AccessRow> row = id ? context.store.find_access(*id) : std::nullopt;
+    if (!row)
+        return refusal(ReplyKind::not_found, "not-found",
+                       "no question has the id `" + command.id + "`");
+    Reply reply;
+    check_staff(context, reply, "/by", command.by);
+    if (command.by == row->staff)
+        reply.errors.push_back({"/by", command.by + " asked for it; another one decides"});
+    if (is_refused(reply)) return reply;
+    if (row->state != AccessRow::State::asked)
+        return refusal(ReplyKind::conflict, "access-answered",
+                       "it was " + std::string(to_string(row->state)) + " by " + row->answered_by +
+                           " already");
+    row->state = command.grant ? AccessRow::State::granted : AccessRow::State::refused;
+    row->answered_by = command.by;
+    row->answer = command.reason;
+    if (command.grant) row->expires_at = context.now_ms() + std::int64_t{row->hours} * 3'600'000;
+    context.store.put_access(*row);
+    reply = access_reply(context, *row, ReplyKind::ok);
+    log_event(context, command.grant ? "file.access_granted" : "file.access_refused",
+              subject_of("unit", row->unit), std::string(reply.json), {"unit:" + row->unit});
+    return reply;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,291 @@
+// The household's file and who may open it (the manual's rule: customer service alone, others by
+// the head's leave): names and phones are masked until they are revealed with a reason, and every
+// look is a row of the log before it is answered.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/core/text.hpp"
+#include "daemon/engine/documents.hpp"
+#include "daemon/engine/row_documents.hpp"
+#include "daemon/http/act.hpp"
+#include "daemon/http/params.hpp"
+#include "daemon/http/roles.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+constexpr std::size_t kFileEntries = 100;  // newest of each account
+constexpr std::size_t kFileViews = 20;
+
+// The first character stays: 张**.
+std::string masked_name(const std::string& name) {
+    std::size_t end = name.empty() ? 0 : 1;
+    while (end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) ++end;
+    return name.substr(0, end) + "**";
+}
+
+// 138****5678; what is shorter says nothing.
+std::string masked_phone(const std::string& phone) {
+    if (phone.empty()) return "";
+    if (phone.size() < 8) return "****";
+    return phone.substr(0, 3) + "****" + phone.substr(phone.size() - 4);
+}
+
+const std::vector<StaffRole>* roles_of(const Call& call) {
+    for (const Staff& staff : call.snapshot->registry->staff)
+        if (staff.staff == call.person) return &staff.roles;
+    return nullptr;
+}
+
+void view_json(JsonWriter& json, const ViewRow& view, const Zone& zone) {
+    json.begin_object()
+        .field("id", view.id)
+        .field("who", view.actor)
+        .field("what", view.what)
+        .field("reason", view.reason)
+        .field("at", format_iso8601(view.at, zone))
+        .end_object();
+}
+
+void views_of(JsonWriter& json, Call& call, const std::string& unit) {
+    std::vector<ViewRow> newest;
+    std::int64_t after = 0;
+    auto reader = call.app.readers.take();
+    for (;;) {
+        std::vector<ViewRow> page = reader->views(unit, after, kLimitMax);
+        if (page.empty()) break;
+        after = page.back().id;
+        const bool more = page.size() == kLimitMax;
+        for (ViewRow& view : page) newest.push_back(std::move(view));
+        if (newest.size() > kFileViews)
+            newest.erase(newest.begin(), newest.end() - static_cast<std::ptrdiff_t>(kFileViews));
+        if (!more) break;
+    }
+    json.key("views").begin_array();
+    for (const ViewRow& view : newest) view_json(json, view, call.app.zone);
+    json.end_array();
+}
+
+void people_of(JsonWriter& json, const Registry& registry, const std::string& unit, bool revealed) {
+    json.key("holders").begin_array();
+    for (const Person& person : registry.people) {
+        if (person.unit != unit) continue;
+        json.begin_object()
+            .field("person", person.person)
+            .field("kind", to_string(person.kind))
+            .field("name", revealed ? person.name : masked_name(person.name))
+            .field_if("phone", revealed ? person.phone : masked_phone(person.phone))
+            .field_if("company", person.company);
+        if (person.valid_from) json.field("valid_from", format_date(*person.valid_from));
+        if (person.valid_to) json.field("valid_to", format_date(*person.valid_to));
+        json.end_object();
+    }
+    json.end_array();
+}
+
+void keys_of(JsonWriter& json, const Registry& registry, const std::string& unit) {
+    json.key("keys").begin_array();
+    for (const Key& key : registry.keys) {
+        if (std::find(key.opens.begin(), key.opens.end(), unit) == key.opens.end()) continue;
+        json.begin_object()
+            .field("key", key.key)
+            .field("class", to_string(key.class_))
+            .field_if("cabinet", key.cabinet)
+            .field_if("slot", key.slot)
+            .field_if("label", key.label)
+            .end_object();
+    }
+    json.end_array();
+}
+
+// The newest entries of an account: the ledger is asked from the front, so pages are walked.
+void ledger_of(JsonWriter& json, Call& call, const std::vector<std::string>& accounts) {
+    json.key("ledger").begin_array();
+    auto reader = call.app.readers.take();
+    for (const std::string& account : accounts) {
+        std::vector<StoredEntry> newest;
+        std::uint64_t after = 0;
+        for (bool more = true; more;) {
+            EntryPage page = reader->ledger(account, after, kLimitMax);
+            more = page.has_more;
+            after = page.next;
+            for (StoredEntry& entry : page.items) newest.push_back(std::move(entry));
+            if (newest.size() > kFileEntries) {
+                newest.erase(newest.begin(),
+                             newest.end() - static_cast<std::ptrdiff_t>(kFileEntries));
+            }
+        }
+        for (const StoredEntry& entry : newest) json.raw(entry_json(entry, call.app.zone));
+    }
+    json.end_array();
+}
+
+std::string file_json(Call& call, bool revealed) {
+    const Registry& registry = *call.snapshot->registry;
+    const std::string& id = call.params[0];
+    const auto unit = std::find_if(registry.units.begin(), registry.units.end(),
+                                   [&](const Unit& row) { return row.unit == id; });
+    if (unit == registry.units.end()) {
+        throw Refused{problem(404, "not-found", "No unit " + id + " stands in the registry.")};
+    }
+    const Snapshot& snapshot = *call.snapshot;
+    JsonWriter json;
+    json.begin_object().field("unit", unit->unit).field("label", unit->label);
+    json.field("use", to_string(unit->use)).field("status", to_string(unit->status));
+    json.field_if("building", unit->building)
+        .field_if("entrance", unit->entrance)
+        .field_if("floor", unit->floor)
+        .field_if("persons", unit->persons)
+        .field_if("care", unit->care);
+    if (unit->area_centi) json.field("area", format_decimal_trimmed(*unit->area_centi, 2, 0));
+    people_of(json, registry, id, revealed);
+    json.key("meters").begin_array();
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
+        if (snapshot.meters[i].unit != id) continue;
+        json.raw(meter_json(snapshot.meters[i], call.app.zone));
+    }
+    json.end_array().key("accounts").begin_array();
+    std::vector<std::string> accounts;
+    for (std::size_t i = 0; i < snapshot.accounts.size(); ++i) {
+        const AccountView& account = snapshot.accounts[i];
+        // Who lives there now has nothing to do with who left; that file is the account's own.
+        if (account.unit != id || !account.open) continue;
+        json.raw(account_json(account, call.app.options.currency, call.app.zone));
+        accounts.push_back(account.account);
+    }
+    json.end_array();
+    ledger_of(json, call, accounts);
+    json.key("alerts").begin_array();
+    for (const auto& alert : snapshot.open_alerts) {
+        if (alert->unit == id) json.raw(alert->payload);
+    }
+    json.end_array();
+    keys_of(json, registry, id);
+    views_of(json, call, id);
+    json.end_object();
+    return json.take();
+}
+
+// Customer service and its head always; others while the head lets them.
+void check_access(Call& call) {
+    if (call.person.empty()) return;
+    const std::vector<StaffRole>* roles = roles_of(call);
+    if (roles != nullptr && may(*roles, "files:read")) return;
+    for (const AccessRow& one : call.app.readers.take()->accesses()) {
+        if (one.staff == call.person && one.unit == call.params[0] &&
+            one.state == AccessRow::State::granted && one.expires_at &&
+            *one.expires_at > call.snapshot->now_ms)
+            return;
+    }
+    throw Refused{problem(403, "file-access",
+                          "Household files are customer service's. Ask the head with POST "
+                          "/api/v1/units/" +
+                              call.params[0] + "/access and a reason.")};
+}
+
+void access_json(JsonWriter& json, const AccessRow& row, const Zone& zone) {
+    json.begin_object()
+        .field("id", std::to_string(row.id))
+        .field("staff", row.staff)
+        .field("unit", row.unit)
+        .field("reason", row.reason)
+        .field("hours", row.hours)
+        .field("state", to_string(row.state))
+        .field("asked_at", format_iso8601(row.asked_at, zone))
+        .field_if("answered_by", row.answered_by)
+        .field_if("answer", row.answer);
+    if (row.expires_at) json.field("expires_at", format_iso8601(*row.expires_at, zone));
+    json.end_object();
+}
+
+void answer_access(Call& call, Respond respond, bool grant) {
+    submit_act<AnswerAccess>(call, std::move(respond), [&](Body& body, AnswerAccess& act) {
+        act.id = call.params[0];
+        act.by = by_of(call, body);
+        act.reason = body.text("reason");
+        act.grant = grant;
+    });
+}
+
+}  // namespace
+
+void get_unit(Call& call, Respond respond) {
+    Query query(call.request);
+    const bool revealed = query.flag("reveal");
+    const std::string reason = query.text("reason").value_or("");
+    query.finish();
+    check_access(call);
+    if (revealed && reason.empty())
+        throw Refused{problem(400, "query",
+                              "Names and phones are revealed for a reason; add reason=... to the "
+                              "query. It stands in the log that the household may see.")};
+    Response response = json_response(file_json(call, revealed));
+    NoteView note{call.actor, call.params[0], reason, revealed ? "names and phones" : ""};
+    const bool taken = call.app.engine.submit(
+        std::move(note), [respond, file = std::move(response)](Reply reply) mutable {
+            const bool noted = reply.kind == ReplyKind::ok;
+            respond(noted ? std::move(file) : to_response(std::move(reply)));
+        });
+    if (!taken) throw Refused{problem(503, "busy", "The look cannot be noted now; ask again.")};
+}
+
+Response get_unit_views(Call& call) {
+    Query query(call.request);
+    const std::uint64_t limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    const auto& units = call.snapshot->registry->units;
+    if (std::none_of(units.begin(), units.end(),
+                     [&](const Unit& unit) { return unit.unit == call.params[0]; }))
+        throw Refused{
+            problem(404, "not-found", "No unit " + call.params[0] + " stands in the registry.")};
+    auto views =
+        call.app.readers.take()->views(call.params[0], static_cast<std::int64_t>(after), limit + 1);
+    const bool has_more = views.size() > limit;
+    if (has_more) views.pop_back();
+    ListWriter list;
+    for (const ViewRow& view : views) {
+        JsonWriter json;
+        view_json(json, view, call.app.zone);
+        list.item(json.take());
+    }
+    list.end_items();
+    return list.finish(views.empty() ? static_cast<std::int64_t>(after) : views.back().id,
+                       has_more);
+}
+
+void post_unit_access(Call& call, Respond respond) {
+    submit_act<AskAccess>(call, std::move(respond), [&](Body& body, AskAccess& act) {
+        act.unit = call.params[0];
+        act.staff = by_of(call, body);
+        act.reason = body.required_text("reason");
+        act.hours = static_cast<int>(body.integer("hours", 1, 72).value_or(24));
+    });
+}
+
+Response get_accesses(Call& call) {
+    Query query(call.request);
+    const auto rows = call.app.readers.take()->accesses();
+    const std::vector<StaffRole>* roles = roles_of(call);
+    // Who may not grant sees what he asked for himself.
+    const bool all = call.person.empty() || (roles != nullptr && may(*roles, kAccessGrant));
+    return list_rows(
+        rows, query, [](const AccessRow& row) { return std::to_string(row.id); },
+        [&](const AccessRow& row) { return all || row.staff == call.person; },
+        [&](const AccessRow& row) {
+            JsonWriter json;
+            access_json(json, row, call.app.zone);
+            return json.take();
+        });
+}
+
+void post_access_grant(Call& call, Respond respond) {
+    answer_access(call, std::move(respond), true);
+}
+
+void post_access_refuse(Call& call, Respond respond) {
+    answer_access(call, std::move(respond), false);
+}
+
+}  // namespace gatehouse::http

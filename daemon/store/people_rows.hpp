@@ -1,0 +1,35 @@
+// Rows about the people who use the program: their passwords, who looked into which household's
+// file, and who was allowed to. Values only, any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "daemon/core/time.hpp"
+
+namespace gatehouse {
+
+struct PasswordRow {
+    std::string staff, hash;  // PHC text of argon2id
+    UtcMs changed_at = 0;
+};
+
+struct ViewRow {
+    std::int64_t id = 0;
+    std::string actor, unit, what, reason;  // what: "file", "name", "phone", ...
+    UtcMs at = 0;                           // as read
+};
+
+struct AccessRow {
+    std::int64_t id = 0;
+    std::string staff, unit, reason;
+    int hours = 0;
+    UtcMs asked_at = 0;
+    enum class State { asked, granted, refused } state = State::asked;
+    std::string answered_by, answer;
+    std::optional<UtcMs> expires_at;  // granted
+};
+[[nodiscard]] const char* to_string(AccessRow::State state);
+
+}  // namespace gatehouse
