@@ -69,7 +69,10 @@ bool is_before_live(const AccountRuntime& account, LocalDate day) {
 
 void post_fees(Context& context, std::size_t index, LocalDate day, UtcMs edge, bool daily) {
     AccountRuntime& account = context.world.accounts[index];
-    if (!covers_ledger(account) || !was_open_on(context, account, last_of_month(day))) return;
+    // The last day of a trial is posted when the account is live already; it costs nothing.
+    if (!covers_ledger(account) || is_before_live(account, day) ||
+        !was_open_on(context, account, last_of_month(day)))
+        return;
     for (const Tariff* tariff : tariffs_before(context, account, edge)) {
         const TariffVersion* version = version_on(*tariff, day);
         if (version == nullptr) continue;

@@ -136,3 +136,26 @@ TEST_CASE_METHOD(NewHouse, "a trial is priced as a preview, and goes live on its
                 "changed") == "0");
     CHECK(proof().empty());
 }
+
+TEST_CASE_METHOD(NewHouse, "the last day of a trial is posted after midnight and costs no fee") {
+    FileTexts all = files("a-103,1-103,electricity,mine,10.00,,2026-11-25\n");
+    all["tariffs/mine.toml"] =
+        "[[tariff]]\nid = \"mine\"\nservice = \"electricity\"\nsource = \"a test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"1.00\" } ]\n"
+        "fixed = [ { name = \"service\", per = \"month\", amount = \"2.00\" },\n"
+        "          { name = \"line\", per = \"day\", amount = \"0.30\" } ]\n";
+    REQUIRE(import(all).kind == ReplyKind::ok);
+    settle("e-103", "1000.00");
+    // The account is live from midnight on; the day before waits five minutes for its meter.
+    pass(kMorning + kDay + 16 * kHour + kMinute - clock.wall);
+    CHECK(book("a-103") == std::vector<std::string>{"opening 10.00 opening"});
+    pass(6 * kMinute);
+    CHECK(book("a-103") == std::vector<std::string>{"opening 10.00 opening"});
+    settle("e-103", "1001.00");
+    pass(kDay);
+    CHECK(book("a-103") == std::vector<std::string>{"opening 10.00 opening",
+                                                    "fee -2.00 fee:mine/service/2026-11",
+                                                    "fee -0.30 fee:mine/line/2026-11-25"});
+    CHECK(proof().empty());
+}
