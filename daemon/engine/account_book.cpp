@@ -494,9 +494,11 @@ void take_leg(Context& context, const Leg& leg, std::uint64_t seq) {
 
 }  // namespace
 
-// A clock that was set back brings no closed month back.
+// A clock that was set back brings no closed month back, and one that was lost none that is over:
+// it is not before the newest row.
 std::string booking_month(const Context& context) {
-    const std::string now = month_scope(context.day_of(context.now_ms()));
+    const UtcMs at = std::max(context.now_ms(), context.clock.floor_ms());
+    const std::string now = month_scope(context.day_of(at));
     const std::optional<LocalDate> sealed = parse_month(context.world.sealed_through);
     return sealed ? std::max(now, month_scope(next_month(*sealed))) : now;
 }

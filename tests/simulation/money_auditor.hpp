@@ -193,6 +193,7 @@ class Auditor {
     std::map<std::string, Paid> paid_;
     std::vector<std::string> fresh_;  // keys whose entry was not looked for yet
     std::map<std::string, std::pair<std::string, std::int64_t>> topups_;  // as booked, by cause
+    std::string newest_month_;                                            // of an entry
     std::int64_t reading_seq_ = 0, entry_seq_ = 0;
     std::map<std::string, std::int64_t> gapless_{{"event", 0}, {"entry", 0}, {"reading", 0}};
     Tally tally_;

@@ -250,3 +250,24 @@ TEST_CASE_METHOD(Months, "a clock that is set back books nothing into a closed m
     CHECK(entries("a-103").back().entry.month == "2026-12");
     CHECK(proof() == "");
 }
+
+TEST_CASE_METHOD(Months, "a payment under a clock that was lost is booked in no month before") {
+    live_november();
+    crash();
+    clock.wall = 978'307'200'000;  // 2001-01-01
+    synchronised = false;
+    open();
+    REQUIRE(top_up("a-103", "10.00", "k-9").kind == ReplyKind::created);
+    CHECK(entries("a-103").back().entry.month == "2026-12");
+    clock.wall = kDecember + kHour;
+    synchronised = true;
+    pass(10 * kMinute);
+    close("2026-11");
+    until(kJanuary + 10 * kMinute);
+    close("2026-12");
+    // Each payment stands in the ledger of one month.
+    CHECK(rows("2026-12", "ledger", {"kind", "account", "amount"}).at(1) == "topup a-103 10.00");
+    CHECK(text_of(file("2026-12", "summary").at("ledger").as_object(), "opening") ==
+          text_of(file("2026-11", "summary").at("ledger").as_object(), "closing"));
+    CHECK(proof() == "");
+}
