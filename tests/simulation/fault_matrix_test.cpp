@@ -323,10 +323,7 @@ std::vector<std::string> not_yet_struck(const Court& court) {
 std::vector<std::string> not_yet_recovered(const Court& court) {
     std::vector<std::string> missing;
     for (const auto& [id, one] : court.cases) {
-        // What is held for staff is served all the same: two foreign frames with zeros may stand as
-        // a first reading, and the cap then holds the true register.
-        const bool held = stays_held(one.world) || static_cast<bool>(one.state.quarantine);
-        const int count = held ? one.samples_since : one.confirmations_since;
+        const int count = stays_held(one.world) ? one.samples_since : one.confirmations_since;
         if (count < 3) missing.push_back(id);
     }
     return missing;
