@@ -120,8 +120,12 @@ Service Files::service_of(const StoredEntry& stored) const {
         const auto found = known.find(fee_tariff(entry));
         if (found != known.end()) return found->second;
     }
-    for (const Leg& leg : entry.legs)
+    for (const Leg& leg : entry.legs) {
         if (leg.account == book::kRevenueWater) return Service::water;
+        if (!leg.account.starts_with("pool:")) continue;
+        const auto pool = names_.pools.find(leg.account.substr(std::string("pool:").size()));
+        if (pool != names_.pools.end()) return pool->second;
+    }
     return Service::electricity;
 }
 

@@ -344,6 +344,10 @@ class Checker {
                                 " is both main and sub");
                 }
             }
+            for (const auto& [column, ids] :
+                 {std::pair{"main", &pool.main}, std::pair{"subs", &pool.subs},
+                  std::pair{"members", &pool.members}})
+                once(pool, column, *ids);
             for (const auto& member : pool.members) {
                 const Unit* unit = index_.unit(member);
                 if (reference(Table::pools, pool.pool, "members", member, Table::units) &&
@@ -365,6 +369,16 @@ class Checker {
                 warning(Table::pools, pool.pool, "tariff",
                         "pool " + in_quotes(pool.pool) + " cannot be shared: " + fault);
         }
+    }
+
+    // A meter that counts twice, or a unit that pays twice.
+    void once(const Pool& pool, const char* column, const std::vector<std::string>& ids) {
+        std::set<std::string> seen;
+        for (const std::string& id : ids)
+            if (!seen.insert(id).second)
+                problem(Table::pools, pool.pool, column,
+                        "pool " + in_quotes(pool.pool) + ": " + in_quotes(id) +
+                            " stands twice; name it once");
     }
 
     void pool_meters(const Pool& pool, const char* column, const std::vector<std::string>& ids) {

@@ -69,6 +69,7 @@ TEST_CASE("each wrong reference is named at its cell with the nearest name") {
         {"pools.csv", "e-101,e-102", "e-101,e-101", 2, 24, "both main and sub"},
         {"pools.csv", "e-101,e-102", "w-101,e-102", 2, 18, "meter 'w-101' counts water"},
         {"pools.csv", "home-power", "home-water", 2, 47, "prices water"},
+        {"pools.csv", "1-101;1-102", "1-101;1-101", 2, 35, "'1-101' stands twice"},
         {"keys.csv", "kc-01", "kc-02", 2, 15, "no cabinet 'kc-02'"},
     };
     for (const auto& c : cases) {
