@@ -5,6 +5,7 @@
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/row_documents.hpp"
 
 namespace gatehouse {
 namespace {
@@ -23,21 +24,9 @@ std::optional<std::int64_t> number_of(const std::string& text) {
 }
 
 Reply access_reply(const Context& context, const AccessRow& row, ReplyKind kind) {
-    JsonWriter json;
-    json.begin_object()
-        .field("id", std::to_string(row.id))
-        .field("staff", row.staff)
-        .field("unit", row.unit)
-        .field("reason", row.reason)
-        .field("hours", row.hours)
-        .field("state", to_string(row.state))
-        .field("asked_at", context.iso(row.asked_at));
-    json.field_if("answered_by", row.answered_by).field_if("answer", row.answer);
-    if (row.expires_at) json.field("expires_at", context.iso(*row.expires_at));
-    json.end_object();
     Reply reply;
     reply.kind = kind;
-    reply.json = json.take();
+    reply.json = access_json(row, context.zone);
     return reply;
 }
 

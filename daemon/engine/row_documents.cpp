@@ -280,6 +280,23 @@ std::string quarantine_json(const QuarantineRow& row, const RunTimes::Time& at, 
     return json.take();
 }
 
+std::string access_json(const AccessRow& row, const Zone& zone) {
+    JsonWriter json;
+    json.begin_object()
+        .field("id", std::to_string(row.id))
+        .field("staff", row.staff)
+        .field("unit", row.unit)
+        .field("reason", row.reason)
+        .field("hours", row.hours)
+        .field("state", to_string(row.state))
+        .field("asked_at", format_iso8601(row.asked_at, zone))
+        .field_if("answered_by", row.answered_by)
+        .field_if("answer", row.answer)
+        .field_if("expires_at", time_text(row.expires_at, zone))
+        .end_object();
+    return json.take();
+}
+
 std::string token_json(const TokenRow& token, const Zone& zone) {
     JsonWriter json;
     json.begin_object().field("id", token.id).field("name", token.name);

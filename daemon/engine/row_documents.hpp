@@ -38,6 +38,9 @@ namespace gatehouse {
 [[nodiscard]] std::string quarantine_json(const QuarantineRow& row, const RunTimes::Time& at,
                                           const Zone& zone);
 
+// A look into a household's file that was asked for.
+[[nodiscard]] std::string access_json(const AccessRow& row, const Zone& zone);
+
 // Never the secret and never its hash.
 [[nodiscard]] std::string token_json(const TokenRow& token, const Zone& zone);
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/core/assert.hpp"
+#include "daemon/http/roles.hpp"
 
 namespace gatehouse::http {
 
@@ -158,6 +159,20 @@ bool SetupCode::matches(const std::string& code, MonoMs now) const {
 void SetupCode::end() {
     const std::lock_guard lock(mutex_);
     code_.clear();
+}
+
+Authoriser::Verdict check_person(App& app, const std::string& cookie, std::string_view scope,
+                                 const Snapshot& snapshot, bool sign_of_life) {
+    const auto id = app.sessions.use(cookie, app.clock.mono_ms(), sign_of_life);
+    if (!id) return {401, "The session has ended. Log in with POST /api/v1/session.", {}, {}};
+    const LocalDate today = app.zone.local(snapshot.now_ms).date;
+    for (const Staff& staff : snapshot.registry->staff) {
+        if (staff.staff != *id || (staff.active_to && today > *staff.active_to)) continue;
+        if (may(staff.roles, scope)) return {200, {}, "staff:" + *id, {}};
+        return {403, "Your roles do not include " + std::string(scope) + ".", "staff:" + *id, {}};
+    }
+    app.sessions.close_all(*id);
+    return {401, "You are no longer one of the staff here.", {}, {}};
 }
 
 bool KeysInFlight::enter(const std::string& key) {

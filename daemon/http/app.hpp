@@ -118,6 +118,8 @@ struct App {
     Sessions sessions{random};
     Attempts attempts{};
     RateLimit rate{options.limits.rate_a_second, options.limits.rate_burst};
+    // Each attempt to log in costs a hash, whoever it names, so an address has few at once.
+    RateLimit logins{options.limits.logins_a_second, options.limits.logins_burst};
     Hasher hasher{options.limits.hash};
     SetupCode setup{};
     // Shared with the replies that the engine still owes: they may come after the server has gone.
@@ -126,6 +128,12 @@ struct App {
     std::atomic<std::size_t> event_streams{0};
     std::atomic<bool> stopping{false};
 };
+
+// Whether the session of that cookie may; actor "staff:<id>" where somebody is logged in. Without a
+// sign of life the session goes on to grow idle: what is open must not keep it awake.
+[[nodiscard]] Authoriser::Verdict check_person(App& app, const std::string& cookie,
+                                               std::string_view scope, const Snapshot& snapshot,
+                                               bool sign_of_life);
 
 // Lower-case hex.
 [[nodiscard]] std::string sha256_hex(std::string_view bytes);

@@ -36,8 +36,12 @@ class StreamPlace {
 
 class EventStream final : public BodySource {
   public:
-    EventStream(App& app, std::string authorization, std::uint64_t after)
-        : app_(app), place_(app), authorization_(std::move(authorization)), last_(after) {}
+    EventStream(App& app, std::string authorization, std::string cookie, std::uint64_t after)
+        : app_(app),
+          place_(app),
+          authorization_(std::move(authorization)),
+          cookie_(std::move(cookie)),
+          last_(after) {}
 
     Next next(std::string& piece) override {
         const auto snapshot = app_.engine.snapshot();
@@ -66,8 +70,11 @@ class EventStream final : public BodySource {
     }
 
   private:
-    // A token that was revoked or has expired is told nothing more.
+    // A token that was revoked or has expired is told nothing more, and neither is who logged out
+    // or left.
     bool allowed(const Snapshot& snapshot) {
+        if (!cookie_.empty())
+            return check_person(app_, cookie_, "events:read", snapshot, false).status == 200;
         return authorization_.empty() ||
                app_.authoriser.check(authorization_, "events:read", snapshot, app_.readers)
                        .status == 200;
@@ -75,7 +82,7 @@ class EventStream final : public BodySource {
 
     App& app_;
     StreamPlace place_;
-    std::string authorization_;
+    std::string authorization_, cookie_;  // both empty: the socket
     std::uint64_t last_;
     MonoMs sent_ = 0;
     bool greeted_ = false;
@@ -103,7 +110,8 @@ Response get_event_stream(Call& call) {
     Response response;
     response.content_type = "text/event-stream";
     response.source = std::make_shared<EventStream>(
-        call.app, call.request.local ? std::string() : call.request.authorization, after);
+        call.app, call.request.local ? std::string() : call.request.authorization,
+        call.person.empty() ? std::string() : call.request.cookie, after);
     return response;
 }
 

@@ -184,21 +184,6 @@ void check_access(Call& call) {
                               call.params[0] + "/access and a reason.")};
 }
 
-void access_json(JsonWriter& json, const AccessRow& row, const Zone& zone) {
-    json.begin_object()
-        .field("id", std::to_string(row.id))
-        .field("staff", row.staff)
-        .field("unit", row.unit)
-        .field("reason", row.reason)
-        .field("hours", row.hours)
-        .field("state", to_string(row.state))
-        .field("asked_at", format_iso8601(row.asked_at, zone))
-        .field_if("answered_by", row.answered_by)
-        .field_if("answer", row.answer);
-    if (row.expires_at) json.field("expires_at", format_iso8601(*row.expires_at, zone));
-    json.end_object();
-}
-
 void answer_access(Call& call, Respond respond, bool grant) {
     submit_act<AnswerAccess>(call, std::move(respond), [&](Body& body, AnswerAccess& act) {
         act.id = call.params[0];
@@ -273,11 +258,7 @@ Response get_accesses(Call& call) {
     return list_rows(
         rows, query, [](const AccessRow& row) { return std::to_string(row.id); },
         [&](const AccessRow& row) { return all || row.staff == call.person; },
-        [&](const AccessRow& row) {
-            JsonWriter json;
-            access_json(json, row, call.app.zone);
-            return json.take();
-        });
+        [&](const AccessRow& row) { return access_json(row, call.app.zone); });
 }
 
 void post_access_grant(Call& call, Respond respond) {

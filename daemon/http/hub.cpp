@@ -36,24 +36,15 @@ bool is_foreign(const Request& request) {
     return host == std::string::npos || request.origin.substr(host + 3) != request.host;
 }
 
-Authoriser::Verdict check_person(App& app, const Route& route, const Request& request,
-                                 const Snapshot& snapshot) {
-    const auto id = app.sessions.use(request.cookie, app.clock.mono_ms());
-    if (!id) return {401, "The session has ended. Log in with POST /api/v1/session.", {}, {}};
-    if (is_foreign(request))
-        return {403,
-                "What changes anything needs the header X-Gatehouse-Request: 1 and comes from a "
-                "page of this host.",
-                "staff:" + *id, "foreign"};
-    const LocalDate today = app.zone.local(snapshot.now_ms).date;
-    for (const Staff& staff : snapshot.registry->staff) {
-        if (staff.staff != *id || (staff.active_to && today > *staff.active_to)) continue;
-        const char* scope = route.people != nullptr ? route.people : route.scope;
-        if (may(staff.roles, scope)) return {200, {}, "staff:" + *id, {}};
-        return {403, "Your roles do not include " + std::string(scope) + ".", "staff:" + *id, {}};
-    }
-    app.sessions.close_all(*id);
-    return {401, "You are no longer one of the staff here.", {}, {}};
+Authoriser::Verdict check_request(App& app, const Route& route, const Request& request,
+                                  const Snapshot& snapshot) {
+    const char* scope = route.people != nullptr ? route.people : route.scope;
+    Authoriser::Verdict verdict = check_person(app, request.cookie, scope, snapshot, true);
+    if (verdict.actor.empty() || !is_foreign(request)) return verdict;
+    return {403,
+            "What changes anything needs the header X-Gatehouse-Request: 1 and comes from a "
+            "page of this host.",
+            verdict.actor, "foreign"};
 }
 
 Response store_problem(const StoreError& error) {
@@ -107,7 +98,7 @@ bool Hub::authorise(const Route& route, std::shared_ptr<Request> request, Respon
         try {
             const auto snapshot = app.engine.snapshot();
             const bool person = request->authorization.empty() && !request->cookie.empty();
-            const auto verdict = person ? check_person(app, route, *request, *snapshot)
+            const auto verdict = person ? check_request(app, route, *request, *snapshot)
                                         : app.authoriser.check(request->authorization, route.scope,
                                                                *snapshot, app.readers);
             const std::string& who = verdict.actor.empty() ? request->peer : verdict.actor;

@@ -60,6 +60,14 @@ Response slow_down(std::int64_t wait_ms) {
     return response;
 }
 
+void check_logins(Call& call) {
+    if (call.request.local) return;
+    if (const std::int64_t wait_ms =
+            call.app.logins.take(call.request.peer, call.app.clock.mono_ms());
+        wait_ms > 0)
+        throw Refused{slow_down(wait_ms)};
+}
+
 Response hashing_busy() {
     Response response =
         problem(503, "busy", "Too many people log in at once; try again in some seconds.");
@@ -109,6 +117,7 @@ void post_session(Call& call, Respond respond) {
     const std::string id = body.required_text("staff");
     const std::string password = body.required_text("password");
     body.finish();
+    check_logins(call);
     const Staff* staff = find_staff(*call.snapshot, id);
     const bool may_log_in = staff != nullptr && is_active(*staff, call);
     const std::string key = "login " + id + " " + call.request.peer;
@@ -171,14 +180,17 @@ Response post_approval(Call& call) {
 
 namespace {
 
-// Whose code that is, which is used up by it; nothing where none holds. Guesses are slowed down.
+// Whose code that is, which belongs to this request from then on; nothing where none holds. Guesses
+// are slowed down.
 std::optional<std::string> agreed_by(Call& call, const std::string& code) {
     if (code.empty()) return std::nullopt;
     const std::string key = "approval " + call.person;
     const MonoMs now = call.app.clock.mono_ms();
     if (const std::int64_t wait_ms = call.app.attempts.begin(key, now); wait_ms > 0)
         throw Refused{slow_down(wait_ms)};
-    const auto staff = call.app.sessions.take_approval(code, now);
+    const std::string request =
+        call.request.idempotency_key ? call.person + " " + *call.request.idempotency_key : "";
+    const auto staff = call.app.sessions.take_approval(code, request, now);
     if (staff) call.app.attempts.succeeded(key);
     return staff;
 }
@@ -223,6 +235,7 @@ void post_setup(Call& call, Respond respond) {
     const std::string password = body.required_text("password");
     check_password(call, body, id, password);
     body.finish();
+    check_logins(call);
     const MonoMs now = call.app.clock.mono_ms();
     if (const std::int64_t wait_ms = call.app.attempts.begin("setup " + call.request.peer, now);
         wait_ms > 0)

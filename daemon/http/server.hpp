@@ -39,6 +39,8 @@ struct Limits {
     // For each token, session or stranger's address: so many requests at once, and so many a second
     // after that; more are told 429. 0 a second: no limit.
     double rate_a_second = 100, rate_burst = 400;
+    // Likewise for attempts to log in, by address.
+    double logins_a_second = 0.5, logins_burst = 20;
     HashCost hash;
 };
 

@@ -44,11 +44,11 @@ std::string Sessions::open(const std::string& staff, MonoMs now) {
     std::string secret = random_hex(random_);
     const std::lock_guard lock(mutex_);
     make_room(staff, now);
-    sessions_[sha256_hex(secret)] = {staff, now, now};
+    sessions_[sha256_hex(secret)] = {staff, now, now, {}};
     return secret;
 }
 
-std::optional<std::string> Sessions::use(const std::string& secret, MonoMs now) {
+std::optional<std::string> Sessions::use(const std::string& secret, MonoMs now, bool sign_of_life) {
     const std::string hash = sha256_hex(secret);
     const std::lock_guard lock(mutex_);
     const auto found = sessions_.find(hash);
@@ -57,7 +57,7 @@ std::optional<std::string> Sessions::use(const std::string& secret, MonoMs now) 
         sessions_.erase(found);
         return std::nullopt;
     }
-    found->second.used = now;
+    if (sign_of_life) found->second.used = now;
     return found->second.staff;
 }
 
@@ -76,24 +76,35 @@ void Sessions::close_all(const std::string& staff) {
 std::string Sessions::approve(const std::string& staff, MonoMs now) {
     const std::lock_guard lock(mutex_);
     std::erase_if(approvals_, [&](const auto& one) {
-        return now - one.second.opened >= kApprovalMs || one.second.staff == staff;
+        const std::int64_t age_ms = now - one.second.opened;
+        return one.second.request.empty() ? age_ms >= kApprovalMs || one.second.staff == staff
+                                          : age_ms >= kApprovalAskedAgainMs;
     });
     std::string code;
     do {
         code = std::to_string(10'000'000 + random_.next_u64() % 90'000'000);
     } while (approvals_.contains(code));
-    approvals_[code] = {staff, now, now};
+    approvals_[code] = {staff, now, now, {}};
     return code;
 }
 
-std::optional<std::string> Sessions::take_approval(const std::string& code, MonoMs now) {
+std::optional<std::string> Sessions::take_approval(const std::string& code,
+                                                   const std::string& request, MonoMs now) {
     const std::lock_guard lock(mutex_);
     const auto found = approvals_.find(code);
     if (found == approvals_.end()) return std::nullopt;
-    const One one = found->second;
-    approvals_.erase(found);
-    if (now - one.opened >= kApprovalMs) return std::nullopt;
-    return one.staff;
+    One& one = found->second;
+    const std::int64_t age_ms = now - one.opened;
+    if (!one.request.empty())
+        return one.request == request && age_ms < kApprovalAskedAgainMs ? std::optional(one.staff)
+                                                                        : std::nullopt;
+    const std::optional<std::string> staff =
+        age_ms < kApprovalMs ? std::optional(one.staff) : std::nullopt;
+    if (!staff || request.empty())
+        approvals_.erase(found);
+    else
+        one.request = request;
+    return staff;
 }
 
 std::int64_t Attempts::begin(const std::string& key, MonoMs now) {

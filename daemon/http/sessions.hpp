@@ -14,7 +14,7 @@ namespace gatehouse::http {
 
 inline constexpr std::int64_t kSessionIdleMs = 30 * 60'000, kSessionMs = 12 * 3'600'000;
 inline constexpr std::size_t kSessionsMax = 500, kSessionsAPerson = 10;
-inline constexpr std::int64_t kApprovalMs = 120'000;
+inline constexpr std::int64_t kApprovalMs = 120'000, kApprovalAskedAgainMs = 12 * 3'600'000;
 inline constexpr const char* kSessionCookie = "__Host-gatehouse";
 
 class Sessions {
@@ -23,21 +23,25 @@ class Sessions {
 
     // The secret of a new session; a person's oldest one gives way where there are too many.
     [[nodiscard]] std::string open(const std::string& staff, MonoMs now);
-    // Whose session it is; what was idle or lived for too long is gone. Using it is its life sign.
-    [[nodiscard]] std::optional<std::string> use(const std::string& secret, MonoMs now);
+    // Whose session it is; what was idle or lived for too long is gone.
+    [[nodiscard]] std::optional<std::string> use(const std::string& secret, MonoMs now,
+                                                 bool sign_of_life = true);
     void close(const std::string& secret);
     void close_all(const std::string& staff);
 
     // Eight digits that the second person says to the first, who sends them with the act: once, and
     // within two minutes.
     [[nodiscard]] std::string approve(const std::string& staff, MonoMs now);
-    // Who agreed; gone with it.
-    [[nodiscard]] std::optional<std::string> take_approval(const std::string& code, MonoMs now);
+    // Who agreed. The code belongs to that request from then on, so that asking again for the same
+    // one is answered as before; `request` empty: it is gone.
+    [[nodiscard]] std::optional<std::string> take_approval(const std::string& code,
+                                                           const std::string& request, MonoMs now);
 
   private:
     struct One {
         std::string staff;
         MonoMs opened = 0, used = 0;
+        std::string request = {};  // that an approval belongs to; empty: none yet
     };
     static bool is_over(const One& one, MonoMs now) {
         return now - one.opened >= kSessionMs || now - one.used >= kSessionIdleMs;

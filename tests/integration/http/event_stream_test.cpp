@@ -157,6 +157,20 @@ TEST_CASE("over the listener a stream needs its scope, and a revoked token hears
     REQUIRE_FALSE(stream.read_until(id_line(head + 2)));
 }
 
+TEST_CASE("who logged out hears nothing more") {
+    HttpHouse house;
+    house.give_password("r-desk");
+    const std::string mine = house.log_in("r-desk");
+    Stream stream(Wire(house.server->port()), kPath, "Cookie: " + mine + "\r\n");
+    REQUIRE(stream.read_until("retry:"));
+    const std::uint64_t head = house.world().event_seq;
+    house.happen(1);
+    REQUIRE(stream.read_until(id_line(head + 1)));
+    REQUIRE(house.ask_as(mine, "DELETE", "/api/v1/session").status == 200);
+    house.happen(1);
+    REQUIRE_FALSE(stream.read_until(id_line(head + 2)));
+}
+
 TEST_CASE("a server that stops waits for no stream") {
     HttpHouse house;
     Stream stream(Wire(house.socket_path), kPath);

@@ -156,6 +156,7 @@ class Wire {
     http::Limits limits;
     limits.hash = {19UL * 1024 * 1024, 0, 16};
     limits.rate_a_second = 0;
+    limits.logins_a_second = 0;
     return limits;
 }
 

@@ -234,8 +234,17 @@ TEST_CASE("an act of two needs a code of the second, who saw it in a session of 
     const Got again = house.ask_as(head, "POST", "/api/v1/session/approvals", "{}");
     const std::string holds = R"(,"approval":")" + at(again.body, "/code") + R"(")";
     CHECK(refund(holds).status == 200);
-    CHECK(at(refund(holds).body, "/errors/0/pointer") == "/approval");
-    REQUIRE(house.engine.seen<RefundMoney>().size() == 1);
+    // Asked again under the same key it is the same request; for another act the code is used up.
+    CHECK(refund(holds).status == 200);
+    REQUIRE(house.engine.seen<RefundMoney>().size() == 2);
+    CHECK(house.engine.seen<RefundMoney>()[1].act.actor == "staff:r-cashier+r-head");
+    std::string other = kRefund;
+    other.insert(other.size() - 1, holds);
+    CHECK(at(house
+                 .ask_as(cashier, "POST", "/api/v1/accounts/a-0/refunds", other,
+                         "Idempotency-Key: k-2\r\n")
+                 .body,
+             "/errors/0/pointer") == "/approval");
     const RefundMoney seen = house.engine.seen<RefundMoney>().front();
     CHECK(seen.act.by == "r-cashier");
     CHECK(seen.act.second == "r-head");
@@ -317,6 +326,31 @@ TEST_CASE("who left is not let in, and is let out") {
     house.show();
     CHECK(house.ask_as(mine, "GET", "/api/v1/session").status == 401);
     CHECK(house.log_in("r-desk").empty());
+}
+
+TEST_CASE("what is open does not keep a session awake") {
+    LockedRandom random;
+    http::Sessions sessions(random);
+    const std::string secret = sessions.open("s-1", 0);
+    CHECK(sessions.use(secret, http::kSessionIdleMs - 1, false));
+    CHECK_FALSE(sessions.use(secret, http::kSessionIdleMs, false));
+}
+
+TEST_CASE("an address has few attempts to log in, whomever they name") {
+    HouseOptions options;
+    options.limits.logins_a_second = 0.001;
+    options.limits.logins_burst = 4;
+    HttpHouse house(options);
+    house.give_password("r-desk");
+    for (int i = 0; i < 4; ++i)
+        CHECK(house
+                  .ask_tcp("", "POST", "/api/v1/session",
+                           login_body("nobody-" + std::to_string(i), "some other words"))
+                  .status == 401);
+    const Got got =
+        house.ask_tcp("", "POST", "/api/v1/session", login_body("r-desk", HttpHouse::kPassword));
+    CHECK(got.status == 429);
+    CHECK(std::stoi(got.header("Retry-After")) >= 1);
 }
 
 TEST_CASE("too many requests are told to wait, each by who asks, and the socket never") {
