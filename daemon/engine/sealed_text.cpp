@@ -20,6 +20,11 @@ std::string hash_text(const std::array<unsigned char, crypto_hash_sha256_BYTES>&
     return text.data();
 }
 
+StoreError damaged(const PeriodFile& file) {
+    return {StoreError::Kind::corrupt,
+            "the sealed file " + file.name + " is damaged: restore a backup of the books"};
+}
+
 Bytef* bytes_of(std::string_view text) {
     // zlib's interface is older than const; it only reads here.
     return reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
@@ -75,6 +80,33 @@ PeriodFile SealedText::finish(std::string name) {
     return std::move(impl_->file);
 }
 
+void read_sealed(const PeriodFile& file, const std::function<void(std::string_view piece)>& take) {
+    z_stream stream{};
+    GH_ASSERT(inflateInit(&stream) == Z_OK);
+    const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, inflateEnd);
+    stream.next_in = bytes_of(file.deflated);
+    stream.avail_in = static_cast<uInt>(file.deflated.size());
+    crypto_hash_sha256_state hash{};
+    crypto_hash_sha256_init(&hash);
+    std::array<Bytef, 65'536> out{};
+    std::uint64_t bytes = 0;
+    int result = Z_OK;
+    while (result == Z_OK && bytes <= file.bytes) {
+        stream.next_out = out.data();
+        stream.avail_out = static_cast<uInt>(out.size());
+        result = ::inflate(&stream, Z_NO_FLUSH);
+        const std::size_t got = out.size() - stream.avail_out;
+        crypto_hash_sha256_update(&hash, out.data(), got);
+        bytes += got;
+        if (result == Z_OK || result == Z_STREAM_END)
+            take({reinterpret_cast<const char*>(out.data()), got});
+    }
+    std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
+    crypto_hash_sha256_final(&hash, digest.data());
+    if (result != Z_STREAM_END || bytes != file.bytes || hash_text(digest) != file.sha256)
+        throw damaged(file);
+}
+
 std::string open_sealed(const PeriodFile& file) {
     std::string text;
     if (file.bytes <= kTextMax) text.resize(file.bytes);
@@ -86,10 +118,7 @@ std::string open_sealed(const PeriodFile& file) {
     std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
     crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(text.data()),
                        text.size());
-    if (!opened || hash_text(digest) != file.sha256)
-        throw StoreError(StoreError::Kind::corrupt, "the sealed file " + file.name +
-                                                        " is damaged: restore a backup of the "
-                                                        "books");
+    if (!opened || hash_text(digest) != file.sha256) throw damaged(file);
     return text;
 }
 

@@ -2,6 +2,7 @@
 // do the work; neither shows here. One thread an object.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,5 +29,9 @@ class SealedText {
 // The text again. Throws StoreError (corrupt) where it is not the one that was hashed: no wrong
 // byte of a sealed file is ever served.
 [[nodiscard]] std::string open_sealed(const PeriodFile& file);
+
+// The same piece by piece, so that nobody holds it whole. What was taken counts only once this has
+// returned: whether it is the text that was hashed shows in the end.
+void read_sealed(const PeriodFile& file, const std::function<void(std::string_view piece)>& take);
 
 }  // namespace gatehouse

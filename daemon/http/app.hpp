@@ -126,6 +126,7 @@ struct App {
     std::shared_ptr<KeysInFlight> keys = std::make_shared<KeysInFlight>();
     Counters counters{};
     std::atomic<std::size_t> event_streams{0};
+    std::atomic<bool> heavy_export{false};  // one at a time
     std::atomic<bool> stopping{false};
 };
 

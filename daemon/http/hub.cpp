@@ -81,12 +81,12 @@ void Hub::forget(std::uint64_t id) {
     waiting_.erase(id);
 }
 
-bool Hub::post(std::function<void()> job) {
+bool Hub::post(asio::thread_pool& pool, std::function<void()> job) {
     if (queued_.fetch_add(1) >= app.options.limits.waiting_requests) {
         queued_.fetch_sub(1);
         return false;
     }
-    asio::post(pool_, [this, work = std::move(job)] {
+    asio::post(pool, [this, work = std::move(job)] {
         queued_.fetch_sub(1);
         work();
     });
@@ -94,7 +94,7 @@ bool Hub::post(std::function<void()> job) {
 }
 
 bool Hub::authorise(const Route& route, std::shared_ptr<Request> request, Respond respond) {
-    return post([this, &route, request, respond] {
+    return post(pool_, [this, &route, request, respond] {
         try {
             const auto snapshot = app.engine.snapshot();
             const bool person = request->authorization.empty() && !request->cookie.empty();
@@ -139,7 +139,9 @@ void Hub::run(const Route& route, std::vector<std::string> params, const Request
                   std::move(actor),
                   std::move(person),
                   app.engine.snapshot()};
-        if (route.handler != nullptr) {
+        if (request.format != Format::json) {
+            respond(route.table(call));
+        } else if (route.handler != nullptr) {
             respond(route.handler(call));
         } else {
             route.long_handler(call, respond);
@@ -159,8 +161,10 @@ bool Hub::handle(const Route& route, std::vector<std::string> params,
         run(route, std::move(params), *request, std::move(actor), respond);
         return true;
     }
-    return post([this, &route, params = std::move(params), request, actor = std::move(actor),
-                 respond] { run(route, params, *request, actor, respond); });
+    // A workbook takes its time; questions that take none do not wait behind it.
+    asio::thread_pool& pool = request->format == Format::json ? pool_ : exports_;
+    return post(pool, [this, &route, params = std::move(params), request, actor = std::move(actor),
+                       respond] { run(route, params, *request, actor, respond); });
 }
 
 void Hub::produce(std::shared_ptr<BodySource> source, Respond respond) {

@@ -73,7 +73,7 @@ class Hub {
   private:
     void run(const Route& route, std::vector<std::string> params, const Request& request,
              std::string actor, const Respond& respond);
-    [[nodiscard]] bool post(std::function<void()> job);
+    [[nodiscard]] bool post(boost::asio::thread_pool& pool, std::function<void()> job);
 
     std::shared_ptr<Gate> gate_;
     std::map<std::uint64_t, Waiting*> waiting_;

@@ -129,4 +129,47 @@ std::optional<Target> parse_target(std::string_view target) {
     return result;
 }
 
+Format take_suffix(std::vector<std::string>& segments) {
+    if (segments.empty()) return Format::json;
+    std::string& last = segments.back();
+    for (const auto& [suffix, format] :
+         {std::pair{std::string_view(".csv"), Format::csv}, {".xlsx", Format::xlsx}}) {
+        if (last.size() <= suffix.size() || !last.ends_with(suffix)) continue;
+        last.resize(last.size() - suffix.size());
+        return format;
+    }
+    return Format::json;
+}
+
+Format accepted_format(std::string_view accept) {
+    Format best = Format::json;
+    int liked = 0;  // thousandths
+    while (!accept.empty()) {
+        std::string_view one = accept.substr(0, accept.find(','));
+        accept.remove_prefix(std::min(accept.size(), one.size() + 1));
+        while (one.starts_with(' ')) one.remove_prefix(1);
+        const std::string_view type = one.substr(0, one.find_first_of("; "));
+        const std::size_t weight = one.find("q=");
+        int q = 1'000;
+        if (weight != std::string_view::npos) {
+            const std::string_view digits = one.substr(weight + 2);
+            q = digits.starts_with('1') ? 1'000 : 0;
+            for (std::size_t i = 2, place = 100; i < digits.size() && place > 0; ++i, place /= 10)
+                if (digits[i] >= '0' && digits[i] <= '9')
+                    q += (digits[i] - '0') * static_cast<int>(place);
+        }
+        Format format = Format::json;
+        if (type == "text/csv") {
+            format = Format::csv;
+        } else if (type == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet") {
+            format = Format::xlsx;
+        } else if (type != "application/json") {
+            continue;
+        }
+        if (q > liked) best = format;
+        liked = std::max(liked, q);
+    }
+    return best;
+}
+
 }  // namespace gatehouse::http

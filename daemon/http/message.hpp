@@ -13,6 +13,8 @@
 
 namespace gatehouse::http {
 
+enum class Format { json, csv, xlsx };
+
 struct Request {
     std::string method;                                      // HEAD arrives as GET
     std::vector<std::string> segments;                       // of the path, percent-decoded
@@ -24,10 +26,11 @@ struct Request {
     std::string body;
     std::string cookie;  // of a session; empty: none was sent
     std::string origin, host;
-    std::string guard;        // X-Gatehouse-Request: what a foreign page cannot send
-    std::string peer;         // address of the caller; empty: through the socket
-    bool wants_html = false;  // Accept names text/html
-    bool local = false;       // through the Unix socket
+    std::string guard;             // X-Gatehouse-Request: what a foreign page cannot send
+    std::string peer;              // address of the caller; empty: through the socket
+    bool wants_html = false;       // Accept names text/html
+    Format format = Format::json;  // by Accept or the suffix of the path, where the route has it
+    bool local = false;            // through the Unix socket
 };
 
 // A body that is made while it is sent. The session asks for the next piece when the peer has taken
@@ -76,5 +79,10 @@ struct Target {
     std::vector<std::pair<std::string, std::string>> query;
 };
 [[nodiscard]] std::optional<Target> parse_target(std::string_view target);
+
+// `.csv` or `.xlsx` at the end of the last segment, which loses it; json: neither.
+[[nodiscard]] Format take_suffix(std::vector<std::string>& segments);
+// What an Accept header likes best of the three; json where it names none of them.
+[[nodiscard]] Format accepted_format(std::string_view accept);
 
 }  // namespace gatehouse::http

@@ -8,6 +8,7 @@
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/line_documents.hpp"
 #include "daemon/http/params.hpp"
+#include "daemon/http/reading_query.hpp"
 
 namespace gatehouse::http {
 
@@ -258,10 +259,7 @@ Response get_meter_readings(Call& call) {
     return list_points(std::move(days), from_day, /*calendar=*/true, query, zone);
 }
 
-Response get_readings(Call& call) {
-    Query query(call.request);
-    const auto limit = query.limit();
-    const std::uint64_t after = query.after_seq();
+ReadingFilter reading_filter(Query& query, const Zone& zone) {
     ReadingFilter filter;
     if (const auto kind = query.text("kind")) {
         filter.kind = parse_reading_kind(*kind);
@@ -279,9 +277,17 @@ Response get_readings(Call& call) {
                 problem(400, "query", "period=" + *period + " is no month; write 2026-11.")};
         }
         // A reading at the edge ends the month before it, so a period begins just after its edge.
-        filter.from = call.app.zone.midnight(*month) + 1;
-        filter.to = call.app.zone.midnight(next_month(*month)) + 1;
+        filter.from = zone.midnight(*month) + 1;
+        filter.to = zone.midnight(next_month(*month)) + 1;
     }
+    return filter;
+}
+
+Response get_readings(Call& call) {
+    Query query(call.request);
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    const ReadingFilter filter = reading_filter(query, call.app.zone);
     query.finish();
     const ReadingPage page = call.app.readers.take()->readings_after(after, limit, filter);
     ListWriter list;

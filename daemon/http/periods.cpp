@@ -10,6 +10,7 @@
 #include "daemon/engine/sealed_text.hpp"
 #include "daemon/http/body.hpp"
 #include "daemon/http/params.hpp"
+#include "daemon/http/period_tables.hpp"
 
 namespace gatehouse::http {
 
@@ -195,28 +196,44 @@ Response post_period_close(Call& call) {
     return json_response(period_json(call, month));
 }
 
+namespace {
+
+PeriodFile closed_file(Call& call, LocalDate month) {
+    const std::string name = call.request.segments.back();
+    auto file = call.app.readers.take()->period_file(month_scope(month), name);
+    if (file) return *std::move(file);
+    static_cast<void>(period_json(call, month));  // 404 where the books hold nothing of it
+    throw Refused{problem(409, "period-open",
+                          month_scope(month) +
+                              " is not closed; its files come to be when it is. Close it with "
+                              "POST /api/v1/periods/" +
+                              month_scope(month) + "/close.")};
+}
+
+}  // namespace
+
 Response get_period_file(Call& call) {
     Query(call.request).finish();
-    const LocalDate month = month_param(call);
-    const std::string name = call.request.segments.back();
-    const auto file = call.app.readers.take()->period_file(month_scope(month), name);
-    if (!file) {
-        static_cast<void>(period_json(call, month));  // 404 where the books hold nothing of it
-        throw Refused{problem(409, "period-open",
-                              month_scope(month) +
-                                  " is not closed; its files come to be when it is. Close it with "
-                                  "POST /api/v1/periods/" +
-                                  month_scope(month) + "/close.")};
-    }
-    const std::string tag = "\"" + file->sha256 + "\"";
+    const PeriodFile file = closed_file(call, month_param(call));
+    const std::string tag = "\"" + file.sha256 + "\"";
     Response response;
     response.headers = {{"ETag", tag}, {"Cache-Control", "private, immutable, max-age=31536000"}};
     if (call.request.if_none_match.find(tag) != std::string::npos) {
         response.status = 304;
         return response;
     }
-    response.body = open_sealed(*file);
+    response.body = open_sealed(file);
     return response;
+}
+
+Response table_period_file(Call& call) {
+    Query query(call.request);
+    static_cast<void>(query.text("lang"));
+    query.finish();
+    const LocalDate month = month_param(call);
+    const PeriodFile file = closed_file(call, month);
+    const auto periods = call.app.readers.take()->periods();
+    return period_table(call, month_scope(month), *find_period(periods, month_scope(month)), file);
 }
 
 }  // namespace gatehouse::http

@@ -15,6 +15,12 @@ constexpr std::int64_t kMoveTimeoutMs = 60'000;     // meters that do not answer
 constexpr std::int64_t kPeriodTimeoutMs = 300'000;
 constexpr std::int64_t kVerifyTimeoutMs = 600'000;
 
+// A list that offices take as a file as well.
+constexpr Route listed(const char* pattern, const char* scope, Handler handler, Handler table) {
+    return {"GET", pattern, scope, handler, nullptr, Runs::pool, /*large_body=*/false,
+            0,     nullptr, table};
+}
+
 // clang-format off
 constexpr Route kRoutes[] = {
     {"GET", "/healthz", "", get_health, nullptr, Runs::io},
@@ -33,9 +39,10 @@ constexpr Route kRoutes[] = {
      /*large_body=*/false, 0, kAccessGrant},
     {"POST", "/api/v1/access/{id}/refuse", "admin", nullptr, post_access_refuse, Runs::pool,
      /*large_body=*/false, 0, kAccessGrant},
-    {"GET", "/api/v1/meters", "meters:read", get_meters},
+    listed("/api/v1/meters", "meters:read", get_meters, table_meters),
     {"GET", "/api/v1/meters/{meter}", "meters:read", get_meter},
-    {"GET", "/api/v1/meters/{meter}/readings", "readings:read", get_meter_readings},
+    listed("/api/v1/meters/{meter}/readings", "readings:read", get_meter_readings,
+           table_meter_readings),
     {"POST", "/api/v1/meters/{meter}/read", "meters:write", nullptr, post_meter_read},
     {"POST", "/api/v1/meters/{meter}/readings", "meters:write", nullptr, post_meter_reading},
     {"POST", "/api/v1/meters/{meter}/confirm", "meters:write", nullptr, post_meter_confirm},
@@ -46,14 +53,14 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/buses/{bus}/scan", "meters:write", post_scan},
     {"GET", "/api/v1/buses/{bus}/scan", "meters:read", get_scan},
     {"DELETE", "/api/v1/buses/{bus}/scan", "meters:write", delete_scan},
-    {"GET", "/api/v1/readings", "readings:read", get_readings},
-    {"GET", "/api/v1/quarantine", "meters:read", get_quarantine},
+    listed("/api/v1/readings", "readings:read", get_readings, table_readings),
+    listed("/api/v1/quarantine", "meters:read", get_quarantine, table_quarantine),
     {"POST", "/api/v1/quarantine/{id}/release", "meters:write", nullptr, post_release},
     {"POST", "/api/v1/quarantine/{id}/reject", "meters:write", nullptr, post_reject},
-    {"GET", "/api/v1/accounts", "balances:read", get_accounts},
+    listed("/api/v1/accounts", "balances:read", get_accounts, table_accounts),
     {"GET", "/api/v1/accounts/{account}", "balances:read", get_account},
-    {"GET", "/api/v1/accounts/{account}/ledger", "balances:read", get_ledger},
-    {"GET", "/api/v1/charges", "balances:read", get_charges},
+    listed("/api/v1/accounts/{account}/ledger", "balances:read", get_ledger, table_ledger),
+    listed("/api/v1/charges", "balances:read", get_charges, table_charges),
     {"GET", "/api/v1/accounts/{account}/why", "balances:read", get_why},
     {"POST", "/api/v1/accounts/{account}/topups", "topups:write", nullptr, post_topup},
     {"POST", "/api/v1/accounts/{account}/refunds", "admin", nullptr, post_refund, Runs::pool,
@@ -73,17 +80,20 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/periods/{month}", "balances:read", get_period},
     {"POST", "/api/v1/periods/{month}/close", "periods:close", post_period_close, nullptr,
      Runs::pool, /*large_body=*/false, kPeriodTimeoutMs},
-    {"GET", "/api/v1/periods/{month}/readings", "readings:read", get_period_file},
-    {"GET", "/api/v1/periods/{month}/charges", "balances:read", get_period_file},
-    {"GET", "/api/v1/periods/{month}/ledger", "balances:read", get_period_file},
-    {"GET", "/api/v1/periods/{month}/summary", "balances:read", get_period_file},
+    listed("/api/v1/periods/{month}/readings", "readings:read", get_period_file, table_period_file),
+    listed("/api/v1/periods/{month}/charges", "balances:read", get_period_file, table_period_file),
+    listed("/api/v1/periods/{month}/ledger", "balances:read", get_period_file, table_period_file),
+    listed("/api/v1/periods/{month}/summary", "balances:read", get_period_file, table_period_file),
     {"GET", "/api/v1/pools", "balances:read", get_pools},
     {"GET", "/api/v1/pools/{pool}", "balances:read", get_pool},
     {"POST", "/api/v1/pools/{pool}/approve", "admin", nullptr, post_pool_approve, Runs::pool,
      /*large_body=*/false, 0, kMoneyWrite},
     {"POST", "/api/v1/pools/{pool}/withdraw", "admin", nullptr, post_pool_withdraw, Runs::pool,
      /*large_body=*/false, 0, kMoneyWrite},
-    {"GET", "/api/v1/alerts", "alerts:read", get_alerts},
+    listed("/api/v1/reports/monthly/{month}", "readings:read", get_monthly, table_monthly),
+    listed("/api/v1/reports/daily/{date}", "balances:read", get_daily, table_daily),
+    listed("/api/v1/ledger-book", "balances:read", get_ledger_book, table_ledger_book),
+    listed("/api/v1/alerts", "alerts:read", get_alerts, table_alerts),
     {"POST", "/api/v1/alerts/test", "alerts:write", nullptr, post_alert_test},
     {"POST", "/api/v1/alerts/{alert}/ack", "alerts:write", nullptr, post_alert_ack},
     {"GET", "/api/v1/events", "events:read", get_events},
@@ -170,6 +180,24 @@ Match match_route(std::string_view method, const std::vector<std::string>& segme
         match.allow += route.method;
         if (std::string_view(route.method) == "GET") match.allow += ", HEAD";
     }
+    return match;
+}
+
+Match match_request(Request& request, std::string_view accept) {
+    std::vector<std::string> whole = request.segments;
+    const Format suffix = take_suffix(request.segments);
+    if (suffix != Format::json && request.method == "GET") {
+        Match match = match_route(request.method, request.segments);
+        if (match.route != nullptr && match.route->table != nullptr) {
+            request.format = suffix;
+            return match;
+        }
+    }
+    // Ids may end like a file's name.
+    request.segments = std::move(whole);
+    Match match = match_route(request.method, request.segments);
+    if (match.route != nullptr && match.route->table != nullptr)
+        request.format = accepted_format(accept);
     return match;
 }
 

@@ -43,6 +43,7 @@ struct Route {
     bool large_body = false;             // import_body_bytes instead of body_bytes
     std::int64_t answer_timeout_ms = 0;  // 0: that of the limits
     const char* people = nullptr;        // what people need instead of `scope` (roles.hpp)
+    Handler table = nullptr;             // the same as CSV or XLSX; null: JSON alone
 };
 
 [[nodiscard]] std::span<const Route> routes();
@@ -53,6 +54,8 @@ struct Match {
     std::string allow;  // methods of the path; empty: no such path
 };
 [[nodiscard]] Match match_route(std::string_view method, const std::vector<std::string>& segments);
+// The same for a request, whose path may end in `.csv` or `.xlsx`: format and segments follow.
+[[nodiscard]] Match match_request(Request& request, std::string_view accept);
 
 // The scopes of CONTRACT.md 5.
 [[nodiscard]] std::span<const char* const> scopes();
@@ -123,6 +126,21 @@ void post_unit_access(Call& call, Respond respond);
 Response get_accesses(Call& call);
 void post_access_grant(Call& call, Respond respond);
 void post_access_refuse(Call& call, Respond respond);
+Response table_meters(Call& call);  // list_tables.cpp
+Response table_accounts(Call& call);
+Response table_readings(Call& call);
+Response table_meter_readings(Call& call);
+Response table_ledger(Call& call);
+Response table_charges(Call& call);
+Response table_quarantine(Call& call);
+Response table_alerts(Call& call);
+Response table_period_file(Call& call);  // periods.cpp
+Response get_monthly(Call& call);        // reports.cpp
+Response table_monthly(Call& call);
+Response get_daily(Call& call);
+Response table_daily(Call& call);
+Response get_ledger_book(Call& call);
+Response table_ledger_book(Call& call);
 Response get_registry(Call& call);  // admin.cpp
 void post_registry(Call& call, Respond respond);
 Response get_tokens(Call& call);

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "daemon/core/assert.hpp"
+#include "daemon/http/exports.hpp"
 #include "daemon/http/session.hpp"
 
 namespace gatehouse::http {
@@ -73,7 +74,9 @@ struct Server::Impl {
           app{options, engine, meters, commissioning,
               status,  zone,   clock,  ReaderPool(options.database_path),
               random},
-          hub(app, context) {}
+          hub(app, context) {
+        remove_left_exports(options.database_path);
+    }
 
     // A house where nobody has a password yet is taken over by whoever reads its journal.
     void offer_setup() {

@@ -33,6 +33,7 @@ struct Limits {
     std::int64_t answer_timeout_ms = 30'000;  // engine or meter; then 503, outcome unknown
     std::size_t reader_threads = 2;
     std::size_t export_threads = 2;              // make what is streamed
+    std::size_t sheet_rows = 1'048'576;          // what a sheet of a workbook holds
     std::size_t event_streams = 32;              // at once; more are told 429
     std::int64_t export_timeout_ms = 1'800'000;  // of one streamed answer, events aside
     std::int64_t heartbeat_ms = 15'000;          // of an event stream where nothing happens

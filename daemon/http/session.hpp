@@ -183,7 +183,7 @@ class Session {
         }
         request->segments = std::move(target->segments);
         request->query = std::move(target->query);
-        Match match = match_route(request->method, request->segments);
+        Match match = match_request(*request, {accept.data(), accept.size()});
         if (match.route == nullptr) {
             Response refusal = no_route(match);
             co_await send_last(refusal);
@@ -231,8 +231,9 @@ class Session {
         Respond respond = hub_.expect(waiting, id);
         const bool taken =
             hub_.handle(route, std::move(match.params), request, std::move(actor), respond);
-        const std::int64_t timeout_ms =
-            route.answer_timeout_ms != 0 ? route.answer_timeout_ms : limits_.answer_timeout_ms;
+        const std::int64_t timeout_ms = request->format != Format::json ? limits_.export_timeout_ms
+                                        : route.answer_timeout_ms != 0  ? route.answer_timeout_ms
+                                                                        : limits_.answer_timeout_ms;
         Response response = co_await wait_for(waiting, id, taken, timeout_ms);
         co_return co_await send(response);
     }
@@ -340,6 +341,7 @@ class Session {
         wire::response<wire::empty_body> message;
         message.result(static_cast<unsigned>(response.status));
         fill_header(message, response);
+        if (head_) response.source.reset();  // with the place that it may hold
         wire::response_serializer<wire::empty_body> serializer(message);
         expires(limits_.write_timeout_ms);
         co_await wire::async_write_header(stream_, serializer, token);

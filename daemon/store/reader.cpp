@@ -174,13 +174,19 @@ ReadingPage StoreReader::readings_after(std::uint64_t seq, std::size_t limit,
         const std::uint64_t first = impl_->first_reading_from(*filter.from - kAheadMs);
         from = std::max(from, first == 0 ? 0 : first - 1);
     }
+    // Interval rows lie where their time is; what comes late is of another kind.
+    std::uint64_t behind = INT64_MAX;
+    if (filter.to && filter.kind == ReadingKind::interval) {
+        constexpr UtcMs kLateMs = 60 * 60'000;
+        behind = impl_->first_reading_from(*filter.to + kLateMs);
+    }
     const bool by_kind = filter.kind && *filter.kind != ReadingKind::interval;
     Query query(impl_->connection,
                 by_kind ? "SELECT " GATEHOUSE_READING_COLUMNS
-                          "FROM reading WHERE seq>? AND kind=? AND kind<>0 ORDER BY seq"
+                          "FROM reading WHERE seq>? AND seq<? AND kind=? AND kind<>0 ORDER BY seq"
                         : "SELECT " GATEHOUSE_READING_COLUMNS
-                          "FROM reading WHERE seq>? ORDER BY seq");
-    query << from;
+                          "FROM reading WHERE seq>? AND seq<? ORDER BY seq");
+    query << from << behind;
     if (by_kind) query << static_cast<std::int64_t>(*filter.kind);
     while (query.step()) {
         StoredReading reading = impl_->reading(query);

@@ -28,6 +28,11 @@ def rows(figures):
             yield (f"month close of 2,000 households: {one['what']}",
                    f"{one['value']:.1f} {one['unit']}", "<= 50 ms" if hold else "",
                    not hold or one["value"] <= 50)  # fmt: skip
+        if kind == "export":
+            yield (f"{one['rows']:,} interval readings as CSV, to sqlite3 -csv",
+                   f"{one['ratio']:.2f} ({one['daemon_s']:.1f} of {one['sqlite_s']:.1f} s)",
+                   "<= 2", one["ratio"] <= 2)  # fmt: skip
+            yield ("  memory it took", f"{one['grown_kib'] / 1024:.1f} MiB", "", True)
         if kind == "memory":
             yield (f"resident memory, {one['meters']} meters on {one['buses']} buses",
                    f"{one['steady_kib'] / 1024:.1f} MiB (peak {one['peak_kib'] / 1024:.1f})",

@@ -31,6 +31,7 @@ LAYERS = {
 OWNERS = [
     (re.compile(r"^modbus(/modbus)?\.h$"), ["drivers/modbus/link.cpp"]),
     (re.compile(r"^(mqtt/|MQTT)"), ["daemon/mqtt/link.cpp"]),
+    (re.compile(r"^xlsxwriter\.h$"), ["daemon/http/workbook.cpp"]),
     (re.compile(r"^(sqlite3\.h|SQLiteCpp/)"), ["daemon/store/"]),
     (re.compile(r"^boost/(asio|beast)"), ["daemon/http/", "daemon/main.cpp", "daemon/service", "daemon/ctl/",
                                        "drivers/simulator/"]),

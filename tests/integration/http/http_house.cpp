@@ -27,6 +27,19 @@ constexpr std::int64_t kEastMs = 8 * 3'600'000;
 constexpr std::int64_t kDayMs = 24 * 3'600'000;
 constexpr int kPatienceS = 20;
 
+// A meter that was replaced, as the sealed file of a month shows it.
+constexpr char kOctober[] =
+    ",\"items\":[\n"
+    R"({"no":1,"meter":"e-0","unit":"h-0","service":"electricity","role":"unit","epoch":1,)"
+    R"("multiplier":"1","start_register":"100.000","end_register":"110.000",)"
+    R"("quantity":"10.000","quality":"replaced"},)"
+    "\n"
+    R"({"no":2,"meter":"e-0","unit":"h-0","service":"electricity","role":"unit","epoch":2,)"
+    R"("multiplier":"1","start_register":"0.000","end_register":"5.000",)"
+    R"("quantity":"5.000","quality":"good","end_seq":5})"
+    "\n]"
+    R"(,"totals":{"electricity":{"unit":"15.000","meters":1}})";
+
 }  // namespace
 
 LocalTime EightHoursEast::local(UtcMs at) const {
@@ -265,6 +278,7 @@ void HttpHouse::fill_store(const Registry& registry) {
     epoch.serial = "s-0";
     epoch.opened = stamp_of(*store);
     const std::int64_t id = store->put_epoch(epoch);
+    epoch_ = id;
     for (int i = 0; i < 5; ++i) {
         ReadingRow row = reading_of(*store, "e-0", 100'000 + i * 1'000, 2'000 + i * 60'000);
         row.epoch = id;
@@ -295,7 +309,8 @@ void HttpHouse::fill_store(const Registry& registry) {
     std::vector<PeriodFile> files;
     for (const char* name : {"readings", "charges", "ledger", "summary"}) {
         SealedText text;
-        text.append(std::string("{\"file\":\"") + name + "\"}\n");
+        text.append(std::string("{\"file\":\"") + name + "\"" +
+                    (std::string_view(name) == "readings" ? kOctober : "") + "}\n");
         files.push_back(text.finish(name));
         store->keep_period_part(october.month, name, 0, files.back().deflated);
     }
@@ -441,6 +456,19 @@ void HttpHouse::revoke_token(const std::string& id) {
     event("token.revoked");
     store->commit();
     world_.event_seq = store->last(Series::event);
+    show();
+}
+
+void HttpHouse::many_readings(int n) {
+    store->begin();
+    for (int i = 0; i < n; ++i) {
+        ReadingRow row = reading_of(*store, "e-0", 200'000 + i, 400'000 + i * 60'000);
+        row.epoch = epoch_;
+        row.account = "a-0";
+        store->append_reading(row);
+    }
+    store->commit();
+    world_.reading_seq = store->last(Series::reading);
     show();
 }
 

@@ -193,7 +193,8 @@ class HttpHouse {
     std::string add_token(const std::string& id, const std::vector<std::string>& scopes,
                           std::optional<UtcMs> expires = {});
     void revoke_token(const std::string& id);
-    void happen(int n);  // n events, committed, shown and told
+    void many_readings(int n);  // of e-0
+    void happen(int n);         // n events, committed, shown and told
     // The staff r-<role> of every role has this one.
     static constexpr const char* kPassword = "three quiet words";
     void give_password(const std::string& staff);
@@ -223,6 +224,7 @@ class HttpHouse {
     void fill_world(const Registry& registry);
     void event(const std::string& kind);
     Snapshot world_;
+    std::int64_t epoch_ = 0;
     std::map<std::string, TokenRow> tokens_;
 };
 

@@ -27,6 +27,7 @@ std::string target_of(const std::string& pattern) {
                                                                      {"{account}", "a-0"},
                                                                      {"{bus}", "b1"},
                                                                      {"{id}", "1"},
+                                                                     {"{date}", "2026-11-23"},
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
                                                                      {"{token}", "x"},

@@ -23,6 +23,7 @@ std::string target_of(const http::Route& route) {
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
                                                                      {"{month}", "2026-10"},
+                                                                     {"{date}", "2026-11-23"},
                                                                      {"{token}", "x"},
                                                                      {"{staff}", "s-01"}}) {
         const std::size_t place = target.find(name);

@@ -1,0 +1,34 @@
+// A table as XLSX: libxlsxwriter in its constant-memory mode writes it row by row into a file. The
+// same rows give the same bytes: nothing in it is of the moment. One thread an object.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/http/table.hpp"
+
+namespace gatehouse::http {
+
+class Workbook {
+  public:
+    // `scratch`: a folder for what does not fit into memory. Heading and frozen first row stand.
+    Workbook(std::string path, std::string scratch, const TableSpec& spec, bool chinese);
+    ~Workbook();
+    Workbook(const Workbook&) = delete;
+    Workbook& operator=(const Workbook&) = delete;
+
+    void row(const Row& row);
+    [[nodiscard]] std::size_t rows() const;
+    // The foot, and a second sheet that says what the table is; writes the file. Throws
+    // std::runtime_error with one line where it cannot.
+    void finish(const std::vector<std::pair<std::string, std::string>>& about);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::http

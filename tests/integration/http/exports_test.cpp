@@ -1,0 +1,247 @@
+// Lists and files as CSV and XLSX over HTTP.
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "daemon/http/message.hpp"
+#include "daemon/http/routes.hpp"
+#include "daemon/http/table.hpp"
+#include "tests/integration/http/http_house.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::testing;
+
+namespace {
+
+const std::string kXlsx = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+const std::string kBom = "\xEF\xBB\xBF";
+
+std::size_t lines(const std::string& csv) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = csv.find("\r\n", at)) != std::string::npos; ++at) ++count;
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("a list comes as CSV by Accept or by suffix, from after to its end") {
+    HttpHouse house;
+    const Got suffix = house.ask("GET", "/api/v1/readings.csv");
+    REQUIRE(suffix.status == 200);
+    REQUIRE(suffix.header("Content-Type") == "text/csv; charset=utf-8");
+    REQUIRE(suffix.header("Content-Disposition") == "attachment; filename=\"readings.csv\"");
+    REQUIRE(suffix.body.starts_with(kBom + "seq,kind,meter,unit,account,role,service,register"));
+    REQUIRE(lines(suffix.body) == 6);
+    REQUIRE(suffix.body.find(",interval,e-0,h-0,a-0,unit,electricity,100.000,1,") !=
+            std::string::npos);
+    const Got accept = house.ask("GET", "/api/v1/readings", "", "Accept: text/csv\r\n");
+    REQUIRE(accept.body == suffix.body);
+    const Got rest =
+        house.ask("GET", "/api/v1/readings.csv?after=" + std::to_string(house.readings[2]));
+    REQUIRE(lines(rest.body) == 3);
+    REQUIRE(lines(house.ask("GET", "/api/v1/readings.csv?limit=2").body) == 3);
+    REQUIRE(house.ask("GET", "/api/v1/readings.csv?limit=0").status == 400);
+    REQUIRE(house.ask("GET", "/api/v1/readings.csv?lang=fr").status == 400);
+    REQUIRE(house.ask("GET", "/api/v1/readings.csv?kinds=month").status == 400);
+    REQUIRE(house.ask("GET", "/api/v1/readings?lang=zh-CN").status == 400);
+    const Got json =
+        house.ask("GET", "/api/v1/readings", "", "Accept: text/csv;q=0.5, application/json\r\n");
+    REQUIRE(json.header("Content-Type") == "application/json");
+    const Got head = house.ask("HEAD", "/api/v1/readings.csv");
+    REQUIRE(head.status == 200);
+    REQUIRE(head.header("Content-Type") == "text/csv; charset=utf-8");
+    REQUIRE(head.body.empty());
+}
+
+TEST_CASE("the times of a CSV are those of the JSON") {
+    HttpHouse house;
+    const Got json = house.ask("GET", "/api/v1/readings");
+    const Got csv = house.ask("GET", "/api/v1/readings.csv");
+    for (const char* item : {"0", "1", "2", "3", "4"}) {
+        const std::string time = at(json.body, "/items/" + std::string(item) + "/at");
+        REQUIRE(csv.body.find(',' + time + ',') != std::string::npos);
+    }
+}
+
+TEST_CASE("lang=zh-CN gives Chinese headings and words, never both") {
+    HttpHouse house;
+    const Got got = house.ask("GET", "/api/v1/accounts.csv?lang=zh-CN");
+    REQUIRE(got.status == 200);
+    REQUIRE(got.body.starts_with(kBom + "账户,房号,房屋,项目,"));
+    REQUIRE(got.body.find(",电,") != std::string::npos);
+    REQUIRE(got.body.find("electricity") == std::string::npos);
+    REQUIRE(lines(got.body) == 4);
+}
+
+TEST_CASE("every list that offices take answers as CSV and XLSX, and HEAD of both") {
+    HttpHouse house;
+    for (const http::Route& route : http::routes()) {
+        if (route.table == nullptr) continue;
+        std::string target = route.pattern;
+        for (const auto& [name, id] : {std::pair{"{meter}", "e-0"},
+                                       {"{account}", "a-0"},
+                                       {"{month}", "2026-10"},
+                                       {"{date}", "2026-11-23"}}) {
+            const std::size_t place = target.find(name);
+            if (place != std::string::npos) target.replace(place, std::string(name).size(), id);
+        }
+        const std::string query = target.ends_with("-book") ? "?account=a-0" : "";
+        for (const char* suffix : {".csv", ".xlsx"}) {
+            const Got got = house.ask("GET", target + suffix + query);
+            INFO(target << suffix << " " << got.head << got.body.substr(0, 300));
+            REQUIRE(got.status == 200);
+            const bool csv = std::string(suffix) == ".csv";
+            REQUIRE(got.body.starts_with(csv ? kBom : "PK"));
+            REQUIRE(house.ask("HEAD", target + suffix + query).status == 200);
+            const Got again = house.ask("GET", target + suffix + query);
+            REQUIRE(again.body == got.body);
+        }
+    }
+    // What was written beside the books is gone.
+    for (const auto& entry : std::filesystem::directory_iterator(house.folder.file("")))
+        REQUIRE(entry.path().string().find("gatehouse-export") == std::string::npos);
+}
+
+TEST_CASE("a closed month's table is the same bytes under their own hash, and 304 for who has it") {
+    HttpHouse house;
+    for (const char* suffix : {".csv", ".xlsx"}) {
+        const std::string path = "/api/v1/periods/2026-10/readings" + std::string(suffix);
+        const Got first = house.ask("GET", path);
+        REQUIRE(first.status == 200);
+        REQUIRE(first.header("Content-Length") == std::to_string(first.body.size()));
+        REQUIRE(first.header("ETag") == "\"" + http::sha256_hex(first.body) + "\"");
+        REQUIRE(house.ask("GET", path).body == first.body);
+        const Got again =
+            house.ask("GET", path, "", "If-None-Match: " + first.header("ETag") + "\r\n");
+        REQUIRE(again.status == 304);
+        REQUIRE(again.body.empty());
+    }
+    REQUIRE(house.ask("GET", "/api/v1/periods/2026-11/charges.csv").status == 409);
+    REQUIRE(house.ask("GET", "/api/v1/periods/2026-09/charges.xlsx").status == 404);
+}
+
+TEST_CASE("a cell that a spreadsheet would run is escaped, a number is not") {
+    std::string out;
+    http::append_csv(out,
+                     {"=1+1", "-3.50", "+86", "@x", "-", "a,b", "say \"hi\"", "-a\nb", "张三"});
+    REQUIRE(out == "'=1+1,-3.50,+86,'@x,'-,\"a,b\",\"say \"\"hi\"\"\",\"'-a\nb\",张三\r\n");
+}
+
+TEST_CASE("more rows than a sheet holds are 413 as XLSX and go as CSV") {
+    HouseOptions options;
+    options.limits.sheet_rows = 6;  // heading, four rows, foot
+    HttpHouse house(options);
+    const Got beyond = house.ask("GET", "/api/v1/readings.xlsx");
+    REQUIRE(beyond.status == 413);
+    REQUIRE(at(beyond.body, "/type") == "urn:gatehouse:problem:too-many-rows");
+    REQUIRE(house.ask("GET", "/api/v1/readings.xlsx?limit=4").status == 200);
+    REQUIRE(house.ask("GET", "/api/v1/readings.csv").status == 200);
+}
+
+TEST_CASE("one long export at a time: the second is 429 until the first has ended") {
+    HouseOptions options;
+    options.limits.write_timeout_ms = 60'000;
+    HttpHouse house(options);
+    house.many_readings(40'000);
+    Wire slow(house.socket_path);
+    slow.send(request_text("GET", "/api/v1/readings.csv", "", ""));
+    REQUIRE(slow.receive(/*head_only=*/true).status == 200);
+    const Got second = house.ask("GET", "/api/v1/charges.csv");
+    REQUIRE(second.status == 429);
+    REQUIRE(at(second.body, "/type") == "urn:gatehouse:problem:export-busy");
+    REQUIRE(second.header("Retry-After") == "10");
+    // A page, a short list and everything else go on beside it.
+    REQUIRE(house.ask("GET", "/api/v1/readings.csv?limit=5").status == 200);
+    REQUIRE(house.ask("GET", "/api/v1/meters.xlsx").status == 200);
+    REQUIRE(house.ask("GET", "/api/v1/readings").status == 200);
+    std::string chunk = "?", all;
+    while (!chunk.empty()) {
+        REQUIRE(slow.receive_chunk(chunk));
+        all += chunk;
+    }
+    REQUIRE(lines(all) == 40'006);
+    int status = 429;
+    for (int i = 0; i < 2000 && status != 200; ++i) {
+        status = house.ask("GET", "/api/v1/charges.csv").status;
+        if (status != 200) ::usleep(5'000);
+    }
+    REQUIRE(status == 200);
+}
+
+TEST_CASE("who does not read an export is dropped without its end, and frees the place") {
+    HouseOptions options;
+    options.limits.write_timeout_ms = 200;
+    HttpHouse house(options);
+    house.many_readings(40'000);
+    Wire deaf(house.socket_path);
+    deaf.send(request_text("GET", "/api/v1/readings.csv", "", ""));
+    REQUIRE(deaf.receive(/*head_only=*/true).status == 200);
+    int status = 429;
+    for (int i = 0; i < 4000 && status != 200; ++i) {
+        status = house.ask("GET", "/api/v1/charges.csv").status;
+        if (status != 200) ::usleep(5'000);
+    }
+    REQUIRE(status == 200);
+    std::string chunk = "?";
+    bool whole = true;
+    while (whole && !chunk.empty()) whole = deaf.receive_chunk(chunk);
+    REQUIRE_FALSE(whole);
+}
+
+TEST_CASE("an export that is not over in its time has no last chunk") {
+    HouseOptions options;
+    options.limits.export_timeout_ms = 3'000;
+    HttpHouse house(options);
+    house.many_readings(40'000);
+    Wire cut(house.socket_path);
+    cut.send(request_text("GET", "/api/v1/readings.csv", "", ""));
+    REQUIRE(cut.receive(/*head_only=*/true).status == 200);
+    ::usleep(3'100'000);
+    std::string chunk = "?";
+    bool whole = true;
+    while (whole && !chunk.empty()) whole = cut.receive_chunk(chunk);
+    REQUIRE_FALSE(whole);
+    REQUIRE(house.ask("GET", "/api/v1/readings.csv?limit=1").status == 200);
+}
+
+TEST_CASE("HTTP/1.0 gets the bytes as they are, and the end of the connection as their end") {
+    HttpHouse house;
+    Wire old(house.socket_path);
+    old.send("GET /api/v1/meters.csv HTTP/1.0\r\n\r\n");
+    const Got got = old.receive(/*head_only=*/true);
+    REQUIRE(got.status == 200);
+    REQUIRE(got.header("Transfer-Encoding").empty());
+    REQUIRE(old.ended());
+}
+
+TEST_CASE("reports answer as JSON and refuse what they do not know") {
+    HttpHouse house;
+    const Got daily = house.ask("GET", "/api/v1/reports/daily/2026-11-23");
+    REQUIRE(daily.status == 200);
+    REQUIRE(at(daily.body, "/items/0/collector") == "s-01");
+    REQUIRE(at(daily.body, "/items/0/electricity") == "100.00");
+    REQUIRE(at(daily.body, "/items/0/receipt_first") == "R-1");
+    REQUIRE(at(daily.body, "/due") == "100.00");
+    REQUIRE(at(daily.body, "/now/quarantined") == "1");
+    REQUIRE(house.ask("GET", "/api/v1/reports/daily/2026-11-22").body.find("s-01") ==
+            std::string::npos);
+    REQUIRE(house.ask("GET", "/api/v1/reports/daily/x").status == 404);
+    const Got book = house.ask("GET", "/api/v1/ledger-book?account=a-0");
+    REQUIRE(count_items(book.body) == 3);
+    REQUIRE(at(book.body, "/items/0/summary") == "opening");
+    REQUIRE(at(book.body, "/items/1/in") == "100.00");
+    REQUIRE(at(book.body, "/items/2/balance_after") == "100.00");
+    REQUIRE(house.ask("GET", "/api/v1/ledger-book").status == 400);
+    REQUIRE(house.ask("GET", "/api/v1/ledger-book?account=no").status == 404);
+    REQUIRE(house.ask("GET", "/api/v1/ledger-book?building=no").status == 404);
+    REQUIRE(house.ask("GET", "/api/v1/reports/monthly/2026-11").status == 409);
+    const Got monthly = house.ask("GET", "/api/v1/reports/monthly/2026-10");
+    REQUIRE(monthly.status == 200);
+    REQUIRE(count_items(monthly.body) == 1);
+    REQUIRE(at(monthly.body, "/items/0/quantity") == "15.000");
+    REQUIRE(at(monthly.body, "/items/0/old_final") == "110.000");
+    REQUIRE(at(monthly.body, "/items/0/new_opening") == "0.000");
+    REQUIRE(at(monthly.body, "/items/0/register_use") == "15.000");
+}
