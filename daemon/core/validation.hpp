@@ -13,6 +13,10 @@
 //     would have to be neighbours. A later equal value extends the pair only as its neighbour.
 // Hence the baseline never stands above the register, and what is compared with it (not lower,
 // within the cap, in unrolled figures where the register passed its end) never moves it back.
+// Zeros in every word are the one figure that unlike devices have in common: a foreign master's
+// slave, an empty buffer and a new meter say it alike. Where nothing is known of a meter yet, so
+// that every true register would stand beyond the cap of such a baseline, a third sample must say
+// it too.
 // The cap counts from the register's last move: from the first sample that showed the value, less
 // than one step had passed unseen, and that step is allowed.
 #pragma once
@@ -125,6 +129,7 @@ struct MeterState {
         Rational unrolled;  // its face in the lap of the baseline
         bool confirmed = false;
         bool rolled = false;
+        int blank = 0;  // how many samples running, this the last, were zeros in every word
     };
     struct Streak {  // samples that agree with each other, not the baseline
         int count = 0;

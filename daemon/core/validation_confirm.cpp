@@ -13,6 +13,8 @@ constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::int64_t kFirstPairMs = 3'600'000;
 // How many samples must agree with each other, and not with the baseline, before staff are asked.
 constexpr int kStreakToAsk = 3;
+// How many samples running must be zeros before that is a meter's first reading.
+constexpr int kBlankToBegin = 3;
 
 }  // namespace
 
@@ -157,10 +159,18 @@ bool Judgement::confirms(const MeterState::Neighbour& first, const Rational& unr
     return growth && elapsed && within_cap(*growth, *elapsed);
 }
 
+bool Judgement::is_blank() const {
+    const auto& raw = sample_.raw;
+    return !raw.empty() && std::all_of(raw.begin(), raw.end(), [](auto word) { return word == 0; });
+}
+
 void Judgement::accept(const Classified& classified) {
     MeterState::Neighbour now{value_, classified.unrolled, false, classified.rolled};
     state_.streak.reset();
-    if (state_.neighbour) {
+    const bool blank = is_blank();
+    if (blank) now.blank = state_.neighbour ? state_.neighbour->blank + 1 : 1;
+    const bool too_few = blank && !state_.baseline && now.blank < kBlankToBegin;
+    if (state_.neighbour && !too_few) {
         MeterState::Neighbour& before = *state_.neighbour;
         if (is_equal(before.unrolled, now.unrolled)) {
             if (!before.confirmed) confirm(before, now);
@@ -175,8 +185,9 @@ void Judgement::accept(const Classified& classified) {
     }
     state_.neighbour = std::move(now);
     const bool first = !state_.baseline || state_.baseline->opening;
-    verdict_.wants_second = first && !sample_.confirming;
+    verdict_.wants_second = first && (!sample_.confirming || too_few);
     if (first) verdict_.reason = "the first reading waits for its second sample";
+    if (too_few) verdict_.reason = "zeros alone are a first reading when three samples say so";
 }
 
 void Judgement::confirm(MeterState::Neighbour& neighbour, MeterState::Neighbour& follower) {

@@ -68,6 +68,7 @@ class Judgement {
 
     // What comes of it.
     void accept(const Classified& classified);
+    bool is_blank() const;
     // `follower` is the sample after it, whose lap changes with the baseline's.
     void confirm(MeterState::Neighbour& neighbour, MeterState::Neighbour& follower);
     void hold(std::string reason);

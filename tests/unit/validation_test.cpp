@@ -117,6 +117,49 @@ TEST_CASE("a first reading asks for its second at once, once") {
     CHECK(state.baseline->moved_at == at_minute(0));
 }
 
+TEST_CASE("zeros alone are a first reading only when three samples say so") {
+    struct Blank {
+        std::int64_t minute;
+        const char* shows;
+        bool asks_again;
+        const char* outcome;
+    };
+    const auto play_raw = [](const std::vector<Blank>& rows) {
+        MeterState state;
+        for (const Blank& row : rows) {
+            const SampleTime time = at_minute(row.minute);
+            Sample sample = sample_of(row.shows, time);
+            sample.confirming = row.minute > 0;  // each is the exchange that the one before wanted
+            if (exact(row.shows).numerator == 0) sample.raw = {0, 0};
+            const Verdict verdict = judge(state, sample, time, household());
+            INFO("minute " << row.minute << " shows " << row.shows << "; " << verdict.reason);
+            CHECK(words(verdict) == row.outcome);
+            CHECK(verdict.wants_second == row.asks_again);
+        }
+    };
+    SECTION("seed 3998132298: two foreign frames of zeros behind a gateway") {
+        play_raw({{0, "0", true, ""},
+                  {1, "0", true, ""},
+                  {2, "4711.50", false, ""},
+                  {3, "4711.50", false, "4711.500 4711.500 rejected:1"}});
+    }
+    SECTION("a new meter stands at zero, and is told so at once") {
+        play_raw({{0, "0", true, ""},
+                  {1, "0", true, ""},
+                  {2, "0", false, "0.000 0.000"},
+                  {3, "0.01", false, ""},
+                  {4, "0.01", false, "0.010 0.010"}});
+    }
+    SECTION("what stands between parts them") {
+        play_raw({{0, "0", true, ""},
+                  {1, "0", true, ""},
+                  {2, "4711.50", false, ""},
+                  {3, "0", true, ""},
+                  {4, "0", true, ""},
+                  {5, "4711.50", false, ""}});
+    }
+}
+
 TEST_CASE("single wrong values cost nothing and reject themselves") {
     MeterState state;
     play(state, household(), {{0, "5000.00", ""}, {1, "5000.00", "5000.000 5000.000"}});
