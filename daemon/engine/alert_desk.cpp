@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_alerts.hpp"
 #include "daemon/engine/use_watch.hpp"
 
 namespace gatehouse {
@@ -398,6 +399,13 @@ Reply acknowledge_alert(Context& context, const AckAlert& command) {
         return reply;
     }
     OpenAlert& alert = found->second;
+    if (is_key_alert(context, alert.row)) {
+        acknowledge_key_alert(context, alert, command);
+        context.store.add_ack(
+            {alert.row.id, alert.row.seq, command.by, command.via, command.note, command.result});
+        reply.json = alert.row.payload;
+        return reply;
+    }
     const std::optional<AlertKind> kind = parse_alert_kind(alert.row.kind);
     if (kind && command.via == "posted" && is_phoned(context, alert.row, *kind)) {
         reply.kind = ReplyKind::invalid;

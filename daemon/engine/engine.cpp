@@ -19,6 +19,7 @@
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/input_queue.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_room.hpp"
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/people_desk.hpp"
@@ -97,26 +98,8 @@ struct Engine::Impl {
     void reload() {
         World fresh = load_world(context);
         const World old = std::exchange(context.world, std::move(fresh));
-        context.world.buses = old.buses;
-        for (const auto& [id, before] : old.bus_watch) {
-            BusWatch& bus = context.world.bus_watch[id];
-            const std::optional<std::string> alert = std::move(bus.alert);
-            bus = before;
-            bus.alert = alert;
-        }
+        take_over(context.world, old);
         context.alerts_moved = true;
-        for (const MeterRuntime& before : old.meters) {
-            const auto found = context.world.meter_index.find(before.row->meter);
-            if (found == context.world.meter_index.end()) continue;
-            MeterRuntime& meter = context.world.meters[found->second];
-            meter.online = before.online;
-            meter.seen = before.seen;
-            meter.power_milliwatt = before.power_milliwatt;
-            meter.flow_millilitre_per_hour = before.flow_millilitre_per_hour;
-            meter.last_poll_at = before.last_poll_at;
-            meter.watch = before.watch;
-            meter.state_version = before.state_version + 1;
-        }
         for (std::size_t i = 0; i < context.world.meters.size(); ++i)
             context.dirty_meters.insert(i);
         for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
@@ -128,6 +111,7 @@ struct Engine::Impl {
         retention = {};
         settling.reset(unavailable());
         pools.reset();
+        keys.reset();
     }
 
     void begin_run() {
@@ -184,6 +168,7 @@ struct Engine::Impl {
     Reply carry(const NoteView& one) { return note_view(context, one); }
     Reply carry(const AskAccess& one) { return ask_access(context, one); }
     Reply carry(const AnswerAccess& one) { return answer_access(context, one); }
+    Reply carry(const RoomCommand& one) { return keys.carry_out(one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
     Reply carry(const ConfirmClock& one) {
@@ -254,6 +239,7 @@ struct Engine::Impl {
             review_use(context);
         }
         if (!posting_left) retention.slice(context);
+        keys.tick();
         poll_band_edges(context);
         if (!context.clock.trusted()) return;
         const LocalDate now = context.day_of(context.now_ms());
@@ -459,12 +445,13 @@ struct Engine::Impl {
                        context.world.mqtt_cursor, context.clock.trusted(),
                        context.writable,          context.space};
         const bool moved = !context.dirty_meters.empty() || !context.dirty_accounts.empty() ||
-                           buses_moved || !(now == seen);
+                           buses_moved || keys.moved() || !(now == seen);
         if (!moved && context.now.mono_ms - published_mono_ms < kTickMs) return;
         seen = now;
         buses_moved = false;
         published_mono_ms = context.now.mono_ms;
         update_snapshot(context, building);
+        building.keys = keys.board();
         building.run_id = run_id;
         building.store_reason = context.writable ? space_reason(context.space) : store_reason;
         building.samples_coalesced = queue.coalesced();
@@ -511,6 +498,7 @@ struct Engine::Impl {
     SpaceDesk space;
     SettlingDesk settling{context};
     PoolDesk pools{context};
+    KeyRoom keys{context};
     Poller* poller = nullptr;
 
     ClockBook::Change change = ClockBook::Change::none;

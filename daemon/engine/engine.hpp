@@ -204,13 +204,19 @@ struct AnswerAccess {
     std::string actor, by, id, reason;
     bool grant = true;
 };
+// What is done about keys and tickets (key_room.hpp).
+struct RoomWork;
+struct RoomCommand {
+    std::string actor;
+    std::shared_ptr<const RoomWork> work;
+};
 using Command =
     std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken, RevokeToken,
                  TouchToken, MqttCursor, SettleQuarantine, ReadFace, ConfirmFace, HoldMeter,
                  ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
                  RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant, BeginPeriod,
                  KeepPeriodPart, SealPeriod, ApprovePool, WithdrawPool, SetPassword, NoteView,
-                 AskAccess, AnswerAccess>;
+                 AskAccess, AnswerAccess, RoomCommand>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {
@@ -228,6 +234,8 @@ struct ProfileFact {
 };
 using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;
 
+struct KeyRoomOptions;  // key_room.hpp
+
 struct EngineOptions {
     std::string database_path;
     std::string site_id, site_name, timezone, currency = "CNY";
@@ -241,6 +249,7 @@ struct EngineOptions {
     // Ids of the configuration and names of the loaded profiles, for the import's checks. Cabinets
     // are checked only where the configuration has some.
     std::vector<std::string> buses, cabinets, profiles;
+    std::shared_ptr<const KeyRoomOptions> keys;  // null: the defaults
     UtcMs build_date_ms = 0;
     std::string version = "0";                    // of the program, for the run's row
     std::function<void(const std::string&)> say;  // one line for the journal; engine thread

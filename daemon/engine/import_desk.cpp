@@ -506,4 +506,9 @@ LateJudged import_registry(Context& context, const ImportRegistry& command) {
     return {{}, late_work(context, command, plan)};
 }
 
+std::string hashed_card(Context& context, const std::string& card) {
+    if (card.starts_with("hmac256:")) return card;
+    return "hmac256:" + hmac256_hex(card_key(context, /*dry_run=*/false), card);
+}
+
 }  // namespace gatehouse

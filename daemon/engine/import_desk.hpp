@@ -15,4 +15,7 @@ namespace gatehouse {
 // After an import, and after a start whose clock was not trusted then.
 void open_accounts(Context& context);
 
+// A card as the registry keeps it: "hmac256:<hex>" over "format:value" with the site's own key.
+[[nodiscard]] std::string hashed_card(Context& context, const std::string& card);
+
 }  // namespace gatehouse

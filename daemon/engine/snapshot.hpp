@@ -139,6 +139,8 @@ class Table {
     std::size_t size_ = 0;
 };
 
+struct KeyBoard;  // key_board.hpp
+
 struct Snapshot {
     std::shared_ptr<const Registry> registry;  // never null
     Table<MeterView> meters;                   // in the order of registry->meters
@@ -157,6 +159,7 @@ struct Snapshot {
     bool store_ok = true;      // false: top-ups are refused; see store_reason
     std::string store_reason;  // disk full, locked, ...; also where space runs low
     std::uint64_t samples_total = 0, samples_coalesced = 0, readings_stored = 0;
+    std::shared_ptr<const KeyBoard> keys;  // never null once published
     std::string calendar_warning;  // a file and what it lacks; empty: nothing
     int accounts_low = 0;          // open accounts at level 1 or above
 };

@@ -10,6 +10,7 @@
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_alerts.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/trial_book.hpp"
 #include "daemon/engine/use_watch.hpp"
@@ -351,7 +352,9 @@ void load_alerts(Context& context, World& world) {
         OpenAlert alert;
         const bool reminded = parse_alert_state(row.state) == AlertState::reminded;
         alert.life = {row.level, row.acknowledged, row.told_at, reminded};
-        if (std::optional<std::string>* place = place_of(world, row)) *place = row.id;
+        std::optional<std::string>* place =
+            is_key_alert(context, row) ? nullptr : place_of(world, row);
+        if (place != nullptr) *place = row.id;
         std::string id = row.id;
         alert.row = std::move(row);
         world.alerts.emplace(std::move(id), std::move(alert));
@@ -558,6 +561,28 @@ void bind_charging(World& world, std::size_t index) {
     if (!meter.account) return;
     auto& meters = world.accounts[*meter.account].meters;
     meters.insert(std::upper_bound(meters.begin(), meters.end(), index, by_id), index);
+}
+
+void take_over(World& world, const World& before) {
+    world.buses = before.buses;
+    for (const auto& [id, watch] : before.bus_watch) {
+        BusWatch& bus = world.bus_watch[id];
+        const std::optional<std::string> alert = std::move(bus.alert);
+        bus = watch;
+        bus.alert = alert;
+    }
+    for (const MeterRuntime& old : before.meters) {
+        const auto found = world.meter_index.find(old.row->meter);
+        if (found == world.meter_index.end()) continue;
+        MeterRuntime& meter = world.meters[found->second];
+        meter.online = old.online;
+        meter.seen = old.seen;
+        meter.power_milliwatt = old.power_milliwatt;
+        meter.flow_millilitre_per_hour = old.flow_millilitre_per_hour;
+        meter.last_poll_at = old.last_poll_at;
+        meter.watch = old.watch;
+        meter.state_version = old.state_version + 1;
+    }
 }
 
 }  // namespace gatehouse

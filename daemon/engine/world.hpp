@@ -283,6 +283,8 @@ std::uint64_t log_event(Context& context, const std::string& kind, const std::st
 
 // Rebuilds the world from the store: the start, and the way back after a failed commit.
 [[nodiscard]] World load_world(Context& context);
+// What only the wire tells, from the world before a reload.
+void take_over(World& world, const World& before);
 // What is known of the profile that a row names. Without traits the meter is not read, and
 // `reason` says why.
 [[nodiscard]] ProfileFact profile_of(const Context& context, const Meter& row);

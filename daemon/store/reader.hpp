@@ -136,10 +136,14 @@ struct Proof {
     std::uint64_t events = 0, entries = 0, readings = 0, lines = 0;
 };
 
+class KeyBooks;
+
 class StoreReader {
   public:
     explicit StoreReader(const std::string& path);
     ~StoreReader();
+    // Keys and tickets; it writes nothing here, and lives as long as the reader is kept.
+    [[nodiscard]] KeyBooks key_books();
     StoreReader(StoreReader&&) noexcept;
     StoreReader& operator=(StoreReader&&) noexcept;
 

@@ -49,4 +49,65 @@ CREATE TRIGGER view_log_keeps BEFORE UPDATE ON view_log
 BEGIN SELECT RAISE(ABORT, 'the view log is append-only'); END;
 )sql";
 
+// What cabinets and the desk say of keys, and the tickets they are taken for. Events and moves are
+// never changed; loans follow from events, and links are appended and pointed away from.
+inline constexpr const char* kKeysTickets = R"sql(
+CREATE TABLE key_event(
+  id INTEGER PRIMARY KEY, source TEXT NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
+  event INTEGER NOT NULL REFERENCES event(seq), at_ms INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL, fold TEXT NOT NULL CHECK(fold IN ('fresh', 'folded', 'late')),
+  body TEXT NOT NULL, UNIQUE(source, boot, seq)
+) STRICT;
+CREATE INDEX key_event_fresh ON key_event(fold) WHERE fold = 'fresh';
+CREATE INDEX key_event_row ON key_event(source, event);
+CREATE TRIGGER key_event_keeps BEFORE UPDATE OF source,boot,seq,event,at_ms,received_ms,body
+ON key_event BEGIN SELECT RAISE(ABORT, 'what a cabinet said is not changed'); END;
+CREATE TABLE key_base(
+  kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY(kind, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE key_loan(
+  id TEXT PRIMARY KEY, key TEXT NOT NULL, holder TEXT NOT NULL, out_ms INTEGER NOT NULL,
+  in_ms INTEGER, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX key_loan_key ON key_loan(key, out_ms);
+CREATE INDEX key_loan_out ON key_loan(out_ms);
+CREATE TABLE key_link(
+  id INTEGER PRIMARY KEY, loan TEXT NOT NULL, ticket TEXT NOT NULL, kind TEXT NOT NULL,
+  main INTEGER NOT NULL, by TEXT NOT NULL, at_ms INTEGER NOT NULL, superseded INTEGER
+) STRICT;
+CREATE INDEX key_link_loan ON key_link(loan);
+CREATE INDEX key_link_ticket ON key_link(ticket);
+CREATE TRIGGER key_link_keeps BEFORE UPDATE OF loan,ticket,kind,main,by,at_ms ON key_link
+BEGIN SELECT RAISE(ABORT, 'links are appended, never edited'); END;
+CREATE TABLE ticket(
+  number TEXT PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, unit TEXT NOT NULL,
+  category TEXT NOT NULL, external_no TEXT NOT NULL, reported_ms INTEGER NOT NULL,
+  ended_ms INTEGER, body TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX ticket_external ON ticket(external_no) WHERE external_no <> '';
+CREATE INDEX ticket_reported ON ticket(reported_ms, number);
+CREATE INDEX ticket_ended ON ticket(ended_ms);
+CREATE INDEX ticket_unit ON ticket(unit);
+CREATE TABLE ticket_move(
+  id INTEGER PRIMARY KEY, ticket TEXT NOT NULL REFERENCES ticket(number), action TEXT NOT NULL,
+  from_state TEXT NOT NULL, to_state TEXT NOT NULL, by TEXT NOT NULL, note TEXT NOT NULL,
+  at_ms INTEGER NOT NULL, event INTEGER NOT NULL REFERENCES event(seq)
+) STRICT;
+CREATE INDEX ticket_move_ticket ON ticket_move(ticket);
+CREATE INDEX ticket_move_at ON ticket_move(at_ms);
+CREATE TRIGGER ticket_move_keeps BEFORE UPDATE ON ticket_move
+BEGIN SELECT RAISE(ABORT, 'moves are appended, never edited'); END;
+CREATE TABLE key_told(
+  code TEXT NOT NULL, fact TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY(code, fact)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE office_register(
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, unit TEXT NOT NULL, subject TEXT NOT NULL,
+  at_ms INTEGER NOT NULL, event INTEGER NOT NULL REFERENCES event(seq), body TEXT NOT NULL
+) STRICT;
+CREATE INDEX office_register_kind ON office_register(kind, subject);
+CREATE INDEX office_register_unit ON office_register(unit);
+CREATE TRIGGER office_register_keeps BEFORE UPDATE ON office_register
+BEGIN SELECT RAISE(ABORT, 'registers are appended, never edited'); END;
+)sql";
+
 }  // namespace gatehouse::store

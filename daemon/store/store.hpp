@@ -59,6 +59,8 @@ struct StoreSpace {
     bool held = false;  // the reserve lies on the disk
 };
 
+class KeyBooks;
+
 class Store {
   public:
     // Opens or creates, migrates with a backup, starts the run, and where an older copy lies there
@@ -204,6 +206,8 @@ class Store {
     [[nodiscard]] std::vector<std::pair<std::uint64_t, std::string>> load_waiting();
     // The books of single accounts; of this moment, so inside or outside a transaction.
     [[nodiscard]] AccountBooks& account_books();
+    // Keys and tickets; likewise, and what it writes needs the transaction.
+    [[nodiscard]] KeyBooks& key_books();
 
     // The one of that month that was not withdrawn; nothing: none.
     [[nodiscard]] std::optional<PoolSheetRow> find_pool_sheet(const std::string& pool,

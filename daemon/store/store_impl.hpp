@@ -5,6 +5,7 @@
 
 #include "daemon/store/decode.hpp"
 #include "daemon/store/high_water.hpp"
+#include "daemon/store/key_books.hpp"
 #include "daemon/store/reserve.hpp"
 #include "daemon/store/sql.hpp"
 #include "daemon/store/store.hpp"
@@ -58,6 +59,7 @@ struct Store::Impl {
     [[nodiscard]] std::uint64_t reserve_bytes() const;
     store::RunBases bases;
     AccountBooks books{connection, bases};
+    KeyBooks key_books{connection};
     std::unordered_map<std::string, std::int64_t> meters, accounts, kinds, ledger_accounts;
 
     struct CachedContext {

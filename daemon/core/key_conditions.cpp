@@ -1,0 +1,233 @@
+// Which conditions of keys-and-tickets.md 5.8 hold, and how they are said.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/core/key_watch.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kMinuteMs = 60'000, kHourMs = 3'600'000;
+constexpr std::int64_t kGapGraceMs = 600'000, kDoorHeldMs = 300'000;
+
+class Watch {
+  public:
+    explicit Watch(const KeyWatchInput& in) : in_(in) {}
+
+    std::vector<KeyCondition> run() {
+        for (const LoanFacts& loan : in_.open_loans) watch_loan(loan);
+        for (const KeyFact& fact : in_.facts) watch_fact(fact);
+        for (const CabinetWatch& cabinet : in_.cabinets) watch_cabinet(cabinet);
+        std::erase_if(
+            found_, [&](const KeyCondition& one) { return !in_.rules.alerts.contains(one.code); });
+        return std::move(found_);
+    }
+
+  private:
+    const Ticket* ticket_of(const LoanFacts& loan) const {
+        for (const KeyLink& link : loan.links) {
+            if (!link.primary || !counts(link.kind)) continue;
+            const auto at = in_.tickets.find(link.ticket);
+            if (at != in_.tickets.end()) return at->second;
+        }
+        return nullptr;
+    }
+    bool is_offline(const std::string& cabinet) const {
+        return std::any_of(in_.cabinets.begin(), in_.cabinets.end(), [&](const auto& one) {
+            return one.cabinet == cabinet && one.offline_since;
+        });
+    }
+
+    KeyCondition& add(const char* code, const LoanFacts& facts, int severity, UtcMs at) {
+        KeyCondition one;
+        one.code = code;
+        one.subject = facts.key->key;
+        one.severity = severity;
+        one.key = facts.key->key;
+        one.cabinet = facts.key->cabinet;
+        if (facts.key->slot) one.slot = std::to_string(*facts.key->slot);
+        if (facts.key->opens.size() == 1) one.unit = facts.key->opens.front();
+        one.person = facts.loan->holder;
+        one.candidates = facts.loan->candidates;
+        one.loan = format(facts.loan->id);
+        if (const Ticket* ticket = ticket_of(facts)) one.ticket = ticket->number;
+        one.at = at;
+        one.unsure = facts.place == KeyPlace::unknown || is_offline(facts.key->cabinet);
+        found_.push_back(std::move(one));
+        return found_.back();
+    }
+
+    void watch_loan(const LoanFacts& facts) {
+        const KeyLoan& loan = *facts.loan;
+        const Key& key = *facts.key;
+        const bool linked = std::any_of(facts.links.begin(), facts.links.end(),
+                                        [](const KeyLink& link) { return counts(link.kind); });
+        const bool asks_ticket = key.class_ == KeyClass::entrusted ||
+                                 key.class_ == KeyClass::vacant || key.class_ == KeyClass::rework ||
+                                 key.class_ == KeyClass::reserve_sealed;
+        const bool dear =
+            key.class_ == KeyClass::entrusted || key.class_ == KeyClass::reserve_sealed;
+        if (asks_ticket && !linked && in_.now >= loan.out_at + kLinkGraceMs)
+            add("key_out_no_ticket", facts, dear ? 3 : 2, loan.out_at + kLinkGraceMs);
+        if (!facts.links.empty() && facts.links.back().kind == KeyLinkKind::bad)
+            add("ticket_mismatch", facts, 2, loan.out_at).ticket = facts.links.back().ticket;
+        const Ticket* ticket = ticket_of(facts);
+        const UtcMs due = due_at(loan, key, ticket, in_.rules, in_.zone);
+        if (in_.now > due)
+            add("key_overdue", facts, in_.now > due + 2 * kHourMs ? 3 : 2, due).due_at = due;
+        if (has_curfew(key) && !loan.extended_until) {
+            const UtcMs curfew = next_curfew(key, loan.out_at, in_.rules, in_.zone);
+            if (in_.now >= curfew) add("key_past_curfew", facts, 3, curfew).due_at = curfew;
+        }
+        if (key.class_ == KeyClass::no_loan && loan.second.empty())
+            add("no_loan_key_out", facts, 4, loan.out_at);
+        if (!loan.holder.empty() && in_.inactive.contains(loan.holder))
+            add("leaver_holds_key", facts, 3, in_.now);
+        if (key.class_ == KeyClass::entrusted && ticket != nullptr && !ticket->emergency &&
+            !ticket->owner_contacted_at)
+            add("entrusted_no_contact", facts, 2, loan.out_at);
+        watch_ticket_end(facts, ticket);
+    }
+
+    // Its work is over and the key is not back, though nothing else explains why.
+    void watch_ticket_end(const LoanFacts& facts, const Ticket* ticket) {
+        if (ticket == nullptr) return;
+        const auto end = end_of_work(*ticket);
+        if (!end || in_.now < *end + in_.rules.closed_grace_ms) return;
+        const std::string& holder = facts.loan->holder;
+        for (const Ticket* other : in_.others) {
+            const bool his =
+                std::find(other->crew.begin(), other->crew.end(), holder) != other->crew.end();
+            const bool there = std::find(facts.key->opens.begin(), facts.key->opens.end(),
+                                         other->unit) != facts.key->opens.end();
+            if (other != ticket && is_at_work(other->state) && his && there) return;
+        }
+        add("ticket_closed_key_out", facts, 3, *end + in_.rules.closed_grace_ms);
+    }
+
+    void watch_fact(const KeyFact& fact) {
+        struct Rule {
+            KeyFactKind kind;
+            int severity;
+            bool by_ack;
+        };
+        static constexpr Rule kRules[] = {
+            {KeyFactKind::ambiguous_holder, 2, true},  {KeyFactKind::key_moved_no_auth, 4, true},
+            {KeyFactKind::slot_state_jump, 3, true},   {KeyFactKind::wrong_slot, 1, false},
+            {KeyFactKind::unknown_tag, 3, true},       {KeyFactKind::returned_by_other, 2, true},
+            {KeyFactKind::second_missing, 3, true},    {KeyFactKind::cabinet_forced, 4, true},
+            {KeyFactKind::door_held, 2, false},        {KeyFactKind::unknown_card, 2, true},
+            {KeyFactKind::credential_attack, 3, true}, {KeyFactKind::duress, 4, true},
+            {KeyFactKind::tamper, 3, false},           {KeyFactKind::log_gap, 3, true},
+            {KeyFactKind::log_overwritten, 3, true},   {KeyFactKind::stock_mismatch, 3, false},
+        };
+        const auto* rule = std::find_if(std::begin(kRules), std::end(kRules),
+                                        [&](const Rule& one) { return one.kind == fact.kind; });
+        if (!rule->by_ack && fact.over_at) return;
+        if (fact.kind == KeyFactKind::log_gap && in_.now < fact.at + kGapGraceMs) return;
+        KeyCondition one;
+        one.code = to_string(fact.kind);
+        one.subject = fact.subject;
+        one.severity = rule->severity;
+        if (fact.kind == KeyFactKind::door_held && in_.now >= fact.at + kDoorHeldMs)
+            one.severity = 3;
+        one.by_ack = rule->by_ack;
+        one.fact = format(fact.event);
+        one.key = fact.key;
+        one.cabinet = fact.cabinet == kDeskSource ? "" : fact.cabinet;
+        one.person = fact.person;
+        one.candidates = fact.candidates;
+        one.at = fact.at;
+        found_.push_back(std::move(one));
+    }
+
+    void watch_cabinet(const CabinetWatch& cabinet) {
+        const auto add_one = [&](const char* code, int severity, UtcMs at) {
+            KeyCondition one;
+            one.code = code;
+            one.subject = one.cabinet = cabinet.cabinet;
+            one.severity = severity;
+            one.at = at;
+            found_.push_back(std::move(one));
+        };
+        if (cabinet.offline_since && in_.now >= *cabinet.offline_since + in_.rules.offline_ms)
+            add_one("cabinet_offline", in_.now >= *cabinet.offline_since + kHourMs ? 3 : 2,
+                    *cabinet.offline_since);
+        const std::int64_t skew = cabinet.skew_ms < 0 ? -cabinet.skew_ms : cabinet.skew_ms;
+        if (skew > in_.rules.skew_ms) add_one("clock_skew", 2, in_.now);
+    }
+
+    const KeyWatchInput& in_;
+    std::vector<KeyCondition> found_;
+};
+
+struct Saying {
+    const char *code, *english, *chinese;
+};
+constexpr Saying kSayings[] = {
+    {"key_out_no_ticket", "the key is out and no ticket explains it", "钥匙已领出，无对应派工单"},
+    {"key_overdue", "the key is not back in time", "钥匙超时未还"},
+    {"key_past_curfew", "the key is not back at the end of the day", "钥匙当日未归还"},
+    {"ticket_closed_key_out", "the work is done and the key is not back", "工单已完工，钥匙未归还"},
+    {"no_loan_key_out", "a key that is never lent is out", "禁止外借的钥匙被取出"},
+    {"cabinet_forced", "the cabinet was opened by nobody who may", "钥匙柜被强行打开"},
+    {"key_moved_no_auth", "a key moved and nobody had signed in", "无人登录时钥匙被移动"},
+    {"cabinet_offline", "the cabinet does not answer", "钥匙柜离线"},
+    {"door_held", "the door stands open", "柜门未关"},
+    {"unknown_card", "an unknown card was shown", "未登记的卡刷卡"},
+    {"credential_attack", "many attempts were denied", "多次刷卡被拒"},
+    {"duress", "somebody asks for help", "胁迫报警"},
+    {"tamper", "the housing was opened", "柜体被拆动"},
+    {"slot_state_jump", "a slot changed and nobody saw it", "挂位状态突变"},
+    {"ambiguous_holder", "two people could have taken it", "领用人无法确定"},
+    {"wrong_slot", "the key hangs in another slot", "钥匙挂错位"},
+    {"unknown_tag", "a tag that nobody registered", "未登记的钥匙牌"},
+    {"returned_by_other", "another one brought it back", "钥匙由他人代还"},
+    {"second_missing", "it takes two people, and one was there", "双人领用缺第二人"},
+    {"leaver_holds_key", "who holds it has left", "离职人员持有钥匙"},
+    {"entrusted_no_contact", "the owner was not spoken to", "委托钥匙未联系业主"},
+    {"stock_mismatch", "the count differs from the book", "盘点不符"},
+    {"log_gap", "events of the cabinet are missing", "钥匙柜记录缺口"},
+    {"log_overwritten", "the cabinet has lost events", "钥匙柜记录被覆盖"},
+    {"clock_skew", "the cabinet's clock is wrong", "钥匙柜时钟偏差"},
+    {"ticket_mismatch", "the ticket named does not fit", "所报派工单不符"},
+    {"key_back_ticket_open", "the key is back and the ticket goes on", "钥匙已还，工单未完"},
+};
+
+const char* state_word(std::string_view state, bool chinese) {
+    if (state == "escalated") return chinese ? "升级：" : "escalated: ";
+    if (state == "reminded") return chinese ? "再次提醒：" : "reminder: ";
+    if (state == "acknowledged") return chinese ? "已登记处理：" : "acknowledged: ";
+    if (state == "eased") return chinese ? "降级：" : "eased: ";
+    if (state == "cleared") return chinese ? "已解除：" : "cleared: ";
+    return "";
+}
+
+}  // namespace
+
+std::vector<KeyCondition> key_conditions(const KeyWatchInput& input) {
+    return Watch(input).run();
+}
+
+std::string key_sentence(const KeyCondition& condition, const char* state, const std::string& where,
+                         const Zone& zone, bool chinese) {
+    const auto* saying = std::find_if(std::begin(kSayings), std::end(kSayings),
+                                      [&](const auto& s) { return condition.code == s.code; });
+    const bool known = saying != std::end(kSayings);
+    std::string text = chinese ? "【" : "[";
+    text += state_word(state, chinese);
+    text += known ? (chinese ? saying->chinese : saying->english) : condition.code;
+    text += chinese ? "】" : "] ";
+    text += where;
+    if (!condition.ticket.empty()) text += (chinese ? "，派工单 " : ", ticket ") + condition.ticket;
+    if (condition.due_at) {
+        const std::string due = format_iso8601(*condition.due_at, zone).substr(0, 16);
+        text += (chinese ? "，应还 " : ", due ") + due.substr(0, 10) + " " + due.substr(11);
+    }
+    if (condition.unsure)
+        text += chinese ? "（最后所知，钥匙柜离线或记录不全）"
+                        : " (last known; the cabinet is offline or its log has a gap)";
+    return text + (chinese ? "。" : ".");
+}
+
+}  // namespace gatehouse

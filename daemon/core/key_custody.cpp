@@ -1,0 +1,338 @@
+#include "daemon/core/key_custody.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/core/key_fold.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kUnknownCardsMs = 600'000, kDenialsMs = 300'000;
+constexpr std::size_t kUnknownCardsMax = 3, kDenialsMax = 5;
+
+}  // namespace
+
+const char* to_string(KeyPlace place) {
+    switch (place) {
+        case KeyPlace::in:
+            return "in";
+        case KeyPlace::out:
+            return "out";
+        case KeyPlace::given:
+            return "given";
+        case KeyPlace::lost:
+            return "lost";
+        case KeyPlace::unknown:
+            return "unknown";
+    }
+    return "";
+}
+
+std::optional<KeyPlace> parse_key_place(std::string_view word) {
+    for (const KeyPlace place :
+         {KeyPlace::in, KeyPlace::out, KeyPlace::given, KeyPlace::lost, KeyPlace::unknown})
+        if (word == to_string(place)) return place;
+    return std::nullopt;
+}
+
+const char* to_string(KeyFactKind kind) {
+    switch (kind) {
+        case KeyFactKind::ambiguous_holder:
+            return "ambiguous_holder";
+        case KeyFactKind::key_moved_no_auth:
+            return "key_moved_no_auth";
+        case KeyFactKind::slot_state_jump:
+            return "slot_state_jump";
+        case KeyFactKind::wrong_slot:
+            return "wrong_slot";
+        case KeyFactKind::unknown_tag:
+            return "unknown_tag";
+        case KeyFactKind::returned_by_other:
+            return "returned_by_other";
+        case KeyFactKind::second_missing:
+            return "second_missing";
+        case KeyFactKind::cabinet_forced:
+            return "cabinet_forced";
+        case KeyFactKind::door_held:
+            return "door_held";
+        case KeyFactKind::unknown_card:
+            return "unknown_card";
+        case KeyFactKind::credential_attack:
+            return "credential_attack";
+        case KeyFactKind::duress:
+            return "duress";
+        case KeyFactKind::tamper:
+            return "tamper";
+        case KeyFactKind::log_gap:
+            return "log_gap";
+        case KeyFactKind::log_overwritten:
+            return "log_overwritten";
+        case KeyFactKind::stock_mismatch:
+            return "stock_mismatch";
+    }
+    return "";
+}
+
+KeyIndex index_keys(const std::vector<Key>& keys) {
+    KeyIndex index;
+    for (const Key& key : keys) {
+        index.by_id.emplace(key.key, &key);
+        if (!key.tag.empty()) index.by_tag.emplace(key.tag, &key);
+        if (!key.cabinet.empty() && key.slot)
+            index.by_slot.emplace(std::pair{key.cabinet, *key.slot}, &key);
+    }
+    return index;
+}
+
+std::optional<SeqGap> gap_before(const SourceState& source, const KeyEventId& next) {
+    if (!source.begun) return std::nullopt;
+    if (next.boot == source.boot) {
+        if (next.seq <= source.seq + 1) return std::nullopt;
+        return SeqGap{source.seq + 1, next.seq - 1};
+    }
+    if (next.seq > source.seq + 1) return SeqGap{source.seq + 1, next.seq - 1};
+    // It began anew: 0 or 1 is its first; between them nothing is missing.
+    if (next.seq > 1 && next.seq <= source.seq) return SeqGap{1, next.seq - 1};
+    return std::nullopt;
+}
+
+void sort_events(std::vector<KeyEvent>& events) {
+    std::sort(events.begin(), events.end(),
+              [](const KeyEvent& a, const KeyEvent& b) { return a.id < b.id; });
+    struct Place {
+        UtcMs at;
+        std::size_t index;
+    };
+    std::vector<Place> places;
+    places.reserve(events.size());
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        UtcMs at = events[i].at;
+        if (i > 0 && events[i].id.source == events[i - 1].id.source)
+            at = std::max(at, places[i - 1].at);
+        places.push_back({at, i});
+    }
+    std::stable_sort(places.begin(), places.end(),
+                     [](const Place& a, const Place& b) { return a.at < b.at; });
+    std::vector<KeyEvent> sorted;
+    sorted.reserve(events.size());
+    for (const Place& place : places) sorted.push_back(std::move(events[place.index]));
+    events = std::move(sorted);
+}
+
+void apply(Custody& custody, const KeyEvent& event, const KeyIndex& index,
+           CustodyFindings& findings) {
+    KeyFold(custody, event, index, findings).run();
+}
+
+KeyFold::KeyFold(Custody& custody, const KeyEvent& event, const KeyIndex& index,
+                 CustodyFindings& findings)
+    : custody_(custody),
+      event_(event),
+      index_(index),
+      findings_(findings),
+      source_(custody.sources[event.id.source]) {}
+
+void KeyFold::run() {
+    if (const auto gap = gap_before(source_, event_.id)) miss(gap->from, gap->through);
+    source_.begun = true;
+    source_.boot = event_.id.boot;
+    source_.seq = event_.id.seq;
+    end_sessions();
+    switch (event_.type) {
+        case KeyEventType::access_granted:
+        case KeyEventType::session_open:
+            return grant();
+        case KeyEventType::session_close:
+            return close_door_of_sessions();
+        case KeyEventType::access_denied:
+            return deny();
+        case KeyEventType::door_unlocked:
+        case KeyEventType::emergency_release:
+        case KeyEventType::remote_release:
+            source_.authorised_at = event_.at;
+            return;
+        case KeyEventType::door_opened:
+            return open_door();
+        case KeyEventType::door_closed:
+            return close_door();
+        case KeyEventType::door_held:
+            return last(KeyFactKind::door_held);
+        case KeyEventType::door_forced:
+            return last(KeyFactKind::cabinet_forced);
+        case KeyEventType::tamper:
+            return last(KeyFactKind::tamper);
+        case KeyEventType::duress:
+            tell(KeyFactKind::duress, cabinet());
+            return;
+        case KeyEventType::key_removed:
+            return remove();
+        case KeyEventType::key_returned:
+        case KeyEventType::key_wrong_slot:
+        case KeyEventType::key_unknown_tag:
+            return put_back();
+        case KeyEventType::inventory:
+            return take_stock();
+        case KeyEventType::log_gap:
+            return miss(event_.from, event_.through);
+        case KeyEventType::log_overwritten:
+            return lose_for_good();
+        case KeyEventType::device_offline:
+            if (!source_.offline_since) source_.offline_since = event_.at;
+            return;
+        case KeyEventType::device_online:
+        case KeyEventType::boot:
+            source_.offline_since.reset();
+            return;
+        case KeyEventType::key_handed:
+        case KeyEventType::key_lost:
+        case KeyEventType::key_found:
+        case KeyEventType::key_given:
+        case KeyEventType::key_counted:
+        case KeyEventType::key_extended:
+            return write_down();
+        case KeyEventType::key_fault:
+        case KeyEventType::slot_fault:
+        case KeyEventType::power:
+        case KeyEventType::clock_set:
+        case KeyEventType::vendor:
+            return;
+    }
+}
+
+KeyFact& KeyFold::tell(KeyFactKind kind, const std::string& subject) {
+    KeyFact fact;
+    fact.kind = kind;
+    fact.event = event_.id;
+    fact.subject = subject;
+    fact.cabinet = cabinet();
+    fact.person = event_.person;
+    fact.at = event_.at;
+    findings_.facts.push_back(std::move(fact));
+    return findings_.facts.back();
+}
+
+// What begins and ends by events of its own.
+void KeyFold::last(KeyFactKind kind) {
+    if (event_.begins)
+        tell(kind, cabinet());
+    else
+        end(kind);
+}
+
+void KeyFold::end(KeyFactKind kind) {
+    for (KeyFact& fact : findings_.facts)
+        if (fact.kind == kind && fact.subject == cabinet() && !fact.over_at)
+            fact.over_at = event_.at;
+}
+
+void KeyFold::end_sessions() {
+    std::erase_if(source_.sessions, [&](const KeySession& session) {
+        if (session.closed_at && event_.at > *session.closed_at + kSessionAfterDoorMs) return true;
+        return event_.at > session.changed_at + kSessionIdleMs;
+    });
+}
+
+// Another badge while the door stands open: either of them may take what is taken from now on.
+void KeyFold::grant() {
+    source_.authorised_at = event_.at;
+    const bool open = !source_.open_doors.empty();
+    std::erase_if(source_.sessions, [&](const KeySession& session) {
+        return !open || (session.person == event_.person && session.card == event_.card);
+    });
+    source_.sessions.push_back({event_.person, event_.card, event_.at, event_.at, std::nullopt});
+}
+
+void KeyFold::deny() {
+    const auto keep = [&](std::vector<UtcMs>& times, std::int64_t span) {
+        std::erase_if(times, [&](UtcMs at) { return at <= event_.at - span; });
+        times.push_back(event_.at);
+        return times.size();
+    };
+    if (event_.detail == "unknown_card" &&
+        keep(source_.unknown_cards, kUnknownCardsMs) == kUnknownCardsMax)
+        tell(KeyFactKind::unknown_card, cabinet());
+    if (keep(source_.denials, kDenialsMs) == kDenialsMax)
+        tell(KeyFactKind::credential_attack, cabinet());
+}
+
+void KeyFold::open_door() {
+    source_.open_doors.insert(event_.door.value_or(1));
+    const bool allowed =
+        source_.authorised_at && event_.at - *source_.authorised_at <= kForcedAfterMs;
+    if (!allowed && event_.person.empty()) tell(KeyFactKind::cabinet_forced, cabinet());
+}
+
+void KeyFold::close_door() {
+    source_.open_doors.erase(event_.door.value_or(1));
+    if (!source_.open_doors.empty()) return;
+    close_door_of_sessions();
+    end(KeyFactKind::cabinet_forced);
+    end(KeyFactKind::door_held);
+}
+
+void KeyFold::close_door_of_sessions() {
+    for (KeySession& session : source_.sessions)
+        if (!session.closed_at) session.closed_at = event_.at;
+}
+
+// Whoever took or brought what this event is about. Never a guess.
+KeyFold::Who KeyFold::who() {
+    Who who;
+    who.second = event_.second;
+    if (!event_.person.empty() || event_.origin == KeyOrigin::manual) {
+        who.person = event_.person;
+        who.origin = event_.origin;
+        return who;
+    }
+    who.origin = KeyOrigin::derived;
+    std::set<std::string> people;
+    for (const KeySession& session : source_.sessions) people.insert(session.person);
+    if (people.size() == 1) {
+        who.person = *people.begin();
+    } else if (people.empty()) {
+        who.nobody = true;
+    } else {
+        people.erase("");
+        who.candidates.assign(people.begin(), people.end());
+        who.ambiguous = true;
+    }
+    for (KeySession& session : source_.sessions) session.changed_at = event_.at;
+    return who;
+}
+
+void KeyFold::tell_doubts(const Who& who, const std::string& key) {
+    if (who.nobody) tell(KeyFactKind::key_moved_no_auth, key.empty() ? cabinet() : key).key = key;
+    if (!who.ambiguous) return;
+    KeyFact& fact = tell(KeyFactKind::ambiguous_holder, key.empty() ? cabinet() : key);
+    fact.key = key;
+    fact.candidates = who.candidates;
+}
+
+// Seqs that nobody has seen: what hangs in that cabinet is not known until it says so again.
+void KeyFold::miss(std::int64_t from, std::int64_t through) {
+    KeyFact& fact = tell(KeyFactKind::log_gap, cabinet());
+    fact.from = from;
+    fact.through = through;
+    forget_places();
+}
+
+void KeyFold::lose_for_good() {
+    KeyFact& fact = tell(KeyFactKind::log_overwritten, cabinet());
+    fact.from = event_.from;
+    fact.through = event_.through;
+    forget_places();
+}
+
+void KeyFold::forget_places() {
+    for (const auto& [place, key] : index_.by_slot) {
+        if (place.first != cabinet()) continue;
+        KeyState& state = custody_.keys[key->key];
+        if (state.place == KeyPlace::in || state.place == KeyPlace::out)
+            state.place = KeyPlace::unknown;
+    }
+    // What happened at its door meanwhile is not known either.
+    source_.sessions.clear();
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,151 @@
+// Who has which key: a fold over the events of all cabinets and the desk in one order that does not
+// depend on when they arrived. State changes by events alone, and nobody is named where two could
+// have been it (keys-and-tickets.md 5.2, 5.3): staff are fined from this book. It links no ticket
+// and raises no alert (key_watch.hpp). Pure, any thread.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/core/key_event.hpp"
+#include "daemon/core/registry.hpp"
+
+namespace gatehouse {
+
+// A session ends so long after the door closed, or without a slot that changed, or at the next
+// grant while the door is shut (5.3).
+inline constexpr std::int64_t kSessionAfterDoorMs = 2'000, kSessionIdleMs = 120'000;
+// A door that opens so long after the last grant, unlocking or release was forced (5.8).
+inline constexpr std::int64_t kForcedAfterMs = 10'000;
+// Events this old are no longer put in their place: what they would change has been acted on.
+inline constexpr std::int64_t kCustodyWindowMs = 72 * 3'600'000LL;
+
+// The registry's keys as events find them. Pointers into the registry, which outlives it.
+struct KeyIndex {
+    std::map<std::string, const Key*> by_id, by_tag;
+    std::map<std::pair<std::string, int>, const Key*> by_slot;
+};
+[[nodiscard]] KeyIndex index_keys(const std::vector<Key>& keys);
+
+struct KeyHandOver {
+    std::string to, by;
+    UtcMs at = 0;
+    friend bool operator==(const KeyHandOver&, const KeyHandOver&) = default;
+};
+// One time that a key was out: from its removal on, until it came back.
+struct KeyLoan {
+    KeyEventId id;  // of the removal
+    std::string key;
+    std::string holder;                   // empty: nobody is named
+    std::vector<std::string> candidates;  // who it could have been, where several
+    std::string second;                   // who was there as well
+    KeyOrigin origin = KeyOrigin::device;
+    std::string ticket, reason;  // as named with the removal
+    std::string issued_by;       // who wrote it down
+    UtcMs out_at = 0;
+    std::optional<UtcMs> in_at;
+    std::string returned_by, received_by;
+    // How it ended: by an event, or it was only found that the key is there again.
+    std::optional<KeyOrigin> return_origin;
+    std::vector<KeyHandOver> handed;
+    std::optional<UtcMs> extended_until;
+    friend bool operator==(const KeyLoan&, const KeyLoan&) = default;
+};
+
+enum class KeyPlace { in, out, given, lost, unknown };
+[[nodiscard]] const char* to_string(KeyPlace place);
+[[nodiscard]] std::optional<KeyPlace> parse_key_place(std::string_view word);
+struct KeyState {
+    KeyPlace place = KeyPlace::in;
+    std::string cabinet;      // where it hangs; empty: at home
+    std::optional<int> slot;  // likewise
+    std::optional<KeyLoan> loan;
+    UtcMs since = 0;
+    friend bool operator==(const KeyState&, const KeyState&) = default;
+};
+
+struct KeySession {
+    std::string person, card;
+    UtcMs opened_at = 0, changed_at = 0;
+    std::optional<UtcMs> closed_at;  // the door was shut
+    friend bool operator==(const KeySession&, const KeySession&) = default;
+};
+struct SourceState {
+    std::int64_t boot = 0, seq = 0;  // newest folded
+    bool begun = false;
+    std::vector<KeySession> sessions;
+    std::set<int> open_doors;
+    std::optional<UtcMs> authorised_at;  // grant, unlocking, release
+    std::optional<UtcMs> offline_since;
+    std::vector<UtcMs> unknown_cards, denials;  // of the newest minutes
+    friend bool operator==(const SourceState&, const SourceState&) = default;
+};
+
+// What somebody may have to hear of once, found while folding. `over_at`: it ended by itself.
+enum class KeyFactKind {
+    ambiguous_holder,
+    key_moved_no_auth,
+    slot_state_jump,
+    wrong_slot,
+    unknown_tag,
+    returned_by_other,
+    second_missing,
+    cabinet_forced,
+    door_held,
+    unknown_card,
+    credential_attack,
+    duress,
+    tamper,
+    log_gap,
+    log_overwritten,
+    stock_mismatch,
+};
+[[nodiscard]] const char* to_string(KeyFactKind kind);  // the code of 5.8 in lower case
+struct KeyFact {
+    KeyFactKind kind = KeyFactKind::key_moved_no_auth;
+    KeyEventId event;
+    std::string subject;  // key or cabinet
+    std::string cabinet, key, person;
+    std::vector<std::string> candidates;
+    std::int64_t from = 0, through = 0;  // log_gap, log_overwritten
+    UtcMs at = 0;
+    std::optional<UtcMs> over_at;
+};
+
+struct Custody {
+    std::map<std::string, KeyState> keys;
+    std::map<std::string, SourceState> sources;
+    friend bool operator==(const Custody&, const Custody&) = default;
+};
+// Who moved what, by one event.
+struct KeyMoved {
+    KeyEventId event;
+    std::string key, person;
+    KeyOrigin origin = KeyOrigin::device;
+    KeyEventId loan;  // that began or ended by it; no source: none did
+};
+// What a fold found on its way.
+struct CustodyFindings {
+    std::vector<KeyMoved> moved;
+    std::vector<KeyLoan> ended;  // in order of return
+    std::vector<KeyFact> facts;  // in order of the fold
+};
+void apply(Custody& custody, const KeyEvent& event, const KeyIndex& index,
+           CustodyFindings& findings);
+
+// Sets the events into the one order: each source by (boot, seq), the sources merged by time, where
+// no event stands before one of its own source.
+void sort_events(std::vector<KeyEvent>& events);
+
+// Seqs that are missing between the newest folded one of a source and `next`: within a boot every
+// hole; of a new boot those before its first, where it goes on counting. Nothing: none is missing.
+struct SeqGap {
+    std::int64_t from = 0, through = 0;
+    friend auto operator<=>(const SeqGap&, const SeqGap&) = default;
+};
+[[nodiscard]] std::optional<SeqGap> gap_before(const SourceState& source, const KeyEventId& next);
+
+}  // namespace gatehouse

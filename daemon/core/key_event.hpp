@@ -1,0 +1,124 @@
+// What a key cabinet, or a person at the desk, says happened: the event model of
+// keys-and-tickets.md 5.1, free of any maker. It attributes nothing (key_custody.hpp). Values only,
+// any thread.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/core/time.hpp"
+
+namespace gatehouse {
+
+// An event is the same one wherever and however often it arrives: (source, boot, seq). The order of
+// a source is that of boot and seq, never that of time.
+struct KeyEventId {
+    std::string source;
+    std::int64_t boot = 0, seq = 0;
+    friend auto operator<=>(const KeyEventId&, const KeyEventId&) = default;
+};
+[[nodiscard]] std::string format(const KeyEventId& id);  // kc-01/7/18231
+[[nodiscard]] std::optional<KeyEventId> parse_key_event_id(std::string_view text);
+
+// Keys that are kept without an electronic slot are written down under this source.
+inline constexpr const char* kDeskSource = "desk";
+
+enum class KeyEventType {
+    session_open,
+    session_close,
+    access_granted,
+    access_denied,  // detail: unknown_card, wrong_pin, lockout, expired, outside_window, ...
+    door_unlocked,
+    door_opened,
+    door_closed,
+    door_held,    // begins or ends
+    door_forced,  // the same
+    key_removed,
+    key_returned,
+    key_wrong_slot,
+    key_unknown_tag,
+    key_fault,
+    slot_fault,
+    tamper,  // begins or ends
+    power,   // detail: lost, restored, battery_low
+    duress,
+    emergency_release,
+    remote_release,
+    clock_set,
+    boot,
+    inventory,
+    log_gap,
+    log_overwritten,
+    device_offline,
+    device_online,
+    vendor,  // a word that nobody here knows: kept raw, never dropped
+    // Written down by people alone.
+    key_handed,  // from its holder to `to`
+    key_lost,
+    key_found,
+    key_given,    // to the owner, for good
+    key_counted,  // a stock-take: `present` says whether it was there
+    key_extended,
+};
+// The words of 5.1, "key.removed"; what stands behind a dot too many is the detail: a cabinet may
+// write "access.denied" with its detail apart or "access.denied.unknown_card".
+[[nodiscard]] const char* to_string(KeyEventType type);
+[[nodiscard]] KeyEventType parse_key_event_type(std::string_view word);  // vendor: not known
+
+// How honest an attribution is: the cabinet knew, the box concluded, or somebody wrote it down.
+enum class KeyOrigin { device, derived, manual };
+[[nodiscard]] const char* to_string(KeyOrigin origin);
+
+struct KeyEvent {
+    KeyEventId id;
+    KeyEventType type = KeyEventType::vendor;
+    std::string word, detail;  // as the device said it; why, where the type has a reason
+    bool begins = true;        // of what lasts: false where it ends
+    std::optional<int> slot, door;
+    std::string tag;             // nothing on cabinets of contacts
+    std::string key;             // written down by people; cabinets name slot or tag
+    std::string card;            // "hmac256:..."; a card's number never comes so far
+    std::string person;          // who, where the cabinet or a person knew it
+    std::string second;          // the other one
+    std::string to;              // key_handed
+    std::string by;              // who wrote it down
+    std::string ticket;          // named at the cabinet
+    std::string reason;          // likewise
+    std::string session;         // of the device
+    std::optional<UtcMs> until;  // key_extended
+    KeyOrigin origin = KeyOrigin::device;
+    std::vector<int> present;            // inventory: slots with a key; key_counted: {1} or {}
+    std::int64_t from = 0, through = 0;  // log_gap, log_overwritten: the seqs that are gone
+    UtcMs at = 0;                        // the device's clock, corrected where it was wrong
+    std::optional<UtcMs> device_at;      // as the device said it, where that differs
+    UtcMs received_at = 0;
+    std::uint64_t row = 0;  // of the event log; 0: not written yet
+};
+
+// What one push of a cabinet holds, however it came. What could not be read is told by its place
+// in the push and kept as `vendor` where it has a number of its own.
+struct KeyPush {
+    std::string source;
+    std::int64_t boot = 0;
+    std::vector<KeyEvent> events;
+    struct Bad {
+        std::size_t index = 0;
+        std::string code;  // slot_range, ts, seq, src_mismatch, type
+    };
+    std::vector<Bad> bad;
+    std::optional<UtcMs> device_now;  // the cabinet's clock as it sent this
+};
+
+// A cabinet that is asked: whether it answers, and how far its clock is from ours.
+struct CabinetSeen {
+    std::string cabinet;
+    bool online = false;
+    std::int64_t skew_ms = 0;
+    std::string reason;  // why it does not answer
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,60 @@
+// One event on its way into the custody of keys. Private to core/key_custody: what its two files
+// share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/core/key_custody.hpp"
+
+namespace gatehouse {
+
+class KeyFold {
+  public:
+    KeyFold(Custody& custody, const KeyEvent& event, const KeyIndex& index,
+            CustodyFindings& findings);
+    void run();
+
+  private:
+    struct Who {
+        std::string person, second;
+        std::vector<std::string> candidates;
+        KeyOrigin origin = KeyOrigin::device;
+        bool nobody = false, ambiguous = false;
+    };
+
+    [[nodiscard]] const std::string& cabinet() const { return event_.id.source; }
+    KeyFact& tell(KeyFactKind kind, const std::string& subject);
+    void last(KeyFactKind kind);
+    void end(KeyFactKind kind);
+
+    void end_sessions();
+    void grant();
+    void deny();
+    void open_door();
+    void close_door();
+    void close_door_of_sessions();
+    [[nodiscard]] Who who();
+    void tell_doubts(const Who& who, const std::string& key);
+    void miss(std::int64_t from, std::int64_t through);
+    void lose_for_good();
+    void forget_places();
+
+    [[nodiscard]] const Key* key_of_event();
+    void remove();
+    void put_back();
+    void take_stock();
+    void write_down();
+    void lend(const Key& key, KeyState& state, const Who& taken);
+    void give_back(KeyState& state, const Who& brought);
+    void end_of_wrong_slot(const Key& key);
+    void count(const Key& key, KeyState& state);
+
+    Custody& custody_;
+    const KeyEvent& event_;
+    const KeyIndex& index_;
+    CustodyFindings& findings_;
+    SourceState& source_;
+};
+
+}  // namespace gatehouse

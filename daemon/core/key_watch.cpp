@@ -1,0 +1,199 @@
+#include "daemon/core/key_watch.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kMinuteMs = 60'000;
+constexpr std::size_t kWidelyOpening = 20;  // a key that opens more is one for everywhere
+
+bool opens(const Key& key, const Ticket& ticket) {
+    const auto has = [&](const std::string& place) {
+        return !place.empty() &&
+               std::find(key.opens.begin(), key.opens.end(), place) != key.opens.end();
+    };
+    return has(ticket.unit) || has(ticket.place);
+}
+
+bool has_crew(const Ticket& ticket, const std::string& person) {
+    return !person.empty() &&
+           std::find(ticket.crew.begin(), ticket.crew.end(), person) != ticket.crew.end();
+}
+
+// While its work went on, from a little before it was sent.
+bool covers(const Ticket& ticket, UtcMs at) {
+    if (!ticket.dispatched_at) return false;
+    if (at < *ticket.dispatched_at - kLinkBeforeMs) return false;
+    const auto end = end_of_work(ticket);
+    return !end || at <= *end;
+}
+
+std::optional<std::int64_t> distance(const Ticket& ticket, UtcMs at) {
+    const auto appointment = ticket.appointment_at ? ticket.appointment_at : ticket.dispatched_at;
+    if (!appointment) return std::nullopt;
+    return *appointment > at ? *appointment - at : at - *appointment;
+}
+
+// Written down as that person's, whoever of the crew it was at the cabinet.
+bool took(const KeyLoan& loan, const Ticket& ticket) {
+    if (has_crew(ticket, loan.holder)) return true;
+    for (const KeyHandOver& hand : loan.handed)
+        if (has_crew(ticket, hand.to)) return true;
+    return false;
+}
+
+std::vector<KeyLink> named_links(const KeyLoan& loan, const Key& key,
+                                 const std::vector<const Ticket*>& tickets,
+                                 const std::vector<std::string>& named) {
+    std::vector<KeyLink> links;
+    for (const std::string& number : named) links.push_back({number, KeyLinkKind::linked, true});
+    if (!links.empty() || loan.ticket.empty()) return links;
+    const auto at = std::find_if(tickets.begin(), tickets.end(),
+                                 [&](const Ticket* one) { return one->number == loan.ticket; });
+    const bool fits = at != tickets.end() && took(loan, **at) && covers(**at, loan.out_at) &&
+                      (opens_everywhere(key) || opens(key, **at));
+    return {{loan.ticket, fits ? KeyLinkKind::explicit_ : KeyLinkKind::bad, true}};
+}
+
+}  // namespace
+
+bool opens_everywhere(const Key& key) {
+    return key.opens.size() > kWidelyOpening || key.class_ == KeyClass::public_ ||
+           key.class_ == KeyClass::equipment || key.class_ == KeyClass::master;
+}
+
+const char* to_string(KeyLinkKind kind) {
+    switch (kind) {
+        case KeyLinkKind::explicit_:
+            return "explicit";
+        case KeyLinkKind::linked:
+            return "linked";
+        case KeyLinkKind::auto_:
+            return "auto";
+        case KeyLinkKind::shared:
+            return "shared";
+        case KeyLinkKind::late:
+            return "late";
+        case KeyLinkKind::weak:
+            return "weak";
+        case KeyLinkKind::bad:
+            return "explicit_bad";
+    }
+    return "";
+}
+
+std::optional<KeyLinkKind> parse_key_link_kind(std::string_view word) {
+    for (const KeyLinkKind kind :
+         {KeyLinkKind::explicit_, KeyLinkKind::linked, KeyLinkKind::auto_, KeyLinkKind::shared,
+          KeyLinkKind::late, KeyLinkKind::weak, KeyLinkKind::bad})
+        if (word == to_string(kind)) return kind;
+    return std::nullopt;
+}
+
+bool counts(KeyLinkKind kind) {
+    return kind != KeyLinkKind::weak && kind != KeyLinkKind::bad;
+}
+
+std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
+                               const std::vector<const Ticket*>& tickets,
+                               const std::vector<std::string>& named) {
+    std::vector<KeyLink> links = named_links(loan, key, tickets, named);
+    if (!links.empty() && counts(links.front().kind)) return links;
+    std::vector<const Ticket*> fitting;
+    std::vector<KeyLink> weak;
+    for (const Ticket* ticket : tickets) {
+        const bool flat = opens(key, *ticket);
+        if (!covers(*ticket, loan.out_at)) continue;
+        if (took(loan, *ticket) && (flat || opens_everywhere(key)))
+            fitting.push_back(ticket);
+        else if (flat)
+            weak.push_back({ticket->number, KeyLinkKind::weak, false});
+    }
+    if (fitting.empty()) {
+        links.insert(links.end(), weak.begin(), weak.end());
+        return links;
+    }
+    std::stable_sort(fitting.begin(), fitting.end(), [&](const Ticket* a, const Ticket* b) {
+        return std::pair{distance(*a, loan.out_at), a->number} <
+               std::pair{distance(*b, loan.out_at), b->number};
+    });
+    for (const Ticket* ticket : fitting) {
+        // Many a cabinet counts whole seconds.
+        const bool late = *ticket->dispatched_at > loan.out_at + 1'000;
+        const KeyLinkKind kind = fitting.size() > 1 ? KeyLinkKind::shared
+                                 : late             ? KeyLinkKind::late
+                                                    : KeyLinkKind::auto_;
+        links.push_back({ticket->number, kind, ticket == fitting.front()});
+    }
+    // What was named and does not fit stands behind what does.
+    std::stable_partition(links.begin(), links.end(),
+                          [](const KeyLink& link) { return counts(link.kind); });
+    return links;
+}
+
+std::set<std::string> default_key_alerts() {
+    return {"key_past_curfew", "key_overdue",    "key_out_no_ticket", "ticket_closed_key_out",
+            "no_loan_key_out", "cabinet_forced", "key_moved_no_auth", "cabinet_offline"};
+}
+
+const std::vector<std::string>& key_alert_codes() {
+    static const std::vector<std::string> codes{"key_out_no_ticket",
+                                                "key_overdue",
+                                                "key_past_curfew",
+                                                "ticket_closed_key_out",
+                                                "cabinet_forced",
+                                                "door_held",
+                                                "unknown_card",
+                                                "credential_attack",
+                                                "duress",
+                                                "tamper",
+                                                "key_moved_no_auth",
+                                                "slot_state_jump",
+                                                "ambiguous_holder",
+                                                "wrong_slot",
+                                                "unknown_tag",
+                                                "returned_by_other",
+                                                "no_loan_key_out",
+                                                "second_missing",
+                                                "leaver_holds_key",
+                                                "entrusted_no_contact",
+                                                "stock_mismatch",
+                                                "log_gap",
+                                                "log_overwritten",
+                                                "clock_skew",
+                                                "cabinet_offline",
+                                                "ticket_mismatch",
+                                                "key_back_ticket_open"};
+    return codes;
+}
+
+bool has_curfew(const Key& key) {
+    return key.set != "duty";
+}
+
+UtcMs next_curfew(const Key& key, UtcMs after, const KeyRules& rules, const Zone& zone) {
+    int minute = rules.curfew_minute;
+    if (key.curfew.size() == 5)
+        minute = std::stoi(key.curfew.substr(0, 2)) * 60 + std::stoi(key.curfew.substr(3, 2));
+    LocalDate day = zone.local(after).date;
+    for (;;) {
+        const UtcMs at = zone.midnight(day) + minute * kMinuteMs;
+        if (at > after) return at;
+        day = date_from_days(days_since_epoch(day) + 1);
+    }
+}
+
+UtcMs due_at(const KeyLoan& loan, const Key& key, const Ticket* ticket, const KeyRules& rules,
+             const Zone& zone) {
+    if (loan.extended_until) return *loan.extended_until;
+    UtcMs due = loan.out_at + key.max_hold_ms.value_or(rules.max_hold_ms);
+    if (has_curfew(key)) due = std::min(due, next_curfew(key, loan.out_at, rules, zone));
+    if (ticket != nullptr && ticket->done_by)
+        due = std::min(due, std::max(*ticket->done_by, loan.out_at) + 30 * kMinuteMs);
+    return due;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,106 @@
+// What joins keys and tickets, and what people must hear of it: which ticket a loan was for
+// (keys-and-tickets.md 5.7), when it is due, and which conditions of 5.8 hold now. It changes
+// nothing. Pure, any thread.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/core/key_custody.hpp"
+#include "daemon/core/ticket.hpp"
+
+namespace gatehouse {
+
+// explicit_: the cabinet named it; linked: a person did, later; auto_: one ticket fits; shared:
+// several do; late: the slip was written after the key was taken; weak: the flat fits and the
+// person does not, so a person has to say; bad: named, and does not fit.
+enum class KeyLinkKind { explicit_, linked, auto_, shared, late, weak, bad };
+[[nodiscard]] const char* to_string(KeyLinkKind kind);
+[[nodiscard]] std::optional<KeyLinkKind> parse_key_link_kind(std::string_view word);
+struct KeyLink {
+    std::string ticket;
+    KeyLinkKind kind = KeyLinkKind::auto_;
+    bool primary = true;  // of several the nearest appointment
+    friend auto operator<=>(const KeyLink&, const KeyLink&) = default;
+};
+// A link that counts: the key was out for that ticket.
+[[nodiscard]] bool counts(KeyLinkKind kind);
+
+// So long a key may be out without a ticket (emergencies: key first, slip later), and so long
+// before its dispatch a ticket explains it.
+inline constexpr std::int64_t kLinkGraceMs = 15 * 60'000, kLinkBeforeMs = 15 * 60'000;
+
+// More than twenty places, or of a class for everywhere: person and time explain it, wherever.
+[[nodiscard]] bool opens_everywhere(const Key& key);
+
+// The links of one loan, best first. `named`: what a person linked by hand.
+[[nodiscard]] std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
+                                             const std::vector<const Ticket*>& tickets,
+                                             const std::vector<std::string>& named);
+
+struct KeyRules {
+    int curfew_minute = 18 * 60;      // local; for keys that name none
+    int curfew_warning_minutes = 10;  // before it
+    std::int64_t max_hold_ms = 8 * 3'600'000LL;
+    std::int64_t offline_ms = 5 * 60'000, skew_ms = 60'000;
+    std::int64_t closed_grace_ms = 30 * 60'000;
+    std::set<std::string> alerts;  // codes that are told; the others stay rows of the log
+};
+// The eight of property-office.md 3.6.
+[[nodiscard]] std::set<std::string> default_key_alerts();
+// Every code that can be switched on.
+[[nodiscard]] const std::vector<std::string>& key_alert_codes();
+
+// Keys of the set "duty" stay with the shift; every other one is back the same day.
+[[nodiscard]] bool has_curfew(const Key& key);
+// The first curfew after that moment.
+[[nodiscard]] UtcMs next_curfew(const Key& key, UtcMs after, const KeyRules& rules,
+                                const Zone& zone);
+// min(ticket's deadline + 30 min, out + max_hold, next curfew), or what a lead extended it to.
+[[nodiscard]] UtcMs due_at(const KeyLoan& loan, const Key& key, const Ticket* ticket,
+                           const KeyRules& rules, const Zone& zone);
+
+struct KeyCondition {
+    std::string code, subject;  // one open alert for each pair
+    int severity = 1;           // 1 to 4
+    bool by_ack = false;        // stays until somebody has looked into it
+    std::string fact;           // of a fact: which one; empty: a state that holds
+    std::string key, cabinet, slot, ticket, person, loan, unit;
+    std::vector<std::string> candidates;
+    UtcMs at = 0;
+    std::optional<UtcMs> due_at;
+    bool unsure = false;  // the cabinet is offline: last known so
+};
+struct CabinetWatch {
+    std::string cabinet;
+    bool known = false;  // it was heard of at least once, or has to be polled
+    std::optional<UtcMs> offline_since;
+    std::int64_t skew_ms = 0;
+};
+// A loan with what belongs to it.
+struct LoanFacts {
+    const KeyLoan* loan = nullptr;
+    const Key* key = nullptr;
+    KeyPlace place = KeyPlace::out;
+    std::vector<KeyLink> links;
+};
+struct KeyWatchInput {
+    const std::vector<LoanFacts>& open_loans;
+    const std::map<std::string, const Ticket*>& tickets;  // whatever a link names
+    const std::vector<const Ticket*>& others;             // open ones, for who holds what else
+    const std::vector<KeyFact>& facts;
+    const std::vector<CabinetWatch>& cabinets;
+    const std::set<std::string>& inactive;  // people who have left
+    const KeyRules& rules;
+    const Zone& zone;
+    UtcMs now = 0;
+};
+[[nodiscard]] std::vector<KeyCondition> key_conditions(const KeyWatchInput& input);
+
+// The sentence of an alert, without a name.
+[[nodiscard]] std::string key_sentence(const KeyCondition& condition, const char* state,
+                                       const std::string& where, const Zone& zone, bool chinese);
+
+}  // namespace gatehouse

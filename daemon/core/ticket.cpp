@@ -1,0 +1,392 @@
+#include "daemon/core/ticket.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kMinuteMs = 60'000, kDayMs = 86'400'000;
+constexpr int kServiceFrom = 8 * 60 + 30, kServiceTo = 17 * 60 + 30;
+// Nobody's office rests longer than that; the search for a workday ends there.
+constexpr int kRestDaysMax = 400;
+
+template <class Value>
+struct Word {
+    Value value;
+    const char* word;
+};
+constexpr std::array kKinds{
+    Word{TicketKind::repair, "repair"},
+    Word{TicketKind::complaint, "complaint"},
+    Word{TicketKind::inspection, "inspection"},
+    Word{TicketKind::defect, "defect"},
+    Word{TicketKind::paid_service, "paid_service"},
+};
+constexpr std::array kUrgencies{
+    Word{TicketUrgency::urgent, "urgent"},   Word{TicketUrgency::normal, "normal"},
+    Word{TicketUrgency::planned, "planned"}, Word{TicketUrgency::urgent, "急"},
+    Word{TicketUrgency::normal, "一般"},     Word{TicketUrgency::planned, "计划"},
+};
+constexpr std::array kStates{
+    Word{TicketState::reported, "reported"},   Word{TicketState::dispatched, "dispatched"},
+    Word{TicketState::accepted, "accepted"},   Word{TicketState::working, "working"},
+    Word{TicketState::paused, "paused"},       Word{TicketState::done, "done"},
+    Word{TicketState::visit_due, "visit_due"}, Word{TicketState::visited, "visited"},
+    Word{TicketState::closed, "closed"},       Word{TicketState::cancelled, "cancelled"},
+};
+constexpr std::array kActions{
+    Word{TicketAction::dispatch, "dispatch"}, Word{TicketAction::accept, "accept"},
+    Word{TicketAction::decline, "decline"},   Word{TicketAction::transfer, "transfer"},
+    Word{TicketAction::start, "start"},       Word{TicketAction::pause, "pause"},
+    Word{TicketAction::done, "done"},         Word{TicketAction::visit, "visit"},
+    Word{TicketAction::close, "close"},       Word{TicketAction::reopen, "reopen"},
+    Word{TicketAction::cancel, "cancel"},     Word{TicketAction::link, "link"},
+    Word{TicketAction::extend, "extend"},
+};
+
+template <class Words, class Value>
+const char* word_of(const Words& words, Value value) {
+    for (const auto& one : words)
+        if (one.value == value) return one.word;
+    return "";
+}
+template <class Value, class Words>
+std::optional<Value> value_of(const Words& words, std::string_view word) {
+    for (const auto& one : words)
+        if (one.word == word) return one.value;
+    return std::nullopt;
+}
+
+using States = std::vector<TicketState>;
+
+// From which states an action may be taken; empty: from any that is not the end.
+States from_states(TicketAction action) {
+    using S = TicketState;
+    switch (action) {
+        case TicketAction::dispatch:
+            return {S::reported};
+        case TicketAction::accept:
+            return {S::dispatched};
+        case TicketAction::decline:
+            return {S::dispatched, S::accepted};
+        case TicketAction::transfer:
+            return {S::dispatched, S::accepted, S::working, S::paused};
+        case TicketAction::start:
+            return {S::accepted, S::paused};
+        case TicketAction::pause:
+            return {S::working};
+        case TicketAction::done:
+            return {S::working};
+        case TicketAction::visit:
+            return {S::done, S::visit_due};
+        case TicketAction::close:
+            return {S::done, S::visited};
+        case TicketAction::reopen:
+            return {S::done, S::visit_due, S::visited, S::closed};
+        case TicketAction::cancel:
+            return {S::reported, S::dispatched, S::accepted, S::working, S::paused};
+        case TicketAction::link:
+        case TicketAction::extend:
+            return {S::reported, S::dispatched, S::accepted,  S::working,
+                    S::paused,   S::done,       S::visit_due, S::visited};
+    }
+    return {};
+}
+
+// The allowed actions of a state, for the remedy.
+std::string actions_of(TicketState state) {
+    std::string text;
+    for (const auto& one : kActions) {
+        const States from = from_states(one.value);
+        if (std::find(from.begin(), from.end(), state) == from.end()) continue;
+        text += (text.empty() ? "" : ", ") + std::string(one.word);
+    }
+    return text.empty() ? "nothing more" : text;
+}
+
+// 4.1's rule: what must be visited whatever the lot says.
+bool must_be_visited(const Ticket& ticket, const TicketMove& move) {
+    const std::string& category = ticket.category;
+    const bool leak = category == "土建渗漏" || category == "structure" || category == "leak";
+    const bool electrical = category == "电气" || category == "electrical";
+    return leak || electrical || ticket.kind == TicketKind::paid_service || ticket.reopened > 0 ||
+           ticket.kind == TicketKind::complaint || move.safety;
+}
+
+std::int64_t visit_days(const Ticket& ticket) {
+    const std::string& category = ticket.category;
+    if (category == "电气" || category == "electrical" || category == "消防" ||
+        category == "fire" || category == "电梯" || category == "lift")
+        return 2;
+    if (category == "土建渗漏" || category == "structure" || category == "leak") return 3;
+    return 7;
+}
+
+class Mover {
+  public:
+    Mover(const Ticket& ticket, const TicketMove& move, UtcMs now, const TicketTerms& terms)
+        : step_{ticket, {}}, ticket_(step_.ticket), move_(move), now_(now), terms_(terms) {}
+
+    std::variant<TicketStep, TicketRefusal> run() {
+        if (auto refusal = check()) return *std::move(refusal);
+        carry_out();
+        return std::move(step_);
+    }
+
+  private:
+    std::optional<TicketRefusal> check() const {
+        const States from = from_states(move_.action);
+        if (std::find(from.begin(), from.end(), ticket_.state) == from.end())
+            return TicketRefusal{"", "ticket-state",
+                                 "ticket " + ticket_.number + " is " + to_string(ticket_.state) +
+                                     ": `" + to_string(move_.action) +
+                                     "` is not possible; what is: " + actions_of(ticket_.state)};
+        switch (move_.action) {
+            case TicketAction::dispatch:
+            case TicketAction::transfer:
+                if (move_.crew.empty()) return missing("/crew", "name who goes");
+                break;
+            case TicketAction::decline:
+            case TicketAction::cancel:
+            case TicketAction::reopen:
+                if (move_.reason.empty()) return missing("/reason", "say why");
+                break;
+            case TicketAction::pause:
+                if (move_.reason.empty()) return missing("/reason", "say what is waited for");
+                if (!move_.until) return missing("/until", "say when the work goes on");
+                break;
+            case TicketAction::extend:
+                if (move_.reason.empty()) return missing("/reason", "say why");
+                if (!move_.until) return missing("/until", "say until when");
+                break;
+            case TicketAction::visit:
+                return check_rating();
+            case TicketAction::close:
+                return check_close();
+            default:
+                break;
+        }
+        if (move_.until && *move_.until <= now_)
+            return TicketRefusal{"/until", "invalid", "it lies in the past; name a time to come"};
+        if (move_.action == TicketAction::reopen && end_of_work(ticket_) &&
+            now_ - *end_of_work(ticket_) > kReopenMs)
+            return TicketRefusal{
+                "", "ticket-old",
+                "ticket " + ticket_.number + " ended more than 30 days ago; open a new one"};
+        return std::nullopt;
+    }
+    static std::optional<TicketRefusal> missing(const char* pointer, const char* what) {
+        return TicketRefusal{pointer, "invalid", std::string("missing: ") + what};
+    }
+    std::optional<TicketRefusal> check_rating() const {
+        if (move_.rating == "A" || move_.rating == "B" || move_.rating == "C") return std::nullopt;
+        return TicketRefusal{
+            "/rating", "invalid",
+            "`" + move_.rating + "` is none of A (satisfied), B (fairly) and C (not satisfied)"};
+    }
+    std::optional<TicketRefusal> check_close() const {
+        if (ticket_.state == TicketState::done && ticket_.visit_wanted)
+            return TicketRefusal{"", "ticket-visit", "the return visit is due first"};
+        if (move_.keys_out && !move_.override_)
+            return TicketRefusal{
+                "", "ticket-keys-out",
+                "a key that was taken for ticket " + ticket_.number +
+                    " is not back; return it, or close with `override` and a reason"};
+        if (move_.override_ && move_.reason.empty())
+            return missing("/reason", "say why it is closed with a key out");
+        return std::nullopt;
+    }
+
+    void go(TicketState state) {
+        ticket_.state = state;
+        step_.states.push_back(state);
+    }
+
+    void carry_out() {
+        take_fields();
+        switch (move_.action) {
+            case TicketAction::dispatch:
+            case TicketAction::transfer:
+                resume();
+                ticket_.crew = move_.crew;
+                ticket_.dispatched_at = now_;
+                ticket_.accepted_at.reset();
+                return go(TicketState::dispatched);
+            case TicketAction::accept:
+                ticket_.accepted_at = now_;
+                return go(TicketState::accepted);
+            case TicketAction::decline:
+                ticket_.crew.clear();
+                ticket_.dispatched_at.reset();
+                return go(TicketState::reported);
+            case TicketAction::start:
+                resume();
+                if (!ticket_.started_at) ticket_.started_at = now_;
+                return go(TicketState::working);
+            case TicketAction::pause:
+                ticket_.paused_at = now_;
+                ticket_.resume_at = move_.until;
+                ticket_.pause_reason = move_.reason;
+                return go(TicketState::paused);
+            case TicketAction::done:
+                return finish();
+            case TicketAction::visit:
+                ticket_.visited_at = now_;
+                ticket_.rating = move_.rating;
+                return go(TicketState::visited);
+            case TicketAction::close:
+                ticket_.closed_at = now_;
+                if (move_.keys_out) ticket_.close_override = move_.reason;
+                return go(TicketState::closed);
+            case TicketAction::reopen:
+                return reopen();
+            case TicketAction::cancel:
+                ticket_.cancelled_at = now_;
+                return go(TicketState::cancelled);
+            case TicketAction::link:
+                return;
+            case TicketAction::extend:
+                ticket_.done_by = move_.until;
+                return;
+        }
+    }
+
+    void take_fields() {
+        if (move_.appointment_at) ticket_.appointment_at = move_.appointment_at;
+        if (!move_.result.empty()) ticket_.result = move_.result;
+        if (move_.agreed_price) ticket_.agreed_price = move_.agreed_price;
+        if (move_.material) ticket_.material = move_.material;
+        if (move_.labour) ticket_.labour = move_.labour;
+        if (!move_.pay_method.empty()) ticket_.pay_method = move_.pay_method;
+        if (!move_.receipt.empty()) ticket_.receipt = move_.receipt;
+        if (move_.owner_contacted_at) ticket_.owner_contacted_at = move_.owner_contacted_at;
+    }
+
+    // Time on hold counts for nothing but the calendar of who waits.
+    void resume() {
+        if (ticket_.state != TicketState::paused || !ticket_.paused_at) return;
+        if (ticket_.done_by) *ticket_.done_by += now_ - *ticket_.paused_at;
+        ticket_.paused_at.reset();
+        ticket_.resume_at.reset();
+        ticket_.pause_reason.clear();
+    }
+
+    void finish() {
+        ticket_.done_at = now_;
+        ticket_.must_visit = must_be_visited(ticket_, move_);
+        ticket_.visit_wanted = ticket_.must_visit || move_.lot % 100 < kVisitPercent;
+        go(TicketState::done);
+        if (!ticket_.visit_wanted) return;
+        ticket_.visit_by = now_ + visit_days(ticket_) * kDayMs;
+        go(TicketState::visit_due);
+    }
+
+    void reopen() {
+        ++ticket_.reopened;
+        ticket_.crew.clear();
+        for (auto* at :
+             {&ticket_.dispatched_at, &ticket_.accepted_at, &ticket_.started_at, &ticket_.done_at,
+              &ticket_.visited_at, &ticket_.closed_at, &ticket_.visit_by, &ticket_.appointment_at})
+            at->reset();
+        ticket_.visit_wanted = false;
+        ticket_.rating.clear();
+        ticket_.result.clear();
+        ticket_.close_override.clear();
+        set_timers(ticket_, now_, terms_);
+        go(TicketState::reported);
+    }
+
+    TicketStep step_;
+    Ticket& ticket_;
+    const TicketMove& move_;
+    UtcMs now_;
+    const TicketTerms& terms_;
+};
+
+}  // namespace
+
+const char* to_string(TicketKind value) {
+    return word_of(kKinds, value);
+}
+const char* to_string(TicketUrgency value) {
+    return word_of(kUrgencies, value);
+}
+const char* to_string(TicketState value) {
+    return word_of(kStates, value);
+}
+const char* to_string(TicketAction value) {
+    return word_of(kActions, value);
+}
+std::optional<TicketKind> parse_ticket_kind(std::string_view word) {
+    return value_of<TicketKind>(kKinds, word);
+}
+std::optional<TicketUrgency> parse_ticket_urgency(std::string_view word) {
+    return value_of<TicketUrgency>(kUrgencies, word);
+}
+std::optional<TicketState> parse_ticket_state(std::string_view word) {
+    return value_of<TicketState>(kStates, word);
+}
+std::optional<TicketAction> parse_ticket_action(std::string_view word) {
+    return value_of<TicketAction>(kActions, word);
+}
+
+bool is_at_work(TicketState state) {
+    return state == TicketState::dispatched || state == TicketState::accepted ||
+           state == TicketState::working || state == TicketState::paused;
+}
+
+bool is_backlog(TicketState state) {
+    return state == TicketState::reported || is_at_work(state);
+}
+
+std::optional<UtcMs> end_of_work(const Ticket& ticket) {
+    return ticket.done_at ? ticket.done_at : ticket.cancelled_at;
+}
+
+UtcMs after_service_minutes(UtcMs from, std::int64_t minutes, const TicketTerms& terms) {
+    LocalDate day = terms.zone.local(from).date;
+    std::int64_t left_ms = minutes * kMinuteMs;
+    UtcMs at = from;
+    for (int i = 0; i < kRestDaysMax; ++i) {
+        const UtcMs midnight = terms.zone.midnight(day);
+        const UtcMs begin = midnight + std::int64_t{kServiceFrom} * kMinuteMs;
+        const UtcMs end = midnight + std::int64_t{kServiceTo} * kMinuteMs;
+        if (terms.calendar.kind(day) == BandDays::workday && at < end) {
+            at = std::max(at, begin);
+            if (left_ms <= end - at) return at + left_ms;
+            left_ms -= end - at;
+        }
+        day = date_from_days(days_since_epoch(day) + 1);
+        at = std::max(at, terms.zone.midnight(day));
+    }
+    return at;
+}
+
+void set_timers(Ticket& ticket, UtcMs from, const TicketTerms& terms) {
+    switch (ticket.urgency) {
+        case TicketUrgency::urgent:
+            ticket.dispatch_by = from + 10 * kMinuteMs;
+            ticket.on_site_by = from + 30 * kMinuteMs;
+            ticket.done_by = from + kDayMs;
+            return;
+        case TicketUrgency::normal:
+            ticket.dispatch_by = after_service_minutes(from, 30, terms);
+            ticket.on_site_by = after_service_minutes(from, 240, terms);
+            ticket.done_by = after_service_minutes(from, 3 * (kServiceTo - kServiceFrom), terms);
+            return;
+        case TicketUrgency::planned:
+            ticket.dispatch_by = after_service_minutes(from, kServiceTo - kServiceFrom, terms);
+            ticket.on_site_by = ticket.appointment_at;
+            ticket.done_by.reset();
+            return;
+    }
+}
+
+std::variant<TicketStep, TicketRefusal> move_ticket(const Ticket& ticket, const TicketMove& move,
+                                                    UtcMs now, const TicketTerms& terms) {
+    return Mover(ticket, move, now, terms).run();
+}
+
+}  // namespace gatehouse

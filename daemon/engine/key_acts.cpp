@@ -1,0 +1,253 @@
+// What people write down about keys, how a key event stands in the log, and the board that the
+// snapshot shows.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_codec.hpp"
+#include "daemon/engine/key_documents.hpp"
+#include "daemon/engine/key_room.hpp"
+#include "daemon/engine/meter_acts.hpp"
+
+namespace gatehouse {
+namespace {
+
+// "key.removed" stands for itself; what has one word, or a word that the daemon's own log uses,
+// is the cabinet's: tamper -> cabinet.tamper, log.gap -> cabinet.log_gap.
+std::string log_kind(KeyEventType type) {
+    const std::string word = to_string(type);
+    for (const char* prefix : {"key.", "door.", "access.", "session.", "slot."})
+        if (word.starts_with(prefix)) return word;
+    std::string kind = "cabinet." + word;
+    std::replace(kind.begin() + 8, kind.end(), '.', '_');
+    return kind;
+}
+
+KeyEventType type_of(KeyAct::What what) {
+    switch (what) {
+        case KeyAct::What::take:
+            return KeyEventType::key_removed;
+        case KeyAct::What::bring:
+            return KeyEventType::key_returned;
+        case KeyAct::What::hand:
+            return KeyEventType::key_handed;
+        case KeyAct::What::lose:
+            return KeyEventType::key_lost;
+        case KeyAct::What::find:
+            return KeyEventType::key_found;
+        case KeyAct::What::give:
+            return KeyEventType::key_given;
+        case KeyAct::What::count:
+            return KeyEventType::key_counted;
+        case KeyAct::What::extend:
+            return KeyEventType::key_extended;
+    }
+    return KeyEventType::vendor;
+}
+
+}  // namespace
+
+void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
+    const Key* key = find_key(moved != nullptr ? moved->key : event.key);
+    std::string cabinet = event.id.source;
+    if (cabinet == kDeskSource) cabinet = key != nullptr ? key->cabinet : "";
+    const std::string topic = cabinet.empty() ? "" : "cabinet/" + cabinet + "/event";
+    const std::uint64_t seq = context_.store.next(Series::event);
+    const std::string& person = moved != nullptr ? moved->person : event.person;
+    const KeyOrigin origin = moved != nullptr ? moved->origin : event.origin;
+    const std::vector<KeyLink>* links = nullptr;
+    if (moved != nullptr && !moved->loan.source.empty())
+        if (const auto at = links_.find(format(moved->loan)); at != links_.end())
+            links = &at->second;
+    const bool linked = links != nullptr && !links->empty();
+    JsonWriter body;
+    body.begin_object()
+        .field("schema", 1)
+        .field("id", format(event.id))
+        .field("seq", seq)
+        .field("prev", topic.empty() ? 0 : context_.world.topic_heads[topic])
+        .field("event_type", event.type == KeyEventType::vendor ? "vendor" : to_string(event.type))
+        .field_if("cabinet", cabinet)
+        .field_if("slot", event.slot);
+    body.field_if("key", key != nullptr ? key->key : event.key)
+        .field_if("person", person)
+        .field_if("second", event.second)
+        .field_if("ticket", linked ? links->front().ticket : event.ticket);
+    if (linked) body.field("link", to_string(links->front().kind));
+    body.field("origin", to_string(origin)).field_if("door", event.door);
+    body.field_if("detail", event.detail).field_if("to", event.to).field_if("by", event.by);
+    if (event.type == KeyEventType::vendor) body.field_if("word", event.word);
+    if (!event.begins) body.field("ends", true);
+    if (moved != nullptr && !moved->loan.source.empty()) body.field("loan", format(moved->loan));
+    body.field("at", context_.iso(event.at));
+    if (event.device_at) body.field("device_at", context_.iso(*event.device_at));
+    body.field("received_at", context_.iso(event.received_at)).end_object();
+    JsonWriter subject;
+    subject.begin_object().field_if("cabinet", cabinet).field_if("slot", event.slot);
+    subject.field_if("key", key != nullptr ? key->key : "").end_object();
+    std::vector<std::string> about;
+    if (!cabinet.empty()) about.push_back("cabinet:" + cabinet);
+    if (!person.empty()) about.push_back("staff:" + person);
+    if (key != nullptr) {
+        about.push_back("key:" + key->key);
+        if (key->opens.size() <= 8)
+            for (const std::string& unit : key->opens) about.push_back("unit:" + unit);
+    }
+    if (linked) about.push_back("ticket:" + links->front().ticket);
+    event.row = log_event(context_, log_kind(event.type), subject.take(), body.take(),
+                          std::move(about), topic);
+}
+
+// What is wrong with an act as it was typed; `at` and `until` are read on the way.
+void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
+                        std::optional<UtcMs>& until) {
+    using What = KeyAct::What;
+    check_staff(context_, reply, "/by", act.by);
+    const auto person = [&](const char* pointer, const std::string& id, bool required) {
+        if (id.empty() && required)
+            reply.errors.push_back({pointer, "is missing: name one of staff.csv or people.csv"});
+        else if (!id.empty() && !is_person(id))
+            reply.errors.push_back({pointer, "`" + id + "` is nobody in staff.csv or people.csv"});
+    };
+    person("/person", act.person, act.what == What::take);
+    person("/second", act.second, false);
+    person("/to", act.to, act.what == What::hand);
+    const bool two = act.what == What::take &&
+                     (key.needs_second.value_or(false) || key.class_ == KeyClass::no_loan);
+    if (two && (act.second.empty() || act.second == act.person))
+        reply.errors.push_back({"/second", "this key leaves with two people; name the other one"});
+    if (act.what == What::lose || act.what == What::give || act.what == What::extend)
+        check_reason(reply, act.reason);
+    const auto time = [&](const char* pointer, const std::string& text) {
+        const auto read = parse_iso8601(text, context_.zone);
+        if (!text.empty() && !read)
+            reply.errors.push_back({pointer, "`" + text + "` is no time; write 2026-11-23T14:00"});
+        return text.empty() ? std::nullopt : read;
+    };
+    at = time("/at", act.at);
+    until = time("/until", act.until);
+    if (at && *at > context_.now_ms())
+        reply.errors.push_back({"/at", "`" + act.at + "` lies in the future"});
+    if (act.what == What::extend && (!until || *until <= context_.now_ms()))
+        reply.errors.push_back({"/until", "name a time to come"});
+    if (!act.ticket.empty() && find_ticket(act.ticket) == nullptr)
+        reply.errors.push_back({"/ticket", "no ticket `" + act.ticket + "`"});
+}
+
+Reply KeyRoom::act(const KeyAct& act) {
+    using What = KeyAct::What;
+    const Key* key = find_key(act.key);
+    if (key == nullptr)
+        return refusal(ReplyKind::not_found, "not-found",
+                       "no key `" + act.key + "` stands in keys.csv");
+    Reply reply;
+    std::optional<UtcMs> at, until;
+    check_act(act, *key, reply, at, until);
+    if (is_refused(reply)) return reply;
+    const KeyState& state = now_.keys[act.key];
+    const bool out = state.loan.has_value();
+    if (act.what == What::take && (out || state.place != KeyPlace::in))
+        return refusal(
+            ReplyKind::conflict, "key-out",
+            "key " + act.key + " is " + to_string(state.place) +
+                (out && !state.loan->holder.empty() ? " with " + state.loan->holder : "") +
+                "; write its return or hand-over down first");
+    const bool needs_loan =
+        act.what == What::bring || act.what == What::hand || act.what == What::extend;
+    if (needs_loan && !out)
+        return refusal(ReplyKind::conflict, "key-in",
+                       "key " + act.key + " is " + to_string(state.place) + ", nobody has it");
+    KeyEvent event;
+    event.id = {kDeskSource, context_.run, 0};
+    event.id.seq = context_.store.key_books().newest_seq(kDeskSource, context_.run) + 1;
+    event.type = type_of(act.what);
+    event.origin = KeyOrigin::manual;
+    event.key = act.key;
+    event.by = act.by;
+    event.person = act.person.empty() && act.what == What::bring ? state.loan->holder : act.person;
+    event.second = act.second;
+    event.to = act.to;
+    event.ticket = act.ticket;
+    event.reason = act.reason;
+    event.until = until;
+    event.at = at.value_or(context_.now_ms());
+    event.received_at = context_.now_ms();
+    if (act.what == What::count && act.present) event.present = {1};
+    std::vector<KeyEvent> fresh;
+    fresh.push_back(std::move(event));
+    ingest(std::move(fresh));
+    const auto now = board();
+    for (const KeyView& view : now->keys)
+        if (view.key == act.key) reply.json = key_json(view, *key, context_.zone);
+    if (act.what == What::take) reply.kind = ReplyKind::created;
+    return reply;
+}
+
+std::shared_ptr<const KeyBoard> KeyRoom::board() {
+    if (board_ && !moved_) return board_;
+    auto fresh = std::make_shared<KeyBoard>();
+    fresh->version = ++version_;
+    if (registry_) {
+        for (const Key& key : registry_->keys) {
+            KeyView view;
+            view.key = key.key;
+            view.cabinet = key.cabinet;
+            view.slot = key.slot;
+            if (const auto at = now_.keys.find(key.key); at != now_.keys.end()) {
+                const KeyState& state = at->second;
+                view.place = state.place;
+                view.since = state.since;
+                view.loan = state.loan;
+                if (!state.cabinet.empty()) {
+                    view.cabinet = state.cabinet;
+                    view.slot = state.slot;
+                }
+            }
+            if (view.loan) {
+                const auto links = links_.find(format(view.loan->id));
+                if (links != links_.end()) view.links = links->second;
+                const Ticket* ticket = view.links.empty() || !counts(view.links.front().kind)
+                                           ? nullptr
+                                           : find_ticket(view.links.front().ticket);
+                view.due_at = due_at(*view.loan, key, ticket, options_.rules, context_.zone);
+            }
+            fresh->keys.push_back(std::move(view));
+        }
+    }
+    for (const KeyRoomOptions::Cabinet& cabinet : options_.cabinets) {
+        CabinetView view;
+        view.cabinet = cabinet.id;
+        view.profile = cabinet.profile;
+        view.kind = cabinet.kind;
+        if (const auto at = now_.sources.find(cabinet.id); at != now_.sources.end()) {
+            view.seen = at->second.begun;
+            view.boot = at->second.boot;
+            view.seq = at->second.seq;
+            view.online = !at->second.offline_since;
+        }
+        if (const auto at = watch_.find(cabinet.id); at != watch_.end()) {
+            view.seen = view.seen || at->second.known;
+            view.online = view.online && !at->second.offline_since;
+            view.skew_ms = at->second.skew_ms;
+            view.reason = reasons_[cabinet.id];
+        }
+        for (const KeyEvent& event : window_)
+            if (event.id.source == cabinet.id) view.last_event_at = event.received_at;
+        for (const auto& [id, gap] : gaps())
+            if (id == cabinet.id) view.gaps.push_back(gap);
+        for (const KeyView& key : fresh->keys) {
+            const Key* row = find_key(key.key);
+            if (row == nullptr || row->cabinet != cabinet.id) continue;
+            ++view.keys;
+            if (key.loan) ++view.out;
+        }
+        fresh->cabinets.push_back(std::move(view));
+    }
+    fresh->tickets = shown_;
+    board_ = std::move(fresh);
+    moved_ = false;
+    return board_;
+}
+
+}  // namespace gatehouse

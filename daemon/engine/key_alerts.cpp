@@ -1,0 +1,255 @@
+#include "daemon/engine/key_alerts.hpp"
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <map>
+#include <utility>
+
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/store/key_books.hpp"
+
+namespace gatehouse {
+namespace {
+
+namespace bj = boost::json;
+
+std::string where_of(const Context& context, const KeyCondition& condition) {
+    const std::string label = condition.unit.empty() ? "" : context.unit_label(condition.unit);
+    std::string where = label;
+    const auto add = [&](const std::string& text) {
+        if (!text.empty()) where += (where.empty() ? "" : " ") + text;
+    };
+    add(condition.key);
+    if (!condition.cabinet.empty())
+        add(condition.cabinet + (condition.slot.empty() ? "" : "#" + condition.slot));
+    if (where.empty()) where = condition.subject;
+    return where;
+}
+
+// What the alert says of itself beside its state; stays through its life.
+std::string subject_fields(const Context& context, const KeyCondition& condition) {
+    JsonWriter json;
+    json.begin_object()
+        .field("subject", condition.subject)
+        .field("account", "")
+        .field("unit", condition.unit)
+        .field("unit_label", condition.unit.empty() ? "" : context.unit_label(condition.unit))
+        .field_if("key", condition.key)
+        .field_if("cabinet", condition.cabinet)
+        .field_if("slot", condition.slot)
+        .field_if("person", condition.person)
+        .field_if("ticket", condition.ticket)
+        .field_if("loan", condition.loan)
+        .field_if("fact", condition.fact);
+    if (!condition.candidates.empty()) {
+        json.key("candidates").begin_array();
+        for (const std::string& person : condition.candidates) json.value(person);
+        json.end_array();
+    }
+    if (condition.due_at) json.field("due_at", context.iso(*condition.due_at));
+    json.end_object();
+    return json.take();
+}
+
+std::string member(const bj::object& object, const char* name) {
+    const bj::value* value = object.if_contains(name);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+bj::object payload_object(const AlertRow& row) {
+    boost::system::error_code error;
+    bj::value value = bj::parse(row.payload, error);
+    return !error && value.is_object() ? value.get_object() : bj::object();
+}
+
+struct Telling {
+    AlertState state = AlertState::raised;
+    int level = 0;
+    std::string cleared_by;
+    const AckAlert* acknowledgement = nullptr;
+};
+
+void write_alert(Context& context, OpenAlert& alert, const KeyCondition& condition,
+                 const Telling& telling) {
+    const std::string topic = "alert/" + alert.row.kind;
+    const std::uint64_t seq = context.store.next(Series::event);
+    const UtcMs now = context.now_ms();
+    JsonWriter json;
+    json.begin_object()
+        .field("schema", 1)
+        .field("id", alert.row.id)
+        .field("seq", seq)
+        .field("prev", context.world.topic_heads[topic])
+        .field("kind", alert.row.kind)
+        .field("state", to_string(telling.state))
+        .field("severity", severity_of(telling.level))
+        .field("level", telling.level);
+    const bj::object about = bj::parse(subject_fields(context, condition)).as_object();
+    for (const auto& [name, value] : about)
+        json.key(std::string_view(name.data(), name.size())).raw(bj::serialize(value));
+    json.key("balance").null();
+    json.field("currency", context.options.currency).key("threshold").null();
+    json.field("reason", condition.code).key("days_left").null();
+    json.field("quality", condition.unsure ? "held" : "confirmed")
+        .field("as_of", context.iso(condition.at))
+        .field("notify_after",
+               context.iso(notify_after(now, telling.level, context.zone, context.options.alerts)))
+        .field_if("cleared_by", telling.cleared_by);
+    if (telling.acknowledgement != nullptr)
+        json.field("acked_by", telling.acknowledgement->by)
+            .field("via", telling.acknowledgement->via)
+            .field_if("result", telling.acknowledgement->result);
+    json.field("text",
+               key_sentence(condition, to_string(telling.state), where_of(context, condition),
+                            context.zone, context.options.chinese))
+        .field("opened_at", context.iso(alert.row.opened_at))
+        .field("at", context.iso(now))
+        .end_object();
+    alert.row.payload = json.take();
+    alert.row.state = to_string(telling.state);
+    alert.row.level = telling.level;
+    alert.row.seq = seq;
+    alert.row.acknowledged = alert.life.acknowledged;
+    alert.row.told_at = alert.life.told_at;
+    JsonWriter subject;
+    subject.begin_object().field("alert", alert.row.id).field_if("key", condition.key);
+    subject.field_if("cabinet", condition.cabinet).field_if("unit", condition.unit).end_object();
+    std::vector<std::string> names{"alert:" + alert.row.id};
+    if (!condition.key.empty()) names.push_back("key:" + condition.key);
+    if (!condition.ticket.empty()) names.push_back("ticket:" + condition.ticket);
+    if (!condition.person.empty()) names.push_back("staff:" + condition.person);
+    log_event(context, std::string("alert.") + alert.row.state, subject.take(), alert.row.payload,
+              std::move(names), topic);
+    context.store.put_alert(alert.row);
+    context.alerts_moved = true;
+    context.urgent = true;
+}
+
+// The condition as the alert told it last, where it does not hold any more.
+KeyCondition told_condition(const OpenAlert& alert) {
+    const bj::object payload = payload_object(alert.row);
+    KeyCondition condition;
+    condition.code = alert.row.kind;
+    condition.subject = alert.row.subject;
+    condition.severity = alert.life.level;
+    condition.fact = member(payload, "fact");
+    condition.key = member(payload, "key");
+    condition.cabinet = member(payload, "cabinet");
+    condition.slot = member(payload, "slot");
+    condition.ticket = member(payload, "ticket");
+    condition.person = member(payload, "person");
+    condition.loan = member(payload, "loan");
+    condition.unit = alert.row.unit;
+    condition.at = alert.row.opened_at;
+    return condition;
+}
+
+void raise(Context& context, const KeyCondition& condition) {
+    OpenAlert opened;
+    opened.row.id = context.new_ulid();
+    opened.row.kind = condition.code;
+    opened.row.subject = condition.subject;
+    opened.row.unit = condition.unit;
+    opened.row.opened_at = context.now_ms();
+    opened.life = {condition.severity, false, context.now_ms()};
+    OpenAlert& alert = context.world.alerts.emplace(opened.row.id, std::move(opened)).first->second;
+    write_alert(context, alert, condition, {AlertState::raised, condition.severity, "", nullptr});
+}
+
+void clear(Context& context, const std::string& id, const KeyCondition& condition,
+           const std::string& cleared_by) {
+    OpenAlert& alert = context.world.alerts.at(id);
+    alert.row.open = false;
+    alert.life.level = 0;
+    write_alert(context, alert, condition, {AlertState::cleared, 0, cleared_by, nullptr});
+    context.world.alerts.erase(id);
+}
+
+// False: people heard of that fact already.
+bool note_told(Context& context, const KeyCondition& one) {
+    return context.store.key_books().add_told(one.code + "|" + one.subject, one.fact, one.at);
+}
+
+const KeyFact* find_fact(const std::vector<KeyFact>& facts, const std::string& code,
+                         const std::string& event) {
+    const auto at = std::find_if(facts.begin(), facts.end(), [&](const KeyFact& fact) {
+        return code == to_string(fact.kind) && format(fact.event) == event;
+    });
+    return at == facts.end() ? nullptr : &*at;
+}
+
+// Why an open alert ends now; empty: it goes on.
+std::string end_of(const Context& context, const OpenAlert& alert, const KeyCondition* holds,
+                   const std::vector<KeyFact>& facts) {
+    const KeyCondition told = told_condition(alert);
+    if (told.fact.empty()) return holds == nullptr ? "drift" : "";
+    const KeyFact* fact = find_fact(facts, alert.row.kind, told.fact);
+    const bool in_window = context.now_ms() - alert.row.opened_at < kCustodyWindowMs / 2;
+    if (fact == nullptr && in_window) return "correction";
+    const bool by_ack = holds != nullptr ? holds->by_ack : true;
+    if (!by_ack) return fact == nullptr || fact->over_at ? "drift" : "";
+    if (holds == nullptr && fact != nullptr) return "drift";  // it ended by itself
+    const bool waits_for_door = alert.row.kind == "cabinet_forced" && fact && !fact->over_at;
+    return alert.life.acknowledged && !waits_for_door ? "acknowledgement" : "";
+}
+
+}  // namespace
+
+bool is_key_alert(const Context& context, const AlertRow& row) {
+    const auto& codes = key_alert_codes();
+    return row.subject != context.options.site_id &&
+           std::find(codes.begin(), codes.end(), row.kind) != codes.end();
+}
+
+void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
+                     const std::vector<KeyFact>& facts) {
+    using Name = std::pair<std::string, std::string>;
+    // Of several facts of one kind about one thing the first stands; a state is one anyway.
+    std::map<Name, const KeyCondition*> holding;
+    for (const KeyCondition& one : conditions) holding.emplace(Name{one.code, one.subject}, &one);
+    std::map<Name, std::string> open;
+    std::vector<std::string> ids;
+    for (const auto& [id, alert] : context.world.alerts)
+        if (is_key_alert(context, alert.row)) ids.push_back(id);
+    for (const std::string& id : ids) {
+        OpenAlert& alert = context.world.alerts.at(id);
+        const Name name{alert.row.kind, alert.row.subject};
+        const auto found = holding.find(name);
+        const KeyCondition* holds = found == holding.end() ? nullptr : found->second;
+        if (const std::string why = end_of(context, alert, holds, facts); !why.empty()) {
+            // Who looked has seen all that was told of it until then.
+            if (why == "acknowledgement")
+                for (const KeyCondition& one : conditions)
+                    if (Name{one.code, one.subject} == name && !one.fact.empty())
+                        static_cast<void>(note_told(context, one));
+            clear(context, id, told_condition(alert), why);
+            continue;
+        }
+        open.emplace(name, id);
+        if (holds == nullptr || !holds->fact.empty() || holds->severity == alert.life.level)
+            continue;
+        const bool rises = holds->severity > alert.life.level;
+        alert.life = {holds->severity, rises ? false : alert.life.acknowledged, context.now_ms()};
+        write_alert(
+            context, alert, *holds,
+            {rises ? AlertState::escalated : AlertState::eased, holds->severity, "", nullptr});
+    }
+    for (const KeyCondition& one : conditions) {
+        const Name name{one.code, one.subject};
+        if (open.contains(name) || (!one.fact.empty() && !note_told(context, one))) continue;
+        raise(context, one);
+        open.emplace(name, "");
+    }
+}
+
+void acknowledge_key_alert(Context& context, OpenAlert& alert, const AckAlert& command) {
+    const AlertStep step = step_acknowledge(alert.life, context.now_ms());
+    GH_ASSERT(step.state && step.life);
+    alert.life = *step.life;
+    write_alert(context, alert, told_condition(alert),
+                {*step.state, alert.life.level, "", &command});
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,23 @@
+// Alerts about keys, cabinets and tickets: moves what is open to what core says holds now. The
+// envelope is that of every alert (CONTRACT.md 4). Engine thread only.
+#pragma once
+
+#include <vector>
+
+#include "daemon/core/key_watch.hpp"
+#include "daemon/engine/world.hpp"
+
+namespace gatehouse {
+
+// log_gap is a word of the daemon's own log as well; that one is about the site.
+[[nodiscard]] bool is_key_alert(const Context& context, const AlertRow& row);
+
+// `facts` are those that the fold still knows: an alert about one that is no more among them, and
+// not older than the fold looks, was a mistake and is cleared as such.
+void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
+                     const std::vector<KeyFact>& facts);
+
+// Its acknowledgement; what only waited for that ends with the next look.
+void acknowledge_key_alert(Context& context, OpenAlert& alert, const AckAlert& command);
+
+}  // namespace gatehouse

@@ -1,0 +1,139 @@
+// The key room: what cabinets and people say of keys, and the tickets they are taken for, come in
+// here, are folded by core into who has what, linked, and told. It opens no lock. Engine thread
+// only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "daemon/core/key_watch.hpp"
+#include "daemon/engine/key_board.hpp"
+#include "daemon/engine/world.hpp"
+#include "daemon/store/key_books.hpp"
+
+namespace gatehouse {
+
+struct KeyRoomOptions {
+    KeyRules rules;
+    struct Cabinet {
+        std::string id, profile, kind;
+    };
+    std::vector<Cabinet> cabinets;
+};
+
+// What one person writes down about one key.
+struct KeyAct {
+    std::string key;
+    enum class What { take, bring, hand, lose, find, give, count, extend } what = What::take;
+    std::string by, person, second, to, ticket, reason;
+    std::string at, until;  // ISO 8601; at empty: now
+    bool present = true;    // count
+};
+struct OpenTicket {
+    std::string kind, unit, place, category, urgency, text, channel, external_no, by;
+    std::string reported_at, appointment_at;
+    bool emergency = false;
+};
+struct TicketAct {
+    std::string number;
+    TicketMove move;
+    std::string appointment_at, until, owner_contacted_at;  // ISO 8601, into the move
+    std::string loan, key;                                  // link: either
+};
+// A row of a plain register, its body made already.
+struct WriteRegister {
+    std::string kind, unit, subject, by, body;
+    std::string event;     // kind of its row in the event log
+    std::string log_body;  // what that row says; empty: the body
+    // Reported with it, in the same transaction: what an inspection round found.
+    std::vector<OpenTicket> faults;
+};
+struct RoomWork {
+    std::variant<KeyPush, CabinetSeen, KeyAct, OpenTicket, TicketAct, WriteRegister> what;
+};
+
+class KeyRoom {
+  public:
+    explicit KeyRoom(Context& context);
+
+    [[nodiscard]] Reply carry_out(const RoomCommand& command);
+    void tick();
+    // The books were loaded anew.
+    void reset() { loaded_ = false; }
+    // What the snapshot shows; the same object until something moved.
+    [[nodiscard]] std::shared_ptr<const KeyBoard> board();
+    [[nodiscard]] bool moved() const { return moved_; }
+
+  private:
+    friend class KeyAlerts;
+
+    void load();
+    void follow_books();
+    void refold();
+    void insert(const KeyEvent& event);
+    void trim();
+    [[nodiscard]] bool is_late(const KeyEventId& id) const;
+
+    [[nodiscard]] Reply push(const KeyPush& push);
+    [[nodiscard]] Reply see(const CabinetSeen& seen);
+    [[nodiscard]] Reply act(const KeyAct& act);
+    void check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
+                   std::optional<UtcMs>& until);
+    [[nodiscard]] Reply open(const OpenTicket& open);
+    [[nodiscard]] Reply move(const TicketAct& act);
+    [[nodiscard]] Reply write(const WriteRegister& row);
+
+    // Takes fresh events into the books and the fold, and tells what came of it.
+    void ingest(std::vector<KeyEvent> fresh);
+    void resolve(KeyEvent& event, std::optional<UtcMs> device_now) const;
+    [[nodiscard]] bool is_person(const std::string& id) const;
+    void log_key_event(KeyEvent& event, const KeyMoved* moved);
+    void log_gaps(const std::set<std::pair<std::string, SeqGap>>& before);
+    [[nodiscard]] std::set<std::pair<std::string, SeqGap>> gaps() const;
+
+    // Loans and links as the fold has them now, into the books.
+    std::vector<const KeyLoan*> keep_loans();  // those that changed
+    void keep_links(const std::vector<const KeyLoan*>& among);
+    [[nodiscard]] std::vector<const KeyLoan*> loans_near(const Ticket& ticket) const;
+    [[nodiscard]] std::vector<const KeyLoan*> loans() const;
+    void put_links(const KeyLoan& loan, const std::vector<KeyLink>& links);
+
+    [[nodiscard]] const Key* find_key(const std::string& id) const;
+    [[nodiscard]] const Ticket* find_ticket(const std::string& number);
+    void keep_ticket(const Ticket& before, const Ticket& after, const TicketMove& move,
+                     const std::vector<TicketState>& states);
+    [[nodiscard]] std::string new_number(const Ticket& ticket) const;
+    [[nodiscard]] bool has_keys_out(const std::string& ticket) const;
+    [[nodiscard]] std::uint32_t lot_of(const std::string& number);
+    void show(const Ticket& ticket);
+
+    void watch();
+    [[nodiscard]] std::vector<LoanFacts> open_loans() const;
+
+    Context& context_;
+    KeyRoomOptions options_;
+    bool loaded_ = false, moved_ = true;
+    std::shared_ptr<const Registry> registry_;  // that the index points into
+    KeyIndex index_;
+    Custody base_, now_;
+    CustodyFindings findings_;
+    std::vector<KeyEvent> window_;         // in the one order
+    std::map<std::string, KeyLoan> kept_;  // as the books have them, of the window
+    std::map<std::string, std::vector<KeyLink>> links_;
+    std::map<std::string, std::vector<std::string>> named_;  // by hand
+    std::map<std::string, Ticket> tickets_;     // open ones, and those that ended not long ago
+    std::map<std::string, std::string> shown_;  // open ones, as MQTT shows them
+    std::map<std::string, CabinetWatch> watch_;
+    std::map<std::string, std::string> reasons_;  // why a cabinet does not answer
+    MonoMs watched_mono_ms_ = 0, trimmed_mono_ms_ = 0;
+    std::uint64_t version_ = 0;
+    std::string newest_opened_;  // number of the newest ticket that was reported
+    std::shared_ptr<const KeyBoard> board_;
+};
+
+}  // namespace gatehouse

@@ -1,0 +1,106 @@
+#include "daemon/engine/repair_summary.hpp"
+
+#include <algorithm>
+
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_codec.hpp"
+
+namespace gatehouse {
+namespace {
+
+// The state in which the moves so far left a ticket; nothing: it was not reported yet.
+std::optional<TicketState> state_at(const std::vector<TicketMoveRow>& moves, UtcMs at) {
+    std::optional<TicketState> state;
+    for (const TicketMoveRow& move : moves)
+        if (move.at < at) state = parse_ticket_state(move.to);
+    return state;
+}
+
+void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketMoveRow>& moves,
+           UtcMs from, UtcMs to) {
+    const auto open = [&](UtcMs at) {
+        const auto state = state_at(moves, at);
+        return state && is_backlog(*state);
+    };
+    if (open(from)) ++counts.opening;
+    if (open(to)) ++counts.closing;
+    for (const TicketMoveRow& move : moves) {
+        if (move.at < from || move.at >= to) continue;
+        if (move.action == "report") ++counts.reported;
+        if (move.action == "reopen") ++counts.reopened;
+        if (move.to == "cancelled") ++counts.cancelled;
+        if (move.to == "visited") ++counts.visited;
+        if (move.to != "done" || move.action != "done") continue;
+        ++counts.done;
+        counts.durations_ms.push_back(move.at - ticket.reported_at);
+        // Of what was reopened since, the timer is the new one's: only the newest can be judged.
+        const bool late = ticket.done_at == move.at && ticket.done_by && move.at > *ticket.done_by;
+        ++(late ? counts.late : counts.on_time);
+    }
+    if (ticket.visited_at && *ticket.visited_at >= from && *ticket.visited_at < to) {
+        if (ticket.rating == "A") ++counts.rated_a;
+        if (ticket.rating == "B") ++counts.rated_b;
+        if (ticket.rating == "C") ++counts.rated_c;
+    }
+    if (ticket.done_at && *ticket.done_at >= from && *ticket.done_at < to)
+        counts.fees += ticket.material.value_or(Fen{}) + ticket.labour.value_or(Fen{});
+}
+
+std::optional<std::int64_t> median_minutes(std::vector<std::int64_t> durations_ms) {
+    if (durations_ms.empty()) return std::nullopt;
+    const auto middle = durations_ms.begin() + static_cast<std::ptrdiff_t>(durations_ms.size() / 2);
+    std::nth_element(durations_ms.begin(), middle, durations_ms.end());
+    return *middle / 60'000;
+}
+
+void counts_fields(JsonWriter& json, const RepairCounts& one) {
+    json.field("opening", one.opening)
+        .field("reported", one.reported)
+        .field("reopened", one.reopened)
+        .field("done", one.done)
+        .field("cancelled", one.cancelled)
+        .field("closing", one.closing)
+        .field("on_time", one.on_time)
+        .field("late", one.late)
+        .field("visited", one.visited)
+        .field("rated_a", one.rated_a)
+        .field("rated_b", one.rated_b)
+        .field("rated_c", one.rated_c)
+        .field("median_minutes", median_minutes(one.durations_ms))
+        .field("fees", format(one.fees));
+}
+
+}  // namespace
+
+RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to) {
+    RepairMonth month;
+    for (const TicketRow& row : books.tickets_ended_since(from)) {
+        const std::vector<TicketMoveRow> moves = books.moves(row.number);
+        if (moves.empty() || moves.front().at >= to) continue;
+        Ticket ticket = ticket_of(row);
+        count(month.categories[ticket.category], ticket, moves, from, to);
+        count(month.total, ticket, moves, from, to);
+        month.tickets.push_back(std::move(ticket));
+    }
+    return month;
+}
+
+std::string repair_month_json(const RepairMonth& month, const std::string& name,
+                              const std::string& currency,
+                              const std::function<std::string(const Ticket&)>& row) {
+    JsonWriter json;
+    json.begin_object().field("month", name).key("items").begin_array();
+    for (const Ticket& ticket : month.tickets) json.raw(row(ticket));
+    json.end_array().key("categories").begin_array();
+    for (const auto& [category, counts] : month.categories) {
+        json.begin_object().field("category", category);
+        counts_fields(json, counts);
+        json.end_object();
+    }
+    json.end_array().key("totals").begin_object();
+    counts_fields(json, month.total);
+    json.field("currency", currency).end_object().field("foots", month.total.foots()).end_object();
+    return json.take();
+}
+
+}  // namespace gatehouse

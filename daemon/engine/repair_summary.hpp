@@ -1,0 +1,38 @@
+// A month of repairs as the office files it (工程派单统计表): one row a ticket, and by category
+// what was open, came, was done and is left (keys-and-tickets.md 4.1). It reads the books and
+// writes nothing. One thread at a time; may throw StoreError.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/core/ticket.hpp"
+#include "daemon/store/key_books.hpp"
+
+namespace gatehouse {
+
+struct RepairCounts {
+    int opening = 0, reported = 0, reopened = 0, done = 0, cancelled = 0, closing = 0;
+    int on_time = 0, late = 0, visited = 0, rated_a = 0, rated_b = 0, rated_c = 0;
+    Fen fees;                                // material and labour of what was done
+    std::vector<std::int64_t> durations_ms;  // from report to done, of what was done
+    // opening + reported + reopened - done - cancelled = closing, each counted for itself.
+    [[nodiscard]] bool foots() const {
+        return opening + reported + reopened - done - cancelled == closing;
+    }
+};
+struct RepairMonth {
+    std::vector<Ticket> tickets;  // that were open in it or came in it, by report
+    std::map<std::string, RepairCounts> categories;
+    RepairCounts total;
+};
+// What moved is counted at the time it was written down: an import of old tickets belongs to the
+// month of the import, so that no month that was filed changes.
+[[nodiscard]] RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to);
+[[nodiscard]] std::string repair_month_json(const RepairMonth& month, const std::string& name,
+                                            const std::string& currency,
+                                            const std::function<std::string(const Ticket&)>& row);
+
+}  // namespace gatehouse

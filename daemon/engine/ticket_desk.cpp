@@ -1,0 +1,310 @@
+// Tickets in the key room: how one is opened, moved and shown. Which moves there are is core's.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_codec.hpp"
+#include "daemon/engine/key_documents.hpp"
+#include "daemon/engine/key_room.hpp"
+#include "daemon/engine/meter_acts.hpp"
+
+namespace gatehouse {
+namespace {
+
+constexpr std::size_t kTextMax = 1'000, kShortMax = 128, kCrewMax = 16;
+
+std::string two_digits(int value) {
+    return (value < 10 ? "0" : "") + std::to_string(value);
+}
+
+void check_length(Reply& reply, const char* pointer, const std::string& text, std::size_t most) {
+    if (text.size() > most)
+        reply.errors.push_back(
+            {pointer, "longer than " + std::to_string(most) + " bytes; shorten it"});
+}
+
+std::string choices_of_kind() {
+    return "repair, complaint, inspection, defect, paid_service (an enquiry is a call, POST "
+           "/calls)";
+}
+
+}  // namespace
+
+const Ticket* KeyRoom::find_ticket(const std::string& number) {
+    if (const auto found = tickets_.find(number); found != tickets_.end()) return &found->second;
+    const auto row = context_.store.key_books().ticket(number);
+    if (!row) return nullptr;
+    return &tickets_.emplace(number, ticket_of(*row)).first->second;
+}
+
+void KeyRoom::show(const Ticket& ticket) {
+    if (ticket.closed_at || ticket.cancelled_at)
+        shown_.erase(ticket.number);
+    else
+        shown_[ticket.number] =
+            compact_ticket_json(ticket, context_.unit_label(ticket.unit), context_.zone);
+}
+
+std::string KeyRoom::new_number(const Ticket& ticket) const {
+    const LocalDate day = context_.day_of(context_.now_ms());
+    const std::string prefix = std::string(ticket.kind == TicketKind::inspection ? "XJ" : "WX") +
+                               "-" + std::to_string(day.year) + two_digits(day.month) + "-";
+    const std::string newest = context_.store.key_books().newest_number(prefix);
+    const std::string next =
+        std::to_string(newest.empty() ? 1 : std::stoll(newest.substr(prefix.size())) + 1);
+    return prefix + std::string(next.size() < 4 ? 4 - next.size() : 0, '0') + next;
+}
+
+// A lot that nobody picks by hand, and that comes out the same whenever it is drawn again.
+std::uint32_t KeyRoom::lot_of(const std::string& number) {
+    const std::string name = "visit_secret/" + number.substr(0, number.rfind('-'));
+    std::string secret = context_.store.load_note(name);
+    if (secret.empty()) {
+        secret = std::to_string(context_.random.next_u64());
+        context_.store.put_note(name, secret);
+    }
+    std::uint32_t hash = 2'166'136'261U;  // FNV-1a, then mixed
+    for (const char c : number + "|" + secret)
+        hash = (hash ^ static_cast<unsigned char>(c)) * 16'777'619U;
+    hash ^= hash >> 16U;
+    hash *= 0x85eb'ca6bU;
+    return hash ^ (hash >> 13U);
+}
+
+bool KeyRoom::has_keys_out(const std::string& ticket) const {
+    for (const LoanFacts& facts : open_loans())
+        for (const KeyLink& link : facts.links)
+            if (link.ticket == ticket && counts(link.kind)) return true;
+    return false;
+}
+
+void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const TicketMove& move,
+                          const std::vector<TicketState>& states) {
+    KeyBooks& books = context_.store.key_books();
+    books.put_ticket(ticket_row(after));
+    std::vector<std::string> about{"ticket:" + after.number};
+    if (!after.unit.empty()) about.push_back("unit:" + after.unit);
+    for (const std::string& person : after.crew) about.push_back("staff:" + person);
+    TicketState from = before.state;
+    std::vector<TicketState> steps = states;
+    const bool still = steps.empty();
+    if (still) steps.push_back(after.state);
+    const bool opened = before.number.empty();
+    for (const TicketState to : steps) {
+        JsonWriter subject, body;
+        subject.begin_object().field("ticket", after.number).field_if("unit", after.unit);
+        subject.end_object();
+        Ticket shown = after;
+        shown.state = to;
+        const std::string action = opened ? "report" : to_string(move.action);
+        std::string text =
+            compact_ticket_json(shown, context_.unit_label(after.unit), context_.zone);
+        text.pop_back();
+        body.begin_object()
+            .field("action", action)
+            .field("by", move.by)
+            .field_if("reason", move.reason)
+            .field("at", context_.iso(context_.now_ms()))
+            .end_object();
+        text += "," + body.take().substr(1);
+        const std::string kind =
+            still ? std::string("ticket.") +
+                        (move.action == TicketAction::link ? "linked" : "extended")
+            : opened && to == TicketState::reported ? "ticket.reported"
+            : move.action == TicketAction::reopen   ? "ticket.reopened"
+            : move.action == TicketAction::decline  ? "ticket.declined"
+            : move.action == TicketAction::transfer ? "ticket.transferred"
+                                                    : std::string("ticket.") + to_string(to);
+        const std::uint64_t event = log_event(context_, kind, subject.take(), text, about);
+        books.add_move({0, after.number, action, opened ? "" : to_string(from), to_string(to),
+                        move.by, move.note.empty() ? move.reason : move.note, context_.now_ms(),
+                        event});
+        from = to;
+    }
+    tickets_.insert_or_assign(after.number, after);
+    show(after);
+    keep_links(loans_near(after));
+    moved_ = true;
+    watch();
+}
+
+Reply KeyRoom::open(const OpenTicket& open) {
+    Reply reply;
+    Ticket ticket;
+    check_staff(context_, reply, "/by", open.by);
+    if (const auto kind = parse_ticket_kind(open.kind))
+        ticket.kind = *kind;
+    else
+        reply.errors.push_back({"/kind", "`" + open.kind + "` is none of " + choices_of_kind()});
+    if (const auto urgency = parse_ticket_urgency(open.urgency.empty() ? "normal" : open.urgency))
+        ticket.urgency = *urgency;
+    else
+        reply.errors.push_back({"/urgency", "`" + open.urgency +
+                                                "` is none of urgent (急), normal (一般), planned "
+                                                "(计划)"});
+    if (open.unit.empty() && open.place.empty())
+        reply.errors.push_back({"/unit", "is missing: name the unit, or `place` in public areas"});
+    if (!open.unit.empty() && !context_.world.units.contains(open.unit))
+        reply.errors.push_back({"/unit", "no unit `" + open.unit + "` stands in units.csv"});
+    if (open.text.empty())
+        reply.errors.push_back({"/text", "is missing: say what is wrong in a few words"});
+    check_length(reply, "/text", open.text, kTextMax);
+    check_length(reply, "/place", open.place, kShortMax);
+    check_length(reply, "/category", open.category, kShortMax);
+    check_length(reply, "/channel", open.channel, kShortMax);
+    check_length(reply, "/external_no", open.external_no, kShortMax);
+    const auto time = [&](const char* pointer, const std::string& text) {
+        const auto at = parse_iso8601(text, context_.zone);
+        if (!text.empty() && !at)
+            reply.errors.push_back({pointer, "`" + text + "` is no time; write 2026-11-23T14:00"});
+        return text.empty() ? std::nullopt : at;
+    };
+    const auto reported = time("/reported_at", open.reported_at);
+    ticket.appointment_at = time("/appointment_at", open.appointment_at);
+    if (reported && *reported > context_.now_ms())
+        reply.errors.push_back({"/reported_at", "`" + open.reported_at + "` lies in the future"});
+    if (is_refused(reply)) return reply;
+    if (!open.external_no.empty()) {
+        if (const auto there = context_.store.key_books().ticket_by_external(open.external_no)) {
+            reply.json = ticket_json(ticket_of(*there), context_.unit_label(there->unit),
+                                     context_.options.currency, nullptr, context_.zone);
+            return reply;
+        }
+    }
+    ticket.unit = open.unit;
+    ticket.place = open.place;
+    ticket.category = open.category.empty() ? "其他" : open.category;
+    ticket.text = open.text;
+    ticket.channel = open.channel;
+    ticket.external_no = open.external_no;
+    ticket.by = open.by;
+    ticket.emergency = open.emergency;
+    ticket.reported_at = reported.value_or(context_.now_ms());
+    ticket.number = new_number(ticket);
+    newest_opened_ = ticket.number;
+    set_timers(ticket, ticket.reported_at, {context_.world.calendar, context_.zone});
+    TicketMove move;
+    move.by = open.by;
+    keep_ticket({}, ticket, move, {TicketState::reported});
+    reply.kind = ReplyKind::created;
+    reply.json = ticket_json(ticket, context_.unit_label(ticket.unit), context_.options.currency,
+                             nullptr, context_.zone);
+    return reply;
+}
+
+Reply KeyRoom::move(const TicketAct& act) {
+    const Ticket* found = find_ticket(act.number);
+    if (found == nullptr)
+        return refusal(ReplyKind::not_found, "not-found", "no ticket `" + act.number + "`");
+    const Ticket before = *found;
+    Reply reply;
+    TicketMove move = act.move;
+    check_staff(context_, reply, "/by", move.by);
+    if (move.crew.size() > kCrewMax)
+        reply.errors.push_back({"/crew", "more than " + std::to_string(kCrewMax) + " people"});
+    for (std::size_t i = 0; i < move.crew.size(); ++i)
+        if (!is_person(move.crew[i]))
+            reply.errors.push_back({"/crew/" + std::to_string(i),
+                                    "`" + move.crew[i] + "` is nobody in staff.csv or people.csv"});
+    const auto time = [&](const char* pointer, const std::string& text) {
+        const auto at = parse_iso8601(text, context_.zone);
+        if (!text.empty() && !at)
+            reply.errors.push_back({pointer, "`" + text + "` is no time; write 2026-11-23T14:00"});
+        return text.empty() ? std::nullopt : at;
+    };
+    move.appointment_at = time("/appointment_at", act.appointment_at);
+    move.until = time("/until", act.until);
+    move.owner_contacted_at = time("/owner_contacted_at", act.owner_contacted_at);
+    check_length(reply, "/note", move.note, kTextMax);
+    check_length(reply, "/reason", move.reason, kTextMax);
+    check_length(reply, "/result", move.result, kTextMax);
+    std::string loan = act.loan;
+    if (move.action == TicketAction::link) {
+        if (!act.key.empty())
+            if (const auto at = now_.keys.find(act.key); at != now_.keys.end() && at->second.loan)
+                loan = format(at->second.loan->id);
+        const bool open = std::any_of(kept_.begin(), kept_.end(),
+                                      [&](const auto& one) { return one.first == loan; });
+        if (!open)
+            reply.errors.push_back({act.key.empty() ? "/loan" : "/key",
+                                    "names no key that is out, or came back within three days"});
+    }
+    if (is_refused(reply)) return reply;
+    move.keys_out = has_keys_out(act.number);
+    move.lot = lot_of(act.number);
+    for (const auto& [id, links] : links_)
+        for (const KeyLink& link : links) {
+            if (link.ticket != act.number || !counts(link.kind)) continue;
+            const auto kept = kept_.find(id);
+            const Key* key = kept == kept_.end() ? nullptr : find_key(kept->second.key);
+            if (key != nullptr && key->class_ == KeyClass::entrusted) move.safety = true;
+        }
+    auto result =
+        move_ticket(before, move, context_.now_ms(), {context_.world.calendar, context_.zone});
+    if (const auto* refused = std::get_if<TicketRefusal>(&result)) {
+        if (!refused->pointer.empty())
+            return wrong_field(refused->pointer.c_str(), refused->type.c_str(), refused->text);
+        return refusal(ReplyKind::conflict, refused->type, refused->text);
+    }
+    const auto& step = std::get<TicketStep>(result);
+    if (move.action == TicketAction::link) {
+        auto& named = named_[loan];
+        if (std::find(named.begin(), named.end(), act.number) == named.end())
+            named.push_back(act.number);
+        const auto linked = kept_.find(loan);
+        if (linked != kept_.end()) keep_links({&linked->second});
+    }
+    keep_ticket(before, step.ticket, move, step.states);
+    const TicketParts parts{context_.store.key_books().moves(act.number),
+                            context_.store.key_books().links_of_ticket(act.number)};
+    reply.json = ticket_json(step.ticket, context_.unit_label(step.ticket.unit),
+                             context_.options.currency, &parts, context_.zone);
+    return reply;
+}
+
+Reply KeyRoom::write(const WriteRegister& row) {
+    Reply reply;
+    check_staff(context_, reply, "/by", row.by);
+    if (!row.unit.empty() && !context_.world.units.contains(row.unit))
+        reply.errors.push_back({"/unit", "no unit `" + row.unit + "` stands in units.csv"});
+    if (is_refused(reply)) return reply;
+    std::vector<std::string> numbers;
+    for (const OpenTicket& fault : row.faults) {
+        const Reply opened = open(fault);
+        if (opened.kind != ReplyKind::created && opened.kind != ReplyKind::ok) return opened;
+        numbers.push_back(newest_opened_);
+    }
+    JsonWriter subject;
+    subject.begin_object().field_if("unit", row.unit).field_if("subject", row.subject);
+    subject.end_object();
+    std::vector<std::string> about;
+    if (!row.unit.empty()) about.push_back("unit:" + row.unit);
+    RegisterRow kept;
+    kept.kind = row.kind;
+    kept.unit = row.unit;
+    kept.subject = row.subject;
+    kept.at = context_.now_ms();
+    kept.body = row.body;
+    kept.event = log_event(context_, row.event, subject.take(),
+                           row.log_body.empty() ? row.body : row.log_body, std::move(about));
+    const std::int64_t id = context_.store.key_books().add_register(kept);
+    JsonWriter json;
+    json.begin_object()
+        .field("id", id)
+        .field("kind", row.kind)
+        .field("at", context_.iso(kept.at))
+        .key("row")
+        .raw(row.body);
+    if (!numbers.empty()) {
+        json.key("tickets").begin_array();
+        for (const std::string& number : numbers) json.value(number);
+        json.end_array();
+    }
+    json.end_object();
+    reply.kind = ReplyKind::created;
+    reply.json = json.take();
+    return reply;
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,134 @@
+// The books of keys and tickets: events of cabinets and the desk, loans, links, tickets and their
+// moves, and the other registers of the office. Bodies are JSON that the engine writes and reads
+// again; what is searched for stands in columns of its own. The writer and readers share it; calls
+// that write need the writer's transaction. One thread at a time; calls may throw StoreError.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/core/time.hpp"
+
+namespace gatehouse::sql {
+class Connection;
+}
+
+namespace gatehouse {
+
+struct KeyEventRow {
+    std::string source;
+    std::int64_t boot = 0, seq = 0;
+    std::uint64_t event = 0;  // of the event log
+    UtcMs at = 0, received_at = 0;
+    std::string body;
+};
+// fresh: still in the window in which a late event takes its place; folded: in the base; late: it
+// came after its place was folded.
+enum class KeyEventFold { fresh, folded, late };
+
+struct KeyLoanRow {
+    std::string id, key, holder;
+    UtcMs out_at = 0;
+    std::optional<UtcMs> in_at;
+    std::string body;
+};
+struct KeyLinkRow {
+    std::int64_t id = 0;
+    std::string loan, ticket, kind;
+    bool primary = false;
+    std::string by;  // a person's; empty: concluded
+    UtcMs at = 0;
+    bool superseded = false;
+};
+struct TicketRow {
+    std::string number, kind, state, unit, category, external_no;
+    UtcMs reported_at = 0;
+    std::optional<UtcMs> ended_at;  // closed or cancelled
+    std::string body;
+};
+struct TicketMoveRow {
+    std::int64_t id = 0;
+    std::string ticket, action, from, to, by, note;
+    UtcMs at = 0;
+    std::uint64_t event = 0;
+};
+// A row of one of the plain registers: handover, document, call, round, shift.
+struct RegisterRow {
+    std::int64_t id = 0;
+    std::string kind, unit, subject;
+    UtcMs at = 0;
+    std::uint64_t event = 0;
+    std::string body;
+};
+
+class KeyBooks {
+  public:
+    explicit KeyBooks(sql::Connection& connection) : connection_(connection) {}
+
+    // --- events; false: it is there already
+    [[nodiscard]] bool has_event(const std::string& source, std::int64_t boot, std::int64_t seq);
+    void add_event(const KeyEventRow& row, KeyEventFold fold);
+    void mark_folded(const std::string& source, std::int64_t boot, std::int64_t seq);
+    [[nodiscard]] std::vector<KeyEventRow> fresh_events();
+    [[nodiscard]] std::int64_t newest_seq(const std::string& source,
+                                          std::int64_t boot);  // -1: none
+    // Rows of the event log of a cabinet's events, by seq.
+    [[nodiscard]] std::vector<std::uint64_t> events_of(const std::string& source,
+                                                       std::uint64_t after, std::size_t limit);
+
+    // --- what is folded for good: ("key" | "source", id) -> body
+    void put_base(const std::string& kind, const std::string& id, const std::string& body);
+    [[nodiscard]] std::vector<std::pair<std::string, std::string>> bases(const std::string& kind);
+
+    // --- loans and links
+    void put_loan(const KeyLoanRow& row);
+    void drop_loan(const std::string& id);  // late events said that it was none
+    [[nodiscard]] std::vector<KeyLoanRow> loans_of(const std::string& key, std::size_t limit);
+    [[nodiscard]] std::vector<KeyLoanRow> loans_between(UtcMs from, UtcMs to, std::size_t limit);
+    [[nodiscard]] std::optional<KeyLoanRow> loan(const std::string& id);
+    std::int64_t add_link(const KeyLinkRow& row);
+    void supersede_links(const std::string& loan, std::int64_t by_id);
+    [[nodiscard]] std::vector<KeyLinkRow> links_of_loan(const std::string& loan);      // in force
+    [[nodiscard]] std::vector<KeyLinkRow> links_of_ticket(const std::string& ticket);  // in force
+    [[nodiscard]] std::vector<KeyLinkRow> links_since(UtcMs out_at);  // of loans since, in force
+
+    // --- tickets
+    void put_ticket(const TicketRow& row);
+    std::int64_t add_move(const TicketMoveRow& row);
+    [[nodiscard]] std::optional<TicketRow> ticket(const std::string& number);
+    [[nodiscard]] std::optional<TicketRow> ticket_by_external(const std::string& external_no);
+    // The newest number with that beginning; empty: none.
+    [[nodiscard]] std::string newest_number(const std::string& prefix);
+    // Open ones, and those that ended since.
+    [[nodiscard]] std::vector<TicketRow> tickets_ended_since(UtcMs at);
+    struct TicketFilter {
+        std::string state, unit, kind, after;  // after: a number; state "open": not ended
+        std::optional<UtcMs> from, to;         // reported
+    };
+    [[nodiscard]] std::vector<TicketRow> tickets(const TicketFilter& filter, std::size_t limit);
+    [[nodiscard]] std::vector<TicketMoveRow> moves(const std::string& ticket);
+    [[nodiscard]] std::vector<TicketMoveRow> moves_between(UtcMs from, UtcMs to);
+
+    // --- what was told of single facts
+    [[nodiscard]] bool add_told(const std::string& code, const std::string& fact, UtcMs at);
+    void drop_told(UtcMs before);
+
+    // --- plain registers
+    std::int64_t add_register(const RegisterRow& row);
+    [[nodiscard]] std::vector<RegisterRow> registers(const std::string& kind,
+                                                     const std::string& unit, std::int64_t after,
+                                                     std::size_t limit);
+    [[nodiscard]] std::optional<RegisterRow> register_row(const std::string& kind,
+                                                          const std::string& subject);
+
+    // Keys and tickets that ended before are forgotten (DESIGN.md 9); so many rows at most.
+    std::size_t drop_before(UtcMs at, std::size_t limit);
+
+  private:
+    sql::Connection& connection_;
+};
+
+}  // namespace gatehouse

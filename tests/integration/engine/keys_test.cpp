@@ -1,0 +1,230 @@
+// The key room over the engine and a real store: what is late, what is far too late, what is left
+// after a crash, and that arrival order changes nothing that people see.
+#include <algorithm>
+#include <random>
+
+#include "daemon/engine/key_room.hpp"
+#include "tests/integration/engine/engine_house.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::testing;
+
+namespace {
+
+FileTexts key_files() {
+    FileTexts files;
+    files["units.csv"] = "unit,label\nu-1,Flat 1\nu-2,Flat 2\nu-3,Flat 3\n";
+    files["staff.csv"] = "staff,name,roles\ns-1,One,desk\ns-2,Two,tech\ns-3,Three,tech\n";
+    files["keys.csv"] =
+        "key,class,cabinet,slot,opens\nk-1,entrusted,kc-01,1,u-1\nk-2,vacant,kc-01,2,u-2\n"
+        "k-3,vacant,kc-01,3,u-3\n";
+    return files;
+}
+
+struct KeyHouse {
+    House house;
+    std::int64_t seq = 0;
+
+    KeyHouse() {
+        auto keys = std::make_shared<KeyRoomOptions>();
+        keys->cabinets = {{"kc-01", "kcm-1", "http"}};
+        house.options.keys = keys;
+        house.options.cabinets = {"kc-01"};
+        house.open();
+        REQUIRE(house.import(key_files()).kind == ReplyKind::ok);
+        house.pass(2'000);
+    }
+    KeyEvent event(KeyEventType type, std::int64_t ago_ms, const std::string& person = "",
+                   int slot = 0) {
+        KeyEvent one;
+        one.id = {"kc-01", 1, ++seq};
+        one.type = type;
+        one.at = house.clock.wall_ms() - ago_ms;
+        one.person = person;
+        if (slot > 0) one.slot = slot;
+        return one;
+    }
+    Reply push(std::vector<KeyEvent> events) {
+        KeyPush push;
+        push.source = "kc-01";
+        push.boot = 1;
+        push.events = std::move(events);
+        return work(std::move(push));
+    }
+    template <class Work>
+    Reply work(Work what) {
+        RoomCommand command;
+        command.work = std::make_shared<const RoomWork>(RoomWork{std::move(what)});
+        return house.ask(std::move(command));
+    }
+    std::string ticket(const std::string& unit) {
+        OpenTicket open;
+        open.kind = "repair";
+        open.unit = unit;
+        open.text = "a lamp";
+        open.by = "s-1";
+        const Reply reply = work(open);
+        REQUIRE(reply.kind == ReplyKind::created);
+        return field(reply.json, "number");
+    }
+    Reply move(const std::string& number, TicketAction action) {
+        TicketAct act;
+        act.number = number;
+        act.move.action = action;
+        act.move.by = "s-1";
+        act.move.reason = "why";
+        act.move.rating = "A";
+        if (action == TicketAction::dispatch) act.move.crew = {"s-2"};
+        return work(act);
+    }
+    KeyView key(const std::string& id) {
+        house.step();
+        for (const KeyView& view : house.engine().snapshot()->keys->keys)
+            if (view.key == id) return view;
+        return {};
+    }
+    std::vector<std::string> open_alerts() {
+        std::vector<std::string> all;
+        for (const auto& alert : house.engine().snapshot()->open_alerts)
+            all.push_back(alert->kind + "@" + alert->subject);
+        std::sort(all.begin(), all.end());
+        return all;
+    }
+};
+
+using T = KeyEventType;
+
+}  // namespace
+
+TEST_CASE("a late badge gives a key its person, and takes the alarm back") {
+    KeyHouse keys;
+    KeyEvent badge = keys.event(T::access_granted, 10'000, "s-2");
+    KeyEvent key = keys.event(T::key_removed, 5'000, "", 1);
+    REQUIRE(keys.push({key}).kind == ReplyKind::ok);
+    CHECK(keys.key("k-1").loan->holder.empty());
+    CHECK(keys.open_alerts() == std::vector<std::string>{"key_moved_no_auth@k-1"});
+    REQUIRE(keys.push({badge}).kind == ReplyKind::ok);
+    CHECK(keys.key("k-1").loan->holder == "s-2");
+    CHECK(keys.open_alerts().empty());
+    CHECK(keys.house.proof().empty());
+}
+
+TEST_CASE("what is older than three days is kept, told, and moves nothing") {
+    KeyHouse keys;
+    KeyEvent lost = keys.event(T::key_removed, 0, "s-2", 2);
+    KeyEvent key = keys.event(T::key_removed, 0, "s-2", 1);
+    REQUIRE(keys.push({key}).kind == ReplyKind::ok);
+    for (int i = 0; i < 80; ++i) keys.house.pass(kHour);
+    KeyEvent newer = keys.event(T::key_returned, 0, "s-2", 1);
+    REQUIRE(keys.push({newer}).kind == ReplyKind::ok);
+    CHECK(keys.key("k-1").place == KeyPlace::in);
+    lost.at = keys.house.clock.wall_ms() - 80 * kHour;
+    REQUIRE(keys.push({lost}).kind == ReplyKind::ok);
+    CHECK_FALSE(keys.key("k-2").loan);
+    CHECK(keys.house.events("key.removed").size() == 2);
+    keys.house.reopen();
+    keys.house.pass(2'000);
+    CHECK(keys.key("k-1").place == KeyPlace::in);
+    CHECK(field(keys.push({newer, lost}).json, "dup") == "2");
+}
+
+TEST_CASE("a crash between any two pushes loses nothing that was acknowledged") {
+    KeyHouse keys;
+    const std::string number = keys.ticket("u-1");
+    REQUIRE(keys.move(number, TicketAction::dispatch).kind == ReplyKind::ok);
+    std::vector<KeyEvent> events;
+    for (int round = 0; round < 6; ++round) {
+        events.push_back(keys.event(T::access_granted, 0, "s-2"));
+        events.push_back(keys.event(round % 2 == 0 ? T::key_removed : T::key_returned, 0, "", 1));
+        REQUIRE(keys.push({events[events.size() - 2], events.back()}).kind == ReplyKind::ok);
+        keys.house.reopen();
+        keys.house.pass(60'000);
+        const KeyView view = keys.key("k-1");
+        INFO("round " << round);
+        CHECK(view.loan.has_value() == (round % 2 == 0));
+        if (view.loan) CHECK(view.links.front().ticket == number);
+        CHECK(field(keys.push(events).json, "dup") == std::to_string(events.size()));
+    }
+    CHECK(keys.house.events("key.removed").size() == 3);
+    CHECK(keys.house.proof().empty());
+}
+
+TEST_CASE("a ticket waits for its key, and numbers have no gap") {
+    KeyHouse keys;
+    const std::string first = keys.ticket("u-1"), second = keys.ticket("u-2");
+    CHECK(first.substr(first.size() - 5) == "-0001");
+    CHECK(second.substr(second.size() - 5) == "-0002");
+    for (const TicketAction action :
+         {TicketAction::dispatch, TicketAction::accept, TicketAction::start})
+        REQUIRE(keys.move(first, action).kind == ReplyKind::ok);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    REQUIRE(keys.move(first, TicketAction::done).kind == ReplyKind::ok);
+    REQUIRE(keys.move(first, TicketAction::visit).kind == ReplyKind::ok);
+    CHECK(keys.move(first, TicketAction::close).type == "ticket-keys-out");
+    REQUIRE(keys.push({keys.event(T::key_returned, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    CHECK(keys.move(first, TicketAction::close).kind == ReplyKind::ok);
+    keys.house.reopen();
+    CHECK(keys.ticket("u-3").ends_with("-0003"));
+    CHECK(keys.move(second, TicketAction::start).type == "ticket-state");
+}
+
+TEST_CASE("an acknowledged fact does not come back after a restart") {
+    KeyHouse keys;
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "", 1)}).kind == ReplyKind::ok);
+    REQUIRE(keys.open_alerts() == std::vector<std::string>{"key_moved_no_auth@k-1"});
+    AckAlert ack;
+    ack.alert = keys.house.engine().snapshot()->open_alerts[0]->id;
+    ack.by = "s-1";
+    ack.via = "visit";
+    REQUIRE(keys.house.ask(ack).kind == ReplyKind::ok);
+    keys.house.pass(5'000);
+    CHECK(keys.open_alerts().empty());
+    keys.house.reopen();
+    keys.house.pass(5'000);
+    CHECK(keys.open_alerts().empty());
+}
+
+// The last line of what people see: who has what, for which ticket, and what is open.
+TEST_CASE("shuffled and doubled pushes end in the same loans, links and alerts") {
+    const unsigned seed = std::random_device()();
+    WARN("seed " << seed);
+    const auto run = [&](bool shuffled) {
+        KeyHouse keys;
+        const std::string number = keys.ticket("u-1");
+        REQUIRE(keys.move(number, TicketAction::dispatch).kind == ReplyKind::ok);
+        std::mt19937 world(seed), order(seed + 1);
+        std::vector<KeyEvent> events;
+        for (int i = 0; i < 120; ++i) {
+            const T types[] = {T::access_granted, T::door_opened, T::key_removed, T::key_returned,
+                               T::door_closed};
+            KeyEvent one = keys.event(types[world() % 5], 1'200'000 - i * 9'000);
+            if (one.type == T::access_granted) one.person = world() % 2 == 0 ? "s-2" : "s-3";
+            if (one.type == T::key_removed || one.type == T::key_returned)
+                one.slot = 1 + static_cast<int>(world() % 3);
+            events.push_back(one);
+        }
+        if (shuffled) {
+            std::vector<KeyEvent> twice = events;
+            twice.insert(twice.end(), events.begin(), events.begin() + 40);
+            std::shuffle(twice.begin(), twice.end(), order);
+            events = std::move(twice);
+        }
+        for (std::size_t i = 0; i < events.size(); i += 10)
+            keys.push(
+                {events.begin() + static_cast<std::ptrdiff_t>(i),
+                 events.begin() + static_cast<std::ptrdiff_t>(std::min(i + 10, events.size()))});
+        keys.house.pass(5'000);
+        std::string seen;
+        for (const KeyView& view : keys.house.engine().snapshot()->keys->keys) {
+            seen += view.key + " " + to_string(view.place);
+            if (view.loan) seen += " " + format(view.loan->id) + " " + view.loan->holder;
+            for (const KeyLink& link : view.links)
+                seen += " " + link.ticket + ":" + to_string(link.kind);
+            seen += "\n";
+        }
+        for (const std::string& alert : keys.open_alerts()) seen += alert + "\n";
+        return seen;
+    };
+    CHECK(run(true) == run(false));
+}

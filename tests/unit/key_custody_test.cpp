@@ -1,0 +1,289 @@
+// Who has which key: tables that read as the day at a cabinet, and the property that arrival order
+// changes nothing.
+#include "daemon/core/key_custody.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+
+namespace {
+
+constexpr std::int64_t kSecondMs = 1'000;
+constexpr UtcMs kDay = 1'800'000'000'000;
+
+std::vector<Key> some_keys() {
+    std::vector<Key> keys(4);
+    const char* names[] = {"k-1", "k-2", "k-3", "k-4"};
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        keys[i].key = names[i];
+        keys[i].cabinet = i < 3 ? "kc-01" : "";
+        if (i < 3) keys[i].slot = static_cast<int>(i) + 1;
+        keys[i].opens = {"u-" + std::to_string(i + 1)};
+    }
+    keys[1].needs_second = true;
+    keys[2].tag = "E004";
+    return keys;
+}
+
+KeyEvent event(std::int64_t seq, KeyEventType type, std::int64_t second, std::string person = "",
+               int slot = 0) {
+    KeyEvent one;
+    one.id = {"kc-01", 1, seq};
+    one.type = type;
+    one.at = kDay + second * kSecondMs;
+    one.person = std::move(person);
+    if (slot > 0) one.slot = slot;
+    return one;
+}
+
+struct House {
+    std::vector<Key> keys = some_keys();
+    KeyIndex index = index_keys(keys);
+    Custody custody;
+    CustodyFindings findings;
+
+    void play(std::vector<KeyEvent> events) {
+        sort_events(events);
+        for (const KeyEvent& one : events) apply(custody, one, index, findings);
+    }
+    const KeyState& key(const std::string& id) { return custody.keys.at(id); }
+    std::string facts() const {
+        std::string text;
+        for (const KeyFact& fact : findings.facts)
+            text += (text.empty() ? "" : " ") + std::string(to_string(fact.kind)) + "@" +
+                    fact.subject + (fact.over_at ? "-" : "");
+        return text;
+    }
+};
+
+using T = KeyEventType;
+
+}  // namespace
+
+TEST_CASE("one badge, one key: it is that person's, and it was concluded") {
+    House house;
+    house.play({event(1, T::access_granted, 0, "s-1"), event(2, T::door_opened, 2),
+                event(3, T::key_removed, 5, "", 1), event(4, T::door_closed, 9)});
+    REQUIRE(house.key("k-1").loan);
+    CHECK(house.key("k-1").place == KeyPlace::out);
+    CHECK(house.key("k-1").loan->holder == "s-1");
+    CHECK(house.key("k-1").loan->origin == KeyOrigin::derived);
+    CHECK(house.facts().empty());
+}
+
+TEST_CASE("two badges in one open door: nobody is named") {
+    House house;
+    house.play({event(1, T::access_granted, 0, "s-1"), event(2, T::door_opened, 2),
+                event(3, T::access_granted, 4, "s-2"), event(4, T::key_removed, 6, "", 1)});
+    REQUIRE(house.key("k-1").loan);
+    CHECK(house.key("k-1").loan->holder.empty());
+    CHECK(house.key("k-1").loan->candidates == std::vector<std::string>{"s-1", "s-2"});
+    CHECK(house.facts() == "ambiguous_holder@k-1");
+}
+
+TEST_CASE("the next badge at a shut door ends the session before it") {
+    House house;
+    house.play({event(1, T::access_granted, 0, "s-1"), event(2, T::door_opened, 2),
+                event(3, T::key_removed, 3, "", 1), event(4, T::door_closed, 5),
+                event(5, T::access_granted, 6, "s-2"), event(6, T::door_opened, 7),
+                event(7, T::key_removed, 9, "", 3)});
+    CHECK(house.key("k-1").loan->holder == "s-1");
+    CHECK(house.key("k-3").loan->holder == "s-2");
+    CHECK(house.facts().empty());
+}
+
+TEST_CASE("a session ends two seconds after the door, and after two minutes of nothing") {
+    struct Row {
+        std::int64_t closed, removed;
+        const char* holder;
+        const char* facts;
+    };
+    const Row rows[] = {
+        {10, 12, "s-1", ""},
+        {10, 13, "", "key_moved_no_auth@k-1"},
+        {0, 120, "s-1", ""},
+        {0, 121, "", "key_moved_no_auth@k-1"},
+    };
+    for (const Row& row : rows) {
+        House house;
+        std::vector<KeyEvent> events{event(1, T::access_granted, 0, "s-1"),
+                                     event(2, T::door_opened, 0)};
+        if (row.closed > 0) events.push_back(event(3, T::door_closed, row.closed));
+        events.push_back(event(4, T::key_removed, row.removed, "", 1));
+        if (row.closed == 0) events.back().id.seq = 3;
+        house.play(events);
+        INFO("closed at " << row.closed << ", removed at " << row.removed);
+        CHECK(house.key("k-1").loan->holder == row.holder);
+        CHECK(house.facts() == row.facts);
+    }
+}
+
+TEST_CASE("a cabinet that knows who: device, and who brings another's key is told") {
+    House house;
+    house.play({event(1, T::key_removed, 0, "s-1", 1), event(2, T::key_returned, 60, "s-2", 1)});
+    CHECK(house.key("k-1").place == KeyPlace::in);
+    REQUIRE(house.findings.ended.size() == 1);
+    CHECK(house.findings.ended[0].holder == "s-1");
+    CHECK(house.findings.ended[0].returned_by == "s-2");
+    CHECK(house.findings.ended[0].origin == KeyOrigin::device);
+    CHECK(house.facts() == "returned_by_other@k-1");
+}
+
+TEST_CASE("a key for two leaves with one") {
+    House house;
+    house.play({event(1, T::key_removed, 0, "s-1", 2)});
+    CHECK(house.facts() == "second_missing@k-2");
+    House two;
+    KeyEvent both = event(1, T::key_removed, 0, "s-1", 2);
+    both.second = "s-2";
+    two.play({both});
+    CHECK(two.facts().empty());
+    CHECK(two.key("k-2").loan->second == "s-2");
+}
+
+TEST_CASE("tags: a key in another's slot, and a tag that nobody knows") {
+    House house;
+    KeyEvent out = event(1, T::key_removed, 0, "s-1", 3);
+    out.tag = "E004";
+    KeyEvent wrong = event(2, T::key_returned, 60, "s-1", 1);
+    wrong.tag = "E004";
+    KeyEvent stranger = event(3, T::key_returned, 70, "s-1", 2);
+    stranger.tag = "FFFF";
+    house.play({out, wrong, stranger});
+    CHECK(house.facts() == "wrong_slot@k-3 unknown_tag@kc-01");
+    CHECK(house.key("k-3").cabinet == "kc-01");
+    CHECK(house.key("k-3").slot == 1);
+    KeyEvent again = event(4, T::key_removed, 80, "s-1", 1);
+    again.tag = "E004";
+    house.play({again});
+    CHECK(house.facts() == "wrong_slot@k-3- unknown_tag@kc-01");
+}
+
+TEST_CASE("a hole in the log makes what hangs there unknown, until it says so again") {
+    House house;
+    house.play({event(1, T::key_removed, 0, "s-1", 1), event(5, T::door_closed, 10)});
+    CHECK(house.key("k-1").place == KeyPlace::unknown);
+    CHECK(house.key("k-1").loan->holder == "s-1");
+    CHECK(house.facts() == "log_gap@kc-01");
+    CHECK(house.findings.facts[0].from == 2);
+    CHECK(house.findings.facts[0].through == 4);
+    KeyEvent stock = event(6, T::inventory, 20);
+    stock.present = {2, 3};
+    house.play({stock});
+    CHECK(house.key("k-1").place == KeyPlace::out);
+    CHECK(house.key("k-1").loan->holder == "s-1");
+    CHECK(house.key("k-2").place == KeyPlace::in);
+    CHECK(house.facts() == "log_gap@kc-01");
+}
+
+TEST_CASE("an inventory that differs is something that nobody saw, and names nobody") {
+    House house;
+    house.play({event(1, T::key_removed, 0, "s-1", 1)});
+    KeyEvent stock = event(2, T::inventory, 20);
+    stock.present = {1, 3};
+    house.play({stock});
+    CHECK(house.facts() == "slot_state_jump@k-1 slot_state_jump@k-2");
+    CHECK(house.key("k-1").place == KeyPlace::in);
+    CHECK(house.key("k-2").loan->holder.empty());
+    CHECK(house.key("k-2").loan->origin == KeyOrigin::derived);
+    REQUIRE(house.findings.ended.size() == 1);
+    CHECK(house.findings.ended[0].returned_by.empty());
+}
+
+TEST_CASE("a door that nobody may open was forced, until it is shut") {
+    House house;
+    house.play({event(1, T::access_granted, 0, "s-1"), event(2, T::door_opened, 10),
+                event(3, T::door_closed, 20), event(4, T::door_opened, 31)});
+    CHECK(house.facts() == "cabinet_forced@kc-01");
+    house.play({event(5, T::door_closed, 40)});
+    CHECK(house.facts() == "cabinet_forced@kc-01-");
+}
+
+TEST_CASE("which seqs are missing, over restarts of the numbering") {
+    struct Row {
+        std::int64_t boot, seq, next_boot, next;
+        std::int64_t from, through;  // 0: none is missing
+    };
+    const Row rows[] = {
+        {1, 10, 1, 11, 0, 0}, {1, 10, 1, 14, 11, 13}, {1, 10, 2, 1, 0, 0}, {1, 10, 2, 0, 0, 0},
+        {1, 10, 2, 11, 0, 0}, {1, 10, 2, 12, 11, 11}, {1, 10, 2, 4, 1, 3},
+    };
+    for (const Row& row : rows) {
+        SourceState source;
+        source.begun = true;
+        source.boot = row.boot;
+        source.seq = row.seq;
+        const auto gap = gap_before(source, {"kc-01", row.next_boot, row.next});
+        INFO(row.boot << "/" << row.seq << " then " << row.next_boot << "/" << row.next);
+        CHECK(gap.value_or(SeqGap{}) == SeqGap{row.from, row.through});
+    }
+}
+
+TEST_CASE("the desk: taken, handed on, extended, back; a drawer has no slot") {
+    House house;
+    const auto desk = [&](std::int64_t seq, T type, std::int64_t second) {
+        KeyEvent one = event(seq, type, second, "p-9");
+        one.id.source = kDeskSource;
+        one.origin = KeyOrigin::manual;
+        one.key = "k-4";
+        one.by = "s-1";
+        return one;
+    };
+    KeyEvent handed = desk(2, T::key_handed, 60);
+    handed.to = "p-8";
+    KeyEvent extended = desk(3, T::key_extended, 70);
+    extended.until = kDay + 1'000'000;
+    house.play({desk(1, T::key_removed, 0), handed, extended});
+    REQUIRE(house.key("k-4").loan);
+    CHECK(house.key("k-4").loan->holder == "p-8");
+    CHECK(house.key("k-4").loan->origin == KeyOrigin::manual);
+    CHECK(house.key("k-4").loan->handed.size() == 1);
+    CHECK(house.key("k-4").loan->extended_until == kDay + 1'000'000);
+    KeyEvent back = desk(4, T::key_returned, 90);
+    back.person = "p-8";
+    house.play({back});
+    CHECK(house.key("k-4").place == KeyPlace::in);
+    CHECK(house.findings.ended.at(0).returned_by == "p-8");
+    CHECK(house.facts().empty());
+}
+
+// A day of three cabinets' worth of random traffic, in any order and with copies: the same book.
+TEST_CASE("shuffled and doubled input gives the same custody as ordered input") {
+    const unsigned seed = std::random_device()();
+    WARN("seed " << seed);
+    std::mt19937 random(seed);
+    const auto pick = [&](int most) {
+        return static_cast<int>(random() % static_cast<unsigned>(most));
+    };
+    std::vector<KeyEvent> events;
+    std::map<std::string, std::int64_t> seqs, times;
+    for (int i = 0; i < 400; ++i) {
+        const std::string source = pick(2) == 0 ? "kc-01" : "kc-02";
+        std::int64_t& at = times[source];
+        at += pick(90);
+        const T types[] = {T::access_granted, T::door_opened, T::key_removed,
+                           T::key_returned,   T::door_closed, T::inventory};
+        KeyEvent one = event(++seqs[source], types[pick(6)], at);
+        one.id.source = source;
+        if (one.type == T::access_granted) one.person = "s-" + std::to_string(pick(3));
+        if (one.type == T::key_removed || one.type == T::key_returned) one.slot = pick(3) + 1;
+        if (one.type == T::inventory)
+            for (int slot = 1; slot <= 3; ++slot)
+                if (pick(2) == 0) one.present.push_back(slot);
+        events.push_back(one);
+    }
+    House ordered;
+    ordered.play(events);
+    for (int round = 0; round < 20; ++round) {
+        std::vector<KeyEvent> shuffled = events;
+        std::shuffle(shuffled.begin(), shuffled.end(), random);
+        House house;
+        house.play(shuffled);
+        CHECK(house.custody == ordered.custody);
+        CHECK(house.findings.ended == ordered.findings.ended);
+        CHECK(house.facts() == ordered.facts());
+    }
+}

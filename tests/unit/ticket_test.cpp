@@ -1,0 +1,270 @@
+// The ticket machine, its timers on service hours, and what joins a key to a ticket.
+#include "daemon/core/ticket.hpp"
+
+#include "daemon/core/key_watch.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/unit/zones.hpp"
+
+using namespace gatehouse;
+
+namespace {
+
+constexpr std::int64_t kHourMs = 3'600'000, kDayMs = 86'400'000;
+
+const Zone& kShanghai = test::kZone;
+
+UtcMs at(const char* text) {
+    return parse_iso8601(text, kShanghai).value();
+}
+
+Ticket reported() {
+    Ticket ticket;
+    ticket.number = "WX-202611-0001";
+    ticket.unit = "u-1";
+    ticket.category = "门窗锁具";
+    ticket.reported_at = at("2026-11-23T10:00");
+    return ticket;
+}
+
+// The states it went through, or the type of the refusal.
+std::string play(Ticket& ticket, TicketAction action, UtcMs now, TicketMove move = {}) {
+    const Calendar calendar;
+    move.action = action;
+    move.by = "s-1";
+    if (move.reason.empty()) move.reason = "why";
+    if (action == TicketAction::dispatch || action == TicketAction::transfer) move.crew = {"s-2"};
+    if (!move.until && (action == TicketAction::pause || action == TicketAction::extend))
+        move.until = now + kDayMs;
+    if (action == TicketAction::visit && move.rating.empty()) move.rating = "A";
+    const auto result = move_ticket(ticket, move, now, {calendar, kShanghai});
+    if (const auto* refused = std::get_if<TicketRefusal>(&result)) return refused->type;
+    ticket = std::get<TicketStep>(result).ticket;
+    std::string text;
+    for (const TicketState state : std::get<TicketStep>(result).states)
+        text += (text.empty() ? "" : " ") + std::string(to_string(state));
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("a ticket's way, and what is no way") {
+    using A = TicketAction;
+    Ticket ticket = reported();
+    TicketMove no_visit;
+    no_visit.lot = 99;
+    const UtcMs now = at("2026-11-23T11:00");
+    CHECK(play(ticket, A::start, now) == "ticket-state");
+    CHECK(play(ticket, A::close, now) == "ticket-state");
+    CHECK(play(ticket, A::dispatch, now) == "dispatched");
+    CHECK(play(ticket, A::decline, now) == "reported");
+    CHECK(ticket.crew.empty());
+    CHECK(play(ticket, A::dispatch, now) == "dispatched");
+    CHECK(play(ticket, A::accept, now) == "accepted");
+    CHECK(play(ticket, A::start, now) == "working");
+    CHECK(play(ticket, A::pause, now) == "paused");
+    CHECK(play(ticket, A::done, now) == "ticket-state");
+    CHECK(play(ticket, A::start, now + kDayMs) == "working");
+    CHECK(play(ticket, A::done, now + kDayMs, no_visit) == "done");
+    CHECK(play(ticket, A::cancel, now + kDayMs) == "ticket-state");
+    CHECK(play(ticket, A::close, now + kDayMs) == "closed");
+    CHECK(play(ticket, A::reopen, now + 32 * kDayMs) == "ticket-old");
+    CHECK(play(ticket, A::reopen, now + 20 * kDayMs) == "reported");
+    CHECK(ticket.reopened == 1);
+    CHECK_FALSE(ticket.done_at);
+}
+
+TEST_CASE("who must be visited, and who is by lot") {
+    struct Row {
+        const char* category;
+        TicketKind kind;
+        int reopened;
+        bool safety;
+        std::uint32_t lot;
+        const char* outcome;
+    };
+    using K = TicketKind;
+    const Row rows[] = {
+        {"门窗锁具", K::repair, 0, false, 29, "done visit_due"},
+        {"门窗锁具", K::repair, 0, false, 30, "done"},
+        {"土建渗漏", K::repair, 0, false, 99, "done visit_due"},
+        {"电气", K::repair, 0, false, 99, "done visit_due"},
+        {"门窗锁具", K::paid_service, 0, false, 99, "done visit_due"},
+        {"门窗锁具", K::complaint, 0, false, 99, "done visit_due"},
+        {"门窗锁具", K::repair, 1, false, 99, "done visit_due"},
+        {"门窗锁具", K::repair, 0, true, 99, "done visit_due"},
+    };
+    for (const Row& row : rows) {
+        Ticket ticket = reported();
+        ticket.state = TicketState::working;
+        ticket.category = row.category;
+        ticket.kind = row.kind;
+        ticket.reopened = row.reopened;
+        TicketMove move;
+        move.lot = row.lot;
+        move.safety = row.safety;
+        INFO(row.category << " " << to_string(row.kind) << " lot " << row.lot);
+        CHECK(play(ticket, TicketAction::done, at("2026-11-23T12:00"), move) == row.outcome);
+    }
+}
+
+TEST_CASE("a ticket does not close while its key is out, but with a reason") {
+    Ticket ticket = reported();
+    ticket.state = TicketState::visited;
+    TicketMove move;
+    move.keys_out = true;
+    CHECK(play(ticket, TicketAction::close, at("2026-11-23T12:00"), move) == "ticket-keys-out");
+    move.override_ = true;
+    move.reason = "the lock was changed";
+    CHECK(play(ticket, TicketAction::close, at("2026-11-23T12:00"), move) == "closed");
+    CHECK(ticket.close_override == "the lock was changed");
+}
+
+TEST_CASE("timers count service hours, but what is urgent counts by the wall") {
+    const Calendar calendar(
+        std::vector<CalendarDay>{{LocalDate{2026, 11, 24}, DayKind::holiday, ""}});
+    const TicketTerms terms{calendar, kShanghai};
+    struct Row {
+        const char* from;
+        std::int64_t minutes;
+        const char* to;
+    };
+    const Row rows[] = {
+        {"2026-11-23T10:00", 30, "2026-11-23T10:30"},  // Monday
+        {"2026-11-23T07:00", 30, "2026-11-23T09:00"},
+        {"2026-11-23T17:20", 30, "2026-11-25T08:50"},  // over a holiday
+        {"2026-11-27T17:30", 60, "2026-11-30T09:30"},  // over a weekend
+    };
+    for (const Row& row : rows) {
+        INFO(row.from << " + " << row.minutes);
+        CHECK(after_service_minutes(at(row.from), row.minutes, terms) == at(row.to));
+    }
+    Ticket ticket = reported();
+    ticket.urgency = TicketUrgency::urgent;
+    set_timers(ticket, at("2026-11-23T23:00"), terms);
+    CHECK(ticket.dispatch_by == at("2026-11-23T23:10"));
+    CHECK(ticket.done_by == at("2026-11-24T23:00"));
+}
+
+TEST_CASE("time on hold does not count") {
+    Ticket ticket = reported();
+    ticket.state = TicketState::working;
+    ticket.done_by = at("2026-11-24T10:00");
+    const UtcMs now = at("2026-11-23T12:00");
+    CHECK(play(ticket, TicketAction::pause, now) == "paused");
+    CHECK(play(ticket, TicketAction::start, now + 5 * kHourMs) == "working");
+    CHECK(ticket.done_by == at("2026-11-24T15:00"));
+}
+
+TEST_CASE("which ticket a key was taken for") {
+    Key key;
+    key.key = "k-1";
+    key.opens = {"u-1"};
+    const auto ticket = [&](const char* number, const char* unit, const char* crew,
+                            const char* dispatched) {
+        Ticket one = reported();
+        one.number = number;
+        one.unit = unit;
+        one.crew = {crew};
+        one.state = TicketState::working;
+        one.dispatched_at = at(dispatched);
+        return one;
+    };
+    const Ticket fits = ticket("A", "u-1", "s-2", "2026-11-23T10:00");
+    const Ticket other_flat = ticket("B", "u-2", "s-2", "2026-11-23T10:00");
+    const Ticket other_man = ticket("C", "u-1", "s-3", "2026-11-23T10:00");
+    const Ticket later = ticket("D", "u-1", "s-2", "2026-11-23T10:40");
+    const Ticket second = ticket("E", "u-1", "s-2", "2026-11-23T10:20");
+    struct Row {
+        std::vector<const Ticket*> tickets;
+        const char* named;
+        std::vector<std::string> by_hand;
+        const char* links;
+    };
+    const Row rows[] = {
+        {{&fits, &other_flat}, "", {}, "A:auto"},
+        {{&other_flat}, "", {}, ""},
+        {{&other_man}, "", {}, "C:weak"},
+        {{&fits, &second}, "", {}, "E:shared A:shared"},
+        {{&later}, "", {}, "D:late"},
+        {{&fits}, "A", {}, "A:explicit"},
+        {{&fits, &other_flat}, "B", {}, "A:auto B:explicit_bad"},
+        {{&other_flat}, "B", {}, "B:explicit_bad"},
+        {{&fits, &other_flat}, "", {"B"}, "B:linked"},
+    };
+    for (const Row& row : rows) {
+        KeyLoan loan;
+        loan.key = "k-1";
+        loan.holder = "s-2";
+        loan.ticket = row.named;
+        loan.out_at = at("2026-11-23T10:30");
+        std::string text;
+        for (const KeyLink& link : link_loan(loan, key, row.tickets, row.by_hand))
+            text += (text.empty() ? "" : " ") + link.ticket + ":" + to_string(link.kind);
+        CHECK(text == row.links);
+    }
+}
+
+TEST_CASE("when a key is due") {
+    Key key;
+    KeyRules rules;
+    KeyLoan loan;
+    loan.out_at = at("2026-11-23T09:00");
+    CHECK(due_at(loan, key, nullptr, rules, kShanghai) == at("2026-11-23T17:00"));
+    loan.out_at = at("2026-11-23T11:00");
+    CHECK(due_at(loan, key, nullptr, rules, kShanghai) == at("2026-11-23T18:00"));
+    key.set = "duty";
+    CHECK(due_at(loan, key, nullptr, rules, kShanghai) == at("2026-11-23T19:00"));
+    key.max_hold_ms = kHourMs;
+    CHECK(due_at(loan, key, nullptr, rules, kShanghai) == at("2026-11-23T12:00"));
+    Ticket ticket = reported();
+    ticket.done_by = at("2026-11-23T11:10");
+    CHECK(due_at(loan, key, &ticket, rules, kShanghai) == at("2026-11-23T11:40"));
+    loan.extended_until = at("2026-11-24T09:00");
+    CHECK(due_at(loan, key, &ticket, rules, kShanghai) == at("2026-11-24T09:00"));
+}
+
+// When each alert of a loan holds, minute by minute around its edges.
+TEST_CASE("alerts of a key that is out") {
+    Key key;
+    key.key = "k-1";
+    key.class_ = KeyClass::entrusted;
+    key.opens = {"u-1"};
+    KeyRules rules;
+    rules.alerts = default_key_alerts();
+    KeyLoan loan;
+    loan.id = {"kc-01", 1, 1};
+    loan.key = "k-1";
+    loan.holder = "s-2";
+    loan.out_at = at("2026-11-23T15:00");
+    Ticket ticket = reported();
+    ticket.number = "A";
+    ticket.crew = {"s-2"};
+    ticket.state = TicketState::done;
+    ticket.done_at = at("2026-11-23T16:00");
+    struct Row {
+        const char* now;
+        bool linked;
+        const char* holds;
+    };
+    const Row rows[] = {
+        {"2026-11-23T15:14", false, ""},
+        {"2026-11-23T15:15", false, "key_out_no_ticket:3"},
+        {"2026-11-23T15:15", true, ""},
+        {"2026-11-23T16:29", true, ""},
+        {"2026-11-23T16:30", true, "ticket_closed_key_out:3"},
+        {"2026-11-23T18:00", true, "key_past_curfew:3 ticket_closed_key_out:3"},
+        {"2026-11-23T18:01", true, "key_overdue:2 key_past_curfew:3 ticket_closed_key_out:3"},
+        {"2026-11-23T20:01", true, "key_overdue:3 key_past_curfew:3 ticket_closed_key_out:3"},
+    };
+    for (const Row& row : rows) {
+        std::vector<LoanFacts> loans{{&loan, &key, KeyPlace::out, {}}};
+        if (row.linked) loans[0].links = {{"A", KeyLinkKind::auto_, true}};
+        const KeyWatchInput input{loans, {{"A", &ticket}}, {},         {}, {}, {},
+                                  rules, kShanghai,        at(row.now)};
+        std::string text;
+        for (const KeyCondition& one : key_conditions(input))
+            text += (text.empty() ? "" : " ") + one.code + ":" + std::to_string(one.severity);
+        INFO(row.now << (row.linked ? " linked" : ""));
+        CHECK(text == row.holds);
+    }
+}
