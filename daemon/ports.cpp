@@ -7,6 +7,7 @@
 #include <charconv>
 #include <utility>
 
+#include "daemon/engine/key_room.hpp"
 #include "daemon/system_clock.hpp"
 #include "drivers/modbus/plausibility.hpp"
 
@@ -107,6 +108,17 @@ EngineOptions engine_options(const config::Config& config, const std::string& da
     options.alerts = config.alerts;
     for (const config::Bus& bus : config.buses) options.buses.push_back(bus.id);
     for (const config::Cabinet& cabinet : config.cabinets) options.cabinets.push_back(cabinet.id);
+    auto keys = std::make_shared<KeyRoomOptions>();
+    keys->rules.curfew_minute = config.keys.curfew_minute;
+    keys->rules.max_hold_ms = config.keys.max_hold_ms;
+    keys->rules.alerts = {config.keys.alerts.begin(), config.keys.alerts.end()};
+    for (const config::Cabinet& cabinet : config.cabinets) {
+        const std::string kind = cabinet.url == "mqtt:" ? "mqtt"
+                                 : cabinet.url == "http:" ? "http"
+                                                          : "modbus";
+        keys->cabinets.push_back({cabinet.id, cabinet.profile, kind});
+    }
+    options.keys = std::move(keys);
     options.build_date_ms = kBuildDateMs;
     return options;
 }

@@ -23,6 +23,7 @@
 #include "daemon/ports.hpp"
 #include "daemon/store/reader.hpp"
 #include "daemon/system_clock.hpp"
+#include "drivers/cabinet/push.hpp"
 #include "drivers/modbus/bus_service.hpp"
 
 namespace gatehouse {
@@ -86,8 +87,16 @@ ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
     };
 }
 
-http::ServerOptions server_options(const config::Config& config, const std::string& database) {
+http::ServerOptions server_options(const config::Config& config, const std::string& database,
+                                   const Zone& zone) {
     http::ServerOptions options;
+    options.decode_push = [&zone](std::string_view body, const std::string& cabinet)
+        -> std::variant<KeyPush, http::PushProblem> {
+        auto decoded = cabinet::decode_push(body, cabinet, zone);
+        if (const auto* refused = std::get_if<cabinet::PushRefusal>(&decoded))
+            return http::PushProblem{refused->code, refused->text};
+        return std::move(std::get<KeyPush>(decoded));
+    };
     options.socket_path = config.http.socket;
     options.listen_host = config.http.listen_host;
     options.listen_port = config.http.listen_port;
@@ -168,7 +177,7 @@ struct Parts {
         commissioning.attach(buses.get(), zone.get(),
                              [this] { return engine->snapshot()->registry; });
         server =
-            std::make_unique<http::Server>(server_options(config, database), *engine_port,
+            std::make_unique<http::Server>(server_options(config, database, *zone), *engine_port,
                                            bus_ports, commissioning, running, *zone, clock, random);
         engine->on_commit([this] { server->commit_came(); });
         if (config.mqtt) {

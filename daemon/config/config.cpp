@@ -9,6 +9,7 @@
 #include "daemon/config/reader.hpp"
 #include "daemon/config/site_data.hpp"
 #include "daemon/config/toml_reader.hpp"
+#include "daemon/core/key_watch.hpp"
 
 namespace gatehouse::config {
 
@@ -131,6 +132,35 @@ void read_profiles(Section& root, Reading& reading) {
     profiles.finish();
 }
 
+void read_keys(Section& root, Reading& reading) {
+    const auto* table = root.table("keys");
+    if (table == nullptr) return;
+    Section keys(*table, "keys", root.at("keys"), reading.report);
+    KeySettings& out = reading.config.keys;
+    if (const auto text = keys.text("curfew")) {
+        const auto minute = toml_reader::parse_clock(*text, /*midnight_end=*/false);
+        if (minute)
+            out.curfew_minute = *minute;
+        else
+            keys.problem("curfew", "keys.curfew is '" + *text + "'; write a time, such as 18:00");
+    }
+    out.max_hold_ms =
+        duration(keys, "max_hold", 60'000, 31 * 86'400'000LL).value_or(out.max_hold_ms);
+    const std::vector<std::string>& codes = key_alert_codes();
+    if (const toml::array* list = keys.array("alerts", codes.size())) {
+        for (const auto& node : *list) {
+            const auto code = node.value<std::string>();
+            if (code && std::find(codes.begin(), codes.end(), *code) != codes.end())
+                out.alerts.push_back(*code);
+            else
+                keys.problem("alerts", "keys.alerts names '" + code.value_or("?") +
+                                           "', which is no alert of keys" +
+                                           toml_reader::did_you_mean(code.value_or(""), codes));
+        }
+    }
+    keys.finish();
+}
+
 }  // namespace
 
 std::optional<std::int64_t> duration(Section& section, std::string_view key, std::int64_t least_ms,
@@ -210,6 +240,7 @@ Loaded parse(const std::string& text, const std::string& file_name, FileCheck ch
         read_http(root, reading);
         read_alerts(root, reading);
         read_profiles(root, reading);
+        read_keys(root, reading);
         read_buses(root, reading);
         read_cabinets(root, reading);
         root.finish();

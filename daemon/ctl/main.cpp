@@ -13,6 +13,7 @@
 #include "daemon/config/config.hpp"
 #include "daemon/core/text.hpp"
 #include "daemon/ctl/client.hpp"
+#include "daemon/ctl/key_options.hpp"
 #include "daemon/ctl/output.hpp"
 #include "daemon/ctl/verbs.hpp"
 
@@ -308,6 +309,8 @@ void add_admin_verbs(CLI::App& app, Verbs& verbs) {
               "--by", o.by, "Staff who closes it")
         ->required();
     add_pool_verbs(app, verbs);
+    gatehouse::ctl::add_key_verbs(app, verbs.options,
+                                  [&verbs](gatehouse::ctl::Verb run) { verbs.chosen = run; });
     auto* user = app.add_subcommand("user", "Passwords of the staff");
     user->require_subcommand(1);
     verbs

@@ -1,6 +1,7 @@
 // The verbs of gatehousectl: each asks its route and prints what it said. No verb decides anything.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ struct Options {
         new_serial, new_opening, new_address, to_account, service, holder, settle, ladder,
         control_accounts, control_sum, sheet;
     std::vector<std::string> scopes;
+    // Of keys and tickets: body's fields or query's names by their names, and which act is meant.
+    std::map<std::string, std::string> fields;
+    std::vector<std::string> crew, flags;
+    std::string action;
     int from = 0, to = 0;  // addresses of a scan; 0: the whole range
     bool dry_run = false, raw = false, low = false, open = false, own_settings = false,
          accept_last_reading = false, lines = false, meters = false;
@@ -57,6 +62,15 @@ int pool_list(const Options& options);
 int pool_show(const Options& options);
 int pool_approve(const Options& options);
 int pool_withdraw(const Options& options);
+int keys(const Options& options);
+int key_show(const Options& options);
+int key_act(const Options& options);
+int cabinets(const Options& options);
+int cabinet_events(const Options& options);
+int tickets(const Options& options);
+int ticket_show(const Options& options);
+int ticket_new(const Options& options);
+int ticket_act(const Options& options);
 int quarantine_list(const Options& options);
 int quarantine_release(const Options& options);
 int quarantine_reject(const Options& options);

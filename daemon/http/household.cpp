@@ -6,6 +6,8 @@
 
 #include "daemon/core/text.hpp"
 #include "daemon/engine/documents.hpp"
+#include "daemon/engine/key_codec.hpp"
+#include "daemon/engine/key_documents.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/params.hpp"
@@ -84,18 +86,43 @@ void people_of(JsonWriter& json, const Registry& registry, const std::string& un
     json.end_array();
 }
 
-void keys_of(JsonWriter& json, const Registry& registry, const std::string& unit) {
+void keys_of(JsonWriter& json, Call& call, const std::string& unit) {
+    const KeyBoard* board = call.snapshot->keys.get();
     json.key("keys").begin_array();
-    for (const Key& key : registry.keys) {
+    for (const Key& key : call.snapshot->registry->keys) {
         if (std::find(key.opens.begin(), key.opens.end(), unit) == key.opens.end()) continue;
-        json.begin_object()
-            .field("key", key.key)
-            .field("class", to_string(key.class_))
-            .field_if("cabinet", key.cabinet)
-            .field_if("slot", key.slot)
-            .field_if("label", key.label)
-            .end_object();
+        KeyView view;
+        view.key = key.key;
+        view.cabinet = key.cabinet;
+        view.slot = key.slot;
+        if (board != nullptr)
+            for (const KeyView& one : board->keys)
+                if (one.key == key.key) view = one;
+        json.raw(key_json(view, key, call.app.zone));
     }
+    json.end_array();
+}
+
+// The newest tickets of the unit, newest last.
+void tickets_of(JsonWriter& json, Call& call, const std::string& unit, const std::string& label) {
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    KeyBooks::TicketFilter filter;
+    filter.unit = unit;
+    std::vector<TicketRow> newest;
+    for (;;) {
+        auto page = books.tickets(filter, kLimitMax);
+        const bool more = page.size() == kLimitMax;
+        if (more) filter.after = page.back().number;
+        for (TicketRow& row : page) newest.push_back(std::move(row));
+        if (newest.size() > kFileEntries)
+            newest.erase(newest.begin(), newest.end() - static_cast<std::ptrdiff_t>(kFileEntries));
+        if (!more) break;
+    }
+    json.key("tickets").begin_array();
+    for (const TicketRow& row : newest)
+        json.raw(ticket_json(ticket_of(row), label, call.app.options.currency, nullptr,
+                             call.app.zone));
     json.end_array();
 }
 
@@ -161,7 +188,8 @@ std::string file_json(Call& call, bool revealed) {
         if (alert->unit == id) json.raw(alert->payload);
     }
     json.end_array();
-    keys_of(json, registry, id);
+    keys_of(json, call, id);
+    tickets_of(json, call, id, unit->label);
     views_of(json, call, id);
     json.end_object();
     return json.take();

@@ -7,9 +7,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "daemon/core/diagnosis.hpp"
+#include "daemon/core/key_event.hpp"
 #include "daemon/core/sample.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/engine/snapshot.hpp"
@@ -24,6 +27,15 @@ class EnginePort {
     [[nodiscard]] virtual bool submit(Command command, ReplyHandler handler) = 0;
     [[nodiscard]] virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
 };
+
+// Why nothing of a cabinet's push could be taken.
+struct PushProblem {
+    std::string code;  // too-large, malformed, src-mismatch, too-many
+    std::string text;
+};
+// The decoding that HTTP and MQTT share stands with the drivers. Pure, any thread.
+using PushDecoder = std::function<std::variant<KeyPush, PushProblem>(std::string_view body,
+                                                                     const std::string& cabinet)>;
 
 // One request and its reply on the wire, framing included; `reply` is empty where none came.
 struct WireExchange {

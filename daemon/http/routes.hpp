@@ -110,6 +110,30 @@ Response get_alerts(Call& call);  // alerts.cpp
 void post_alert_test(Call& call, Respond respond);
 void post_alert_ack(Call& call, Respond respond);
 Response get_events(Call& call);
+Response get_keys(Call& call);  // keys.cpp
+Response get_key(Call& call);
+void post_key(Call& call, Respond respond);
+Response get_cabinets(Call& call);
+Response get_cabinet_events(Call& call);
+void post_cabinet_events(Call& call, Respond respond);
+Response get_tickets(Call& call);  // tickets.cpp
+Response get_ticket(Call& call);
+void post_ticket(Call& call, Respond respond);
+void post_ticket_action(Call& call, Respond respond);
+Response get_timeline(Call& call);
+Response get_repairs(Call& call);  // key_reports.cpp
+Response table_repairs(Call& call);
+void post_repairs_freeze(Call& call, Respond respond);
+Response get_key_register(Call& call);
+Response table_key_register(Call& call);
+Response get_documents(Call& call);  // office_registers.cpp
+void post_document(Call& call, Respond respond);
+Response get_handovers(Call& call);
+void post_handover(Call& call, Respond respond);
+Response get_calls(Call& call);
+void post_call(Call& call, Respond respond);
+Response get_rounds(Call& call);
+void post_round(Call& call, Respond respond);
 Response get_event_stream(Call& call);           // event_stream.cpp
 void post_session(Call& call, Respond respond);  // people.cpp
 Response get_session(Call& call);

@@ -54,6 +54,7 @@ struct ServerOptions {
     std::string site_id, site_name, currency = "CNY";
     bool chinese = true;  // language of what is printed
     bool metrics_meters = false;
+    PushDecoder decode_push;      // null: no cabinet pushes over HTTP
     std::function<void(const std::string&)> say;  // one line for the journal
     Limits limits;
 };

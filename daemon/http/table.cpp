@@ -119,7 +119,7 @@ void append_csv_cell(std::string& out, std::string_view cell) {
 
 }  // namespace
 
-const Words kServiceWords = kServices, kRoleWords = kRoles, kQualityWords = kQualities,
+const CellWords kServiceWords = kServices, kRoleWords = kRoles, kQualityWords = kQualities,
             kReadingWords = kReadings, kEntryWords = kEntries, kMethodWords = kMethods,
             kUseWords = kUses, kBillingWords = kBillings, kAvailabilityWords = kAvailabilities,
             kAlertStateWords = kAlertStates;

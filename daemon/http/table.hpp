@@ -23,13 +23,13 @@ enum class Cell {
     time,      // ISO 8601
 };
 
-using Words = std::span<const std::pair<std::string_view, std::string_view>>;
+using CellWords = std::span<const std::pair<std::string_view, std::string_view>>;
 
 struct Column {
     const char* name;  // of the item's field, as in JSON; a dot goes into an object
     const char* chinese;
     Cell cell = Cell::text;
-    Words words{};
+    CellWords words{};
     bool total = false;  // a workbook adds it up
 };
 
@@ -62,7 +62,7 @@ void translate(const TableSpec& spec, Row& row);
 void append_csv(std::string& out, const Row& row);
 void append_csv_head(std::string& out, const TableSpec& spec, bool chinese);
 
-extern const Words kServiceWords, kRoleWords, kQualityWords, kReadingWords, kEntryWords,
+extern const CellWords kServiceWords, kRoleWords, kQualityWords, kReadingWords, kEntryWords,
     kMethodWords, kUseWords, kBillingWords, kAvailabilityWords, kAlertStateWords;
 
 }  // namespace gatehouse::http

@@ -55,14 +55,43 @@ Routed digest_route(const LogRow& row, const boost::json::object&, const Setting
             .broken = false};
 }
 
+// What a key cabinet said, or somebody wrote down of a key that hangs in one. Keys of a drawer have
+// no cabinet and no topic.
+Routed cabinet_route(const LogRow& row, const boost::json::object& body,
+                     const Settings& settings) {
+    const std::string_view cabinet = text_field(body, "cabinet");
+    if (!body.contains("event_type") || !fits_topic_level(cabinet)) return {};
+    return {.messages = {{.topic = full_topic(settings,
+                                              "cabinet/" + std::string(cabinet) + "/event"),
+                          .payload = *row.body,
+                          .qos = 1,
+                          .retained = false}},
+            .broken = false};
+}
+
+Routed ticket_route(const LogRow& row, const boost::json::object& body, const Settings& settings) {
+    const std::string_view number = text_field(body, "number");
+    const std::string_view state = text_field(body, "state");
+    if (!fits_topic_level(number) || state.empty()) return {.messages = {}, .broken = true};
+    const bool over = state == "closed" || state == "cancelled";
+    return {.messages = {{.topic = full_topic(settings, "ticket/" + std::string(number)),
+                          .payload = over ? std::string() : *row.body,
+                          .qos = 1,
+                          .retained = true}},
+            .broken = false};
+}
+
 struct Route {
     std::string_view prefix;
     Routed (*messages)(const LogRow&, const boost::json::object&, const Settings&);
 };
-// The first prefix that fits rules. Key cabinets and tickets add their rows here.
+// The first prefix that fits rules.
 constexpr std::array kRoutes{
-    Route{"alert.digest", &digest_route},
-    Route{"alert.", &alert_route},
+    Route{"alert.digest", &digest_route}, Route{"alert.", &alert_route},
+    Route{"key.", &cabinet_route},        Route{"door.", &cabinet_route},
+    Route{"access.", &cabinet_route},     Route{"session.", &cabinet_route},
+    Route{"slot.", &cabinet_route},       Route{"cabinet.", &cabinet_route},
+    Route{"ticket.", &ticket_route},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "daemon/core/assert.hpp"
 #include "daemon/engine/documents.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_board.hpp"
 #include "daemon/mqtt/discovery.hpp"
 
 namespace gatehouse::mqtt {
@@ -217,6 +218,9 @@ std::vector<Message> StateBook::greeting(const Snapshot& snapshot) const {
         messages.push_back(
             {full_topic(settings_, "alert/active/" + alert->id), alert->payload, 1, true});
     }
+    if (snapshot.keys)
+        for (const auto& [number, state] : snapshot.keys->tickets)
+            messages.push_back({full_topic(settings_, "ticket/" + number), state, 1, true});
     if (!snapshot.digest.empty())
         messages.push_back({full_topic(settings_, "alert/digest"), snapshot.digest, 1, true});
     return messages;

@@ -294,7 +294,9 @@ class UnixConnection:
 
     @staticmethod
     def request(path, method, target, body=None, headers=None, timeout=PATIENCE):
-        payload = b"" if body is None else json.dumps(body).encode()
+        payload = b"" if body is None else body
+        if not isinstance(payload, bytes):
+            payload = json.dumps(body).encode()
         lines = [f"{method} {target} HTTP/1.1", "Host: gatehouse", "Connection: close"]
         if body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(payload)}"]

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "daemon/engine/key_board.hpp"
+#include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/sealed_text.hpp"
 #include "daemon/http/app.hpp"
 #include "tests/support/catch.hpp"
@@ -258,6 +260,11 @@ HttpHouse::HttpHouse(HouseOptions options) {
     server_options.site_id = "riverside";
     server_options.metrics_meters = options.metrics_meters;
     server_options.limits = options.limits;
+    server_options.decode_push = [](std::string_view, const std::string& cabinet) {
+        KeyPush push;
+        push.source = cabinet;
+        return std::variant<KeyPush, http::PushProblem>(push);
+    };
     server_options.say = [this](const std::string& line) { said.push_back(line); };
     server = std::make_unique<http::Server>(server_options, engine, meters, commissioning, status,
                                             zone, clock, random);
@@ -271,6 +278,12 @@ HttpHouse::~HttpHouse() {
 
 void HttpHouse::fill_store(const Registry& registry) {
     store->begin();
+    Ticket ticket;
+    ticket.number = "WX-202611-0001";
+    ticket.unit = "h-0";
+    ticket.text = "the lock jams";
+    ticket.reported_at = kMorning;
+    store->key_books().put_ticket(ticket_row(ticket));
     store->put_registry(registry, stamp_of(*store));
     store->put_run_offset(store->report().run, {0, kMorning - 1'000});
     EpochRow epoch;
@@ -333,6 +346,22 @@ void HttpHouse::fill_world(const Registry& registry) {
     pool.main = {"e-0"};
     pool.members = {"h-0"};
     people.pools.push_back(pool);
+    Key key;
+    key.key = "k-1";
+    key.cabinet = "kc-01";
+    key.slot = 1;
+    key.opens = {"h-0"};
+    people.keys.push_back(key);
+    auto board = std::make_shared<KeyBoard>();
+    KeyView view;
+    view.key = "k-1";
+    view.cabinet = "kc-01";
+    view.slot = 1;
+    board->keys.push_back(view);
+    CabinetView cabinet;
+    cabinet.cabinet = "kc-01";
+    cabinet.kind = "http";
+    board->cabinets.push_back(cabinet);
     for (const StaffRole role : {StaffRole::desk, StaffRole::duty, StaffRole::collector,
                                  StaffRole::cashier, StaffRole::billing, StaffRole::tech,
                                  StaffRole::head, StaffRole::admin, StaffRole::contractor}) {
@@ -343,6 +372,7 @@ void HttpHouse::fill_world(const Registry& registry) {
         people.staff.push_back(staff);
     }
     world_.registry = std::make_shared<const Registry>(people);
+    world_.keys = board;
     world_.run_id = "run-1";
     world_.now_ms = kMorning;
     world_.clock_trusted = true;

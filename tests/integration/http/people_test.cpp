@@ -33,6 +33,10 @@ std::string target_of(const std::string& pattern) {
                                                                      {"{token}", "x"},
                                                                      {"{month}", "2026-10"},
                                                                      {"{pool}", "stairs"},
+                                                                     {"{key}", "k-1"},
+                                                                     {"{cabinet}", "kc-01"},
+                                                                     {"{ticket}", "WX-202611-0001"},
+                                                                     {"{action}", "lost"},
                                                                      {"{staff}", "r-other"}}) {
         const std::size_t place = target.find(name);
         if (place != std::string::npos) target.replace(place, name.size(), id);

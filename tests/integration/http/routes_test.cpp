@@ -44,18 +44,24 @@ TEST_CASE("every route that only reads answers over the socket without a token")
     for (const http::Route& route : http::routes()) {
         if (std::string(route.method) != "GET") continue;
         std::string target = route.pattern;
-        for (const auto& [name, id] : std::map<std::string, std::string>{{"{unit}", "h-0"},
-                                                                         {"{meter}", "e-0"},
-                                                                         {"{account}", "a-0"},
-                                                                         {"{bus}", "b1"},
-                                                                         {"{month}", "2026-10"},
-                                                                         {"{pool}", "stairs"},
-                                                                         {"{date}", "2026-11-23"},
-                                                                         {"{entry}", "en-1"}}) {
+        for (const auto& [name, id] :
+             std::map<std::string, std::string>{{"{unit}", "h-0"},
+                                                {"{meter}", "e-0"},
+                                                {"{account}", "a-0"},
+                                                {"{bus}", "b1"},
+                                                {"{month}", "2026-10"},
+                                                {"{pool}", "stairs"},
+                                                {"{key}", "k-1"},
+                                                {"{cabinet}", "kc-01"},
+                                                {"{ticket}", "WX-202611-0001"},
+                                                {"{action}", "lost"},
+                                                {"{date}", "2026-11-23"},
+                                                {"{entry}", "en-1"}}) {
             const std::size_t place = target.find(name);
             if (place != std::string::npos) target.replace(place, name.size(), id);
         }
         if (target.ends_with("-book")) target += "?account=a-0";
+        if (target.ends_with("/timeline")) target += "?key=k-1";
         if (target.ends_with("/stream")) continue;  // never ends; event_stream_test.cpp
         const Got got = house.ask("GET", target);
         INFO(target << " " << got.body);

@@ -1,0 +1,153 @@
+#include "daemon/ctl/key_options.hpp"
+
+#include <string>
+#include <vector>
+
+namespace gatehouse::ctl {
+
+namespace {
+
+// Its callbacks run after it is gone, so they hold what they need.
+class Words {
+  public:
+    Words(Options& options, const std::function<void(Verb)>& choose)
+        : options_(options), choose_(choose) {}
+
+    CLI::App* group(CLI::App& app, const char* name, const char* help, Verb alone) {
+        CLI::App* group = app.add_subcommand(name, help);
+        group->require_subcommand(0, 1);
+        group->callback([choose = choose_, group, alone] {
+            if (group->get_subcommands().empty()) choose(alone);
+        });
+        return group;
+    }
+    CLI::App* verb(CLI::App& group, const std::string& name, const char* help, Verb run) {
+        CLI::App* verb = group.add_subcommand(name, help);
+        verb->callback([&options = options_, choose = choose_, name, run] {
+            options.action = name;
+            choose(run);
+        });
+        return verb;
+    }
+    // --external-no is the body's external_no.
+    CLI::Option* field(CLI::App* verb, const std::string& name, const char* help) {
+        std::string option = "--" + name;
+        for (char& c : option)
+            if (c == '_') c = '-';
+        return verb->add_option(option, options_.fields[name], help);
+    }
+    void flag(CLI::App* verb, const std::string& name, const char* help) {
+        verb->add_flag_callback(
+            "--" + name, [&options = options_, name] { options.flags.push_back(name); }, help);
+    }
+    void people(CLI::App* verb) {
+        verb->add_option("--by", options_.by, "Staff who says so")->required();
+        verb->add_option("--note", options_.note, "Note");
+        verb->add_option("--reason", options_.reason, "Why");
+    }
+    Options& options() { return options_; }
+
+  private:
+    Options& options_;
+    std::function<void(Verb)> choose_;
+};
+
+void add_keys(CLI::App& app, Words& words) {
+    CLI::App* keys = words.group(app, "keys", "Keys: where they are and who has them", ctl::keys);
+    words.field(keys, "state", "in, out, given, lost or unknown");
+    words.field(keys, "person", "Out with that person");
+    words.field(keys, "cabinet", "Hanging there");
+    const auto one = [&](const char* name, const char* help, Verb run) {
+        CLI::App* verb = words.verb(*keys, name, help, run);
+        verb->add_option("KEY", words.options().subject, "Id in keys.csv")->required();
+        return verb;
+    };
+    one("show", "One key with its loans", key_show);
+    const auto act = [&](const char* name, const char* help) {
+        CLI::App* verb = one(name, help, key_act);
+        verb->add_option("--by", words.options().by, "Staff who writes it down")->required();
+        verb->add_option("--reason", words.options().reason, "Why");
+        words.field(verb, "at", "When it happened (now)");
+        return verb;
+    };
+    CLI::App* out = act("out", "Somebody takes a key that no cabinet watches");
+    words.field(out, "person", "Who takes it: staff, or one of people.csv")->required();
+    out->add_option("--second", words.options().second, "Who is there as well");
+    words.field(out, "ticket", "What for");
+    words.field(out, "until", "When it is back");
+    words.field(act("in", "It is back"), "person", "Who brings it (its holder)");
+    words.field(act("handover", "It goes on to another"), "to", "To whom")->required();
+    act("lost", "It is lost");
+    act("found", "It was found again");
+    act("given", "The owner has it, for good");
+    words.flag(act("count", "Stock-take: what one finds, --present or not"), "present",
+               "It is there");
+    words.field(act("extend", "It stays out longer"), "until", "Until when")->required();
+}
+
+void add_cabinets(CLI::App& app, Words& words) {
+    CLI::App* cabinets =
+        words.group(app, "cabinets", "Key cabinets: online, clocks, gaps", ctl::cabinets);
+    words.verb(*cabinets, "events", "What one said", cabinet_events)
+        ->add_option("CABINET", words.options().subject, "Id in gatehouse.toml")
+        ->required();
+}
+
+void add_tickets(CLI::App& app, Words& words) {
+    CLI::App* tickets = words.group(app, "tickets", "Repair tickets", ctl::tickets);
+    for (const char* name : {"state", "unit", "kind", "from", "to"})
+        words.field(tickets, name, "Only such tickets");
+    CLI::App* fresh = words.verb(*tickets, "new", "Report one", ticket_new);
+    words.field(fresh, "kind", "repair, complaint, inspection, defect, paid_service")->required();
+    words.field(fresh, "text", "What is wrong")->required();
+    fresh->add_option("--by", words.options().by, "Staff who took the call")->required();
+    words.field(fresh, "unit", "Where");
+    words.field(fresh, "place", "Where, in public areas");
+    words.field(fresh, "category", "Such as 电气");
+    words.field(fresh, "urgency", "urgent, normal or planned");
+    words.field(fresh, "channel", "phone, desk, patrol, ...");
+    words.field(fresh, "external_no", "Its number in another system");
+    const auto one = [&](const char* name, const char* help, Verb run) {
+        CLI::App* verb = words.verb(*tickets, name, help, run);
+        verb->add_option("TICKET", words.options().subject, "Its number")->required();
+        return verb;
+    };
+    one("show", "All of one", ticket_show);
+    const auto act = [&](const char* name, const char* help) {
+        CLI::App* verb = one(name, help, ticket_act);
+        words.people(verb);
+        return verb;
+    };
+    for (const char* name : {"dispatch", "transfer"}) {
+        CLI::App* verb = act(name, "Send somebody");
+        verb->add_option("--crew", words.options().crew, "Who goes")->required()->delimiter(',');
+        words.field(verb, "appointment_at", "When they are expected");
+        words.field(verb, "agreed_price", "Of a paid repair, before the work");
+    }
+    words.field(act("accept", "They take it"), "owner_contacted_at", "When the owner was called");
+    act("decline", "They cannot");
+    words.field(act("start", "They are there"), "owner_contacted_at", "When the owner was called");
+    words.field(act("pause", "It waits"), "until", "When it goes on")->required();
+    CLI::App* done = act("done", "The work is done");
+    for (const char* name : {"result", "material", "labour", "pay_method", "receipt"})
+        words.field(done, name, "As on the slip");
+    words.field(act("visit", "The return visit"), "rating", "A, B or C")->required();
+    words.flag(act("close", "File it"), "override", "With a key out, and a reason");
+    act("reopen", "The same fault again");
+    act("cancel", "Nothing is to be done");
+    CLI::App* link = act("link", "A key was taken for it");
+    words.field(link, "key", "The key that is out");
+    words.field(link, "loan", "Or the loan");
+    words.field(act("extend", "It takes longer"), "until", "Until when")->required();
+}
+
+}  // namespace
+
+void add_key_verbs(CLI::App& app, Options& options, const std::function<void(Verb)>& choose) {
+    Words words(options, choose);
+    add_keys(app, words);
+    add_cabinets(app, words);
+    add_tickets(app, words);
+}
+
+}  // namespace gatehouse::ctl

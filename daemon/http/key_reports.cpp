@@ -1,0 +1,300 @@
+// The registers of keys and repairs as the office files them: 工程派单统计表, 钥匙领用登记表, as
+// JSON, CSV, workbook and on paper; and the month of repairs frozen under its hash.
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <optional>
+#include <utility>
+
+#include "daemon/engine/key_codec.hpp"
+#include "daemon/engine/key_documents.hpp"
+#include "daemon/engine/key_room.hpp"
+#include "daemon/engine/repair_summary.hpp"
+#include "daemon/http/act.hpp"
+#include "daemon/http/exports.hpp"
+#include "daemon/http/page.hpp"
+
+namespace gatehouse::http {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kLoansMax = 20'000;
+constexpr const char* kFrozen = "repairs_month";
+
+const std::pair<std::string_view, std::string_view> kUrgencies[] = {
+    {"urgent", "急"}, {"normal", "一般"}, {"planned", "计划"}};
+const std::pair<std::string_view, std::string_view> kStates[] = {
+    {"reported", "待派工"},  {"dispatched", "已派工"}, {"accepted", "已接单"},
+    {"working", "维修中"},   {"paused", "挂起"},       {"done", "完工"},
+    {"visit_due", "待回访"}, {"visited", "已回访"},    {"closed", "已归档"},
+    {"cancelled", "已取消"}};
+const std::pair<std::string_view, std::string_view> kRatings[] = {
+    {"A", "满意"}, {"B", "较满意"}, {"C", "不满意"}};
+const std::pair<std::string_view, std::string_view> kOrigins[] = {
+    {"device", "设备"}, {"derived", "推定"}, {"manual", "手工"}};
+
+const Column kRepairColumns[] = {
+    {"no", "序号", Cell::count},
+    {"number", "派工单号"},
+    {"reported_at", "报修时间", Cell::time},
+    {"channel", "报修方式"},
+    {"unit_or_area", "房号/部位"},
+    {"text", "报修内容"},
+    {"category", "类别"},
+    {"urgency", "紧急程度", Cell::word, kUrgencies},
+    {"by", "接单记录人"},
+    {"dispatched_at", "派单时间", Cell::time},
+    {"crew_text", "维修人"},
+    {"started_at", "到场时间", Cell::time},
+    {"done_at", "完工时间", Cell::time},
+    {"on_time", "是否及时", Cell::flag},
+    {"result", "处理结果"},
+    {"material", "材料费", Cell::money, {}, true},
+    {"labour", "人工费", Cell::money, {}, true},
+    {"receipt", "收费单据"},
+    {"key_text", "领用钥匙"},
+    {"visited_at", "回访时间", Cell::time},
+    {"rating", "满意度", Cell::word, kRatings},
+    {"reopened", "返修", Cell::count, {}, true},
+    {"state", "状态", Cell::word, kStates},
+};
+const TableSpec kRepairs{"repairs", "工程派单统计表", kRepairColumns};
+
+const Column kKeyColumns[] = {
+    {"no", "序号", Cell::count},
+    {"key", "钥匙编号"},
+    {"count", "把数", Cell::count},
+    {"person", "领用人"},
+    {"department", "部门/单位"},
+    {"reason", "领用事由"},
+    {"ticket", "派工单号"},
+    {"issued_by", "批准/发放人"},
+    {"out_at", "领用时间", Cell::time},
+    {"extended_until", "应还时间", Cell::time},
+    {"in_at", "归还时间", Cell::time},
+    {"returned_by", "归还人"},
+    {"received_by", "接收人"},
+    {"origin", "记录来源", Cell::word, kOrigins},
+};
+const TableSpec kKeyRegister{"keys", "钥匙领用登记表", kKeyColumns};
+
+class Items final : public RowSource {
+  public:
+    Items(const TableSpec& spec, std::vector<json::object> items)
+        : spec_(spec), items_(std::move(items)) {}
+    bool next(Row& row) override {
+        if (at_ == items_.size()) return false;
+        fill_row(items_[at_++], spec_, row);
+        return true;
+    }
+
+  private:
+    const TableSpec& spec_;
+    std::vector<json::object> items_;
+    std::size_t at_ = 0;
+};
+
+LocalDate month_of(const Call& call) {
+    const auto month = parse_month(call.params[0]);
+    if (!month) throw Refused{problem(404, "not-found", "`" + call.params[0] + "` is no month.")};
+    return *month;
+}
+
+std::string label_of(const Call& call, const Ticket& ticket) {
+    if (ticket.unit.empty()) return ticket.place;
+    for (const Unit& one : call.snapshot->registry->units)
+        if (one.unit == ticket.unit) return one.label.empty() ? one.unit : one.label;
+    return ticket.unit;
+}
+
+std::string joined(const std::vector<std::string>& list) {
+    std::string text;
+    for (const std::string& one : list) text += (text.empty() ? "" : ", ") + one;
+    return text;
+}
+
+// A ticket as a row of the list, its nested parts as texts beside them.
+json::object repair_item(const Call& call, KeyBooks& books, const Ticket& ticket,
+                         std::size_t number) {
+    json::object item = json::parse(ticket_json(ticket, label_of(call, ticket),
+                                                call.app.options.currency, nullptr, call.app.zone))
+                            .as_object();
+    item["no"] = number;
+    item["unit_or_area"] = label_of(call, ticket);
+    item["crew_text"] = joined(ticket.crew);
+    std::vector<std::string> keys;
+    for (const KeyLinkRow& link : books.links_of_ticket(ticket.number))
+        if (const auto loan = books.loan(link.loan)) keys.push_back(loan->key);
+    item["key_text"] = joined(keys);
+    if (ticket.done_at) item["on_time"] = !ticket.done_by || *ticket.done_at <= *ticket.done_by;
+    return item;
+}
+
+std::string month_document(Call& call, KeyBooks& books, LocalDate month) {
+    const RepairMonth repairs = read_repair_month(books, call.app.zone.midnight(month),
+                                                  call.app.zone.midnight(next_month(month)));
+    std::size_t number = 0;
+    return repair_month_json(
+        repairs, call.params[0], call.app.options.currency, [&](const Ticket& ticket) {
+            return std::string(json::serialize(repair_item(call, books, ticket, ++number)));
+        });
+}
+
+std::string text_of(const json::object& object, const char* name) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr || value->is_null()) return "";
+    return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+}
+
+// The second half of the sheet: by category, with the sum that must foot.
+Response repairs_page(const Call& call, const std::string& document, const std::string& sha256) {
+    const json::object month = json::parse(document).as_object();
+    const bool chinese = call.app.options.chinese;
+    Page page(chinese, call.app.options.site_name,
+              std::string(chinese ? "工程派单统计表 " : "Repairs ") + text_of(month, "month"));
+    const auto cells = [](const json::object& one, const std::string& name) {
+        std::vector<std::string> row{name};
+        for (const char* field :
+             {"opening", "reported", "reopened", "done", "cancelled", "closing", "on_time", "late",
+              "visited", "rated_a", "rated_b", "rated_c", "fees"})
+            row.push_back(text_of(one, field));
+        return row;
+    };
+    std::vector<std::vector<std::string>> rows;
+    for (const json::value& one : month.at("categories").as_array())
+        rows.push_back(cells(one.as_object(), text_of(one.as_object(), "category")));
+    page.table({{{"Category", "类别"}},
+                {{"Open before", "期初未完"}, true},
+                {{"Reported", "本月报修"}, true},
+                {{"Reopened", "返修"}, true},
+                {{"Done", "完成"}, true},
+                {{"Cancelled", "取消"}, true},
+                {{"Open after", "期末未完"}, true},
+                {{"In time", "及时"}, true},
+                {{"Late", "超时"}, true},
+                {{"Visited", "回访数"}, true},
+                {{"A", "满意"}, true},
+                {{"B", "较满意"}, true},
+                {{"C", "不满意"}, true},
+                {{"Fees", "收费金额"}, true}},
+               rows, cells(month.at("totals").as_object(), page.word({"Sum", "合计"})));
+    page.facts({{{"Sheet", "校验码"}, sha256}});
+    page.signatures({{"Made by", "制表人"}, {"Checked by", "审核人"}});
+    return page.response();
+}
+
+std::vector<json::object> loan_items(Call& call) {
+    Query query(call.request);
+    const auto from = query.time("from", call.app.zone);
+    const auto to = query.time("to", call.app.zone);
+    static_cast<void>(query.text("lang"));
+    query.finish();
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    std::vector<json::object> items;
+    for (const KeyLoanRow& row :
+         books.loans_between(from.value_or(INT64_MIN), to.value_or(INT64_MAX), kLoansMax + 1)) {
+        if (items.size() == kLoansMax)
+            throw Refused{
+                problem(413, "too-many-rows", "More than 20,000 loans; ask for a shorter time.")};
+        const KeyLoan loan = loan_of(row);
+        const auto links = books.links_of_loan(row.id);
+        json::object item = json::parse(loan_json(loan, links, call.app.zone)).as_object();
+        item["no"] = items.size() + 1;
+        item["ticket"] = links.empty() ? loan.ticket : links.front().ticket;
+        for (const Key& key : call.snapshot->registry->keys)
+            if (key.key == loan.key && key.count) item["count"] = *key.count;
+        for (const Staff& staff : call.snapshot->registry->staff)
+            if (staff.staff == loan.holder) item["department"] = staff.department;
+        for (const Person& person : call.snapshot->registry->people)
+            if (person.person == loan.holder) item["department"] = person.company;
+        items.push_back(std::move(item));
+    }
+    return items;
+}
+
+}  // namespace
+
+Response get_repairs(Call& call) {
+    Query(call.request).finish();
+    const LocalDate month = month_of(call);
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    const auto frozen = books.register_row(kFrozen, call.params[0]);
+    if (call.request.wants_html) {
+        const std::string document = frozen ? frozen->body : month_document(call, books, month);
+        return repairs_page(call, document, frozen ? sha256_hex(frozen->body) : "");
+    }
+    std::string document = month_document(call, books, month);
+    JsonWriter json;
+    json.begin_object();
+    if (frozen)
+        json.field("frozen_at", format_iso8601(frozen->at, call.app.zone))
+            .field("sha256", sha256_hex(frozen->body))
+            .field("amended", frozen->body != document);
+    std::string head = json.take();
+    if (head.size() > 1) head += ",";
+    return json_response(head + document.substr(1));
+}
+
+Response table_repairs(Call& call) {
+    Query query(call.request);
+    static_cast<void>(query.text("lang"));
+    query.finish();
+    const LocalDate month = month_of(call);
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    const RepairMonth repairs = read_repair_month(books, call.app.zone.midnight(month),
+                                                  call.app.zone.midnight(next_month(month)));
+    std::vector<json::object> items;
+    for (const Ticket& ticket : repairs.tickets)
+        items.push_back(repair_item(call, books, ticket, items.size() + 1));
+    return table_response(call, kRepairs, std::make_unique<Items>(kRepairs, std::move(items)));
+}
+
+void post_repairs_freeze(Call& call, Respond respond) {
+    const LocalDate month = month_of(call);
+    Query(call.request).finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    WriteRegister row;
+    row.by = by_of(call, body);
+    body.finish();
+    if (call.snapshot->now_ms < call.app.zone.midnight(next_month(month)))
+        throw Refused{problem(409, "month-open", call.params[0] + " is not over yet.")};
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    if (const auto there = books.register_row(kFrozen, call.params[0]))
+        throw Refused{problem(409, "month-frozen",
+                              call.params[0] + " was frozen on " +
+                                  format_iso8601(there->at, call.app.zone) +
+                                  "; what changed since shows as `amended`.")};
+    row.kind = kFrozen;
+    row.subject = call.params[0];
+    row.event = "repairs.frozen";
+    row.body = month_document(call, books, month);
+    JsonWriter log;
+    log.begin_object().field("month", row.subject).field("sha256", sha256_hex(row.body));
+    log.field("by", row.by).end_object();
+    row.log_body = log.take();
+    RoomCommand command;
+    command.actor = call.actor;
+    command.work = std::make_shared<const RoomWork>(RoomWork{std::move(row)});
+    submit(call, std::move(command), std::move(respond));
+}
+
+Response get_key_register(Call& call) {
+    JsonWriter json;
+    json.begin_object().key("items").begin_array();
+    for (const json::object& item : loan_items(call)) json.raw(json::serialize(item));
+    json.end_array().end_object();
+    return json_response(json.take());
+}
+
+Response table_key_register(Call& call) {
+    return table_response(call, kKeyRegister,
+                          std::make_unique<Items>(kKeyRegister, loan_items(call)));
+}
+
+}  // namespace gatehouse::http

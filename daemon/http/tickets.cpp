@@ -1,0 +1,242 @@
+// Repair tickets, the dispatch slip on paper, and the timeline that joins them with keys, readings
+// and money.
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "daemon/core/ledger.hpp"
+#include "daemon/engine/key_codec.hpp"
+#include "daemon/engine/key_documents.hpp"
+#include "daemon/engine/key_room.hpp"
+#include "daemon/engine/row_documents.hpp"
+#include "daemon/http/act.hpp"
+#include "daemon/http/page.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+std::string label_of(const Call& call, const std::string& unit) {
+    for (const Unit& one : call.snapshot->registry->units)
+        if (one.unit == unit) return one.label.empty() ? one.unit : one.label;
+    return unit;
+}
+
+void submit_work(Call& call, RoomWork work, Respond respond) {
+    RoomCommand command;
+    command.actor = call.actor;
+    command.work = std::make_shared<const RoomWork>(std::move(work));
+    submit(call, std::move(command), std::move(respond));
+}
+
+// An amount of money in a text; nothing where absent, and told where wrong.
+std::optional<Fen> fen_of(Body& body, const char* name) {
+    if (!body.has(name)) return std::nullopt;
+    std::vector<Refusal> refusals;
+    const auto amount =
+        read_amount(body.required_decimal(name), AmountSign::positive, "amount", refusals);
+    for (const Refusal& one : refusals) body.wrong(std::string("/") + name, one.message);
+    return amount;
+}
+
+Ticket find_ticket(Call& call, KeyBooks& books) {
+    const auto row = books.ticket(call.params[0]);
+    if (!row) throw Refused{problem(404, "not-found", "No ticket " + call.params[0] + ".")};
+    return ticket_of(*row);
+}
+
+std::string minute(const std::optional<UtcMs>& at, const Zone& zone) {
+    if (!at) return "";
+    std::string text = format_iso8601(*at, zone).substr(0, 16);
+    text[10] = ' ';
+    return text;
+}
+
+// 派工单: what the repairer takes along and both sign.
+Response slip(const Call& call, const Ticket& ticket) {
+    const Zone& zone = call.app.zone;
+    const bool chinese = call.app.options.chinese;
+    Page page(chinese, call.app.options.site_name, chinese ? "派工单" : "Dispatch slip");
+    const auto urgency = [&]() -> Words {
+        switch (ticket.urgency) {
+            case TicketUrgency::urgent:
+                return {"urgent", "急"};
+            case TicketUrgency::normal:
+                return {"normal", "一般"};
+            case TicketUrgency::planned:
+                break;
+        }
+        return {"planned", "计划"};
+    }();
+    std::string crew;
+    for (const std::string& one : ticket.crew) crew += (crew.empty() ? "" : ", ") + one;
+    page.facts(
+        {{{"Number", "派工单号"}, ticket.number},
+         {{"Where", "房号/部位"}, ticket.unit.empty() ? ticket.place : label_of(call, ticket.unit)},
+         {{"Category", "类别"}, ticket.category},
+         {{"Urgency", "紧急程度"}, page.word(urgency)},
+         {{"What is wrong", "报修内容"}, ticket.text},
+         {{"Reported", "报修时间"}, minute(ticket.reported_at, zone)},
+         {{"By way of", "报修方式"}, ticket.channel},
+         {{"Taken by", "接单记录人"}, ticket.by},
+         {{"Dispatched", "派单时间"}, minute(ticket.dispatched_at, zone)},
+         {{"Who goes", "维修人"}, crew},
+         {{"Appointment", "预约时间"}, minute(ticket.appointment_at, zone)},
+         {{"On site by", "到场时限"}, minute(ticket.on_site_by, zone)},
+         {{"Done by", "完工时限"}, minute(ticket.done_by, zone)},
+         {{"Agreed price", "约定费用"}, ticket.agreed_price ? format(*ticket.agreed_price) : ""}});
+    page.table({{{"Arrived", "到场时间"}},
+                {{"Done", "完工时间"}},
+                {{"Material", "材料费"}, true},
+                {{"Labour", "人工费"}, true},
+                {{"Result", "处理结果"}}},
+               {{minute(ticket.started_at, zone), minute(ticket.done_at, zone),
+                 ticket.material ? format(*ticket.material) : "",
+                 ticket.labour ? format(*ticket.labour) : "", ticket.result}});
+    page.signatures({{"Repairer", "维修人签字"}, {"Resident", "住户签字"}, {"Desk", "客服签字"}});
+    return page.response();
+}
+
+}  // namespace
+
+Response get_tickets(Call& call) {
+    Query query(call.request);
+    KeyBooks::TicketFilter filter;
+    filter.state = query.text("state").value_or("");
+    filter.unit = query.text("unit").value_or("");
+    filter.kind = query.text("kind").value_or("");
+    filter.after = query.text("after").value_or("");
+    filter.from = query.time("from", call.app.zone);
+    filter.to = query.time("to", call.app.zone);
+    const std::uint64_t limit = query.limit();
+    query.finish();
+    if (!filter.state.empty() && filter.state != "open" && !parse_ticket_state(filter.state))
+        throw Refused{problem(400, "query", "state=" + filter.state + " is no state of a ticket.")};
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    if (!filter.after.empty() && !books.ticket(filter.after))
+        throw Refused{problem(400, "cursor", "after=" + filter.after + " names no ticket.")};
+    const auto rows = books.tickets(filter, limit + 1);
+    ListWriter list;
+    std::string next = filter.after;
+    for (const TicketRow& row : rows) {
+        if (list.count() == limit) break;
+        list.item(ticket_json(ticket_of(row), label_of(call, row.unit), call.app.options.currency,
+                              nullptr, call.app.zone));
+        next = row.number;
+    }
+    list.end_items();
+    const bool has_more = rows.size() > limit;
+    return next.empty() ? list.finish(std::optional<std::string>(), has_more)
+                        : list.finish(next, has_more);
+}
+
+Response get_ticket(Call& call) {
+    Query(call.request).finish();
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    const Ticket ticket = find_ticket(call, books);
+    if (call.request.wants_html) return slip(call, ticket);
+    const TicketParts parts{books.moves(ticket.number), books.links_of_ticket(ticket.number)};
+    return json_response(ticket_json(ticket, label_of(call, ticket.unit), call.app.options.currency,
+                                     &parts, call.app.zone));
+}
+
+void post_ticket(Call& call, Respond respond) {
+    Query(call.request).finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    OpenTicket open;
+    open.kind = body.required_text("kind");
+    open.unit = body.text("unit");
+    open.place = body.text("place");
+    open.category = body.text("category");
+    open.urgency = body.text("urgency");
+    open.text = body.required_text("text");
+    open.channel = body.text("channel");
+    open.external_no = body.text("external_no");
+    open.reported_at = body.text("reported_at");
+    open.appointment_at = body.text("appointment_at");
+    open.emergency = body.flag("emergency");
+    open.by = by_of(call, body);
+    body.finish();
+    submit_work(call, {std::move(open)}, std::move(respond));
+}
+
+void post_ticket_action(Call& call, Respond respond) {
+    const auto action = parse_ticket_action(call.params[1]);
+    if (!action)
+        throw Refused{problem(404, "not-found",
+                              "No action " + call.params[1] +
+                                  " on a ticket; dispatch, accept, decline, transfer, start, "
+                                  "pause, done, visit, close, reopen, cancel, link and extend "
+                                  "are.")};
+    Query(call.request).finish();
+    Body body(call.request.body, call.app.options.limits.json_depth);
+    TicketAct act;
+    act.number = call.params[0];
+    TicketMove& move = act.move;
+    move.action = *action;
+    move.by = by_of(call, body);
+    move.note = body.text("note");
+    move.reason = body.text("reason");
+    using A = TicketAction;
+    if (*action == A::dispatch || *action == A::transfer) {
+        if (body.has("crew")) move.crew = body.required_texts("crew");
+        if (const std::string to = body.text("to"); !to.empty()) move.crew.push_back(to);
+        move.agreed_price = fen_of(body, "agreed_price");
+    }
+    if (*action == A::dispatch || *action == A::transfer || *action == A::accept)
+        act.appointment_at = body.text("appointment_at");
+    if (*action == A::accept || *action == A::start || *action == A::done)
+        act.owner_contacted_at = body.text("owner_contacted_at");
+    if (*action == A::pause || *action == A::extend) act.until = body.text("until");
+    if (*action == A::done) {
+        move.result = body.text("result");
+        move.material = fen_of(body, "material");
+        move.labour = fen_of(body, "labour");
+        move.pay_method = body.text("pay_method");
+        move.receipt = body.text("receipt");
+    }
+    if (*action == A::visit) move.rating = body.required_text("rating");
+    if (*action == A::close) move.override_ = body.flag("override");
+    if (*action == A::link) {
+        act.loan = body.text("loan");
+        act.key = body.text("key");
+    }
+    body.finish();
+    submit_work(call, {std::move(act)}, std::move(respond));
+}
+
+// What happened to one unit, key, ticket, person or meter, oldest first, with how sure it is.
+Response get_timeline(Call& call) {
+    Query query(call.request);
+    std::string about;
+    for (const char* name : {"unit", "key", "ticket", "staff", "meter", "account", "cabinet"}) {
+        const auto id = query.text(name);
+        if (!id) continue;
+        if (!about.empty())
+            throw Refused{problem(400, "query",
+                                  "Name one of unit, key, ticket, staff, meter, "
+                                  "account and cabinet, not two.")};
+        about = std::string(name) + ":" + *id;
+    }
+    const auto limit = query.limit();
+    const std::uint64_t after = query.after_seq();
+    query.finish();
+    if (about.empty())
+        throw Refused{problem(400, "query",
+                              "Name what the timeline is about: unit=, key=, ticket=, staff=, "
+                              "meter=, account= or cabinet=.")};
+    const auto rows = call.app.readers.take()->events_about(about, after, limit + 1);
+    ListWriter list;
+    std::uint64_t next = after;
+    for (const StoredEvent& event : rows) {
+        if (list.count() == limit) break;
+        list.item(event_json(event, call.app.zone));
+        next = event.seq;
+    }
+    list.end_items();
+    return list.finish(next, rows.size() > limit);
+}
+
+}  // namespace gatehouse::http

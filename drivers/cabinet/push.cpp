@@ -1,0 +1,246 @@
+#include "drivers/cabinet/push.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <utility>
+
+namespace gatehouse::cabinet {
+namespace {
+
+namespace bj = boost::json;
+
+constexpr std::size_t kTextMax = 256;
+constexpr int kSlotMax = 4096;
+constexpr std::size_t kSlotsMax = 4096;
+
+std::string text_of(const bj::object& object, const char* name) {
+    const bj::value* value = object.if_contains(name);
+    if (value == nullptr || !value->is_string()) return "";
+    return std::string(value->get_string()).substr(0, kTextMax);
+}
+
+std::optional<std::int64_t> number_of(const bj::object& object, const char* name) {
+    const bj::value* value = object.if_contains(name);
+    if (value == nullptr) return std::nullopt;
+    if (value->is_int64()) return value->get_int64();
+    if (value->is_uint64() && value->get_uint64() <= INT64_MAX)
+        return static_cast<std::int64_t>(value->get_uint64());
+    return std::nullopt;
+}
+
+// Milliseconds since 1970, or a text with an offset; nothing where absent or wrong.
+std::optional<UtcMs> time_of(const bj::object& object, const char* name, const Zone& zone) {
+    const bj::value* value = object.if_contains(name);
+    if (value == nullptr || !value->is_string()) return std::nullopt;
+    return parse_iso8601(std::string_view(value->get_string().data(), value->get_string().size()),
+                         zone);
+}
+
+// "access.denied.unknown_card", "door.held{clear}": the type, and what stands behind it.
+void take_type(KeyEvent& event, const bj::object& object) {
+    event.word = text_of(object, "type");
+    std::string word = event.word;
+    for (const char open : {'{', '('}) {
+        const std::size_t at = word.find(open);
+        if (at == std::string::npos) continue;
+        event.detail = word.substr(at + 1, word.size() - at - 2);
+        word.resize(at);
+    }
+    event.type = parse_key_event_type(word);
+    if (event.type == KeyEventType::vendor) {
+        const std::size_t dot = word.rfind('.');
+        if (dot != std::string::npos && dot > 0) {
+            const KeyEventType known = parse_key_event_type(word.substr(0, dot));
+            if (known != KeyEventType::vendor) {
+                event.type = known;
+                event.detail = word.substr(dot + 1);
+            }
+        }
+    }
+    for (const char* name : {"detail", "result", "state"})
+        if (const std::string detail = text_of(object, name); !detail.empty())
+            event.detail = detail;
+    // Why somebody was turned away often stands where others say what a key is for.
+    if (event.type == KeyEventType::access_denied && event.detail.empty())
+        event.detail = text_of(object, "reason");
+    event.begins = !(event.detail == "clear" || event.detail == "end" || event.detail == "off");
+    if (const bj::value* begins = object.if_contains("begins"); begins && begins->is_bool())
+        event.begins = begins->get_bool();
+}
+
+void take_card(KeyEvent& event, const bj::object& object) {
+    const bj::value* value = object.if_contains("cred");
+    if (value == nullptr || !value->is_object()) return;
+    const bj::object& card = value->get_object();
+    const std::string ref = text_of(card, "ref");
+    if (ref.empty()) return;
+    const std::string format = text_of(card, "fmt");
+    event.card = ref.starts_with("hmac256:") || format.empty() ? ref : format + ":" + ref;
+}
+
+// {"slots":[1,2]} as numbers, or a text of 0 and 1 from slot 1 on.
+bool take_present(KeyEvent& event, const bj::object& object) {
+    for (const char* name : {"present", "slots", "bitmap"}) {
+        const bj::value* value = object.if_contains(name);
+        if (value == nullptr) continue;
+        if (value->is_string()) {
+            const bj::string& bits = value->get_string();
+            if (bits.size() > kSlotsMax) return false;
+            for (std::size_t i = 0; i < bits.size(); ++i)
+                if (bits[i] == '1') event.present.push_back(static_cast<int>(i) + 1);
+            return true;
+        }
+        if (!value->is_array() || value->get_array().size() > kSlotsMax) return false;
+        for (const bj::value& slot : value->get_array()) {
+            if (!slot.is_int64() || slot.get_int64() < 0 || slot.get_int64() > kSlotMax)
+                return false;
+            event.present.push_back(static_cast<int>(slot.get_int64()));
+        }
+        return true;
+    }
+    return event.type != KeyEventType::inventory;
+}
+
+class Decoder {
+  public:
+    Decoder(const std::string& cabinet, const Zone& zone) : cabinet_(cabinet), zone_(zone) {}
+
+    std::variant<KeyPush, PushRefusal> run(std::string_view body) {
+        if (body.size() > kPushBytesMax)
+            return PushRefusal{"too-large", "the push is larger than 64 KiB; send fewer events"};
+        bj::parse_options options;
+        options.max_depth = kPushDepthMax;
+        boost::system::error_code error;
+        const bj::value value =
+            bj::parse(bj::string_view(body.data(), body.size()), error, bj::storage_ptr(), options);
+        if (error)
+            return PushRefusal{"malformed",
+                               "the push is no JSON, or nests deeper than 8: " + error.message()};
+        push_.source = cabinet_;
+        if (const bj::object* whole = value.if_object();
+            whole != nullptr && whole->contains("events"))
+            return batch(*whole);
+        bj::array alone;
+        if (value.is_object()) alone.push_back(value);
+        const bj::array* list = value.is_array() ? &value.get_array() : &alone;
+        if (!value.is_array() && !value.is_object())
+            return PushRefusal{"malformed", "the push is neither an event nor a list of events"};
+        return events(*list, std::nullopt);
+    }
+
+  private:
+    std::variant<KeyPush, PushRefusal> batch(const bj::object& whole) {
+        if (const auto refused = other_source(whole)) return *refused;
+        if (const bj::value* value = &whole.at("events"); !value->is_array())
+            return PushRefusal{"malformed", "`events` is no list"};
+        push_.device_now = time_of(whole, "now", zone_);
+        return events(whole.at("events").get_array(), number_of(whole, "boot"));
+    }
+
+    std::optional<PushRefusal> other_source(const bj::object& object) const {
+        const std::string source = text_of(object, "src");
+        if (source.empty() || source == cabinet_) return std::nullopt;
+        return PushRefusal{"src-mismatch", "the push names the source `" + source +
+                                               "` and came as `" + cabinet_ + "`"};
+    }
+
+    std::variant<KeyPush, PushRefusal> events(const bj::array& list,
+                                              std::optional<std::int64_t> boot) {
+        if (list.size() > kPushEventsMax)
+            return PushRefusal{"too-many", "more than 256 events in one push; send fewer"};
+        push_.boot = boot.value_or(0);
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            if (!list[i].is_object()) {
+                push_.bad.push_back({i, "no_object"});
+                continue;
+            }
+            const bj::object& object = list[i].get_object();
+            if (const auto refused = other_source(object)) return *refused;
+            event(i, object, boot);
+        }
+        return std::move(push_);
+    }
+
+    void event(std::size_t i, const bj::object& object, std::optional<std::int64_t> boot) {
+        KeyEvent event;
+        event.id.source = cabinet_;
+        const auto own_boot = number_of(object, "boot");
+        const auto seq = number_of(object, "seq");
+        if (own_boot) boot = own_boot;
+        if (!boot || *boot < 0) return push_.bad.push_back({i, "boot"});
+        if (!seq || *seq < 0) return push_.bad.push_back({i, "seq"});
+        event.id.boot = *boot;
+        event.id.seq = *seq;
+        push_.boot = std::max(push_.boot, *boot);
+        take_type(event, object);
+        if (!take_fields(i, event, object)) {
+            // It has a number, so it is kept as it came: a hole there would be a lie.
+            KeyEvent raw;
+            raw.id = event.id;
+            raw.word = event.word;
+            raw.at = event.at;
+            raw.reason = bj::serialize(object).substr(0, kTextMax);
+            event = std::move(raw);
+        } else if (event.type == KeyEventType::vendor) {
+            event.reason = bj::serialize(object).substr(0, kTextMax);
+        }
+        push_.events.push_back(std::move(event));
+    }
+
+    bool take_fields(std::size_t i, KeyEvent& event, const bj::object& object) {
+        if (object.contains("ts")) {
+            const auto at = time_of(object, "ts", zone_);
+            if (!at) return bad(i, "ts");
+            event.at = *at;
+        }
+        if (text_of(object, "clk") == "unset") event.at = 0;
+        if (event.word.empty()) return bad(i, "type");
+        for (const auto& [name, place] :
+             {std::pair{"slot", &event.slot}, std::pair{"door", &event.door}}) {
+            const bj::value* value = object.if_contains(name);
+            if (value == nullptr || value->is_null()) continue;
+            const auto number = number_of(object, name);
+            if (!number || *number < 0 || *number > kSlotMax)
+                return bad(i, std::string(name) + "_range");
+            *place = static_cast<int>(*number);
+        }
+        event.tag = text_of(object, "tag");
+        event.person = text_of(object, "person");
+        event.second = text_of(object, "second");
+        event.ticket = text_of(object, "ticket");
+        event.reason = text_of(object, "reason");
+        event.session = text_of(object, "sess");
+        event.by = text_of(object, "by");
+        event.key = text_of(object, "key");
+        const std::string origin = text_of(object, "q");
+        event.origin = origin == "manual"    ? KeyOrigin::manual
+                       : origin == "derived" ? KeyOrigin::derived
+                                             : KeyOrigin::device;
+        take_card(event, object);
+        event.from = number_of(object, "from").value_or(0);
+        event.through = number_of(object, "to").value_or(0);
+        if (!take_present(event, object)) return bad(i, "slots");
+        return true;
+    }
+
+    bool bad(std::size_t i, std::string code) {
+        push_.bad.push_back({i, std::move(code)});
+        return false;
+    }
+
+    const std::string& cabinet_;
+    const Zone& zone_;
+    KeyPush push_;
+};
+
+}  // namespace
+
+std::variant<KeyPush, PushRefusal> decode_push(std::string_view body, const std::string& cabinet,
+                                               const Zone& zone) {
+    return Decoder(cabinet, zone).run(body);
+}
+
+}  // namespace gatehouse::cabinet

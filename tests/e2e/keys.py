@@ -1,0 +1,269 @@
+#!/usr/bin/python3
+"""Keys and tickets on the built programs: a cabinet pushes what happened, the box says who has
+which key and for which ticket, tells what is not in order, and loses nothing when it is killed. The
+daemon's wall clock is the test's own.
+"""
+import datetime
+
+from house import House, UnixConnection, check, equal, main, wait_for
+
+CABINET = '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-1"\n'
+
+
+class Desk:
+    """What the desk and the cabinet ask over HTTP."""
+
+    def __init__(self, house):
+        self.house = house
+        self.seq = 0
+
+    def post(self, target, body, status=(200, 201)):
+        got, document = UnixConnection.request(self.house.socket, "POST", "/api/v1" + target, body)
+        check(f"POST {target}: {got} {document}", got in status)
+        return document
+
+    def event(self, kind, **fields):
+        self.seq += 1
+        at = self.house.clock.now().isoformat(timespec="milliseconds")
+        return {"v": 1, "src": "kc-01", "boot": 7, "seq": self.seq, "ts": at, "clk": "sync",
+                "type": kind, **fields}  # fmt: skip
+
+    def push(self, *events, **batch):
+        return self.post("/cabinets/kc-01/events",
+                         {"src": "kc-01", "boot": 7, "events": list(events), **batch})  # fmt: skip
+
+    def take(self, slot, card):
+        """A badge, the door, a key."""
+        return self.push(
+            self.event("access.granted", cred={"kind": "card", "fmt": "w34", "ref": card}),
+            self.event("door.opened", door=1),
+            self.event("key.removed", slot=slot, door=1),
+            self.event("door.closed", door=1),
+        )
+
+    def key(self, key):
+        return self.house.get(f"/keys/{key}")
+
+    def ticket(self, number, action, **body):
+        return self.post(f"/tickets/{number}/{action}", {"by": "s-01", **body})
+
+
+def forward(house, **span):
+    house.clock.set(house.clock.now() + datetime.timedelta(**span))
+
+
+def open_alerts(house, kind):
+    return [a for a in house.get("/alerts?state=open&limit=1000")["items"] if a["kind"] == kind]
+
+
+def prepare(house):
+    house.own_clock(day=16, hour=9)
+    house.write_config(CABINET)
+    house.write_registry([], [])
+    house._csv("units.csv", "unit,label", [("u-1", "Flat 1"), ("u-2", "Flat 2")])
+    house._csv("staff.csv", "staff,name,roles,cards",
+               [("s-01", "Desk", "desk", ""), ("s-02", "Head", "head", ""),
+                ("s-03", "Tech", "tech", "w34:111"), ("s-04", "Other", "tech", "w34:222"),
+                ("s-05", "Outside", "contractor", "")])  # fmt: skip
+    house._csv("keys.csv", "key,class,cabinet,slot,opens,place",
+               [("k-1", "entrusted", "kc-01", 1, "u-1", ""),
+                ("k-2", "vacant", "kc-01", 2, "u-2", ""),
+                ("k-3", "equipment", "kc-01", 3, "", ""),
+                ("k-9", "rework", "", "", "u-2", "drawer")])  # fmt: skip
+    for name in ("meters.csv", "accounts.csv"):
+        (house.registry / name).unlink()
+    house.launch()
+    house.ctl("import", house.registry)
+
+
+def a_key_without_a_ticket(house, desk, listener):
+    answer = desk.take(1, "111")
+    equal("acknowledged", answer, {"ack": {"boot": 7, "seq": 4}, "dup": 0, "bad": [], "gap": []})
+    key = desk.key("k-1")
+    equal("who has it", (key["state"], key["person"], key["origin"]), ("out", "s-03", "derived"))
+    message = wait_for(
+        "the broker hears of it",
+        lambda: [m.json for m in listener.messages("gatehouse/e2e/cabinet/kc-01/event")
+                 if m.json["event_type"] == "key.removed"],
+    )[0]  # fmt: skip
+    equal("no name on the wire", (message["person"], message["key"], message["origin"]),
+          ("s-03", "k-1", "derived"))  # fmt: skip
+    equal("quiet for a quarter of an hour", open_alerts(house, "key_out_no_ticket"), [])
+    forward(house, minutes=16)
+    alert = wait_for("nobody wrote a ticket", lambda: open_alerts(house, "key_out_no_ticket"))[0]
+    equal("about the key", (alert["subject"], alert["level"]), ("k-1", 3))
+
+    ticket = desk.post("/tickets", {"kind": "repair", "unit": "u-1", "category": "门窗锁具",
+                                    "urgency": "normal", "text": "lock jams",
+                                    "by": "s-01"})  # fmt: skip
+    number = ticket["number"]
+    check(f"a number: {number}", number.startswith("WX-") and number.endswith("-0001"))
+    desk.ticket(number, "dispatch", crew=["s-03"])
+    linked = desk.ticket(number, "link", key="k-1")
+    equal("linked by hand", linked["keys"][0]["link"], "linked")
+    wait_for("the alert ends", lambda: not open_alerts(house, "key_out_no_ticket"))
+    desk.ticket(number, "accept")
+    desk.ticket(number, "start")
+    done = desk.ticket(number, "done", result="oiled")
+    equal("an entrusted key was used: visited", done["state"], "visit_due")
+    desk.ticket(number, "visit", rating="A")
+    refusal = desk.post(f"/tickets/{number}/close", {"by": "s-01"}, status=(409,))
+    check(f"not with the key out: {refusal}", refusal["type"].endswith("ticket-keys-out"))
+    return number
+
+
+def back_and_closed(house, desk, number, listener):
+    desk.push(
+        desk.event("access.granted", cred={"kind": "card", "fmt": "w34", "ref": "111"}),
+        desk.event("door.opened", door=1),
+        desk.event("key.returned", slot=1),
+        desk.event("door.closed", door=1),
+    )
+    equal("back", desk.key("k-1")["state"], "in")
+    equal("closed", desk.ticket(number, "close")["state"], "closed")
+    topic = f"gatehouse/e2e/ticket/{number}"
+    wait_for("its retained state is gone",
+             lambda: [m for m in listener.messages(topic)][-1:] and
+             not listener.messages(topic)[-1].text)  # fmt: skip
+
+
+def linked_by_itself(house, desk):
+    ticket = desk.post("/tickets", {"kind": "repair", "unit": "u-2", "category": "电气",
+                                    "urgency": "急", "text": "no light", "by": "s-01",
+                                    "external_no": "old-7"})  # fmt: skip
+    again = desk.post("/tickets", {"kind": "repair", "unit": "u-2", "category": "电气",
+                                   "urgency": "急", "text": "no light", "by": "s-01",
+                                   "external_no": "old-7"}, status=(200,))  # fmt: skip
+    equal("imported once", again["number"], ticket["number"])
+    number = ticket["number"]
+    desk.ticket(number, "dispatch", crew=["s-04"])
+    desk.take(2, "222")
+    key = desk.key("k-2")
+    equal("explained", (key["ticket"], key["link"], key["person"]), (number, "auto", "s-04"))
+    return number
+
+
+def never_a_guess(house, desk):
+    desk.push(
+        desk.event("access.granted", cred={"kind": "card", "fmt": "w34", "ref": "111"}),
+        desk.event("door.opened", door=1),
+        desk.event("access.granted", cred={"kind": "card", "fmt": "w34", "ref": "222"}),
+        desk.event("key.removed", slot=3),
+    )
+    key = desk.key("k-3")
+    equal("two could have", (key["person"], key["candidates"]), (None, ["s-03", "s-04"]))
+    desk.push(desk.event("key.returned", slot=3), desk.event("door.closed", door=1))
+
+
+def holes_copies_and_forgeries(house, desk):
+    first = desk.event("door.opened", door=1)
+    lost = desk.event("access.granted", person="s-04")
+    late = desk.event("door.closed", door=1)
+    answer = desk.push(first, late)
+    equal("a hole is told", answer["gap"], [{"from": lost["seq"], "to": lost["seq"]}])
+    answer = desk.push(first, late)
+    equal("twice is once", answer["dup"], 2)
+    answer = desk.push(lost)
+    equal("filled", answer["gap"], [])
+    answer = desk.push(desk.event("key.removed", slot=99999), desk.event("xyz.maker"))
+    equal("what cannot be read", answer["bad"], [{"i": 0, "code": "slot_range"}])
+    equal("nothing is a hole", answer["gap"], [])
+    other = {**desk.event("door.opened"), "src": "kc-02"}
+    desk.seq -= 1
+    desk.post("/cabinets/kc-01/events", {"events": [other]}, status=(422,))
+    desk.post("/cabinets/nobody/events", {"events": []}, status=(404,))
+    desk.post("/cabinets/kc-01/events", b"{", status=(400,))
+    desk.post("/cabinets/kc-01/events", b"[" * 20 + b"]" * 20, status=(400,))
+    desk.post("/cabinets/kc-01/events", b"[" + b" " * 70_000 + b"]", status=(413,))
+
+
+def killed(house, desk, number):
+    before = (desk.key("k-1"), desk.key("k-2"), house.get("/tickets?state=open"))
+    house.kill()
+    house.launch()
+    after = (desk.key("k-1"), desk.key("k-2"), house.get("/tickets?state=open"))
+    equal("as it was", after, before)
+    equal("who had it", desk.key("k-2")["ticket"], number)
+    check("the chain holds", house.ctl("verify")["ok"])
+
+
+def the_day_ends(house, desk, listener):
+    desk.post("/keys/k-9/out", {"by": "s-01", "person": "s-05", "reason": "tiles"})
+    local = house.clock.now()
+    forward(house, hours=9)
+    alerts = wait_for("two keys are out after hours", lambda: (
+        a if len(a := open_alerts(house, "key_past_curfew")) == 2 else None))  # fmt: skip
+    equal("which", sorted(a["subject"] for a in alerts), ["k-2", "k-9"])
+    check("the clock went on", house.clock.now() > local)
+    desk.post("/keys/k-9/in", {"by": "s-01"})
+    desk.push(desk.event("access.granted", person="s-03"), desk.event("door.opened", door=1),
+              desk.event("key.returned", slot=2), desk.event("door.closed", door=1))  # fmt: skip
+    wait_for("both are back", lambda: not open_alerts(house, "key_past_curfew"))
+    forced = desk.event("door.opened", door=1)
+    forward(house, minutes=5)
+    forced["ts"] = house.clock.now().isoformat(timespec="milliseconds")
+    desk.push(forced)
+    alert = wait_for("a door that nobody opened", lambda: open_alerts(house, "cabinet_forced"))[0]
+    equal("the worst", alert["level"], 4)
+    house.ctl("ack", alert["id"], "--by", "s-02", "--via", "visit", "--note", "seen")
+    check("the door still stands open", open_alerts(house, "cabinet_forced"))
+    desk.push(desk.event("door.closed", door=1))
+    wait_for("shut and seen", lambda: not open_alerts(house, "cabinet_forced"))
+    kinds = {m.json["kind"] for m in listener.messages("gatehouse/e2e/alert/cabinet_forced")}
+    equal("told at the broker", kinds, {"cabinet_forced"})
+
+
+def registers(house, desk):
+    """What the office files: the month of repairs foots, and the plain registers keep what they
+    are told."""
+    month = house.clock.now().strftime("%Y-%m")
+    repairs = house.get(f"/reports/repairs/{month}")
+    totals = repairs["totals"]
+    check(f"it foots: {totals}", repairs["foots"])
+    equal("two came, one is open", (totals["reported"], totals["done"], totals["closing"]),
+          (2, 1, 1))  # fmt: skip
+    early = desk.post(f"/reports/repairs/{month}/freeze", {"by": "s-02"}, status=(409,))
+    equal("not before it is over", early["type"].split(":")[-1], "month-open")
+    loans = house.get("/reports/keys")["items"]
+    equal("every loan", sorted(loan["key"] for loan in loans), ["k-1", "k-2", "k-3", "k-9"])
+    made = desk.post("/rounds", {"area": "Stair 1", "by": "s-01",
+                                 "items": {"lamps": "pass", "bins": "full"}})  # fmt: skip
+    equal("a fault is a ticket", [n[:3] for n in made["tickets"]], ["XJ-"])
+    desk.post("/documents", {"name": "Notice 7", "receiver": "Flat 1", "unit": "u-1", "by": "s-01"})
+    equal("who has it", house.get("/documents?unit=u-1")["items"][0]["row"]["receiver"], "Flat 1")
+    desk.post("/calls", {"text": "When is the office open?", "unit": "u-1", "by": "s-01"})
+    equal("no ticket", len(house.get("/tickets?unit=u-1")["items"]), 1)
+    desk.post("/units/u-1/handover", {"direction": "in", "keys": {"door": "5", "mailbox": "1"},
+                                      "receiver": "p-1", "by": "s-01"})  # fmt: skip
+    equal("handed over", house.get("/units/u-1/handover")["items"][0]["row"]["keys"],
+          {"door": "5", "mailbox": "1"})  # fmt: skip
+    file = house.get("/units/u-1")
+    equal("in the household's file", (file["tickets"][0]["state"], file["keys"][0]["key"]),
+          ("closed", "k-1"))  # fmt: skip
+
+
+def test():
+    with House() as house:
+        house.broker.start()
+        prepare(house)
+        listener = house.subscribe()
+        wait_for("the listener listens", lambda: listener.messages("/status"))
+        desk = Desk(house)
+        equal("one cabinet", [c["cabinet"] for c in house.get("/cabinets")["items"]], ["kc-01"])
+        number = a_key_without_a_ticket(house, desk, listener)
+        back_and_closed(house, desk, number, listener)
+        number = linked_by_itself(house, desk)
+        never_a_guess(house, desk)
+        holes_copies_and_forgeries(house, desk)
+        killed(house, desk, number)
+        the_day_ends(house, desk, listener)
+        registers(house, desk)
+        story = house.get("/timeline?key=k-1")["items"]
+        kinds = [row["kind"] for row in story]
+        told = {"key.removed", "custody.linked", "alert.raised"} <= set(kinds)
+        check(f"one timeline: {kinds}", told)
+        check("the books hold", house.ctl("verify")["ok"])
+
+
+if __name__ == "__main__":
+    main(test)
