@@ -5,7 +5,6 @@
 #include "tests/simulation/money_world.hpp"
 
 namespace gatehouse::money {
-namespace {
 
 std::string text_field(const std::string& json, const std::string& name) {
     const std::string key = "\"" + name + "\":\"";
@@ -24,8 +23,6 @@ std::string told(const Reply& reply) {
     for (const FieldError& error : reply.errors) text += "; " + error.message;
     return text;
 }
-
-}  // namespace
 
 // A version that could not be imported before its first day came begins on a later one: what comes
 // late is another act.
@@ -104,6 +101,7 @@ void World::settle(Payment& payment) {
         ++deeds_.refused;
         return;
     }
+    if (!payment.paid) undoable_.push_back(text_field(reply.json, "entry"));
     payment.paid = true;
     ++deeds_.topups;
     const std::string receipt = text_field(reply.json, "receipt");
@@ -308,6 +306,8 @@ void World::restore_books() {
     for (Payment& payment : payments_)
         if (payment.paid && !auditor_.knows(payment.command.idempotency_key))
             payment.answered = payment.paid = false;
+    for (Signed& one : signed_)
+        if (one.done && !auditor_.has_booked(one.cause)) one.answered = one.done = false;
     open();
     ++deeds_.restores;
     import_due_ = true;

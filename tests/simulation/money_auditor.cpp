@@ -37,6 +37,7 @@ void Tally::add(const Tally& other) {
     charges += other.charges;
     late += other.late;
     entries += other.entries;
+    acts += other.acts;
     replaced += other.replaced;
     changes += other.changes;
     rollovers += other.rollovers;

@@ -39,6 +39,15 @@ struct Witness {
     std::int64_t modulus = 0;  // in 1e-3, where the register begins anew; 0: never
 };
 
+// What two people were asked to sign. The entries that it must give are worked out from this alone.
+struct Asked {
+    std::string kind;         // refund, transfer, adjustment, reversal
+    std::string account, to;  // `to` of a transfer
+    std::int64_t fen = 0;     // above zero, but for an adjustment
+    std::string method, by, second, service;
+    std::string entry;  // that a reversal undoes
+};
+
 // What the daemon's screens say at that moment.
 struct AccountScreen {
     std::int64_t ledger = 0, balance = 0, provisional = 0;
@@ -58,7 +67,7 @@ struct Screen {
 
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
-                 replaced = 0, changes = 0, rollovers = 0, released = 0, below_truth = 0;
+                 acts = 0, replaced = 0, changes = 0, rollovers = 0, released = 0, below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -73,6 +82,10 @@ class Auditor {
     void acknowledged(const std::string& key, const std::string& account, std::int64_t fen,
                       const std::string& receipt);
     [[nodiscard]] bool knows(const std::string& key) const { return paid_.contains(key); }
+    // An act is about to be asked for under that cause; and it was answered as done.
+    void asked(const std::string& cause, const Asked& asked) { asked_.emplace(cause, asked); }
+    void done(const std::string& cause) { fresh_acts_.push_back(cause); }
+    [[nodiscard]] bool has_booked(const std::string& cause) const { return acts_.contains(cause); }
 
     // Throws Disagreement.
     void audit(Books& books, const Screen& screen);
@@ -134,8 +147,20 @@ class Auditor {
         std::int64_t fen = 0;
     };
 
+    // An entry as it has to be: the household's side and the other.
+    struct OwnEntry {
+        std::string kind, account;
+        std::int64_t amount = 0;
+        std::string other, by, cause;
+    };
+
     void read(Books& books);
     void read_entries(Books& books);
+    void take_entry(Books& books, const EntryOnDisk& entry);
+    void take_money(const EntryOnDisk& entry, const std::string& name, AccountAudit& account);
+    [[nodiscard]] std::vector<OwnEntry> entries_of(const std::string& cause, const Asked& asked);
+    void check_act(const std::string& cause);
+    void compare_ledger(Books& books) const;
     void take(Books& books, const ReadingOnDisk& row);
     void begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
                std::optional<std::int64_t> at);
@@ -193,7 +218,13 @@ class Auditor {
     std::map<std::string, Paid> paid_;
     std::vector<std::string> fresh_;  // keys whose entry was not looked for yet
     std::map<std::string, std::pair<std::string, std::int64_t>> topups_;  // as booked, by cause
-    std::string newest_month_;                                            // of an entry
+    std::map<std::string, Asked> asked_;                                  // by cause
+    std::map<std::string, std::vector<OwnEntry>> acts_;                   // as booked, by cause
+    std::set<std::string> touched_;             // causes of them that were not compared yet
+    std::vector<std::string> fresh_acts_;       // answered, and not looked for yet
+    std::map<std::string, OwnEntry> undoable_;  // by entry id
+    std::set<std::string> undone_;
+    std::map<std::string, std::int64_t> ledger_;  // sum of legs by book
     std::int64_t reading_seq_ = 0, entry_seq_ = 0;
     std::map<std::string, std::int64_t> gapless_{{"event", 0}, {"entry", 0}, {"reading", 0}};
     Tally tally_;

@@ -39,68 +39,6 @@ std::int64_t thousandths_in(const std::string& quantity) {
 
 }  // namespace
 
-void Auditor::acknowledged(const std::string& key, const std::string& account, std::int64_t fen,
-                           const std::string& receipt) {
-    const auto [found, fresh] = paid_.try_emplace(key, Paid{account, receipt, fen});
-    if (fresh)
-        fresh_.push_back(key);
-    else if (found->second.receipt != receipt)
-        disagree("top-up " + key + ": receipt " + receipt + " after " + found->second.receipt);
-}
-
-void Auditor::read_entries(Books& books) {
-    for (const EntryOnDisk& entry : books.entries_after(entry_seq_)) {
-        const std::string name =
-            "account " + entry.account + ", entry " + std::to_string(entry.seq);
-        entry_seq_ = entry.seq;
-        ++tally_.entries;
-        if (entry.cause.rfind("late:", 0) == 0) ++tally_.late;
-        expect_fen(name, "the sum of its legs", 0, entry.legs);
-        const auto at = books.time_of(entry.run, entry.mono_ms);
-        const std::string month = month_text(calendar_->day_of(at.value_or(entry.wall_ms)));
-        const std::string seen = month_text(calendar_->day_of(entry.wall_ms));
-        // Months never fall; while nobody vouches for the clock the books know at least that it is
-        // not before what stands in them.
-        bool right = entry.month == std::max(month, newest_month_) ||
-                     entry.month == std::max(seen, newest_month_);
-        if (!books.time_then(entry.run, entry.mono_ms) && entry.month >= newest_month_)
-            right = right || !at || entry.month <= std::max(month, newest_month_);
-        if (!right)
-            disagree(name + ": month " + entry.month + ", committed in " + month + " after " +
-                     newest_month_);
-        newest_month_ = entry.month;
-        AccountAudit& account = accounts_.at(entry.account);
-        account.entries += entry.amount;
-        if (entry.kind == "topup") {
-            account.money += entry.amount;
-            if (!topups_.try_emplace(entry.cause, entry.account, entry.amount).second)
-                disagree(name + ": " + entry.cause + " is in the books twice");
-        } else if (entry.kind == "opening") {
-            expect_fen(name, "the opening balance", fen_in(account.plan.opening_balance),
-                       entry.amount);
-            account.money += entry.amount;
-        } else if (entry.kind == "charge") {
-            if (entry.amount >= 0) disagree(name + ": a charge that gives money");
-        } else {
-            disagree(name + ": nobody asked for a " + entry.kind);
-        }
-    }
-}
-
-void Auditor::check_paid() {
-    for (const std::string& key : fresh_) {
-        const Paid& paid = paid_.at(key);
-        const auto found = topups_.find("topup:" + key);
-        if (found == topups_.end())
-            disagree("account " + paid.account + ": top-up " + key +
-                     " was acknowledged and is not in the books");
-        if (found->second.first != paid.account) disagree("top-up " + key + ": another account");
-        expect_fen("account " + paid.account + ", top-up " + key, "the amount", paid.fen,
-                   found->second.second);
-    }
-    fresh_.clear();
-}
-
 // Opening balance and ladder take effect once: at live_from, or at the account's first day.
 void Auditor::open_account(Books& books, const Screen& screen, AccountAudit& account) {
     if (account.opened || !books.posted(account.plan.id, "opening")) return;
@@ -280,6 +218,7 @@ void Auditor::compare(Books& books, const Screen& screen) {
     for (auto& [series, seq] : gapless_)
         if (const std::string hole = books.hole_in(series, seq); !hole.empty()) disagree(hole);
     check_paid();
+    compare_ledger(books);
     compare_meters(screen);
     compare_days(books, screen);
     for (auto& [id, account] : accounts_) {

@@ -112,6 +112,8 @@ void print(const Deeds& deeds) {
         {"top-ups answered", deeds.topups},
         {"  asked again", deeds.repeated},
         {"  refused", deeds.refused},
+        {"acts that two people signed", deeds.acts},
+        {"  refused", deeds.acts_refused},
         {"meters that died", deeds.dead},
         {"registers that fell or leapt", deeds.resets},
         {"quarantines settled by staff", deeds.quarantines},
@@ -125,7 +127,8 @@ void print(const Deeds& deeds) {
         {"changes of terms passed", audited.changes},
         {"stretches charged", audited.charges},
         {"entries", audited.entries},
-        {"  late", audited.late}};
+        {"  late", audited.late},
+        {"  that two people signed", audited.acts}};
     for (const auto& [name, count] : rows)
         std::cout << std::left << std::setw(32) << name << std::right << std::setw(12) << count
                   << "\n";
@@ -135,10 +138,10 @@ void print(const Deeds& deeds) {
 bool is_rough(const Deeds& deeds) {
     const Tally& audited = deeds.audited;
     return deeds.cuts > 0 && deeds.restores > 0 && deeds.full_disks > 0 && deeds.clock_jumps > 0 &&
-           deeds.untrusted_starts > 0 && deeds.repeated > 0 && deeds.quarantines > 0 &&
-           audited.estimated > 0 && audited.late > 0 && audited.replaced > 0 &&
-           audited.rollovers > 0 && audited.released > 0 && audited.changes > 0 &&
-           audited.below_truth > 0;
+           deeds.untrusted_starts > 0 && deeds.repeated > 0 && deeds.acts > 0 &&
+           deeds.quarantines > 0 && audited.estimated > 0 && audited.late > 0 &&
+           audited.replaced > 0 && audited.rollovers > 0 && audited.released > 0 &&
+           audited.changes > 0 && audited.below_truth > 0;
 }
 
 struct Verdict {

@@ -87,9 +87,14 @@ std::vector<ReadingOnDisk> Books::readings_after(std::int64_t seq) {
 std::vector<EntryOnDisk> Books::entries_after(std::int64_t seq) {
     Statement& rows = prepared(
         "SELECT e.seq,e.amount,coalesce(e.line,0),e.run,e.mono_ms,run.base_ms+e.mono_ms+e.skew_ms,"
-        "(SELECT sum(amount) FROM entry_leg WHERE entry_leg.entry=e.seq),e.kind,a.account,e.cause,"
-        "e.month,e.receipt FROM entry e LEFT JOIN account a ON a.id=e.account "
-        "JOIN run ON run.run=e.run WHERE e.seq>? ORDER BY e.seq");
+        "e.entry,e.kind,a.account,e.cause,e.month,e.receipt,e.by,e.second,e.reverses,n.service,n."
+        "band "
+        "FROM entry e LEFT JOIN account a ON a.id=e.account LEFT JOIN line n ON n.line=e.line "
+        "JOIN run ON run.run=e.run "
+        "WHERE e.seq>? ORDER BY e.seq");
+    Statement& legs = prepared(
+        "SELECT l.amount,b.name FROM entry_leg l JOIN ledger_account b ON b.id=l.account "
+        "WHERE l.entry=? ORDER BY l.n");
     std::vector<EntryOnDisk> all;
     rows.bind(seq);
     while (rows.step()) {
@@ -100,14 +105,28 @@ std::vector<EntryOnDisk> Books::entries_after(std::int64_t seq) {
         row.run = rows.number(3);
         row.mono_ms = rows.number(4);
         row.wall_ms = rows.number(5);
-        row.legs = rows.number(6);
+        row.entry = rows.text(6);
         row.kind = rows.text(7);
         row.account = rows.text(8);
         row.cause = rows.text(9);
         row.month = rows.text(10);
         row.receipt = rows.text(11);
+        row.by = rows.text(12);
+        row.second = rows.text(13);
+        row.reverses = rows.text(14);
+        row.service = rows.text(15);
+        row.band = rows.text(16);
+        legs.bind(row.seq);
+        while (legs.step()) row.legs.push_back({legs.text(1), legs.number(0)});
         all.push_back(std::move(row));
     }
+    return all;
+}
+
+std::map<std::string, std::int64_t> Books::ledger() {
+    Statement& rows = prepared("SELECT balance,name FROM ledger_account");
+    std::map<std::string, std::int64_t> all;
+    while (rows.step()) all[rows.text(1)] = rows.number(0);
     return all;
 }
 

@@ -52,9 +52,15 @@ struct ReadingOnDisk {
     std::optional<std::int64_t> stands_at;
     std::string face;  // the register as an exact fraction, where 1e-3 cannot hold it
 };
+struct LegOnDisk {
+    std::string book;
+    std::int64_t amount = 0;
+};
 struct EntryOnDisk {
-    std::int64_t seq = 0, amount = 0, line = 0, run = 0, mono_ms = 0, wall_ms = 0, legs = 0;
-    std::string kind, account, cause, month, receipt;
+    std::int64_t seq = 0, amount = 0, line = 0, run = 0, mono_ms = 0, wall_ms = 0;
+    std::string entry, kind, account, cause, month, receipt, by, second, reverses;
+    std::string service, band;  // of its line, where it has one
+    std::vector<LegOnDisk> legs;
 };
 struct LineOnDisk {
     std::int64_t line = 0, quantity = 0, posted = 0;
@@ -72,6 +78,8 @@ class Books {
 
     [[nodiscard]] std::vector<ReadingOnDisk> readings_after(std::int64_t seq);
     [[nodiscard]] std::vector<EntryOnDisk> entries_after(std::int64_t seq);
+    // What each book of the ledger holds by its own row.
+    [[nodiscard]] std::map<std::string, std::int64_t> ledger();
     [[nodiscard]] std::map<std::string, LineOnDisk> lines_of(const std::string& account,
                                                              const std::string& month);
     [[nodiscard]] std::map<std::string, std::int64_t> counters_of(const std::string& account);

@@ -52,6 +52,8 @@ void Deeds::add(const Deeds& other) {
     topups += other.topups;
     repeated += other.repeated;
     refused += other.refused;
+    acts += other.acts;
+    acts_refused += other.acts_refused;
     swaps += other.swaps;
     resets += other.resets;
     quarantines += other.quarantines;
@@ -209,6 +211,8 @@ void World::plan_acts(UtcMs begin) {
     const std::int64_t homes = settings_.households;
     sometimes(200 * homes, [this] { pay(); });
     sometimes(50 * homes, [this] { pay_again(); });
+    sometimes(60 * homes, [this] { sign(); });
+    sometimes(20 * homes, [this] { sign_again(); });
     sometimes(300, [this] { change_registry(); });
     sometimes(1'200, [this] { power_cut(false); });
     sometimes(150, [this] { power_cut(true); });
@@ -285,6 +289,8 @@ void World::finish() {
         visit_quarantines(true);
         for (Payment& payment : payments_)
             if (!payment.answered) settle(payment);
+        for (Signed& one : signed_)
+            if (!one.answered) settle(one);
     }
     pass_to(calendar_.midnight(calendar_.day_of(now_) + 1) + kMinute);
     for (TrueMeter& meter : meters_) {

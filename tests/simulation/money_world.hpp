@@ -26,11 +26,16 @@ struct Settings {
     std::string folder;  // for the database; the caller removes it
 };
 
+[[nodiscard]] std::string text_field(const std::string& json, const std::string& name);
+[[nodiscard]] bool is_done(const Reply& reply);
+[[nodiscard]] std::string told(const Reply& reply);
+
 // What the world did; a world in which nothing goes wrong proves nothing.
 struct Deeds {
     std::int64_t steps = 0, samples = 0, wrong = 0, cuts = 0, restores = 0, full_disks = 0,
                  clock_jumps = 0, untrusted_starts = 0, imports = 0, topups = 0, repeated = 0,
-                 refused = 0, swaps = 0, resets = 0, quarantines = 0, dead = 0;
+                 refused = 0, acts = 0, acts_refused = 0, swaps = 0, resets = 0, quarantines = 0,
+                 dead = 0;
     Tally audited;
     void add(const Deeds& other);
 };
@@ -81,6 +86,12 @@ class World final : public Poller {
         bool answered = false;  // with a receipt, or with a refusal for good
         bool paid = false;
     };
+    struct Signed {  // what two people signed
+        Command command;
+        Asked asked;
+        std::string cause, answer;
+        bool answered = false, done = false;
+    };
     struct Copy {
         std::string path;
         Auditor auditor;
@@ -119,6 +130,14 @@ class World final : public Poller {
     void pay();
     void pay_again();
     void settle(Payment& payment);
+
+    // what two people sign (money_signed.cpp)
+    void sign();
+    void sign_again();
+    void settle(Signed& one);
+    [[nodiscard]] Signed draw_signed();
+    [[nodiscard]] std::int64_t balance_of(const std::string& account) const;
+
     void swap_meter(bool told);
     void enter_swaps();
     void enter_swap(TrueMeter& meter);
@@ -151,6 +170,8 @@ class World final : public Poller {
     std::set<std::string> asked_;
     std::multimap<UtcMs, std::function<void()>> planned_;
     std::vector<Payment> payments_;
+    std::vector<Signed> signed_;
+    std::vector<std::string> undoable_;            // ids of entries that somebody may want undone
     std::map<std::string, std::string> receipts_;  // number -> key
     std::optional<Copy> copy_;
     bool synchronised_ = true, import_due_ = true;
