@@ -72,17 +72,37 @@ void Auditor::read(Books& books) {
     read_entries(books);
 }
 
+// What charges the meter before the edges at that instant and after all that lie before it.
+const Terms& Auditor::terms_at(const MeterAudit& meter, std::int64_t at) {
+    for (const Edge& edge : meter.passed)
+        if (edge.at >= at) return edge.before;
+    for (const Edge& edge : meter.edges)
+        if (edge.at >= at) return edge.before;
+    return meter.registry;
+}
+
 Auditor::NextEdge Auditor::next_edge(const MeterAudit& meter) const {
-    NextEdge next{calendar_->midnight(calendar_->day_of(meter.settled_until) + 1), false};
-    // At one instant the day ends first, on the old terms.
+    const std::int64_t day = calendar_->day_of(meter.settled_until);
+    NextEdge next{calendar_->midnight(day + 1), NextEdge::Kind::midnight};
+    // At one instant the day ends first, then a band, and the terms change last.
+    if (!meter.terms.tariff.empty())
+        for (const std::int64_t edge : prices_.band_edges(meter.terms.tariff, day))
+            if (edge > meter.settled_until && edge < next.at) next = {edge, NextEdge::Kind::band};
     if (!meter.edges.empty() && meter.edges.front().at < next.at)
-        next = {meter.edges.front().at, true};
+        next = {meter.edges.front().at, NextEdge::Kind::registry};
     return next;
 }
 
 std::int64_t Auditor::counts_at(const MeterAudit& meter, std::int64_t read_at) const {
-    std::int64_t newest = calendar_->midnight(calendar_->day_of(read_at));
-    if (newest <= meter.settled_until) newest = -1;
+    const std::int64_t day = calendar_->day_of(read_at);
+    std::int64_t newest = -1;
+    const auto see = [&](std::int64_t edge) {
+        if (edge > meter.settled_until && edge <= read_at) newest = std::max(newest, edge);
+    };
+    see(calendar_->midnight(day));
+    const std::string& tariff = terms_at(meter, read_at + 1).tariff;
+    if (!tariff.empty())
+        for (const std::int64_t edge : prices_.band_edges(tariff, day)) see(edge);
     for (const Edge& edge : meter.edges)
         if (edge.at <= read_at) newest = std::max(newest, edge.at);
     return newest >= 0 && read_at - newest <= kOnEdgeMs ? newest : read_at;
@@ -110,6 +130,7 @@ void Auditor::begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
     const Ratio multiplier = ratio_of(meter.terms.multiplier);
     const bool opening = row.kind == RowKind::manual;
     meter.begun = true;
+    meter.begun_at = at;
     meter.base_total = meter.base_figure = figure_of(face, multiplier);
     expect(row, "the first total", meter.base_total, row.total);
     meter.marked = !meter.terms.account.empty();
@@ -234,16 +255,20 @@ void Auditor::pass_edge(MeterAudit& meter, const ReadingOnDisk& row, Ratio face)
         disagree(name_of(row) + ": stands at " + std::to_string(row.stands_at.value_or(0)) +
                  " and the next edge is " + std::to_string(edge.at));
     const bool first = civil_of(calendar_->day_of(edge.at)).day == 1;
-    const RowKind kind = edge.registry ? RowKind::change : first ? RowKind::month : RowKind::freeze;
+    const bool registry = edge.kind == NextEdge::Kind::registry;
+    const RowKind kind = edge.kind != NextEdge::Kind::midnight ? RowKind::change
+                         : first                               ? RowKind::month
+                                                               : RowKind::freeze;
     if (row.kind != kind) disagree(name_of(row) + ": is of another kind than its edge");
-    charge(meter, row, edge.at, edge.registry);
+    charge(meter, row, edge.at, registry);
     meter.settled_until = edge.at;
     meter.settled_total = row.total;
     meter.settled_register = row.register_value;
-    if (edge.registry) change_terms(meter, row, face);
+    if (registry) change_terms(meter, row, face);
 }
 
 void Auditor::change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio face_at_edge) {
+    meter.passed.push_back(std::move(meter.edges.front()));
     meter.edges.pop_front();
     const Terms next = meter.edges.empty() ? meter.registry : meter.edges.front().before;
     if (next.multiplier != meter.terms.multiplier) {
@@ -261,7 +286,8 @@ void Auditor::change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio fa
 void Auditor::charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t edge, bool at_once) {
     if (!meter.marked) return;
     std::vector<Charge>& open = accounts_.at(meter.terms.account).open;
-    open.push_back({row.meter, meter.terms.tariff, row.seq, edge, row.total - meter.mark, at_once});
+    open.push_back({row.meter, meter.terms.tariff, row.seq, edge, row.total - meter.mark,
+                    meter.terms.persons, at_once});
     // With it go the days of that meter that waited for others.
     if (at_once)
         for (Charge& one : open)

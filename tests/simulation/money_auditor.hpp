@@ -74,7 +74,7 @@ struct Tally {
 class Auditor {
   public:
     Auditor(const Calendar& calendar, const std::map<std::string, Witness>& witness)
-        : calendar_(&calendar), witness_(&witness) {}
+        : calendar_(&calendar), witness_(&witness), prices_(calendar) {}
 
     // The registry's files came into force with that event.
     void imported(const Plan& plan, std::int64_t event, Books& books);
@@ -113,6 +113,8 @@ class Auditor {
     struct MeterAudit {
         Terms terms, registry;  // in force, and as the registry has them
         std::deque<Edge> edges;
+        std::vector<Edge> passed;  // of them, with what held before each
+        std::optional<std::int64_t> begun_at;
         bool begun = false, marked = false;
         std::int64_t settled_until = 0, settled_total = 0, settled_register = 0;
         std::optional<std::int64_t> last_at;  // nothing: its run was not trusted yet
@@ -131,6 +133,7 @@ class Auditor {
     struct Charge {
         std::string meter, tariff;
         std::int64_t seq = 0, edge = 0, quantity = 0;
+        int persons = 0;
         bool at_once = false;  // posted with its row: a registry change, a replacement
     };
     struct AccountAudit {
@@ -141,6 +144,9 @@ class Auditor {
         OwnLines books;
         std::vector<Charge> open;
         std::set<std::string> months;  // touched since they were compared
+        std::optional<std::int64_t> first_day;
+        std::map<std::string, std::set<std::int64_t>> fees;  // due by cause, any of these amounts
+        std::map<std::string, std::int64_t> booked_fees;
     };
     struct Paid {
         std::string account, receipt;
@@ -186,14 +192,20 @@ class Auditor {
     void charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t edge, bool at_once);
     struct NextEdge {
         std::int64_t at = 0;
-        bool registry = false;
+        enum class Kind { midnight, band, registry } kind = Kind::midnight;
     };
+    [[nodiscard]] static const Terms& terms_at(const MeterAudit& meter, std::int64_t at);
     [[nodiscard]] NextEdge next_edge(const MeterAudit& meter) const;
     // As of when a sample counts: the newest edge, where it lies within five minutes after it.
     [[nodiscard]] std::int64_t counts_at(const MeterAudit& meter, std::int64_t read_at) const;
 
     void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
     void post(Books& books);
+    void post_day(AccountAudit& account, std::int64_t day);
+    void owe_fees(AccountAudit& account, std::int64_t edge, bool daily);
+    [[nodiscard]] std::set<std::string> tariffs_before(const std::string& account,
+                                                       std::int64_t edge) const;
+    void compare_fees(AccountAudit& account) const;
     void open_account(Books& books, const Screen& screen, AccountAudit& account);
     void use(const AccountAudit& account, OwnLines& lines, const Charge& charge) const;
     void compare(Books& books, const Screen& screen);

@@ -33,6 +33,11 @@ std::int64_t fen_in(const std::string& amount) {
     return amount.empty() ? 0 : floor_of(ratio_of(amount) * Ratio{100, 1});
 }
 
+std::int64_t day_of_text(const std::string& date) {
+    return day_number(
+        {std::stoi(date.substr(0, 4)), std::stoi(date.substr(5, 2)), std::stoi(date.substr(8, 2))});
+}
+
 std::int64_t thousandths_in(const std::string& quantity) {
     return floor_of(ratio_of(quantity) * Ratio{1'000, 1});
 }
@@ -57,7 +62,7 @@ void Auditor::use(const AccountAudit& account, OwnLines& lines, const Charge& ch
     const std::int64_t day = calendar_->day_of(charge.edge - 1);
     // A trial is read and costs nothing.
     if (account.plan.live_day && day < *account.plan.live_day) return;
-    prices_.use(lines, charge.tariff, day, charge.quantity);
+    prices_.use(lines, charge.tariff, charge.edge - 1, charge.persons, charge.quantity);
 }
 
 // Puts what was posted in the order in which it was: changes, replacements and late readings with
@@ -84,20 +89,81 @@ void Auditor::put_in_order(std::vector<Charge>& posted, const std::string& poste
 
 void Auditor::post(Books& books) {
     for (auto& [id, account] : accounts_) {
-        if (account.open.empty()) continue;
         const std::string newest = books.newest_day_posted(id);
+        if (account.open.empty() && newest == account.posted_through) continue;
+        if (!account.first_day && !newest.empty()) {
+            // The day before the account's first is keyed as posted when it opens.
+            account.first_day = day_of_text(books.oldest_day_posted(id)) + 1;
+            account.posted_through = text_of(civil_of(*account.first_day - 1));
+        }
         std::vector<Charge> posted, open;
         for (Charge& charge : account.open) {
             const std::string day = text_of(civil_of(calendar_->day_of(charge.edge - 1)));
             (charge.at_once || day <= newest ? posted : open).push_back(std::move(charge));
         }
         account.open = std::move(open);
-        put_in_order(posted, std::exchange(account.posted_through, newest));
+        const std::string before = std::exchange(account.posted_through, newest);
+        put_in_order(posted, before);
         for (const Charge& charge : posted) {
             use(account, account.books, charge);
             account.months.insert(month_text(calendar_->day_of(charge.edge - 1)));
+            owe_fees(account, charge.edge, false);
         }
+        if (!newest.empty())
+            for (std::int64_t day = day_of_text(before) + 1; day <= day_of_text(newest); ++day)
+                post_day(account, day);
     }
+}
+
+// The tariffs that charged a meter of the account up to that instant.
+std::set<std::string> Auditor::tariffs_before(const std::string& account, std::int64_t edge) const {
+    std::set<std::string> tariffs;
+    for (const auto& [id, meter] : meters_) {
+        if (!meter.begun || (meter.begun_at && *meter.begun_at > edge)) continue;
+        const Terms& terms = terms_at(meter, edge);
+        if (terms.account == account) tariffs.insert(terms.tariff);
+    }
+    return tariffs;
+}
+
+// A fee of a month is due with the first posting whose use lies in it, one of a day with the day.
+void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily) {
+    const std::int64_t day = calendar_->day_of(edge - 1);
+    const Civil date = civil_of(day);
+    const std::int64_t last =
+        day_number({date.year, date.month, 1}) + days_of_month(date.year, date.month) - 1;
+    // Before it was open, or live, nothing is due.
+    if (!ledgered(account) || !account.first_day || last < *account.first_day) return;
+    if (account.plan.live_day && day < *account.plan.live_day) return;
+    for (const std::string& tariff : tariffs_before(account.plan.id, edge))
+        for (const Prices::Fee& fee : prices_.fees(tariff, day, daily))
+            account.fees[fee.cause].insert(fee.fen);
+}
+
+void Auditor::post_day(AccountAudit& account, std::int64_t day) {
+    const std::int64_t edge = calendar_->midnight(day + 1);
+    owe_fees(account, edge, true);
+    const Civil date = civil_of(day);
+    if (date.day != days_of_month(date.year, date.month)) return;
+    // No minimum in the month in which an account opened.
+    const std::int64_t before = day - date.day;
+    if (before < *account.first_day) return;
+    if (account.plan.live_day && before < *account.plan.live_day) return;
+    for (const std::string& tariff : tariffs_before(account.plan.id, edge))
+        prices_.begin_minimum(account.books, tariff, day);
+    account.months.insert(month_text(day));
+}
+
+void Auditor::compare_fees(AccountAudit& account) const {
+    const std::string name = "account " + account.plan.id + ", ";
+    for (const auto& [cause, amounts] : account.fees) {
+        const auto booked = account.booked_fees.find(cause);
+        if (booked == account.booked_fees.end()) disagree(name + cause + ": was never charged");
+        if (!amounts.contains(booked->second))
+            disagree(name + cause + ": is " + decimal_of(booked->second, 2) + " in the books");
+    }
+    for (const auto& [cause, fen] : account.booked_fees)
+        if (!account.fees.contains(cause)) disagree(name + cause + ": is not due");
 }
 
 void Auditor::compare_lines(Books& books, AccountAudit& account) {
@@ -118,6 +184,12 @@ void Auditor::compare_lines(Books& books, AccountAudit& account) {
         }
         for (const auto& [key, line] : theirs)
             expect_quantity(name + ", line " + key, "the quantity", 0, line.quantity);
+    }
+    for (const auto& [tariff, rest] : books.rests_of(account.plan.id)) {
+        const auto own = account.books.steps.find(tariff);
+        expect_quantity(
+            name + ", tariff " + tariff, "what whole steps hold back",
+            own == account.books.steps.end() ? 0 : own->second.used - own->second.entered, rest);
     }
     for (const auto& [key, quantity] : books.counters_of(account.plan.id)) {
         // Without a ladder nothing is counted that a price hangs on.
@@ -140,8 +212,9 @@ std::optional<OwnLines> Auditor::with_rest(const Screen& screen,
         const MeterScreen& shown = screen.meters.at(id);
         if (!shown.total || !shown.read_at || *shown.total <= meter.mark) continue;
         if (*shown.read_at < kNobodysTime) return std::nullopt;
-        const std::int64_t next = calendar_->midnight(calendar_->day_of(*shown.read_at) + 1);
-        use(account, lines, {id, meter.terms.tariff, 0, next, *shown.total - meter.mark, false});
+        use(account, lines,
+            {id, meter.terms.tariff, 0, *shown.read_at + 1, *shown.total - meter.mark,
+             meter.terms.persons, false});
     }
     return lines;
 }
@@ -196,7 +269,8 @@ void Auditor::compare_meters(const Screen& screen) const {
         if (!screen.trusted || !screen.writable || !meter.last_at) continue;
         const NextEdge edge = next_edge(meter);
         // A change of the registry comes after the sample of the same instant.
-        if (meter.settled_until != 0 && edge.at + (edge.registry ? 1 : 0) <= *shown.read_at)
+        const bool registry = edge.kind == NextEdge::Kind::registry;
+        if (meter.settled_until != 0 && edge.at + (registry ? 1 : 0) <= *shown.read_at)
             disagree("meter " + id + ": read at " + std::to_string(*shown.read_at) +
                      " and nothing stands at the edge " + std::to_string(edge.at));
     }
@@ -223,6 +297,7 @@ void Auditor::compare(Books& books, const Screen& screen) {
     compare_days(books, screen);
     for (auto& [id, account] : accounts_) {
         compare_lines(books, account);
+        compare_fees(account);
         compare_balance(screen, account);
         compare_level(screen, account, false);
     }

@@ -63,6 +63,16 @@ void Auditor::take_money(const EntryOnDisk& entry, const std::string& name, Acco
         other_is("revenue:" + entry.service);
         if (entry.amount >= 0) disagree(name + ": a charge that gives money");
         return;
+    } else if (entry.kind == "correction") {
+        // A minimum shrinks as what comes late is charged on its own line; nothing else does.
+        other_is("revenue:" + entry.service);
+        if (entry.band != "minimum" || entry.amount <= 0)
+            disagree(name + ": a correction of nothing that shrank");
+        return;
+    } else if (entry.kind == "fee") {
+        other_is("fees");
+        if (!account.booked_fees.try_emplace(entry.cause, -entry.amount).second)
+            disagree(name + ": " + entry.cause + " is in the books twice");
     } else if (is_act(entry.kind)) {
         acts_[entry.cause].push_back(
             {entry.kind, entry.account, entry.amount, other, entry.by, entry.cause});
@@ -75,7 +85,7 @@ void Auditor::take_money(const EntryOnDisk& entry, const std::string& name, Acco
     } else {
         disagree(name + ": nobody asked for a " + entry.kind);
     }
-    if (entry.kind == "topup" || entry.kind == "refund")
+    if (entry.kind == "topup" || entry.kind == "refund" || entry.kind == "fee")
         undoable_[entry.entry] = {entry.kind, entry.account, entry.amount,
                                   other,      entry.by,      entry.cause};
 }
@@ -101,7 +111,7 @@ void Auditor::take_entry(Books& books, const EntryOnDisk& entry) {
         if (leg.book.rfind(prefix, 0) != 0) continue;
         AccountAudit& holder = accounts_.at(leg.book.substr(prefix.size()));
         holder.entries += leg.amount;
-        if (entry.kind != "charge") holder.money += leg.amount;
+        if (entry.kind != "charge" && entry.kind != "correction") holder.money += leg.amount;
     }
 }
 

@@ -154,6 +154,10 @@ std::string month_text(std::int64_t day) {
     return text_of(civil_of(day)).substr(0, 7);
 }
 
+int weekday_of(std::int64_t day) {
+    return static_cast<int>((day + 3) % 7);  // 1970-01-01 was a Thursday
+}
+
 Calendar::Calendar(const std::string& zone) : zone_(date::locate_zone(zone)) {}
 
 std::int64_t Calendar::day_of(std::int64_t utc_ms) const {
@@ -172,6 +176,23 @@ std::int64_t Calendar::midnight(std::int64_t day) const {
         std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
     midnights_.emplace(day, ms);
     return ms;
+}
+
+int Calendar::minute_of(std::int64_t utc_ms) const {
+    const date::sys_time<std::chrono::milliseconds> at{std::chrono::milliseconds(utc_ms)};
+    const auto passed = zone_->to_local(at).time_since_epoch() % std::chrono::hours(24);
+    return static_cast<int>(std::chrono::duration_cast<std::chrono::minutes>(passed).count());
+}
+
+std::int64_t Calendar::reaches(std::int64_t day, int minute) const {
+    // No zone that a world stands in moves its clock by less than minutes: each is looked at, and
+    // where no clock was moved the first guess is right.
+    constexpr std::int64_t kMinuteMs = 60'000;
+    const std::int64_t begin = midnight(day), end = midnight(day + 1);
+    if (end - begin == kDayMs && minute_of(begin) == 0) return begin + minute * kMinuteMs;
+    std::int64_t at = begin;
+    while (at < end && minute_of(at) < minute) at += kMinuteMs;
+    return at;
 }
 
 }  // namespace gatehouse::money

@@ -51,12 +51,18 @@ struct Civil {
 [[nodiscard]] std::string text_of(Civil date);           // 2026-11-23
 [[nodiscard]] std::string month_text(std::int64_t day);  // 2026-11
 
+// 0 is Monday.
+[[nodiscard]] int weekday_of(std::int64_t day_number);
+
 // The local calendar of one IANA zone, from the date library directly.
 class Calendar {
   public:
     explicit Calendar(const std::string& zone);
     [[nodiscard]] std::int64_t day_of(std::int64_t utc_ms) const;
     [[nodiscard]] std::int64_t midnight(std::int64_t day) const;  // its first instant
+    [[nodiscard]] int minute_of(std::int64_t utc_ms) const;       // that its clock shows
+    // The first instant of the day at which its clock shows that minute or a later one.
+    [[nodiscard]] std::int64_t reaches(std::int64_t day, int minute) const;
 
   private:
     const date::time_zone* zone_;

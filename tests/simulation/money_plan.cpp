@@ -14,32 +14,97 @@ std::string draw_price(Dice& dice, std::int64_t low_fen, std::int64_t high_fen) 
     return decimal_of(price / step * step, 8);
 }
 
-PlanVersion draw_version(Dice& dice, const std::string& ladder, bool water, std::int64_t from_day) {
-    PlanVersion version;
-    version.from_day = from_day;
-    version.ladder = ladder;
+// Limits that a home passes within the days that are watched.
+void draw_tiers(Dice& dice, PlanVersion& version, bool water, const std::vector<int>& months) {
     std::int64_t low = water ? 150 : 35;
-    if (ladder == "none") {
-        version.tiers = {{"", draw_price(dice, low, 4 * low)}};
-        return version;
+    if (version.ladder == "none") {
+        version.tiers.push_back({"", draw_price(dice, low, 4 * low), months});
+        return;
     }
-    // Limits that a home passes within the days that are watched.
     std::int64_t limit = 0;
     const int tiers = static_cast<int>(dice.from_to(2, 4));
     for (int i = 0; i + 1 < tiers; ++i) {
         limit += water ? dice.from_to(1'000, 6'000) : dice.from_to(10'000, 120'000);
-        version.tiers.push_back({decimal_of(limit, 3), draw_price(dice, low, 2 * low)});
+        version.tiers.push_back({decimal_of(limit, 3), draw_price(dice, low, 2 * low), months});
         low += low / 2;
     }
-    version.tiers.push_back({"", draw_price(dice, low, 2 * low)});
+    version.tiers.push_back({"", draw_price(dice, low, 2 * low), months});
+}
+
+// Shapes of the day as they are published: two bands, six windows of three names, workdays apart
+// from the rest, or bands in summer alone.
+void draw_bands(Dice& dice, PlanVersion& version, std::int64_t from_day) {
+    const std::string peak = draw_price(dice, 60, 120), flat = draw_price(dice, 40, 70),
+                      valley = draw_price(dice, 10, 40), quiet = draw_price(dice, 10, 40);
+    const int six = static_cast<int>(dice.below(60));
+    const std::int64_t shape = dice.below(4);
+    if (shape == 0) {
+        // Half past two is an hour that a summer lacks and a winter has twice.
+        const int morning = dice.one_in(4) ? 150 : 480;
+        version.bands = {{"peak", morning, 1'320 + six, {}, "", peak},
+                         {"valley", 1'320 + six, morning, {}, "", valley}};
+    } else if (shape == 1) {
+        version.bands = {
+            {"flat", 420, 630, {}, "", flat},     {"sharp", 630, 690, {}, "", peak},
+            {"flat", 690, 1'140, {}, "", flat},   {"sharp", 1'140, 1'260, {}, "", peak},
+            {"flat", 1'260, 1'380, {}, "", flat}, {"valley", 1'380, 420, {}, "", valley}};
+    } else if (shape == 2) {
+        version.bands = {{"peak", 480 + six, 1'320, {}, "workday", peak},
+                         {"valley", 1'320, 480 + six, {}, "workday", valley},
+                         {"valley", 0, 1'440, {}, "weekend", valley},
+                         {"holiday", 0, 1'440, {}, "holiday", quiet}};
+    } else {
+        const int month = civil_of(from_day + dice.below(40)).month;
+        std::vector<int> summer, rest;
+        for (int one = 1; one <= 12; ++one)
+            (one == month || one == month % 12 + 1 ? summer : rest).push_back(one);
+        version.bands = {{"peak", 600, 1'080, summer, "", peak},
+                         {"valley", 1'080, 600, summer, "", valley},
+                         {"flat", 0, 1'440, rest, "", flat}};
+    }
+    // Beside bands a tier carries what it adds, which may be nothing in the first.
+    for (PlanTier& tier : version.tiers) tier.price = draw_price(dice, 0, 30);
+    if (!version.tiers.empty() && dice.percent(50)) version.tiers.front().price = "0.00";
+    if (version.ladder == "none" && dice.percent(50)) version.tiers.clear();
+}
+
+void draw_extras(Dice& dice, PlanVersion& version, bool water) {
+    if (dice.percent(35))
+        version.fees.push_back({"service", "month", decimal_of(dice.from_to(1, 900), 2)});
+    if (dice.percent(20))
+        version.fees.push_back({"meter", "day", decimal_of(dice.from_to(1, 30), 2)});
+    if (dice.percent(30)) version.minimum = decimal_of(dice.from_to(1, 6'000), 2);
+    if (version.bands.empty() && dice.percent(water ? 50 : 25))
+        version.quantity_step = dice.pick(std::vector<std::string>{"1", "0.5", "0.1", "0.007"});
+    if (version.ladder != "none" && dice.percent(40)) {
+        version.persons_from = static_cast<int>(dice.from_to(2, 6));
+        version.persons_plus = decimal_of(dice.from_to(500, water ? 2'000 : 20'000), 3);
+    }
+}
+
+PlanVersion draw_version(Dice& dice, const std::string& ladder, const std::string& tariff,
+                         std::int64_t from_day) {
+    const bool water = tariff.rfind("w-", 0) == 0;
+    PlanVersion version;
+    version.from_day = from_day;
+    version.ladder = ladder;
+    if (ladder != "year" && dice.percent(30)) {
+        // A season that begins or ends about now.
+        const int month = civil_of(from_day + dice.below(60)).month;
+        draw_tiers(dice, version, water, {month, month % 12 + 1, (month + 6) % 12 + 1});
+        for (PlanTier& tier : version.tiers) std::sort(tier.months.begin(), tier.months.end());
+    }
+    draw_tiers(dice, version, water, {});
+    if (tariff == "e-time" ? dice.percent(85) : !water && dice.percent(5))
+        draw_bands(dice, version, from_day);
+    draw_extras(dice, version, water);
     return version;
 }
 
 PlanTariff draw_tariff(Dice& dice, const std::string& id, const std::string& service,
                        const std::string& ladder, std::int64_t first_day, int days) {
-    const bool water = service == "water";
     PlanTariff tariff{id, service, {}};
-    tariff.versions.push_back(draw_version(dice, ladder, water, first_day - 400));
+    tariff.versions.push_back(draw_version(dice, ladder, id, first_day - 400));
     if (ladder == "year") {
         const Civil from = civil_of(first_day + dice.below(days + 30) - 15);
         tariff.versions[0].year_month = from.month;
@@ -47,7 +112,7 @@ PlanTariff draw_tariff(Dice& dice, const std::string& id, const std::string& ser
     }
     if (dice.percent(60)) {
         // A version that is known from the start and comes into force while we watch.
-        PlanVersion next = draw_version(dice, ladder, water, first_day + 2 + dice.below(days));
+        PlanVersion next = draw_version(dice, ladder, id, first_day + 2 + dice.below(days));
         next.year_month = tariff.versions[0].year_month;
         next.year_day = tariff.versions[0].year_day;
         tariff.versions.push_back(std::move(next));
@@ -59,15 +124,15 @@ std::string two_places(std::int64_t fen) {
     return decimal_of(fen, 2);
 }
 
+const std::vector<std::string> kElectricity{"e-flat", "e-month", "e-year", "e-shop", "e-time"};
+const std::vector<std::string> kWater{"w-flat", "w-year"};
+
 struct Drawing {
     Dice& dice;
     Plan& plan;
     std::int64_t first_day;
     int days;
     int addresses = 0;
-    std::vector<std::string> electricity{"e-flat", "e-month", "e-year", "e-shop"};
-    std::vector<std::string> water{"w-flat", "w-year"};
-
     void meter(const std::string& unit, const std::string& service) {
         PlanMeter meter;
         meter.id = (service == "water" ? "w-" : "e-") + std::to_string(++addresses);
@@ -78,7 +143,7 @@ struct Drawing {
         if (dice.percent(15))
             meter.multiplier = dice.pick(std::vector<std::string>{"0.12345", "1.5", "40", "0.1"});
         if (unit.size() % 2 == 0 && service != "water" && dice.percent(20))
-            meter.tariff = dice.pick(electricity);
+            meter.tariff = dice.pick(kElectricity);
         plan.meters.push_back(std::move(meter));
     }
     PlanAccount account(const std::string& id, const std::string& unit,
@@ -87,8 +152,8 @@ struct Drawing {
         account.id = id;
         account.unit = unit;
         account.service = service;
-        if (service != "water") account.tariffs.push_back(dice.pick(electricity));
-        if (service != "electricity") account.tariffs.push_back(dice.pick(water));
+        if (service != "water") account.tariffs.push_back(dice.pick(kElectricity));
+        if (service != "electricity") account.tariffs.push_back(dice.pick(kWater));
         if (dice.percent(70)) account.opening_balance = two_places(dice.from_to(-2'000, 20'000));
         if (dice.percent(40)) {
             for (const std::string& tariff : account.tariffs)
@@ -134,7 +199,7 @@ bool change_tariff(Dice& dice, Plan& plan, std::int64_t today, std::string& said
     const PlanVersion& last = tariff.versions.back();
     std::string ladder = last.ladder;
     if (dice.percent(25)) ladder = dice.pick(std::vector<std::string>{"none", "month", "year"});
-    PlanVersion next = draw_version(dice, ladder, tariff.service == "water", from);
+    PlanVersion next = draw_version(dice, ladder, tariff.id, from);
     next.year_month = last.year_month;
     next.year_day = last.year_day;
     if (dice.percent(20)) next.year_month = next.year_month % 12 + 1;
@@ -150,8 +215,7 @@ bool change_account(Dice& dice, Plan& plan, std::string& said) {
     const bool water = account.service == "water";
     std::string& tariff = account.tariffs.front();
     const std::string before = tariff;
-    tariff = water ? dice.pick(std::vector<std::string>{"w-flat", "w-year"})
-                   : dice.pick(std::vector<std::string>{"e-flat", "e-month", "e-year", "e-shop"});
+    tariff = dice.pick(water ? kWater : kElectricity);
     said = "the tariff of " + account.id + " is " + tariff;
     return tariff != before;
 }
@@ -167,11 +231,15 @@ Plan draw_plan(Dice& dice, int households, std::int64_t first_day, int days) {
     tariff("e-month", "electricity", "month");
     tariff("e-year", "electricity", "year");
     tariff("e-shop", "electricity", "none");
+    tariff("e-time", "electricity",
+           dice.pick(std::vector<std::string>{"none", "month", "year"}).c_str());
     tariff("w-flat", "water", "none");
     tariff("w-year", "water", "year");
     Drawing drawing{dice, plan, first_day, days};
     for (int i = 1; i <= households; ++i) drawing.household(i);
     draw_openings(dice, plan);
+    for (int i = 0; i < days / 8; ++i)
+        plan.special_days[first_day + dice.below(days)] = dice.percent(60) ? "holiday" : "workday";
     return plan;
 }
 
@@ -236,24 +304,59 @@ std::map<std::string, Terms> Plan::terms() const {
 
 namespace {
 
+std::string months_field(const std::vector<int>& months) {
+    if (months.empty()) return "";
+    std::string text = ", months = [";
+    for (const int month : months) text += (text.back() == '[' ? "" : ", ") + std::to_string(month);
+    return text + "]";
+}
+
+std::string clock_text(int minute) {
+    const auto two = [](int value) { return (value < 10 ? "0" : "") + std::to_string(value); };
+    return two(minute / 60) + ":" + two(minute % 60);
+}
+
+std::string tables(const std::string& name, const std::vector<std::string>& rows) {
+    std::string text;
+    for (const std::string& row : rows) text += (text.empty() ? " { " : ", { ") + row + " }";
+    return rows.empty() ? "" : name + " = [" + text + " ]\n";
+}
+
+std::string toml_of(const PlanVersion& version) {
+    std::string text = "[[tariff.version]]\nvalid_from = \"" + text_of(civil_of(version.from_day)) +
+                       "\"\nladder = \"" + version.ladder + "\"\n";
+    if (version.ladder == "year") {
+        const Civil from{2000, version.year_month, version.year_day};
+        text += "ladder_from = \"" + text_of(from).substr(5) + "\"\n";
+    }
+    const auto field = [&](const char* name, const std::string& value) {
+        if (!value.empty()) text += std::string(name) + " = \"" + value + "\"\n";
+    };
+    field("minimum", version.minimum);
+    field("quantity_step", version.quantity_step);
+    if (version.persons_from != 0)
+        text += "per_person = { from = " + std::to_string(version.persons_from) +
+                ", up_to_plus = \"" + version.persons_plus + "\" }\n";
+    std::vector<std::string> tiers, bands, fees;
+    for (const PlanTier& tier : version.tiers)
+        tiers.push_back((tier.up_to.empty() ? "" : "up_to = \"" + tier.up_to + "\", ") +
+                        (version.bands.empty() ? "price" : "adder") + " = \"" + tier.price + "\"" +
+                        months_field(tier.months));
+    for (const PlanBand& band : version.bands)
+        bands.push_back("name = \"" + band.name + "\", from = \"" + clock_text(band.from) +
+                        "\", to = \"" + clock_text(band.to) + "\", price = \"" + band.price + "\"" +
+                        (band.days.empty() ? "" : ", days = \"" + band.days + "\"") +
+                        months_field(band.months));
+    for (const PlanFee& fee : version.fees)
+        fees.push_back("name = \"" + fee.name + "\", per = \"" + fee.per + "\", amount = \"" +
+                       fee.amount + "\"");
+    return text + tables("tiers", tiers) + tables("bands", bands) + tables("fixed", fees);
+}
+
 std::string toml_of(const PlanTariff& tariff) {
     std::string text = "[[tariff]]\nid = \"" + tariff.id + "\"\nservice = \"" + tariff.service +
                        "\"\nsource = \"the simulation\"\n";
-    for (const PlanVersion& version : tariff.versions) {
-        text += "[[tariff.version]]\nvalid_from = \"" + text_of(civil_of(version.from_day)) +
-                "\"\nladder = \"" + version.ladder + "\"\n";
-        if (version.ladder == "year") {
-            const Civil from{2000, version.year_month, version.year_day};
-            text += "ladder_from = \"" + text_of(from).substr(5) + "\"\n";
-        }
-        text += "tiers = [";
-        for (const PlanTier& tier : version.tiers) {
-            text += text.back() == '[' ? " { " : ", { ";
-            if (!tier.up_to.empty()) text += "up_to = \"" + tier.up_to + "\", ";
-            text += "price = \"" + tier.price + "\" }";
-        }
-        text += " ]\n";
-    }
+    for (const PlanVersion& version : tariff.versions) text += toml_of(version);
     return text;
 }
 
@@ -291,6 +394,9 @@ std::vector<std::pair<std::string, std::string>> Plan::files() const {
         {"meters.csv", meter_rows},
         {"accounts.csv", account_rows},
         {"staff.csv", "staff,name,roles\ns-01,A,collector\ns-02,B,cashier\n"}};
+    std::string days = "date,kind\n";
+    for (const auto& [day, kind] : special_days) days += text_of(civil_of(day)) + "," + kind + "\n";
+    if (!special_days.empty()) all.emplace_back("calendar.csv", days);
     for (const PlanTariff& tariff : tariffs)
         all.emplace_back("tariffs/" + tariff.id + ".toml", toml_of(tariff));
     return all;

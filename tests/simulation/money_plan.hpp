@@ -36,13 +36,29 @@ class Dice {
 };
 
 struct PlanTier {
-    std::string up_to, price;  // up_to empty: open
+    std::string up_to, price;  // up_to empty: open; beside bands the price is the adder
+    std::vector<int> months;   // empty: all that no other tier names
+};
+struct PlanBand {
+    std::string name;
+    int from = 0, to = 0;     // minutes of the day; to is exclusive, 1440 = 24:00
+    std::vector<int> months;  // empty: all
+    std::string days;         // empty: all
+    std::string price;
+};
+struct PlanFee {
+    std::string name, per, amount;
 };
 struct PlanVersion {
     std::int64_t from_day = 0;  // valid_from
     std::string ladder = "none";
     int year_month = 1, year_day = 1;  // ladder_from
     std::vector<PlanTier> tiers;
+    std::vector<PlanBand> bands;
+    std::vector<PlanFee> fees;
+    std::string minimum, quantity_step;  // empty: none
+    int persons_from = 0;                // 0: limits hold for any number of persons
+    std::string persons_plus;
 };
 struct PlanTariff {
     std::string id, service;
@@ -78,6 +94,7 @@ struct Plan {
     std::vector<PlanUnit> units;
     std::vector<PlanMeter> meters;
     std::vector<PlanAccount> accounts;
+    std::map<std::int64_t, std::string> special_days;  // calendar.csv
 
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> files() const;
     [[nodiscard]] std::map<std::string, Terms> terms() const;  // by meter

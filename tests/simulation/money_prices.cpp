@@ -19,7 +19,49 @@ bool is_other_ladder(const PlanVersion& a, const PlanVersion& b) {
     return a.ladder == "year" && (a.year_month != b.year_month || a.year_day != b.year_day);
 }
 
+bool names(const std::vector<int>& months, int month) {
+    return months.empty() || std::find(months.begin(), months.end(), month) != months.end();
+}
+
+// The tiers that hold in a month: those that name it, else those that name none.
+std::vector<const PlanTier*> tiers_in(const PlanVersion& version, int month) {
+    std::vector<const PlanTier*> named, others;
+    for (const PlanTier& tier : version.tiers) {
+        if (tier.months.empty())
+            others.push_back(&tier);
+        else if (names(tier.months, month))
+            named.push_back(&tier);
+    }
+    return named.empty() ? others : named;
+}
+
+// "5-10", "1-4,11-12"; empty where the version knows no seasons.
+std::string season_of(const PlanVersion& version, const PlanTier& tier) {
+    std::set<int> held(tier.months.begin(), tier.months.end());
+    if (held.empty()) {
+        for (int month = 1; month <= 12; ++month) held.insert(month);
+        for (const PlanTier& one : version.tiers)
+            for (const int month : one.months) held.erase(month);
+    }
+    if (held.size() == 12) return "";
+    std::string text;
+    for (const int month : held) {
+        if (held.contains(month - 1)) continue;
+        int last = month;
+        while (held.contains(last + 1)) ++last;
+        text += (text.empty() ? "" : ",") + std::to_string(month);
+        if (last > month) text += "-" + std::to_string(last);
+    }
+    return text;
+}
+
 }  // namespace
+
+void Prices::publish(const Plan& plan) {
+    tariffs_ = plan.tariffs;
+    special_days_ = plan.special_days;
+    edges_.clear();
+}
 
 std::int64_t OwnLines::targets() const {
     std::int64_t sum = 0;
@@ -58,30 +100,123 @@ std::optional<std::int64_t> Prices::counter_began(const PlanTariff& tariff, std:
     return began;
 }
 
-void Prices::use(OwnLines& lines, const std::string& id, std::int64_t day,
+std::string Prices::kind_of(std::int64_t day) const {
+    const auto special = special_days_.find(day);
+    if (special != special_days_.end()) return special->second;
+    return weekday_of(day) >= 5 ? "weekend" : "workday";
+}
+
+const PlanBand& Prices::band_at(const PlanVersion& version, std::int64_t day, int minute) const {
+    const std::string kind = kind_of(day);
+    for (const PlanBand& band : version.bands) {
+        if (!names(band.months, civil_of(day).month)) continue;
+        if (!band.days.empty() && band.days != kind) continue;
+        // What passes midnight holds before its end and after its beginning.
+        const bool inside = band.from < band.to ? band.from <= minute && minute < band.to
+                                                : minute < band.to || band.from <= minute;
+        if (inside) return band;
+    }
+    throw std::logic_error("no band holds");
+}
+
+const std::vector<std::int64_t>& Prices::band_edges(const std::string& id, std::int64_t day) const {
+    const auto [found, fresh] = edges_.try_emplace({id, day});
+    if (!fresh) return found->second;
+    const PlanVersion& version = version_of(tariff(id), day);
+    for (int minute = 1; minute < 1'440 && !version.bands.empty(); ++minute) {
+        if (band_at(version, day, minute - 1).name == band_at(version, day, minute).name) continue;
+        const std::int64_t edge = calendar_->reaches(day, minute);
+        if (found->second.empty() || found->second.back() != edge) found->second.push_back(edge);
+    }
+    return found->second;
+}
+
+void Prices::use(OwnLines& lines, const std::string& id, std::int64_t at, int persons,
                  std::int64_t quantity) const {
     if (quantity == 0) return;
+    const std::int64_t day = calendar_->day_of(at);
     const PlanTariff& published = tariff(id);
     const PlanVersion& version = version_of(published, day);
+    OwnSteps& steps = lines.steps[id];
+    const std::int64_t step =
+        version.quantity_step.empty() ? 1 : in_thousandths(version.quantity_step);
+    steps.used += quantity;
+    const std::int64_t entered = (steps.used - steps.entered) / step * step;
+    steps.entered += entered;
+    if (entered == 0) return;
     const std::optional<std::int64_t> began = counter_began(published, day);
     std::int64_t none = 0;
     std::int64_t& counter = began ? lines.counters[counter_name(id, *began)] : none;
     const std::string prefix = published.service + "|" + month_text(day) + "|" + id + "|" +
-                               text_of(civil_of(version.from_day)) + "|||";
+                               text_of(civil_of(version.from_day)) + "|";
+    const auto add = [&](const std::string& name, const std::string& price, std::int64_t part) {
+        OwnLine& line = lines.lines[prefix + name];
+        line.price = ratio_of(price);
+        line.quantity += part;
+    };
+    if (!version.bands.empty()) {
+        const PlanBand& band = band_at(version, day, calendar_->minute_of(at));
+        add("|" + band.name + "|0", band.price, entered);
+    }
     // What lies between the counter before and after falls into the tiers by their limits alone.
-    const std::int64_t from = counter, to = counter + quantity;
+    const std::int64_t from = counter, to = counter + entered;
     std::int64_t below = 0;
-    for (std::size_t i = 0; i < version.tiers.size(); ++i) {
-        const PlanTier& tier = version.tiers[i];
-        const std::int64_t limit = tier.up_to.empty() ? to : in_thousandths(tier.up_to);
+    int number = 0;
+    for (const PlanTier* tier : tiers_in(version, civil_of(day).month)) {
+        std::int64_t limit = tier->up_to.empty() ? to : in_thousandths(tier->up_to);
+        if (!tier->up_to.empty() && version.persons_from != 0 && persons >= version.persons_from)
+            limit += in_thousandths(version.persons_plus) * (persons - version.persons_from + 1);
         const std::int64_t part = std::min(limit, to) - std::max(below, from);
         below = std::max(below, limit);
-        if (part <= 0) continue;
-        OwnLine& line = lines.lines[prefix + std::to_string(i + 1)];
-        line.price = ratio_of(tier.price);
-        line.quantity += part;
+        ++number;
+        if (part > 0)
+            add(season_of(version, *tier) + "||" + std::to_string(number), tier->price, part);
     }
     counter = to;
+    follow_minimums(lines);
+}
+
+std::int64_t Prices::counted(const OwnLines& lines, const std::string& id, std::int64_t day) const {
+    const auto began = counter_began(tariff(id), day);
+    if (!began) return 0;
+    const auto found = lines.counters.find(counter_name(id, *began));
+    return found == lines.counters.end() ? 0 : found->second;
+}
+
+void Prices::begin_minimum(OwnLines& lines, const std::string& id, std::int64_t last_day) const {
+    const PlanTariff& published = tariff(id);
+    const PlanVersion& version = version_of(published, last_day);
+    if (version.minimum.empty()) return;
+    const std::string key = published.service + "|" + month_text(last_day) + "|" + id + "|" +
+                            text_of(civil_of(version.from_day)) + "||minimum|0";
+    lines.minimums[key] = floor_of(ratio_of(version.minimum) * Ratio{100, 1});
+    follow_minimums(lines);
+}
+
+// The line of a minimum costs what the other lines of that tariff and month leave of it.
+void Prices::follow_minimums(OwnLines& lines) const {
+    for (const auto& [key, minimum] : lines.minimums) {
+        const std::size_t version = key.find('|', key.find('|', key.find('|') + 1) + 1) + 1;
+        const std::string prefix = key.substr(0, version);
+        std::int64_t others = 0;
+        for (auto line = lines.lines.lower_bound(prefix);
+             line != lines.lines.end() && line->first.rfind(prefix, 0) == 0; ++line)
+            if (!lines.minimums.contains(line->first)) others += line->second.target();
+        OwnLine& line = lines.lines[key];
+        line.price = Ratio{1, 1};
+        line.quantity = std::max<std::int64_t>(0, minimum - others) * 10;
+    }
+}
+
+std::vector<Prices::Fee> Prices::fees(const std::string& id, std::int64_t day, bool daily) const {
+    std::vector<Fee> due;
+    for (const PlanFee& fee : version_of(tariff(id), day).fees) {
+        if (fee.per == "day" && !daily) continue;
+        const std::string when = fee.per == "day" ? text_of(civil_of(day)) : month_text(day);
+        due.push_back({"fee:" + id + "/" + fee.name + "/" + when,
+                       floor_of(ratio_of(fee.amount) * Ratio{100, 1})});
+    }
+    return due;
 }
 
 bool Prices::has_ladder(const std::string& counter) const {

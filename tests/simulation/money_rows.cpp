@@ -160,6 +160,16 @@ std::map<std::string, std::int64_t> Books::counters_of(const std::string& accoun
     return all;
 }
 
+std::map<std::string, std::int64_t> Books::rests_of(const std::string& account) {
+    Statement& rows = prepared(
+        "SELECT tariff,quantity FROM step_total JOIN account ON account.id=step_total.account "
+        "WHERE account.account=?");
+    std::map<std::string, std::int64_t> all;
+    rows.bind(account);
+    while (rows.step()) all[rows.text(0)] = rows.number(1);
+    return all;
+}
+
 bool Books::posted(const std::string& account, const std::string& cause) {
     Statement& rows = prepared(
         "SELECT 1 FROM posting WHERE cause=? AND "
@@ -173,6 +183,15 @@ std::string Books::newest_day_posted(const std::string& account) {
     Statement& rows = prepared(
         "SELECT cause FROM posting WHERE cause>='day:' AND cause<'day;' AND "
         "account=(SELECT id FROM account WHERE account.account=?) ORDER BY cause DESC LIMIT 1");
+    const std::string cause = rows.bind(account).step() ? rows.text(0) : "";
+    rows.reset();
+    return cause.empty() ? "" : cause.substr(4);
+}
+
+std::string Books::oldest_day_posted(const std::string& account) {
+    Statement& rows = prepared(
+        "SELECT cause FROM posting WHERE cause>='day:' AND cause<'day;' AND "
+        "account=(SELECT id FROM account WHERE account.account=?) ORDER BY cause LIMIT 1");
     const std::string cause = rows.bind(account).step() ? rows.text(0) : "";
     rows.reset();
     return cause.empty() ? "" : cause.substr(4);

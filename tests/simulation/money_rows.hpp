@@ -83,8 +83,11 @@ class Books {
     [[nodiscard]] std::map<std::string, LineOnDisk> lines_of(const std::string& account,
                                                              const std::string& month);
     [[nodiscard]] std::map<std::string, std::int64_t> counters_of(const std::string& account);
+    // What whole steps hold back, by tariff.
+    [[nodiscard]] std::map<std::string, std::int64_t> rests_of(const std::string& account);
     [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
     [[nodiscard]] std::string newest_day_posted(const std::string& account);  // "" or 2026-11-23
+    [[nodiscard]] std::string oldest_day_posted(const std::string& account);
     [[nodiscard]] std::int64_t entries_with_cause(const std::string& cause);
     // The first hole in a series after `seq` that no recorded gap explains; "" where there is none.
     [[nodiscard]] std::string hole_in(const std::string& series, std::int64_t& seq);
