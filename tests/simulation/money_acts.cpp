@@ -14,6 +14,12 @@ std::string text_field(const std::string& json, const std::string& name) {
     return json.substr(from, json.find('"', from) - from);
 }
 
+std::int64_t number_field(const std::string& json, const std::string& name) {
+    const std::string key = "\"" + name + "\":";
+    const std::size_t begin = json.find(key);
+    return begin == std::string::npos ? 0 : std::stoll(json.substr(begin + key.size()));
+}
+
 bool is_done(const Reply& reply) {
     return reply.kind == ReplyKind::ok || reply.kind == ReplyKind::created;
 }

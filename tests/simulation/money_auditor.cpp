@@ -38,6 +38,7 @@ void Tally::add(const Tally& other) {
     late += other.late;
     entries += other.entries;
     acts += other.acts;
+    months += other.months;
     replaced += other.replaced;
     changes += other.changes;
     rollovers += other.rollovers;

@@ -67,7 +67,8 @@ struct Screen {
 
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
-                 acts = 0, replaced = 0, changes = 0, rollovers = 0, released = 0, below_truth = 0;
+                 acts = 0, months = 0, replaced = 0, changes = 0, rollovers = 0, released = 0,
+                 below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -86,6 +87,14 @@ class Auditor {
     void asked(const std::string& cause, const Asked& asked) { asked_.emplace(cause, asked); }
     void done(const std::string& cause) { fresh_acts_.push_back(cause); }
     [[nodiscard]] bool has_booked(const std::string& cause) const { return acts_.contains(cause); }
+
+    // The month that people may close, the oldest first; "" where none is over.
+    [[nodiscard]] std::string month_due(Books& books, std::int64_t today) const;
+    // Nothing behind that entry belongs to the month; its files, and that they were sealed.
+    void closes(const std::string& month, std::int64_t last_entry);
+    void check_files(const std::string& month,
+                     const std::map<std::string, std::string>& texts) const;
+    void sealed(const std::string& month, const std::map<std::string, std::string>& digests);
 
     // Throws Disagreement.
     void audit(Books& books, const Screen& screen);
@@ -148,6 +157,12 @@ class Auditor {
         std::map<std::string, std::set<std::int64_t>> fees;  // due by cause, any of these amounts
         std::map<std::string, std::int64_t> booked_fees;
     };
+    struct Closed {
+        std::string month;
+        std::int64_t last_entry = 0;
+        std::map<std::string, std::int64_t> lines, booked;  // fen by account, as it closed
+        std::map<std::string, std::string> digests;         // of its files, once they are sealed
+    };
     struct Paid {
         std::string account, receipt;
         std::int64_t fen = 0;
@@ -167,6 +182,10 @@ class Auditor {
     [[nodiscard]] std::vector<OwnEntry> entries_of(const std::string& cause, const Asked& asked);
     void check_act(const std::string& cause);
     void compare_ledger(Books& books) const;
+    void compare_months(Books& books) const;
+    [[nodiscard]] std::string booking_month(const EntryOnDisk& entry,
+                                            const std::string& month) const;
+    [[nodiscard]] bool is_closed_for(const EntryOnDisk& entry) const;
     void take(Books& books, const ReadingOnDisk& row);
     void begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
                std::optional<std::int64_t> at);
@@ -237,6 +256,8 @@ class Auditor {
     std::map<std::string, OwnEntry> undoable_;  // by entry id
     std::set<std::string> undone_;
     std::map<std::string, std::int64_t> ledger_;  // sum of legs by book
+    std::vector<Closed> closed_;
+    std::map<std::string, std::map<std::string, std::int64_t>> booked_;  // by month and account
     std::int64_t reading_seq_ = 0, entry_seq_ = 0;
     std::map<std::string, std::int64_t> gapless_{{"event", 0}, {"entry", 0}, {"reading", 0}};
     Tally tally_;

@@ -293,6 +293,7 @@ void Auditor::compare(Books& books, const Screen& screen) {
         if (const std::string hole = books.hole_in(series, seq); !hole.empty()) disagree(hole);
     check_paid();
     compare_ledger(books);
+    compare_months(books);
     compare_meters(screen);
     compare_days(books, screen);
     for (auto& [id, account] : accounts_) {

@@ -62,11 +62,13 @@ void Auditor::take_money(const EntryOnDisk& entry, const std::string& name, Acco
     } else if (entry.kind == "charge") {
         other_is("revenue:" + entry.service);
         if (entry.amount >= 0) disagree(name + ": a charge that gives money");
+        if (is_closed_for(entry)) disagree(name + ": a charge of a month that was closed");
         return;
     } else if (entry.kind == "correction") {
-        // A minimum shrinks as what comes late is charged on its own line; nothing else does.
+        // A minimum shrinks as what comes late is charged on its own line; nothing else does, but
+        // of a month that is closed all that comes is a correction.
         other_is("revenue:" + entry.service);
-        if (entry.band != "minimum" || entry.amount <= 0)
+        if (!is_closed_for(entry) && (entry.band != "minimum" || entry.amount <= 0))
             disagree(name + ": a correction of nothing that shrank");
         return;
     } else if (entry.kind == "fee") {
@@ -97,7 +99,7 @@ void Auditor::take_entry(Books& books, const EntryOnDisk& entry) {
     const auto at = books.time_of(entry.run, entry.mono_ms);
     const std::string month = month_text(calendar_->day_of(at.value_or(entry.wall_ms)));
     const std::string seen = month_text(calendar_->day_of(entry.wall_ms));
-    if (entry.month != month && entry.month != seen)
+    if (entry.month != booking_month(entry, month) && entry.month != booking_month(entry, seen))
         disagree(name + ": month " + entry.month + ", committed in " + month);
     if (entry.legs.size() != 2 || entry.legs[0].book != household(entry.account))
         disagree(name + ": its legs are not the household and another");
@@ -111,6 +113,7 @@ void Auditor::take_entry(Books& books, const EntryOnDisk& entry) {
         if (leg.book.rfind(prefix, 0) != 0) continue;
         AccountAudit& holder = accounts_.at(leg.book.substr(prefix.size()));
         holder.entries += leg.amount;
+        booked_[entry.month][leg.book.substr(prefix.size())] += leg.amount;
         if (entry.kind != "charge" && entry.kind != "correction") holder.money += leg.amount;
     }
 }

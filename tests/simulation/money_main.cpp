@@ -114,6 +114,7 @@ void print(const Deeds& deeds) {
         {"  refused", deeds.refused},
         {"acts that two people signed", deeds.acts},
         {"  refused", deeds.acts_refused},
+        {"months closed", deeds.months},
         {"meters that died", deeds.dead},
         {"registers that fell or leapt", deeds.resets},
         {"quarantines settled by staff", deeds.quarantines},
@@ -138,7 +139,7 @@ void print(const Deeds& deeds) {
 bool is_rough(const Deeds& deeds) {
     const Tally& audited = deeds.audited;
     return deeds.cuts > 0 && deeds.restores > 0 && deeds.full_disks > 0 && deeds.clock_jumps > 0 &&
-           deeds.untrusted_starts > 0 && deeds.repeated > 0 && deeds.acts > 0 &&
+           deeds.untrusted_starts > 0 && deeds.repeated > 0 && deeds.acts > 0 && deeds.months > 0 &&
            deeds.quarantines > 0 && audited.estimated > 0 && audited.late > 0 &&
            audited.replaced > 0 && audited.rollovers > 0 && audited.released > 0 &&
            audited.changes > 0 && audited.below_truth > 0;

@@ -87,8 +87,8 @@ std::vector<ReadingOnDisk> Books::readings_after(std::int64_t seq) {
 std::vector<EntryOnDisk> Books::entries_after(std::int64_t seq) {
     Statement& rows = prepared(
         "SELECT e.seq,e.amount,coalesce(e.line,0),e.run,e.mono_ms,run.base_ms+e.mono_ms+e.skew_ms,"
-        "e.entry,e.kind,a.account,e.cause,e.month,e.receipt,e.by,e.second,e.reverses,n.service,n."
-        "band "
+        "e.entry,e.kind,a.account,e.cause,e.month,e.receipt,e.by,e.second,e.reverses,n.service,"
+        "n.band,n.scope "
         "FROM entry e LEFT JOIN account a ON a.id=e.account LEFT JOIN line n ON n.line=e.line "
         "JOIN run ON run.run=e.run "
         "WHERE e.seq>? ORDER BY e.seq");
@@ -116,6 +116,7 @@ std::vector<EntryOnDisk> Books::entries_after(std::int64_t seq) {
         row.reverses = rows.text(14);
         row.service = rows.text(15);
         row.band = rows.text(16);
+        row.scope = rows.text(17);
         legs.bind(row.seq);
         while (legs.step()) row.legs.push_back({legs.text(1), legs.number(0)});
         all.push_back(std::move(row));
@@ -128,6 +129,25 @@ std::map<std::string, std::int64_t> Books::ledger() {
     std::map<std::string, std::int64_t> all;
     while (rows.step()) all[rows.text(1)] = rows.number(0);
     return all;
+}
+
+std::map<std::string, std::string> Books::period_digests(const std::string& month) {
+    Statement& rows = prepared("SELECT name,lower(hex(sha256)) FROM period_file WHERE month=?");
+    std::map<std::string, std::string> all;
+    rows.bind(month);
+    while (rows.step()) all[rows.text(0)] = rows.text(1);
+    return all;
+}
+
+std::string Books::oldest_month() {
+    Statement& rows = prepared(
+        "SELECT min(month) FROM (SELECT min(month) AS month FROM entry UNION ALL "
+        "SELECT min(scope) FROM line UNION ALL "
+        "SELECT strftime('%Y-%m',min(day)*86400,'unixepoch') FROM meter_day)");
+    rows.bind().step();
+    std::string month = rows.text(0);
+    rows.reset();
+    return month;
 }
 
 std::map<std::string, LineOnDisk> Books::lines_of(const std::string& account,

@@ -59,7 +59,7 @@ struct LegOnDisk {
 struct EntryOnDisk {
     std::int64_t seq = 0, amount = 0, line = 0, run = 0, mono_ms = 0, wall_ms = 0;
     std::string entry, kind, account, cause, month, receipt, by, second, reverses;
-    std::string service, band;  // of its line, where it has one
+    std::string service, band, scope;  // of its line, where it has one
     std::vector<LegOnDisk> legs;
 };
 struct LineOnDisk {
@@ -80,6 +80,9 @@ class Books {
     [[nodiscard]] std::vector<EntryOnDisk> entries_after(std::int64_t seq);
     // What each book of the ledger holds by its own row.
     [[nodiscard]] std::map<std::string, std::int64_t> ledger();
+    [[nodiscard]] std::string oldest_month();  // that anything is known of; "" or 2026-11
+    // SHA-256 of a month's sealed files by name.
+    [[nodiscard]] std::map<std::string, std::string> period_digests(const std::string& month);
     [[nodiscard]] std::map<std::string, LineOnDisk> lines_of(const std::string& account,
                                                              const std::string& month);
     [[nodiscard]] std::map<std::string, std::int64_t> counters_of(const std::string& account);

@@ -54,6 +54,7 @@ void Deeds::add(const Deeds& other) {
     refused += other.refused;
     acts += other.acts;
     acts_refused += other.acts_refused;
+    months += other.months;
     swaps += other.swaps;
     resets += other.resets;
     quarantines += other.quarantines;
@@ -214,6 +215,7 @@ void World::plan_acts(UtcMs begin) {
     sometimes(60 * homes, [this] { sign(); });
     sometimes(20 * homes, [this] { sign_again(); });
     sometimes(300, [this] { change_registry(); });
+    sometimes(400, [this] { close_month(); });
     sometimes(1'200, [this] { power_cut(false); });
     sometimes(150, [this] { power_cut(true); });
     sometimes(3'000, [this] { visit_quarantines(false); });

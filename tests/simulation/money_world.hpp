@@ -27,6 +27,7 @@ struct Settings {
 };
 
 [[nodiscard]] std::string text_field(const std::string& json, const std::string& name);
+[[nodiscard]] std::int64_t number_field(const std::string& json, const std::string& name);
 [[nodiscard]] bool is_done(const Reply& reply);
 [[nodiscard]] std::string told(const Reply& reply);
 
@@ -34,8 +35,8 @@ struct Settings {
 struct Deeds {
     std::int64_t steps = 0, samples = 0, wrong = 0, cuts = 0, restores = 0, full_disks = 0,
                  clock_jumps = 0, untrusted_starts = 0, imports = 0, topups = 0, repeated = 0,
-                 refused = 0, acts = 0, acts_refused = 0, swaps = 0, resets = 0, quarantines = 0,
-                 dead = 0;
+                 refused = 0, acts = 0, acts_refused = 0, months = 0, swaps = 0, resets = 0,
+                 quarantines = 0, dead = 0;
     Tally audited;
     void add(const Deeds& other);
 };
@@ -137,6 +138,10 @@ class World final : public Poller {
     void settle(Signed& one);
     [[nodiscard]] Signed draw_signed();
     [[nodiscard]] std::int64_t balance_of(const std::string& account) const;
+
+    // the ends of months (money_periods.cpp)
+    void close_month();
+    void seal_month(const std::string& month);
 
     void swap_meter(bool told);
     void enter_swaps();
