@@ -39,6 +39,7 @@ void Tally::add(const Tally& other) {
     entries += other.entries;
     acts += other.acts;
     months += other.months;
+    moved += other.moved;
     replaced += other.replaced;
     changes += other.changes;
     rollovers += other.rollovers;
@@ -317,6 +318,39 @@ void Auditor::replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
     ++tally_.replaced;
 }
 
+void Auditor::moved(const std::string& account, const PlanAccount& next, const Plan& plan,
+                    bool ladder_goes_on) {
+    accounts_.at(account).plan.closed = true;
+    successor_[account] = next.id;
+    if (!next.id.empty()) {
+        AccountAudit& opened = accounts_[next.id];
+        opened.plan = next;
+        if (ladder_goes_on) opened.goes_on_from = account;
+    }
+    const std::map<std::string, Terms> terms = plan.terms();
+    for (auto& [id, meter] : meters_) {
+        if (meter.registry.account != account) continue;
+        meter.registry = terms.at(id);
+        if (!meter.begun) meter.terms = meter.registry;
+    }
+}
+
+// One row ends what the one holder pays and is where the other begins. Where what was left did not
+// suit how it was to be settled, nobody moved, and the same holder goes on.
+void Auditor::move(MeterAudit& meter, const ReadingOnDisk& row) {
+    const std::int64_t at = row.stands_at.value_or(0);
+    charge(meter, row, at, true);
+    meter.settled_until = std::max(meter.settled_until, at);
+    meter.settled_total = row.total;
+    meter.settled_register = row.register_value;
+    if (!successor_.contains(meter.terms.account)) return;
+    meter.passed.push_back({0, at, meter.terms});
+    meter.terms = meter.registry;
+    meter.marked = !meter.terms.account.empty();
+    meter.mark = row.total;
+    ++tally_.moved;
+}
+
 void Auditor::take(Books& books, const ReadingOnDisk& row) {
     MeterAudit& meter = meters_.at(row.meter);
     if (row.quality == RowQuality::estimated) {
@@ -325,8 +359,8 @@ void Auditor::take(Books& books, const ReadingOnDisk& row) {
         return;
     }
     const Ratio face = face_of(row);
-    const bool typed = row.kind == RowKind::manual || row.kind == RowKind::replacement ||
-                       row.quality == RowQuality::manual;
+    const bool typed = row.kind == RowKind::manual || row.kind == RowKind::move ||
+                       row.kind == RowKind::replacement || row.quality == RowQuality::manual;
     if (!typed) check_truth(meter, row);
     const bool on_edge =
         row.kind == RowKind::freeze || row.kind == RowKind::month || row.kind == RowKind::change;
@@ -358,6 +392,7 @@ void Auditor::take(Books& books, const ReadingOnDisk& row) {
         pass_edge(meter, row, face);
     }
     if (row.kind == RowKind::replacement) replace(meter, row, face);
+    if (row.kind == RowKind::move) move(meter, row);
     if (counts) {
         meter.dated.reset();
         meter.undated.clear();

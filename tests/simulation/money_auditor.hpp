@@ -67,8 +67,8 @@ struct Screen {
 
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
-                 acts = 0, months = 0, replaced = 0, changes = 0, rollovers = 0, released = 0,
-                 below_truth = 0;
+                 acts = 0, months = 0, moved = 0, replaced = 0, changes = 0, rollovers = 0,
+                 released = 0, below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -88,6 +88,11 @@ class Auditor {
     void done(const std::string& cause) { fresh_acts_.push_back(cause); }
     [[nodiscard]] bool has_booked(const std::string& cause) const { return acts_.contains(cause); }
 
+    // An account ended, and that one goes on from its registers; no id: nobody does.
+    void moved(const std::string& account, const PlanAccount& next, const Plan& plan,
+               bool ladder_goes_on);
+    // What the ladders of an account have counted, tariff by tariff.
+    [[nodiscard]] std::vector<std::string> ladders_of(const std::string& account) const;
     // The month that people may close, the oldest first; "" where none is over.
     [[nodiscard]] std::string month_due(Books& books, std::int64_t today) const;
     // Nothing behind that entry belongs to the month; its files, and that they were sealed.
@@ -148,6 +153,7 @@ class Auditor {
     struct AccountAudit {
         PlanAccount plan;
         bool opened = false;
+        std::int64_t opened_on = 0;           // its day
         std::string posted_through;           // the newest day as of the audit before
         std::int64_t money = 0, entries = 0;  // in fen; without charges, and all
         OwnLines books;
@@ -156,6 +162,7 @@ class Auditor {
         std::optional<std::int64_t> first_day;
         std::map<std::string, std::set<std::int64_t>> fees;  // due by cause, any of these amounts
         std::map<std::string, std::int64_t> booked_fees;
+        std::string goes_on_from;  // whose ladders it took over
     };
     struct Closed {
         std::string month;
@@ -208,6 +215,7 @@ class Auditor {
         return row.kind == RowKind::replacement && meter.ended && row.epoch != meter.last_epoch;
     }
     void replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
+    void move(MeterAudit& meter, const ReadingOnDisk& row);
     void charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t edge, bool at_once);
     struct NextEdge {
         std::int64_t at = 0;
@@ -257,6 +265,7 @@ class Auditor {
     std::set<std::string> undone_;
     std::map<std::string, std::int64_t> ledger_;  // sum of legs by book
     std::vector<Closed> closed_;
+    std::map<std::string, std::string> successor_;  // by account that ended; "": nobody
     std::map<std::string, std::map<std::string, std::int64_t>> booked_;  // by month and account
     std::int64_t reading_seq_ = 0, entry_seq_ = 0;
     std::map<std::string, std::int64_t> gapless_{{"event", 0}, {"entry", 0}, {"reading", 0}};

@@ -48,7 +48,8 @@ std::int64_t thousandths_in(const std::string& quantity) {
 void Auditor::open_account(Books& books, const Screen& screen, AccountAudit& account) {
     if (account.opened || !books.posted(account.plan.id, "opening")) return;
     account.opened = true;
-    const std::int64_t day = account.plan.live_day.value_or(calendar_->day_of(screen.now_ms));
+    const std::int64_t day = account.opened_on =
+        account.plan.live_day.value_or(calendar_->day_of(screen.now_ms));
     // Since then the clock may have been lost, or set back by hours.
     if (account.plan.live_day && screen.trusted &&
         calendar_->day_of(screen.now_ms + kSetBackMs) < day)
@@ -56,6 +57,18 @@ void Auditor::open_account(Books& books, const Screen& screen, AccountAudit& acc
     for (std::size_t i = 0; i < account.plan.opening_ladder.size(); ++i)
         prices_.seed(account.books, account.plan.tariffs[i], day,
                      thousandths_in(account.plan.opening_ladder[i]));
+    if (account.goes_on_from.empty()) return;
+    const OwnLines& before = accounts_.at(account.goes_on_from).books;
+    for (const std::string& tariff : account.plan.tariffs)
+        prices_.seed(account.books, tariff, day, prices_.counted(before, tariff, day));
+}
+
+std::vector<std::string> Auditor::ladders_of(const std::string& id) const {
+    const AccountAudit& account = accounts_.at(id);
+    std::vector<std::string> counted;
+    for (const std::string& tariff : account.plan.tariffs)
+        counted.push_back(decimal_of(prices_.counted(account.books, tariff, account.opened_on), 3));
+    return counted;
 }
 
 void Auditor::use(const AccountAudit& account, OwnLines& lines, const Charge& charge) const {
@@ -227,6 +240,7 @@ void Auditor::compare_balance(const Screen& screen, const AccountAudit& account)
     if (!ledgered(account) && account.money != 0) disagree(name + ": money before it is live");
     expect_fen(name, "the sum of the entries", ledger, account.entries);
     expect_fen(name, "the ledger balance", ledger, shown.ledger);
+    if (account.plan.closed) expect_fen(name, "what its end left", 0, ledger);
     if (!screen.trusted) return;
     const std::optional<OwnLines> lines = with_rest(screen, account);
     const std::int64_t used = ledgered(account) && lines ? lines->targets() - posted : 0;
@@ -240,6 +254,8 @@ void Auditor::compare_balance(const Screen& screen, const AccountAudit& account)
 void Auditor::compare_level(const Screen& screen, const AccountAudit& account, bool exact) const {
     const AccountScreen& shown = screen.accounts.at(account.plan.id);
     const std::string name = "account " + account.plan.id;
+    if (account.plan.closed && shown.level != 0) disagree(name + ": an alert after its end");
+    if (account.plan.closed) return;
     if (!ledgered(account) || !shown.judged || !screen.writable) {
         if (!ledgered(account) && shown.level != 0) disagree(name + ": an alert without money");
         return;
@@ -281,6 +297,7 @@ void Auditor::compare_days(Books& books, const Screen& screen) const {
     if (!screen.trusted || !screen.writable || screen.up_ms < kPostedAfterMs + kMarginMs) return;
     const std::int64_t ended = calendar_->day_of(screen.now_ms - kPostedAfterMs - kMarginMs) - 1;
     for (const auto& [id, account] : accounts_) {
+        if (account.plan.closed) continue;
         const std::string newest = books.newest_day_posted(id);
         if (!newest.empty() && newest < text_of(civil_of(ended)))
             disagree("account " + id + ": the newest posted day is " + newest + ", " +
@@ -307,8 +324,11 @@ void Auditor::compare(Books& books, const Screen& screen) {
 void Auditor::audit(Books& books, const Screen& screen) {
     books.forget_times();
     read(books);
-    for (auto& [id, account] : accounts_) open_account(books, screen, account);
+    // Who takes a ladder over takes it as the last posting of who left it has it.
+    for (auto& [id, account] : accounts_)
+        if (account.goes_on_from.empty()) open_account(books, screen, account);
     post(books);
+    for (auto& [id, account] : accounts_) open_account(books, screen, account);
     compare(books, screen);
     ++tally_.audits;
 }

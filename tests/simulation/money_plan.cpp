@@ -211,7 +211,7 @@ bool change_tariff(Dice& dice, Plan& plan, std::int64_t today, std::string& said
 bool change_account(Dice& dice, Plan& plan, std::string& said) {
     PlanAccount& account = plan.accounts[static_cast<std::size_t>(
         dice.below(static_cast<std::int64_t>(plan.accounts.size())))];
-    if (!account.opening_ladder.empty() && account.live_day) return false;
+    if (account.closed || (!account.opening_ladder.empty() && account.live_day)) return false;
     const bool water = account.service == "water";
     std::string& tariff = account.tariffs.front();
     const std::string before = tariff;
@@ -266,8 +266,9 @@ std::string change_plan(Dice& dice, Plan& plan, std::int64_t today,
         // Another household pays for it: the wires are crossed, or a shop took a room over.
         std::vector<std::string> payers;
         for (const PlanAccount& account : plan.accounts)
-            if (account.service == "all" || account.service == meter.service)
+            if (!account.closed && (account.service == "all" || account.service == meter.service))
                 payers.push_back(account.id);
+        if (payers.empty()) return "";
         meter.account = dice.pick(payers);
         return id + " is paid by " + meter.account;
     }
@@ -285,6 +286,7 @@ std::map<std::string, Terms> Plan::terms() const {
     for (const PlanMeter& meter : meters) {
         const PlanAccount* payer = nullptr;
         for (const PlanAccount& account : accounts) {
+            if (account.closed) continue;
             const bool covers = account.service == "all" || account.service == meter.service;
             const bool named = account.id == meter.account;
             if (meter.account.empty() ? account.unit == meter.unit && covers : named)
@@ -384,16 +386,20 @@ std::vector<std::pair<std::string, std::string>> Plan::files() const {
         "account,unit,service,tariff,billing,opening_balance,opening_ladder,live_from,overdraft,"
         "hoarding_cap\n";
     for (const PlanAccount& account : accounts)
-        account_rows += account.id + "," + account.unit + "," + account.service + "," +
-                        joined(account.tariffs) + "," + account.billing + "," +
-                        account.opening_balance + "," + joined(account.opening_ladder) + "," +
-                        (account.live_day ? text_of(civil_of(*account.live_day)) : "") + "," +
-                        account.overdraft + "," + account.hoarding_cap + "\n";
+        if (!account.closed)
+            account_rows += account.id + "," + account.unit + "," + account.service + "," +
+                            joined(account.tariffs) + "," + account.billing + "," +
+                            account.opening_balance + "," + joined(account.opening_ladder) + "," +
+                            (account.live_day ? text_of(civil_of(*account.live_day)) : "") + "," +
+                            account.overdraft + "," + account.hoarding_cap + "\n";
     std::vector<std::pair<std::string, std::string>> all{
         {"units.csv", unit_rows},
         {"meters.csv", meter_rows},
         {"accounts.csv", account_rows},
         {"staff.csv", "staff,name,roles\ns-01,A,collector\ns-02,B,cashier\n"}};
+    std::string persons = "person,kind,name\n";
+    for (const std::string& person : people) persons += person + ",tenant,X\n";
+    if (!people.empty()) all.emplace_back("people.csv", persons);
     std::string days = "date,kind\n";
     for (const auto& [day, kind] : special_days) days += text_of(civil_of(day)) + "," + kind + "\n";
     if (!special_days.empty()) all.emplace_back("calendar.csv", days);

@@ -80,6 +80,7 @@ struct PlanAccount {
     std::string billing = "prepaid", opening_balance, overdraft, hoarding_cap;
     std::vector<std::string> opening_ladder;
     std::optional<std::int64_t> live_day;
+    bool closed = false;
 };
 
 // Who pays for a meter, by which tariff, and what its register counts for.
@@ -94,6 +95,7 @@ struct Plan {
     std::vector<PlanUnit> units;
     std::vector<PlanMeter> meters;
     std::vector<PlanAccount> accounts;
+    std::vector<std::string> people;
     std::map<std::int64_t, std::string> special_days;  // calendar.csv
 
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> files() const;

@@ -55,6 +55,9 @@ void Deeds::add(const Deeds& other) {
     acts += other.acts;
     acts_refused += other.acts_refused;
     months += other.months;
+    moves += other.moves;
+    moves_refused += other.moves_refused;
+    closes += other.closes;
     swaps += other.swaps;
     resets += other.resets;
     quarantines += other.quarantines;
@@ -216,6 +219,8 @@ void World::plan_acts(UtcMs begin) {
     sometimes(20 * homes, [this] { sign_again(); });
     sometimes(300, [this] { change_registry(); });
     sometimes(400, [this] { close_month(); });
+    sometimes(25 * homes, [this] { change_holder(); });
+    sometimes(3 * homes, [this] { close_account(); });
     sometimes(1'200, [this] { power_cut(false); });
     sometimes(150, [this] { power_cut(true); });
     sometimes(3'000, [this] { visit_quarantines(false); });

@@ -35,8 +35,8 @@ struct Settings {
 struct Deeds {
     std::int64_t steps = 0, samples = 0, wrong = 0, cuts = 0, restores = 0, full_disks = 0,
                  clock_jumps = 0, untrusted_starts = 0, imports = 0, topups = 0, repeated = 0,
-                 refused = 0, acts = 0, acts_refused = 0, months = 0, swaps = 0, resets = 0,
-                 quarantines = 0, dead = 0;
+                 refused = 0, acts = 0, acts_refused = 0, months = 0, moves = 0, moves_refused = 0,
+                 closes = 0, swaps = 0, resets = 0, quarantines = 0, dead = 0;
     Tally audited;
     void add(const Deeds& other);
 };
@@ -142,6 +142,13 @@ class World final : public Poller {
     // the ends of months (money_periods.cpp)
     void close_month();
     void seal_month(const std::string& month);
+
+    // who comes and goes (money_moves.cpp)
+    void change_holder();
+    void close_account();
+    void succeed(const std::string& old_id, const std::string& new_id, bool ladder_goes_on);
+    void read_for(const std::vector<std::string>& accounts);
+    [[nodiscard]] Act new_act();
 
     void swap_meter(bool told);
     void enter_swaps();
