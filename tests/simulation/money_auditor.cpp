@@ -132,7 +132,7 @@ void Auditor::begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
     const Ratio multiplier = ratio_of(meter.terms.multiplier);
     const bool opening = row.kind == RowKind::manual;
     meter.begun = true;
-    meter.begun_at = at;
+    meter.begun_at = opening ? row.stands_at.value_or(0) : at;
     meter.base_total = meter.base_figure = figure_of(face, multiplier);
     expect(row, "the first total", meter.base_total, row.total);
     meter.marked = !meter.terms.account.empty();
@@ -203,7 +203,9 @@ std::vector<Auditor::Anchor> Auditor::anchors_of(Books& books, const MeterAudit&
         if (anchor.at >= meter.settled_until) anchors.push_back(anchor);
     };
     // A first reading is stored before its edges, and is no beginning of the stretch that it ends.
-    const bool same = meter.last_stamp == std::pair(end.run, end.mono_ms);
+    // An end that people accepted has the stamp of the last sample, and that one is.
+    const bool same =
+        end.kind != RowKind::move && meter.last_stamp == std::pair(end.run, end.mono_ms);
     const auto last = meter.last_at
                           ? meter.last_at
                           : books.time_of(meter.last_stamp.first, meter.last_stamp.second);
@@ -353,7 +355,10 @@ void Auditor::move(MeterAudit& meter, const ReadingOnDisk& row) {
 
 void Auditor::take(Books& books, const ReadingOnDisk& row) {
     MeterAudit& meter = meters_.at(row.meter);
-    if (row.quality == RowQuality::estimated) {
+    // Behind its estimates the last reading that people accepted stands once more, and then ends.
+    const bool accepted = row.kind == RowKind::interval || row.kind == RowKind::move;
+    if (row.quality == RowQuality::estimated && row.kind == RowKind::interval) return;
+    if (row.quality == RowQuality::estimated && !accepted) {
         ++tally_.estimated;
         meter.estimated.push_back(row);
         return;

@@ -161,6 +161,7 @@ class Auditor {
         std::set<std::string> months;  // touched since they were compared
         std::optional<std::int64_t> first_day;
         std::map<std::string, std::set<std::int64_t>> fees;  // due by cause, any of these amounts
+        std::map<std::string, std::set<std::int64_t>> early_fees;  // no fault where they stand
         std::map<std::string, std::int64_t> booked_fees;
         std::string goes_on_from;  // whose ladders it took over
     };
@@ -184,6 +185,7 @@ class Auditor {
 
     void read(Books& books);
     void read_entries(Books& books);
+    void check_month(Books& books, const EntryOnDisk& entry, const std::string& name);
     void take_entry(Books& books, const EntryOnDisk& entry);
     void take_money(const EntryOnDisk& entry, const std::string& name, AccountAudit& account);
     [[nodiscard]] std::vector<OwnEntry> entries_of(const std::string& cause, const Asked& asked);
@@ -228,10 +230,12 @@ class Auditor {
 
     void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
     void post(Books& books);
+    [[nodiscard]] bool is_posted(const AccountAudit& account, const Charge& charge,
+                                 const std::string& newest) const;
     void post_day(AccountAudit& account, std::int64_t day);
     void owe_fees(AccountAudit& account, std::int64_t edge, bool daily);
     [[nodiscard]] std::set<std::string> tariffs_before(const std::string& account,
-                                                       std::int64_t edge) const;
+                                                       std::int64_t edge, bool begun_since) const;
     void compare_fees(AccountAudit& account) const;
     void open_account(Books& books, const Screen& screen, AccountAudit& account);
     void use(const AccountAudit& account, OwnLines& lines, const Charge& charge) const;
@@ -265,6 +269,7 @@ class Auditor {
     std::set<std::string> undone_;
     std::map<std::string, std::int64_t> ledger_;  // sum of legs by book
     std::vector<Closed> closed_;
+    std::string newest_month_;                      // of an entry
     std::map<std::string, std::string> successor_;  // by account that ended; "": nobody
     std::map<std::string, std::map<std::string, std::int64_t>> booked_;  // by month and account
     std::int64_t reading_seq_ = 0, entry_seq_ = 0;

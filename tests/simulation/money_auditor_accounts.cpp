@@ -100,6 +100,21 @@ void Auditor::put_in_order(std::vector<Charge>& posted, const std::string& poste
               [&](const Charge& a, const Charge& b) { return place(a) < place(b); });
 }
 
+// With its row, with its day, or, where that was posted before, with the end of it: a band's end
+// within a day that is over already is no cause of its own.
+bool Auditor::is_posted(const AccountAudit& account, const Charge& charge,
+                        const std::string& newest) const {
+    const std::int64_t day = calendar_->day_of(charge.edge - 1);
+    if (charge.at_once) return true;
+    if (text_of(civil_of(day)) > newest) return false;
+    if (text_of(civil_of(day)) > account.posted_through) return true;
+    for (const Charge& one : account.open)
+        if (one.meter == charge.meter && one.edge >= charge.edge &&
+            one.edge == calendar_->midnight(calendar_->day_of(one.edge)))
+            return true;
+    return false;
+}
+
 void Auditor::post(Books& books) {
     for (auto& [id, account] : accounts_) {
         const std::string newest = books.newest_day_posted(id);
@@ -110,10 +125,8 @@ void Auditor::post(Books& books) {
             account.posted_through = text_of(civil_of(*account.first_day - 1));
         }
         std::vector<Charge> posted, open;
-        for (Charge& charge : account.open) {
-            const std::string day = text_of(civil_of(calendar_->day_of(charge.edge - 1)));
-            (charge.at_once || day <= newest ? posted : open).push_back(std::move(charge));
-        }
+        for (const Charge& charge : account.open)
+            (is_posted(account, charge, newest) ? posted : open).push_back(charge);
         account.open = std::move(open);
         const std::string before = std::exchange(account.posted_through, newest);
         put_in_order(posted, before);
@@ -129,10 +142,11 @@ void Auditor::post(Books& books) {
 }
 
 // The tariffs that charged a meter of the account up to that instant.
-std::set<std::string> Auditor::tariffs_before(const std::string& account, std::int64_t edge) const {
+std::set<std::string> Auditor::tariffs_before(const std::string& account, std::int64_t edge,
+                                              bool begun_since) const {
     std::set<std::string> tariffs;
     for (const auto& [id, meter] : meters_) {
-        if (!meter.begun || (meter.begun_at && *meter.begun_at > edge)) continue;
+        if (!meter.begun || (!begun_since && meter.begun_at && *meter.begun_at > edge)) continue;
         const Terms& terms = terms_at(meter, edge);
         if (terms.account == account) tariffs.insert(terms.tariff);
     }
@@ -148,9 +162,18 @@ void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily) {
     // Before it was open, or live, nothing is due.
     if (!ledgered(account) || !account.first_day || last < *account.first_day) return;
     if (account.plan.live_day && day < *account.plan.live_day) return;
-    for (const std::string& tariff : tariffs_before(account.plan.id, edge))
+    for (const std::string& tariff : tariffs_before(account.plan.id, edge, false))
         for (const Prices::Fee& fee : prices_.fees(tariff, day, daily))
             account.fees[fee.cause].insert(fee.fen);
+    // A meter that began, or changed its terms, after the edge and before its posting may bring its
+    // tariff's in; that of a month is due with the next one all the same.
+    std::set<std::string> early = tariffs_before(account.plan.id, edge, true);
+    if (!daily)
+        for (const auto& [id, meter] : meters_)
+            if (meter.registry.account == account.plan.id) early.insert(meter.registry.tariff);
+    for (const std::string& tariff : early)
+        for (const Prices::Fee& fee : prices_.fees(tariff, day, daily))
+            account.early_fees[fee.cause].insert(fee.fen);
 }
 
 void Auditor::post_day(AccountAudit& account, std::int64_t day) {
@@ -162,7 +185,7 @@ void Auditor::post_day(AccountAudit& account, std::int64_t day) {
     const std::int64_t before = day - date.day;
     if (before < *account.first_day) return;
     if (account.plan.live_day && before < *account.plan.live_day) return;
-    for (const std::string& tariff : tariffs_before(account.plan.id, edge))
+    for (const std::string& tariff : tariffs_before(account.plan.id, edge, true))
         prices_.begin_minimum(account.books, tariff, day);
     account.months.insert(month_text(day));
 }
@@ -172,11 +195,13 @@ void Auditor::compare_fees(AccountAudit& account) const {
     for (const auto& [cause, amounts] : account.fees) {
         const auto booked = account.booked_fees.find(cause);
         if (booked == account.booked_fees.end()) disagree(name + cause + ": was never charged");
-        if (!amounts.contains(booked->second))
+        if (!amounts.contains(booked->second) &&
+            !account.early_fees.at(cause).contains(booked->second))
             disagree(name + cause + ": is " + decimal_of(booked->second, 2) + " in the books");
     }
     for (const auto& [cause, fen] : account.booked_fees)
-        if (!account.fees.contains(cause)) disagree(name + cause + ": is not due");
+        if (!account.fees.contains(cause) && !account.early_fees.contains(cause))
+            disagree(name + cause + ": is not due");
 }
 
 void Auditor::compare_lines(Books& books, AccountAudit& account) {

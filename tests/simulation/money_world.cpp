@@ -124,6 +124,7 @@ void World::answer_polls() {
             if (asked.contains(meter.id) && meter.dead_until <= now_ && !dice_.one_in(20))
                 send(meter, true);
         engine_->step();
+        look(false);
     }
     asked_.clear();
 }
@@ -131,6 +132,8 @@ void World::answer_polls() {
 void World::step() {
     engine_->step();
     ++deeds_.steps;
+    // What was posted before the next samples came is seen before them.
+    look(false);
     answer_polls();
     look(false);
 }
@@ -175,9 +178,13 @@ Screen World::screen() const {
 void World::look(bool always) {
     if (import_due_ && deeds_.imports == 0) return;
     const std::int64_t entries = books_->newest_entry();
-    if (!always && entries == audited_entries_ && deeds_.steps < next_look_) return;
+    const std::int64_t postings = books_->postings();
+    if (!always && entries == audited_entries_ && postings == audited_postings_ &&
+        deeds_.steps < next_look_)
+        return;
     static_cast<void>(ask(AckAlert{"local", "nobody", "s-01", "phone", "", ""}));
     audited_entries_ = books_->newest_entry();
+    audited_postings_ = books_->postings();
     next_look_ = deeds_.steps + 50;
     auditor_.audit(*books_, screen());
 }

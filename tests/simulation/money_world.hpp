@@ -190,7 +190,7 @@ class World final : public Poller {
     bool finishing_ = false;  // nobody uses anything any more
     UtcMs now_ = 0;           // the true time
     MonoMs opened_mono_ = 0;
-    std::int64_t audited_entries_ = -1, next_look_ = 50;
+    std::int64_t audited_entries_ = -1, audited_postings_ = -1, next_look_ = 50;
     int keys_ = 0, serials_ = 0, copies_ = 0;
     Deeds deeds_;
 };
