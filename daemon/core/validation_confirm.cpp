@@ -94,10 +94,12 @@ std::string Judgement::against_baseline(const char* relation) const {
 }
 
 // Where the times cannot be compared: what surely passed is the time since this run's first
-// sample, because what lies in another run lies before it.
+// sample, because what lies in another run lies before it. What a day of it does not explain is
+// asked about: no run may last as long as a leap needs.
 Judgement::Elapsed Judgement::passed_since(const SampleTime& from) const {
     if (const auto known = elapsed_ms(from, time_)) return {*known, true};
-    return {elapsed_ms(*state_.run_first, time_).value_or(0), false};
+    const std::int64_t surely = elapsed_ms(*state_.run_first, time_).value_or(0);
+    return {surely, surely >= kDayMs};
 }
 
 Judgement::Elapsed Judgement::passed_since_baseline() const {

@@ -400,6 +400,17 @@ TEST_CASE("after a restart the time that passed decides, and unknown time holds"
             CHECK(verdict.confirmed.empty() == (minute < 38));
         }
     }
+    SECTION("not trusted, and more than a day of this run explains: staff are asked") {
+        // A day at 1.2 x 13.8 kW are 397.44 kWh.
+        for (int hour = 0; hour <= 26; ++hour) {
+            const SampleTime time{2, hour * 60 * kMinuteMs, std::nullopt};
+            const Verdict verdict = judge(state, sample_of("600.00", time), time, household());
+            INFO("hour " << hour);
+            CHECK(verdict.held);
+            // The third that agrees, a day after the first sample of the run.
+            CHECK(verdict.opened.has_value() == (hour == 26));
+        }
+    }
     SECTION("a register that stood still needs no time") {
         const SampleTime time{2, 0, std::nullopt};
         CHECK_FALSE(judge(state, sample_of("100.00", time), time, household()).held);
