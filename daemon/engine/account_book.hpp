@@ -35,9 +35,10 @@ void reprice(Context& context, std::size_t account, Mover mover);
                                        const AccountRuntime& account);
 
 // Posts every day that has ended and whose meters are in, oldest first, until `deadline_mono_ms`;
-// true where some are left because time ran out.
+// true where some are left because time ran out. It begins with the account `next` and leaves
+// there the one to go on with, so that none waits for ever behind others.
 [[nodiscard]] bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
-                             MonoMs deadline_mono_ms);
+                             MonoMs deadline_mono_ms, std::size_t& next);
 
 // The same for one account without waiting for anything: its meters were just frozen.
 void post_ended_days(Context& context, std::size_t account);

@@ -219,7 +219,7 @@ struct Engine::Impl {
             return;
         last_tick_mono_ms = context.now.mono_ms;
         const MonoMs deadline = clock.mono_ms() + kPostingSliceMs;
-        posting_left = post_days(context, started_mono_ms, clock, deadline);
+        posting_left = post_days(context, started_mono_ms, clock, deadline, next_to_post);
         settling_left = posting_left || settling.slice(clock, deadline);
         pools_left = posting_left || settling_left || pools.slice(clock, deadline);
         reprice_all();
@@ -509,6 +509,7 @@ struct Engine::Impl {
     MonoMs last_review_mono_ms = 0, use_watch_due_mono_ms = 0;
     MonoMs last_tick_mono_ms = 0, committed_mono_ms = 0;
     std::uint64_t committed_readings = 0;
+    std::size_t next_to_post = 0;  // account
     bool posting_left = false, settling_left = false, pools_left = false;
     std::optional<LateWork> late;  // of the command that is carried out
     std::string store_reason, told_calendar;

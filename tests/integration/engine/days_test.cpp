@@ -263,3 +263,32 @@ TEST_CASE(
     CHECK(house.balance("a-103") == "-5.28");
     CHECK(house.proof() == "");
 }
+
+TEST_CASE("after months without the daemon a turn posts what its slice holds, in all accounts") {
+    FileTexts files = three_homes();
+    files["tariffs/flat.toml"] +=
+        "fixed = [ { name = \"line\", per = \"day\", amount = \"0.10\" } ]\n";
+    House house;
+    house.open();
+    REQUIRE(house.import(files).kind == ReplyKind::ok);
+    for (const char* meter : {"e-101", "e-103"}) house.settle(meter, "100.00");
+    house.pass(31 * kSecond);
+    house.crash();
+    house.clock.pass(100 * kDay);
+    house.open();
+    house.step();
+    house.clock.pass(6 * kMinute);
+    house.clock.look_costs = 25;  // so that a slice is over after a day
+    const auto fees = [&](const char* account) {
+        const Rows book = house.book(account);
+        return std::count_if(book.begin(), book.end(),
+                             [](const std::string& row) { return row.rfind("fee ", 0) == 0; });
+    };
+    for (int turn = 0; turn < 8; ++turn) house.step();
+    CHECK(fees("a-101") + fees("a-103") <= 8);
+    CHECK(fees("a-103") >= 2);
+    house.clock.look_costs = 0;
+    house.pass(kMinute);
+    CHECK(fees("a-103") == 100);
+    CHECK(house.proof() == "");
+}
