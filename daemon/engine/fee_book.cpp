@@ -26,10 +26,9 @@ bool was_open_on(Context& context, const AccountRuntime& account, LocalDate day)
     return context.store.posted(account.row->account, "day:" + format_date(day_before(day)));
 }
 
-// The tariff that charged the meter for this account up to that instant; null where none did.
-const Tariff* tariff_before(const Context& context, const MeterRuntime& meter,
-                            const AccountRuntime& account, UtcMs edge) {
-    if (!meter.marked) return nullptr;
+// What a change of the registry that no sample has passed says of that instant.
+const Tariff* tariff_by_registry(const Context& context, const MeterRuntime& meter,
+                                 const AccountRuntime& account, UtcMs edge) {
     const auto change =
         std::find_if(meter.edges.begin(), meter.edges.end(),
                      [&](const PendingEdgeRow& one) { return context.best(one.at) >= edge; });
@@ -41,11 +40,32 @@ const Tariff* tariff_before(const Context& context, const MeterRuntime& meter,
     return &context.world.accounts[*charging.account] == &account ? charging.tariff : nullptr;
 }
 
+// The tariff that charged the meter for this account up to that instant, whatever was passed since;
+// null where none did.
+const Tariff* tariff_before(const Context& context, const AccountBooks::ChargedMeter& charged,
+                            const AccountRuntime& account, UtcMs edge) {
+    const auto found = context.world.meter_index.find(charged.meter);
+    if (found == context.world.meter_index.end()) return nullptr;
+    const MeterRuntime& meter = context.world.meters[found->second];
+    const auto at = [&](const auto& row) {
+        return row.stands_at ? *row.stands_at : context.best(row.at);
+    };
+    const bool changed = !meter.edges.empty() && context.best(meter.edges.front().at) < edge;
+    if (changed || charged.terms.empty())
+        return meter.marked ? tariff_by_registry(context, meter, account, edge) : nullptr;
+    const auto terms = std::find_if(charged.terms.rbegin(), charged.terms.rend(),
+                                    [&](const TermsRow& one) { return at(one) < edge; });
+    if (terms == charged.terms.rend() || terms->account != account.row->account) return nullptr;
+    const bool goes_on = terms == charged.terms.rbegin() && meter.marked &&
+                         meter.mark.account == account.row->account;
+    return goes_on || at(charged) >= edge ? find_tariff(context.world, terms->tariff) : nullptr;
+}
+
 std::vector<const Tariff*> tariffs_before(const Context& context, const AccountRuntime& account,
                                           UtcMs edge) {
     std::vector<const Tariff*> tariffs;
-    for (const std::size_t index : account.meters) {
-        const Tariff* tariff = tariff_before(context, context.world.meters[index], account, edge);
+    for (const auto& meter : context.store.account_books().charged_meters(account.row->account)) {
+        const Tariff* tariff = tariff_before(context, meter, account, edge);
         if (tariff != nullptr && std::find(tariffs.begin(), tariffs.end(), tariff) == tariffs.end())
             tariffs.push_back(tariff);
     }

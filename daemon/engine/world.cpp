@@ -197,6 +197,21 @@ void load_band_edges(Context& context, World& world, LoadedDays& days) {
     }
 }
 
+// Where terms began or a holder changed within a day is an edge as well, and the next one is never
+// worked out from a sample before it.
+void load_changes(Context& context, World& world, LoadedDays& days) {
+    for (const TermsRow& row : context.store.account_books().newest_terms()) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        MeterRuntime& meter = world.meters[found->second];
+        if (*row.stands_at <= meter.settled_until) continue;
+        meter.settled_until = *row.stands_at;
+        meter.settled_total = row.total;
+        meter.settled_register = meter.last ? meter.last->register_value : Milli{};
+        days.settled_by[found->second] = row.from;
+    }
+}
+
 // The next edge is worked out from the newest dated figure; only where that is the last edge is the
 // register there wanted.
 void load_settled_registers(Context& context, World& world,
@@ -438,6 +453,7 @@ World load_world(Context& context) {
     load_readings(context, world);
     LoadedDays days = load_days(context, world);
     load_band_edges(context, world, days);
+    load_changes(context, world, days);
     load_settled_registers(context, world, days.settled_by);
     load_dated(context, world, days.settled_by);
     load_meter_states(context, world);

@@ -17,6 +17,24 @@ LocalDate date_of(const std::string& text) {
     return *date;
 }
 
+#define GATEHOUSE_TERMS_COLUMNS                                                              \
+    "meter.meter,from_reading,account.account,meter_terms.tariff,persons,total,run,mono_ms," \
+    "skew_ms,stands_at_ms FROM meter_terms JOIN meter ON meter.id=meter_terms.meter "        \
+    "JOIN account ON account.id=meter_terms.account "
+
+TermsRow terms_columns(Query& query, const std::unordered_map<std::int64_t, std::int64_t>& bases) {
+    TermsRow row;
+    row.meter = query.text();
+    row.from = query.u64();
+    row.account = query.text();
+    row.tariff = query.text();
+    if (const auto persons = query.maybe_i64()) row.persons = static_cast<int>(*persons);
+    row.total = Milli{query.i64()};
+    row.at = store::stamp_columns(query, bases);
+    row.stands_at = query.maybe_i64();
+    return row;
+}
+
 // The newest row that stands in the place of that reading; itself where none does.
 std::uint64_t newest_of(sql::Connection& connection, std::uint64_t reading) {
     for (;;) {
@@ -86,6 +104,44 @@ std::optional<StepRow> AccountBooks::step(std::uint64_t number) {
     row.at = store::stamp_columns(query, bases_);
     row.stands_at = query.maybe_i64();
     return row;
+}
+
+std::vector<AccountBooks::ChargedMeter> AccountBooks::charged_meters(const std::string& account) {
+    std::vector<ChargedMeter> rows;
+    // Of a reading that retention dropped the terms that began with it have the time.
+    Query marks(connection_,
+                "SELECT meter.meter,coalesce(r.run,t.run),coalesce(r.mono_ms,t.mono_ms),"
+                "coalesce(r.skew_ms,t.skew_ms),coalesce(r.stands_at_ms,t.stands_at_ms) FROM mark "
+                "JOIN meter ON meter.id=mark.meter LEFT JOIN reading r ON r.seq=mark.reading "
+                "LEFT JOIN meter_terms t ON t.meter=mark.meter AND t.from_reading=mark.reading "
+                "WHERE mark.account=(SELECT id FROM account WHERE account=?) "
+                "AND coalesce(r.run,t.run) IS NOT NULL ORDER BY meter.meter");
+    marks << account;
+    while (marks.step()) {
+        ChargedMeter row;
+        row.meter = marks.text();
+        row.at = store::stamp_columns(marks, bases_);
+        row.stands_at = marks.maybe_i64();
+        rows.push_back(std::move(row));
+    }
+    for (ChargedMeter& row : rows) {
+        Query query(connection_, "SELECT " GATEHOUSE_TERMS_COLUMNS
+                                 "WHERE meter_terms.meter=(SELECT id FROM meter WHERE meter=?) "
+                                 "ORDER BY from_reading");
+        query << row.meter;
+        while (query.step()) row.terms.push_back(terms_columns(query, bases_));
+    }
+    return rows;
+}
+
+std::vector<TermsRow> AccountBooks::newest_terms() {
+    std::vector<TermsRow> rows;
+    Query query(connection_,
+                "SELECT " GATEHOUSE_TERMS_COLUMNS
+                "WHERE stands_at_ms IS NOT NULL AND from_reading=(SELECT "
+                "max(from_reading) FROM meter_terms t WHERE t.meter=meter_terms.meter)");
+    while (query.step()) rows.push_back(terms_columns(query, bases_));
+    return rows;
 }
 
 std::vector<LadderOpeningRow> AccountBooks::ladder_openings(const std::string& account) {

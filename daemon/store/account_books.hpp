@@ -30,6 +30,17 @@ class AccountBooks {
     // The newest step of each of its meters; 0 where the meter was charged before steps were kept.
     [[nodiscard]] std::vector<std::uint64_t> newest_steps(const std::string& account);
     [[nodiscard]] std::optional<StepRow> step(std::uint64_t step);
+    // A meter that was ever charged to the account: all that it was charged by, oldest first, and
+    // where its use stands in the lines of this account.
+    struct ChargedMeter {
+        std::string meter;
+        std::vector<TermsRow> terms;
+        Stamp at;
+        std::optional<UtcMs> stands_at;
+    };
+    [[nodiscard]] std::vector<ChargedMeter> charged_meters(const std::string& account);
+    // The newest terms of each meter that stand at another instant than a sample's.
+    [[nodiscard]] std::vector<TermsRow> newest_terms();
     [[nodiscard]] std::vector<LadderOpeningRow> ladder_openings(const std::string& account);
     [[nodiscard]] std::vector<MonthTariffRow> months(const std::string& account);
     // Versions that do not hold for it: it was left as it was, or waits to be settled.

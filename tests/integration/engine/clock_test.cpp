@@ -228,3 +228,32 @@ TEST_CASE(
     CHECK(freeze->row.total == Milli{1'002'846});
     CHECK(house.proof() == "");
 }
+
+TEST_CASE("under a lost clock no terms change, and an opening ladder counts before what was used") {
+    House house;
+    house.clock.wall = 978'307'200'000;  // 2001-01-01
+    house.synchronised = false;
+    house.open();
+    FileTexts files = three_homes();
+    files["accounts.csv"] =
+        "account,unit,service,tariff,opening_balance,opening_ladder\n"
+        "a-102,1-102,electricity,beijing,,2879\n";
+    REQUIRE(house.import(files).kind == ReplyKind::ok);
+    house.settle("e-102", "500.00");
+    house.pass(30 * kHour);
+    house.settle("e-102", "503.00");
+    const Reply change = house.import(
+        {{"meters.csv", "meter,unit,service,multiplier\ne-102,1-102,electricity,2\n"}});
+    CHECK(change.type == "clock");
+    house.pass(kHour);
+    house.clock.wall = kMorning + kHour;
+    house.synchronised = true;
+    house.pass(kMinute);
+    house.settle("e-102", "503.00");
+    house.pass(kDay);
+    house.settle("e-102", "503.00");
+    house.pass(6 * kMinute);
+    // 1 kWh of the first tier is left of 2880: 1 x 0.4883, then 2 x 0.5383 = 1.0766.
+    CHECK(house.ledger("a-102") == "-1.57");
+    CHECK(house.proof() == "");
+}

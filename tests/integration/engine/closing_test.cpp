@@ -385,3 +385,39 @@ TEST_CASE_METHOD(Moving, "export writes the end, and an import of it changes not
     CHECK(field(again.json, "added") == "0");
     CHECK(field(again.json, "changed") == "0");
 }
+
+TEST_CASE_METHOD(Moving,
+                 "after a restart an edge is worked out from a move, not from a sample before") {
+    clock.pass(10 * kMinute);
+    settle("e-101", "1010.00");
+    settle("w-101", "50.000");
+    // The first of these two is confirmed and moves; the second waits, and was read before.
+    clock.pass(kMinute);
+    sample("e-101", "1010.50");
+    clock.pass(2 * kSecond);
+    sample("e-101", "1010.80");
+    clock.pass(2 * kSecond);
+    REQUIRE(occupant("k-1", "refund").kind == ReplyKind::created);
+    clock.pass(2 * kSecond);
+    sample("e-101", "1010.90");
+    pass(31 * kSecond);
+    const auto before = readings("e-101");
+    REQUIRE(before.size() >= 2);
+    const StoredReading move = before.at(before.size() - 2);
+    REQUIRE(move.row.kind == ReadingKind::move);
+    REQUIRE(before.back().row.total == Milli{1'010'800});
+    REQUIRE(before.back().at.at < move.at.at);
+    reopen();
+    clock.pass(20 * kHour);
+    settle("e-101", "1030.00");
+    const UtcMs midnight = kMorning + 16 * kHour;
+    const auto after = readings("e-101");
+    const auto freeze = std::find_if(after.begin(), after.end(), [](const StoredReading& row) {
+        return row.row.kind == ReadingKind::freeze;
+    });
+    REQUIRE(freeze != after.end());
+    REQUIRE(freeze->at.at == midnight);
+    CHECK(format(freeze->row.total) ==
+          format(total_at_edge(move.row.total, move.at.at, Milli{1'030'000}, clock.wall - kSecond,
+                               midnight)));
+}

@@ -468,3 +468,56 @@ TEST_CASE("days left know the bands that were used and the fees that come") {
     house.restart();
     CHECK(house.account("a-103").days_left == 20);
 }
+
+namespace {
+
+std::string with_daily_fee(const std::string& id, const std::string& fee) {
+    return tariff_text(id, "electricity",
+                       "ladder = \"none\"\ntiers = [ { price = \"1.00\" } ]\n"
+                       "fixed = [ { name = \"line\", per = \"day\", amount = \"" +
+                           fee + "\" } ]\n");
+}
+
+}  // namespace
+
+TEST_CASE("a change that was passed before the day before it is posted leaves that day its fee") {
+    FileTexts files = with_tariff(with_daily_fee("mine", "0.10"), "a-103,1-103,electricity,mine,,");
+    files["tariffs/next.toml"] = with_daily_fee("next", "0.30");
+    Tariffs house(files);
+    house.settle("e-103", "1000.00");
+    house.until(kMidnight24 - 10 * kMinute);
+    house.settle("e-103", "1005.00");
+    house.crash();
+    // A new process at ten past midnight: before any sample the registry changes.
+    house.clock.pass(20 * kMinute);
+    house.open();
+    house.step();
+    SECTION("to another tariff") {
+        REQUIRE(house
+                    .import({{"accounts.csv",
+                              "account,unit,service,tariff\na-103,1-103,electricity,next\n"}})
+                    .kind == ReplyKind::ok);
+        house.settle("e-103", "1005.00");
+        house.pass(kMinute);
+        CHECK(house.book("a-103").back() == "fee -0.10 fee:mine/line/2026-11-23");
+        house.settle_from("e-103", "1007.00", kMidnight24 + kDay);
+        house.until(kMidnight24 + kDay + 6 * kMinute);
+        CHECK(house.book("a-103").back() == "fee -0.30 fee:next/line/2026-11-24");
+    }
+    SECTION("to another account") {
+        REQUIRE(house
+                    .import({{"accounts.csv",
+                              "account,unit,service,tariff\na-102,1-102,electricity,next\n"},
+                             {"meters.csv",
+                              "meter,unit,service,account\ne-103,1-103,electricity,a-102\n"}})
+                    .kind == ReplyKind::ok);
+        house.settle("e-103", "1005.00");
+        house.pass(kMinute);
+        CHECK(house.book("a-103").back() == "fee -0.10 fee:mine/line/2026-11-23");
+        house.settle_from("e-103", "1007.00", kMidnight24 + kDay);
+        house.until(kMidnight24 + kDay + 6 * kMinute);
+        CHECK(house.book("a-103").back() == "fee -0.10 fee:mine/line/2026-11-23");
+        CHECK(house.book("a-102").back() == "fee -0.30 fee:next/line/2026-11-24");
+    }
+    CHECK(house.proof() == "");
+}
