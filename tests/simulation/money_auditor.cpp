@@ -371,7 +371,8 @@ void Auditor::take(Books& books, const ReadingOnDisk& row) {
         row.kind == RowKind::freeze || row.kind == RowKind::month || row.kind == RowKind::change;
     // What nobody vouched for when it was read is dated later, with the edges that it passed.
     const bool edges = on_edge || !meter.estimated.empty();
-    const std::optional<std::int64_t> read_at = row.stands_at && !on_edge ? row.stands_at
+    // What people typed has the stamp of the typing; on an edge it stands at the edge alone.
+    const std::optional<std::int64_t> read_at = row.stands_at && (!on_edge || typed) ? row.stands_at
                                                 : edges ? books.time_of(row.run, row.mono_ms)
                                                         : books.time_then(row.run, row.mono_ms);
     if (!meter.begun) {

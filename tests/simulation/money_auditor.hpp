@@ -149,6 +149,7 @@ class Auditor {
         std::int64_t seq = 0, edge = 0, quantity = 0;
         int persons = 0;
         bool at_once = false;  // posted with its row: a registry change, a replacement
+        bool waited = false;   // it stood there at the audit before
     };
     struct AccountAudit {
         PlanAccount plan;
