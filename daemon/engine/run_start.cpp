@@ -1,5 +1,9 @@
 #include "daemon/engine/run_start.hpp"
 
+#include <utility>
+
+#include "daemon/engine/world.hpp"
+
 namespace gatehouse {
 
 std::string make_run_id(Random& random) {
@@ -34,6 +38,28 @@ StoreOptions store_options(const EngineOptions& options, const std::string& run_
     store.site_id = options.site_id;
     store.max_pages = options.max_pages;
     return store;
+}
+
+void take_over(World& world, const World& before) {
+    world.buses = before.buses;
+    for (const auto& [id, watch] : before.bus_watch) {
+        BusWatch& bus = world.bus_watch[id];
+        const std::optional<std::string> alert = std::move(bus.alert);
+        bus = watch;
+        bus.alert = alert;
+    }
+    for (const MeterRuntime& old : before.meters) {
+        const auto found = world.meter_index.find(old.row->meter);
+        if (found == world.meter_index.end()) continue;
+        MeterRuntime& meter = world.meters[found->second];
+        meter.online = old.online;
+        meter.seen = old.seen;
+        meter.power_milliwatt = old.power_milliwatt;
+        meter.flow_millilitre_per_hour = old.flow_millilitre_per_hour;
+        meter.last_poll_at = old.last_poll_at;
+        meter.watch = old.watch;
+        meter.state_version = old.state_version + 1;
+    }
 }
 
 }  // namespace gatehouse

@@ -579,26 +579,4 @@ void bind_charging(World& world, std::size_t index) {
     meters.insert(std::upper_bound(meters.begin(), meters.end(), index, by_id), index);
 }
 
-void take_over(World& world, const World& before) {
-    world.buses = before.buses;
-    for (const auto& [id, watch] : before.bus_watch) {
-        BusWatch& bus = world.bus_watch[id];
-        const std::optional<std::string> alert = std::move(bus.alert);
-        bus = watch;
-        bus.alert = alert;
-    }
-    for (const MeterRuntime& old : before.meters) {
-        const auto found = world.meter_index.find(old.row->meter);
-        if (found == world.meter_index.end()) continue;
-        MeterRuntime& meter = world.meters[found->second];
-        meter.online = old.online;
-        meter.seen = old.seen;
-        meter.power_milliwatt = old.power_milliwatt;
-        meter.flow_millilitre_per_hour = old.flow_millilitre_per_hour;
-        meter.last_poll_at = old.last_poll_at;
-        meter.watch = old.watch;
-        meter.state_version = old.state_version + 1;
-    }
-}
-
 }  // namespace gatehouse
