@@ -292,6 +292,17 @@ void add_pool_verbs(CLI::App& app, Verbs& verbs) {
     verbs.text(withdraw, "--reason", o.reason, "Why")->required();
 }
 
+void add_erasure_verbs(CLI::App& app, Verbs& verbs) {
+    Options& o = verbs.options;
+    auto* erase = verbs.verb(app, "erase", "Take a person's name, phone and traces away, for good",
+                             gatehouse::ctl::erase);
+    verbs.text(erase, "PERSON", o.subject, "Id in people.csv, without an open account")->required();
+    verbs.text(erase, "--by", o.by, "Staff who does it")->required();
+    verbs.text(erase, "--second", o.second, "Another one of the staff, who agrees")->required();
+    verbs.text(erase, "--reason", o.reason, "Why, in a few words")->required();
+    verbs.verb(app, "erasures", "Who was erased", gatehouse::ctl::erasures);
+}
+
 void add_admin_verbs(CLI::App& app, Verbs& verbs) {
     Options& o = verbs.options;
     auto* period = app.add_subcommand("period", "Months of the books");
@@ -311,6 +322,7 @@ void add_admin_verbs(CLI::App& app, Verbs& verbs) {
     add_pool_verbs(app, verbs);
     gatehouse::ctl::add_key_verbs(app, verbs.options,
                                   [&verbs](gatehouse::ctl::Verb run) { verbs.chosen = run; });
+    add_erasure_verbs(app, verbs);
     auto* user = app.add_subcommand("user", "Passwords of the staff");
     user->require_subcommand(1);
     verbs
@@ -325,6 +337,8 @@ void add_admin_verbs(CLI::App& app, Verbs& verbs) {
                            gatehouse::ctl::token_add);
     verbs.text(add, "--name", o.name, "What it is for")->required();
     add->add_option("--scope", o.scopes, "Scopes, with commas between")->required()->delimiter(',');
+    add->add_option("--addresses", o.addresses, "Addresses or networks that it holds from (all)")
+        ->delimiter(',');
     verbs.text(add, "--expires-at", o.expires_at, "Last moment, such as 2027-01-01");
     verbs.verb(*token, "list", "List them, without secrets", gatehouse::ctl::token_list);
     auto* revoke = verbs.verb(*token, "revoke", "End one at once", gatehouse::ctl::token_revoke);

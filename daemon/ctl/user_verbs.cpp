@@ -85,4 +85,32 @@ int user_list(const Options& options) {
     return kDone;
 }
 
+int erase(const Options& options) {
+    BodyBuilder body;
+    body.field("by", options.by).field("second", options.second).field("reason", options.reason);
+    const Answer answer =
+        call(options.socket_path, "POST", "/api/v1/people/" + encode(options.subject) + "/erase",
+             body.take(), {});
+    if (!answer.ok()) return report(options, answer);
+    if (options.json) return print_document(answer);
+    std::cout << options.subject
+              << " is erased; `gatehousectl verify` proves the books as before\n";
+    return kDone;
+}
+
+int erasures(const Options& options) {
+    const Listing listing = all_items(options, "/api/v1/erasures");
+    if (listing.failed.status != 0) return report(options, listing.failed);
+    if (options.json) return print_items(listing);
+    TextTable table;
+    for (const char* heading : {"PERSON", "AT", "BY", "SECOND", "REASON"}) table.column(heading);
+    for (const json::value& item : listing.items) {
+        const json::object& row = item.get_object();
+        table.row({text(row, "person"), text(row, "at"), text(row, "by"), text(row, "second"),
+                   text(row, "reason")});
+    }
+    std::cout << (table.empty() ? "nobody was erased\n" : table.text());
+    return kDone;
+}
+
 }  // namespace gatehouse::ctl

@@ -66,6 +66,9 @@ int token_add(const Options& options) {
     json::array scopes;
     for (const std::string& scope : options.scopes) scopes.emplace_back(scope);
     body.object["scopes"] = std::move(scopes);
+    json::array addresses;
+    for (const std::string& address : options.addresses) addresses.emplace_back(address);
+    if (!addresses.empty()) body.object["addresses"] = std::move(addresses);
     const Answer answer = post(options, "/tokens", body);
     if (!answer.ok()) return report(options, answer);
     if (options.json) return print_document(answer);

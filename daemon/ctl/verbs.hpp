@@ -19,7 +19,7 @@ struct Options {
         received_at, via, result, month, name, expires_at, face, at, photo, supersedes, old_final,
         new_serial, new_opening, new_address, to_account, service, holder, settle, ladder,
         control_accounts, control_sum, sheet;
-    std::vector<std::string> scopes;
+    std::vector<std::string> scopes, addresses;
     // Of keys and tickets: body's fields or query's names by their names, and which act is meant.
     std::map<std::string, std::string> fields;
     std::vector<std::string> crew, flags;
@@ -58,6 +58,8 @@ int period_show(const Options& options);
 int period_close(const Options& options);
 int user_passwd(const Options& options);
 int user_list(const Options& options);
+int erase(const Options& options);
+int erasures(const Options& options);
 int pool_list(const Options& options);
 int pool_show(const Options& options);
 int pool_approve(const Options& options);

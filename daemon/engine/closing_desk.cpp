@@ -214,6 +214,10 @@ void check_holder(const Context& context, Reply& reply, const ChangeOccupant& co
         reply.errors.push_back({"/holder", "`" + command.holder +
                                                "` is nobody in people.csv; import the new "
                                                "holder's row first"});
+    if (context.world.erased.contains(command.holder))
+        reply.errors.push_back(
+            {"/holder", "`" + command.holder +
+                            "` is erased; import the new holder's row under an id of its own"});
     for (const std::size_t index : accounts)
         if (context.world.accounts[index].row->holder == command.holder)
             reply.errors.push_back({"/holder", "`" + command.holder +

@@ -242,6 +242,7 @@ Reply add_token(Context& context, const AddToken& command) {
     token.scopes = command.scopes;
     token.created_at = context.now_ms();
     token.expires_at = expires;
+    token.addresses = command.addresses;
     const std::string secret = random_hex(context.random, 24);
     token.secret_hash = sha256_hex(secret);
     context.store.put_token(token);

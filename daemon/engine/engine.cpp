@@ -27,6 +27,7 @@
 #include "daemon/engine/pool_desk.hpp"
 #include "daemon/engine/quarantine_desk.hpp"
 #include "daemon/engine/reading_desk.hpp"
+#include "daemon/engine/registry_acts.hpp"
 #include "daemon/engine/replacement_desk.hpp"
 #include "daemon/engine/retention.hpp"
 #include "daemon/engine/run_start.hpp"
@@ -127,6 +128,7 @@ struct Engine::Impl {
         log_event(context, "run.started", "{}", body.take());
         const OpenReport& report = store.report();
         if (report.restored) tell_gap(context, report.restored_after, report.restored_next);
+        erase_again(context);
         after_clock();
         open_accounts(context);
         reprice_all();
@@ -164,10 +166,11 @@ struct Engine::Impl {
     Reply carry(const SealPeriod& one) { return seal_period(context, one); }
     Reply carry(const ApprovePool& one) { return pools.approve(one); }
     Reply carry(const WithdrawPool& one) { return pools.withdraw(one); }
-    Reply carry(const SetPassword& one) { return set_password(context, one); }
-    Reply carry(const NoteView& one) { return note_view(context, one); }
-    Reply carry(const AskAccess& one) { return ask_access(context, one); }
-    Reply carry(const AnswerAccess& one) { return answer_access(context, one); }
+    template <class One>
+    auto carry(const One& one) -> decltype(serve_people(std::declval<Context&>(), one)) {
+        return serve_people(context, one);
+    }
+    Reply carry(const ChangeSettings& one) { return change_settings(context, options, one); }
     Reply carry(const RoomCommand& one) { return keys.carry_out(one); }
     Reply carry(const AckAlert& one) { return acknowledge_alert(context, one); }
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
@@ -265,6 +268,7 @@ struct Engine::Impl {
             context.clock.stored(*at);
         }
         store.commit();
+        if (context.log_to_empty) context.log_to_empty = !store.empty_log();
         // Only a batch of the books proves that there is room again: what recover() writes fits
         // into the last gap of a full disk.
         retry_ms = 0;

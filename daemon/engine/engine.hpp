@@ -18,6 +18,7 @@
 #include "daemon/core/sample.hpp"
 #include "daemon/core/time.hpp"
 #include "daemon/engine/snapshot.hpp"
+#include "daemon/store/people_rows.hpp"
 #include "daemon/store/rows.hpp"
 
 namespace gatehouse {
@@ -30,6 +31,7 @@ enum class ReplyKind {
     bad_request,  // 400
     not_found,    // 404
     conflict,     // 409
+    stale,        // 412: it is no longer what the caller looked at
     key_reused,   // 422: the same Idempotency-Key with another body
     refused,      // 422: a rule of the books says no (hoarding cap, trial, not yet)
     unavailable,  // 503: queue full, disk full, stopping; nothing was done, ask again
@@ -70,6 +72,8 @@ struct ImportRegistry {
     // What finance counted in the old system; the import is refused where the files differ.
     std::optional<std::int64_t> control_accounts;
     std::string control_sum;
+    // What the caller looked at; where it stands no longer nothing is taken. Null: no matter.
+    std::shared_ptr<const Registry> seen = {};
 };
 struct ConfirmClock {
     std::string actor, by;
@@ -77,7 +81,8 @@ struct ConfirmClock {
 struct AddToken {
     std::string actor, name;
     std::vector<std::string> scopes;
-    std::string expires_at;  // optional ISO 8601
+    std::string expires_at;              // optional ISO 8601
+    std::vector<std::string> addresses;  // it may come from, "192.0.2.0/24"; none: from anywhere
 };
 struct RevokeToken {
     std::string actor, id;
@@ -191,7 +196,8 @@ struct WithdrawPool {
 struct SetPassword {
     std::string actor, staff, hash;
 };
-// Who opened a household's file, why, and what was revealed (empty: nothing but the file).
+// Who opened a household's file, why, and what was revealed (empty: nothing but the file). Without
+// a unit: the names and phones of all.
 struct NoteView {
     std::string actor, unit, reason, revealed;
 };
@@ -210,13 +216,25 @@ struct RoomCommand {
     std::string actor;
     std::shared_ptr<const RoomWork> work;
 };
+// A person's name, phone and what was written about them go, for good. `traces` was looked up
+// beside the engine; who holds no open account leaves no new ones.
+struct ErasePerson {
+    Act act;
+    std::string person;
+    PersonTraces traces;
+};
+// Of the configuration, what may change while running.
+struct ChangeSettings {
+    AlertSettings alerts;
+    std::int64_t store_interval_ms = 900'000;
+};
 using Command =
     std::variant<TopUp, AckAlert, TestAlert, ImportRegistry, ConfirmClock, AddToken, RevokeToken,
                  TouchToken, MqttCursor, SettleQuarantine, ReadFace, ConfirmFace, HoldMeter,
                  ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
                  RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant, BeginPeriod,
                  KeepPeriodPart, SealPeriod, ApprovePool, WithdrawPool, SetPassword, NoteView,
-                 AskAccess, AnswerAccess, RoomCommand>;
+                 AskAccess, AnswerAccess, ErasePerson, ChangeSettings, RoomCommand>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {

@@ -10,6 +10,7 @@
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
+#include "daemon/engine/erasure_desk.hpp"
 #include "daemon/engine/golive_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
@@ -235,6 +236,12 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     add(merged.problems);
     add(checked.problems);
     plan.warnings.insert(plan.warnings.end(), checked.warnings.begin(), checked.warnings.end());
+    for (const Person& person : merged.registry.people) {
+        std::string fault = erased_fault(context.world, person);
+        if (!fault.empty())
+            plan.problems.push_back(at_row(parsed.places, files::Table::people, person.person,
+                                           "name", std::move(fault)));
+    }
     check_served(merged.registry, parsed.places, plan.problems);
     check_books(context, merged.registry, parsed.places, plan.problems);
     plan.late = late_versions(context, merged.registry, parsed.places, plan.problems);
@@ -498,6 +505,11 @@ LateWork late_work(const Context& context, const ImportRegistry& command, Plan& 
 }  // namespace
 
 LateJudged import_registry(Context& context, const ImportRegistry& command) {
+    if (command.seen != nullptr && command.seen != context.world.registry)
+        return {refusal(ReplyKind::stale, "stale",
+                        "the registry has changed since it was looked at; nothing was taken: look "
+                        "at it again and send its new ETag in If-Match"),
+                {}};
     Plan plan = plan_import(context, command);
     const bool late = plan.problems.empty() && !plan.late.versions.empty();
     if (!late) return {carry_out(context, command, std::move(plan), {}).reply, {}};

@@ -65,8 +65,11 @@ Reply note_view(Context& context, const NoteView& command) {
         .field("reason", command.reason)
         .field("at", context.iso(context.now_ms()))
         .end_object();
-    log_event(context, "file.viewed", subject_of("unit", command.unit), body.take(),
-              {"unit:" + command.unit});
+    if (command.unit.empty())
+        log_event(context, "people.exported", "{}", body.take());
+    else
+        log_event(context, "file.viewed", subject_of("unit", command.unit), body.take(),
+                  {"unit:" + command.unit});
     Reply reply;
     reply.json = "{}";
     return reply;

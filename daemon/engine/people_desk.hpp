@@ -2,6 +2,7 @@
 // the log, and whoever does not belong to customer service asks the head first. Engine thread only.
 #pragma once
 
+#include "daemon/engine/erasure_desk.hpp"
 #include "daemon/engine/world.hpp"
 
 namespace gatehouse {
@@ -17,5 +18,22 @@ inline constexpr std::int64_t kAccessAskedMax = 20;
 [[nodiscard]] Reply ask_access(Context& context, const AskAccess& command);
 // Nobody answers what he asked for himself.
 [[nodiscard]] Reply answer_access(Context& context, const AnswerAccess& command);
+
+// Each command that is about people, by its type.
+[[nodiscard]] inline Reply serve_people(Context& context, const SetPassword& command) {
+    return set_password(context, command);
+}
+[[nodiscard]] inline Reply serve_people(Context& context, const NoteView& command) {
+    return note_view(context, command);
+}
+[[nodiscard]] inline Reply serve_people(Context& context, const AskAccess& command) {
+    return ask_access(context, command);
+}
+[[nodiscard]] inline Reply serve_people(Context& context, const AnswerAccess& command) {
+    return answer_access(context, command);
+}
+[[nodiscard]] inline Reply serve_people(Context& context, const ErasePerson& command) {
+    return erase_person(context, command);
+}
 
 }  // namespace gatehouse

@@ -22,4 +22,19 @@ void change_meter_row(Context& context, std::size_t index,
     change_registry(context, [&](Registry& registry) { change(registry.meters[index]); });
 }
 
+Reply change_settings(Context& context, EngineOptions& options, const ChangeSettings& command) {
+    options.alerts = command.alerts;
+    options.store_interval_ms = command.store_interval_ms;
+    bind_registry(context, context.world);
+    for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
+        ++context.world.accounts[i].state_version;
+        context.dirty_accounts.insert(i);
+        context.repriced.insert(i);
+    }
+    context.registry_moved = true;  // how buses are polled may have changed as well
+    Reply reply;
+    reply.json = "{}";
+    return reply;
+}
+
 }  // namespace gatehouse

@@ -15,4 +15,9 @@ void change_registry(Context& context, const std::function<void(Registry&)>& cha
 void change_meter_row(Context& context, std::size_t meter,
                       const std::function<void(Meter&)>& change);
 
+// What the configuration says of alerts and of readings that are kept, from now on; `options` are
+// the context's own. Nothing is written: the next start reads the configuration again.
+[[nodiscard]] Reply change_settings(Context& context, EngineOptions& options,
+                                    const ChangeSettings& command);
+
 }  // namespace gatehouse

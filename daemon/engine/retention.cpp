@@ -7,6 +7,7 @@ namespace {
 
 // A slice looks at so many readings; they are dropped at well over a hundred a millisecond.
 constexpr std::uint64_t kReadingsASlice = 1'000;
+constexpr std::size_t kViewsASlice = 50;
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::int64_t kSealsMax = 31;
 
@@ -47,6 +48,17 @@ void Retention::plan(Context& context, LocalDate today) {
         context, context.zone.midnight(date_from_days(day - kIntervalsKeptDays)));
     hours_before_ = context.zone.midnight(months_before(today, kHoursKeptMonths)) / kHourMs;
     days_before_ = days_since_epoch(months_before(today, kDaysKeptYears * 12));
+    views_before_ = context.zone.midnight({today.year - kViewsKeptYears, today.month, 1});
+}
+
+// Who looked into a household's file, and what the log tells of it; a look that no clock vouched
+// for is taken for a new one.
+std::size_t Retention::drop_views(Context& context) const {
+    const auto old = [&](const Stamp& stamp) {
+        const std::optional<UtcMs> at = context.trusted(stamp);
+        return at && *at < views_before_;
+    };
+    return context.store.drop_views(old, views_before_, kViewsASlice);
 }
 
 void Retention::slice(Context& context) {
@@ -58,7 +70,7 @@ void Retention::slice(Context& context) {
     if (dropped < readings_up_to_) {
         context.store.drop_interval_readings(std::min(readings_up_to_, dropped + kReadingsASlice));
     } else if (context.store.drop_oldest_hour(hours_before_) == 0 &&
-               context.store.drop_oldest_day(days_before_) == 0) {
+               context.store.drop_oldest_day(days_before_) == 0 && drop_views(context) == 0) {
         left_ = false;
         return;
     }

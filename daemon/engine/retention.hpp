@@ -10,7 +10,7 @@
 namespace gatehouse {
 
 inline constexpr std::int64_t kIntervalsKeptDays = 100;
-inline constexpr int kHoursKeptMonths = 13, kDaysKeptYears = 10;
+inline constexpr int kHoursKeptMonths = 13, kDaysKeptYears = 10, kViewsKeptYears = 3;
 
 class Retention {
   public:
@@ -19,11 +19,13 @@ class Retention {
 
   private:
     void plan(Context& context, LocalDate today);
+    [[nodiscard]] std::size_t drop_views(Context& context) const;
 
     std::optional<LocalDate> planned_;  // for this day
     bool left_ = false;
     std::uint64_t readings_up_to_ = 0;
     std::int64_t hours_before_ = 0, days_before_ = 0;
+    UtcMs views_before_ = 0;
 };
 
 // Seals each day that has ended: the head of the log before the first row of the new day. What no

@@ -302,6 +302,8 @@ std::string token_json(const TokenRow& token, const Zone& zone) {
     json.begin_object().field("id", token.id).field("name", token.name);
     json.key("scopes").begin_array();
     for (const auto& scope : token.scopes) json.value(scope);
+    json.end_array().key("addresses").begin_array();
+    for (const auto& address : token.addresses) json.value(address);
     json.end_array();
     json.field("created_at", format_iso8601(token.created_at, zone))
         .field("expires_at", time_text(token.expires_at, zone))

@@ -76,6 +76,8 @@ bool SpaceDesk::fits(const Command& command) const {
            std::holds_alternative<AckAlert>(command) ||
            std::holds_alternative<TouchToken>(command) ||
            std::holds_alternative<RevokeToken>(command) ||
+           std::holds_alternative<NoteView>(command) ||
+           std::holds_alternative<ChangeSettings>(command) ||
            std::holds_alternative<ConfirmClock>(command);
 }
 

@@ -386,6 +386,10 @@ void load_alerts(Context& context, World& world) {
         std::string id = token.id;
         world.tokens.emplace(std::move(id), std::move(token));
     }
+    for (ErasureRow& row : context.store.load_erasures()) {
+        std::string id = row.person;
+        world.erased.emplace(std::move(id), std::move(row));
+    }
 }
 
 }  // namespace

@@ -212,6 +212,7 @@ struct World {
     std::map<std::string, OpenAlert> alerts;  // by id, which sorts by opening
     std::map<std::string, std::uint64_t> topic_heads;
     std::map<std::string, TokenRow> tokens;
+    std::map<std::string, ErasureRow> erased;  // by person
     std::map<std::string, BusStatus> buses;
     std::map<std::string, BusWatch> bus_watch;
     std::optional<std::string> gap_alert;
@@ -245,7 +246,8 @@ struct Context {
     bool unsaved = false;         // something is written that nobody waits for
     bool registry_moved = false;  // the poller is told after the commit
     SpaceState space = SpaceState::plenty;
-    bool alerts_moved = true;  // since the newest snapshot
+    bool alerts_moved = true;   // since the newest snapshot
+    bool log_to_empty = false;  // somebody was erased; old pages still stand in the store's log
     std::uint64_t readings_stored = 0, samples = 0;
     // Who asked for what is carried out now: "staff:<id>" where somebody is logged in,
     // "staff:<id>+<id>" where two are; empty: time does it.

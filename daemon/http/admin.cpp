@@ -9,6 +9,7 @@
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/engine/sealed_text.hpp"
 #include "daemon/http/act.hpp"
+#include "daemon/http/addresses.hpp"
 #include "daemon/http/body.hpp"
 #include "daemon/http/params.hpp"
 #include "daemon/http/roles.hpp"
@@ -34,18 +35,32 @@ Response get_registry(Call& call) {
     // Cards are stored hashed already, so nothing is left to hash here.
     const auto files = registry_files::write(*call.snapshot->registry,
                                              [](const std::string& card) { return card; });
-    JsonWriter json;
-    json.begin_object().key("files").begin_object();
     // The administrator keeps the system and not the households' files.
     const Staff* staff = nullptr;
     for (const Staff& one : call.snapshot->registry->staff)
         if (one.staff == call.person) staff = &one;
     const bool people =
         call.person.empty() || (staff != nullptr && may(staff->roles, "files:read"));
+    JsonWriter names;
+    names.begin_object();
     for (const auto& [name, bytes] : files)
-        if (people || name != "people.csv") json.field(name, base64_encode(bytes));
-    json.end_object().end_object();
-    return json_response(json.take());
+        if (people || name != "people.csv") names.field(name, base64_encode(bytes));
+    names.end_object();
+    const std::string all = names.take();
+    // Who takes everybody's names out of the house stands in the log first, and in what is taken.
+    if (people && !call.compared) {
+        call.snapshot = call.app.engine.snapshot();
+        ask_engine(call, NoteView{call.actor, "", "", "registry"});
+    }
+    JsonWriter json;
+    json.begin_object().key("files").raw(all).key("exported").begin_object();
+    json.field("by", call.actor)
+        .field("at", format_iso8601(call.snapshot->now_ms, call.app.zone))
+        .end_object()
+        .end_object();
+    Response response = json_response(json.take());
+    response.headers.emplace_back("ETag", '"' + sha256_hex(all) + '"');
+    return response;
 }
 
 void post_registry(Call& call, Respond respond) {
@@ -85,6 +100,8 @@ void post_registry(Call& call, Respond respond) {
     import.control_accounts = body.integer("control_accounts", 0, 1'000'000);
     import.control_sum = body.text("control_sum");
     body.finish();
+    // The engine compares once more: between the look and the import others may import.
+    if (!call.request.if_match.empty()) import.seen = call.snapshot->registry;
     submit(call, std::move(import), std::move(respond));
 }
 
@@ -102,6 +119,12 @@ void post_token(Call& call, Respond respond) {
         act.name = body.required_text("name");
         act.scopes = body.required_texts("scopes");
         act.expires_at = body.text("expires_at");
+        if (body.has("addresses")) act.addresses = body.required_texts("addresses");
+        for (std::size_t i = 0; i < act.addresses.size(); ++i) {
+            if (is_address(act.addresses[i])) continue;
+            body.wrong("/addresses/" + std::to_string(i),
+                       act.addresses[i] + " is no address; write 192.0.2.7 or 192.0.2.0/24");
+        }
         const auto known = scopes();
         for (std::size_t i = 0; i < act.scopes.size(); ++i) {
             const std::string& scope = act.scopes[i];

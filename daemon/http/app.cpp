@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/core/assert.hpp"
+#include "daemon/http/addresses.hpp"
 #include "daemon/http/roles.hpp"
 
 namespace gatehouse::http {
@@ -80,8 +81,9 @@ void ReaderPool::give(std::unique_ptr<StoreReader> reader) {
     idle_.push_back(std::move(reader));
 }
 
-Authoriser::Verdict Authoriser::check(const std::string& authorization, const std::string& scope,
+Authoriser::Verdict Authoriser::check(const Request& request, const std::string& scope,
                                       const Snapshot& snapshot, ReaderPool& readers) {
+    const std::string& authorization = request.authorization;
     if (authorization.empty()) {
         return {401, "Send the header Authorization: Bearer gh_<id>_<secret>.", {}, {}};
     }
@@ -115,6 +117,9 @@ Authoriser::Verdict Authoriser::check(const std::string& authorization, const st
     const TokenRow& token = found->second;
     if (token.expires_at && *token.expires_at <= snapshot.now_ms) {
         return {401, "The token has expired. `gatehousectl token add` makes a new one.", {}, {}};
+    }
+    if (!token.addresses.empty() && !is_within(request.peer, token.addresses)) {
+        return {403, "The token does not hold from " + request.peer + ".", token.id, "address"};
     }
     // Who may make a token of any scope has them all.
     const bool allowed =

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/http/message.hpp"
 #include "daemon/http/ports.hpp"
 #include "daemon/http/server.hpp"
 #include "daemon/http/sessions.hpp"
@@ -58,7 +59,7 @@ class Authoriser {
         std::string actor;  // the token's id, "staff:<id>" of a person; empty: unknown
         std::string type;   // of the problem; empty: by the status
     };
-    [[nodiscard]] Verdict check(const std::string& authorization, const std::string& scope,
+    [[nodiscard]] Verdict check(const Request& request, const std::string& scope,
                                 const Snapshot& snapshot, ReaderPool& readers);
     // True once a minute a token: its last use is to be noted.
     [[nodiscard]] bool note_use(const std::string& id, MonoMs now);
@@ -128,6 +129,7 @@ struct App {
     std::atomic<std::size_t> event_streams{0};
     std::atomic<bool> heavy_export{false};  // one at a time
     std::atomic<bool> stopping{false};
+    std::atomic<bool> metrics_meters{options.metrics_meters};
 };
 
 // Whether the session of that cookie may; actor "staff:<id>" where somebody is logged in. Without a

@@ -36,12 +36,8 @@ class StreamPlace {
 
 class EventStream final : public BodySource {
   public:
-    EventStream(App& app, std::string authorization, std::string cookie, std::uint64_t after)
-        : app_(app),
-          place_(app),
-          authorization_(std::move(authorization)),
-          cookie_(std::move(cookie)),
-          last_(after) {}
+    EventStream(App& app, Request caller, std::uint64_t after)
+        : app_(app), place_(app), caller_(std::move(caller)), last_(after) {}
 
     Next next(std::string& piece) override {
         const auto snapshot = app_.engine.snapshot();
@@ -73,16 +69,15 @@ class EventStream final : public BodySource {
     // A token that was revoked or has expired is told nothing more, and neither is who logged out
     // or left.
     bool allowed(const Snapshot& snapshot) {
-        if (!cookie_.empty())
-            return check_person(app_, cookie_, "events:read", snapshot, false).status == 200;
-        return authorization_.empty() ||
-               app_.authoriser.check(authorization_, "events:read", snapshot, app_.readers)
-                       .status == 200;
+        if (!caller_.cookie.empty())
+            return check_person(app_, caller_.cookie, "events:read", snapshot, false).status == 200;
+        return caller_.authorization.empty() ||
+               app_.authoriser.check(caller_, "events:read", snapshot, app_.readers).status == 200;
     }
 
     App& app_;
     StreamPlace place_;
-    std::string authorization_, cookie_;  // both empty: the socket
+    Request caller_;  // without authorization and cookie: the socket
     std::uint64_t last_;
     MonoMs sent_ = 0;
     bool greeted_ = false;
@@ -109,9 +104,11 @@ Response get_event_stream(Call& call) {
     if (!call.request.last_event_id.empty()) after = last_had(call.request.last_event_id);
     Response response;
     response.content_type = "text/event-stream";
-    response.source = std::make_shared<EventStream>(
-        call.app, call.request.local ? std::string() : call.request.authorization,
-        call.person.empty() ? std::string() : call.request.cookie, after);
+    Request caller;
+    caller.peer = call.request.peer;
+    if (!call.request.local) caller.authorization = call.request.authorization;
+    if (!call.person.empty()) caller.cookie = call.request.cookie;
+    response.source = std::make_shared<EventStream>(call.app, std::move(caller), after);
     return response;
 }
 

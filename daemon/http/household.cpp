@@ -10,6 +10,7 @@
 #include "daemon/engine/key_documents.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
+#include "daemon/http/page.hpp"
 #include "daemon/http/params.hpp"
 #include "daemon/http/roles.hpp"
 
@@ -148,6 +149,28 @@ void ledger_of(JsonWriter& json, Call& call, const std::vector<std::string>& acc
     json.end_array();
 }
 
+// What the household is given: who looked, when, at what and why. Nobody of its own stands on it.
+Response views_page(Call& call, const std::vector<ViewRow>& views) {
+    Page page(
+        call.app.options.chinese, call.app.options.site_name,
+        call.app.options.chinese ? "住户档案查阅记录" : "Who looked into the household's file");
+    const Zone& zone = call.app.zone;
+    page.facts({{{"Flat", "房号"}, call.params[0]},
+                {{"Made by", "出具人"}, call.actor},
+                {{"Made at", "出具时间"}, format_iso8601(call.snapshot->now_ms, zone)}});
+    std::vector<std::vector<std::string>> rows;
+    for (const ViewRow& view : views) {
+        const bool staff = view.actor.starts_with("staff:");
+        std::string who = staff ? view.actor.substr(6) : view.actor;
+        for (const Staff& one : call.snapshot->registry->staff)
+            if (staff && one.staff == who) who += " " + one.name;
+        rows.push_back({format_iso8601(view.at, zone), who, view.what, view.reason});
+    }
+    page.table({{{"At", "时间"}}, {{"Who", "查阅人"}}, {{"What", "内容"}}, {{"Why", "事由"}}},
+               rows);
+    return page.response();
+}
+
 std::string file_json(Call& call, bool revealed) {
     const Registry& registry = *call.snapshot->registry;
     const std::string& id = call.params[0];
@@ -257,6 +280,7 @@ Response get_unit_views(Call& call) {
         call.app.readers.take()->views(call.params[0], static_cast<std::int64_t>(after), limit + 1);
     const bool has_more = views.size() > limit;
     if (has_more) views.pop_back();
+    if (call.request.wants_html) return views_page(call, views);
     ListWriter list;
     for (const ViewRow& view : views) {
         JsonWriter json;

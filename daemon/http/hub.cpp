@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "daemon/http/precondition.hpp"
 #include "daemon/http/roles.hpp"
 
 namespace gatehouse::http {
@@ -98,9 +99,9 @@ bool Hub::authorise(const Route& route, std::shared_ptr<Request> request, Respon
         try {
             const auto snapshot = app.engine.snapshot();
             const bool person = request->authorization.empty() && !request->cookie.empty();
-            const auto verdict = person ? check_request(app, route, *request, *snapshot)
-                                        : app.authoriser.check(request->authorization, route.scope,
-                                                               *snapshot, app.readers);
+            const auto verdict =
+                person ? check_request(app, route, *request, *snapshot)
+                       : app.authoriser.check(*request, route.scope, *snapshot, app.readers);
             const std::string& who = verdict.actor.empty() ? request->peer : verdict.actor;
             if (const std::int64_t wait_ms = app.rate.take(who, app.clock.mono_ms()); wait_ms > 0)
                 return respond(too_fast(wait_ms));
@@ -139,10 +140,13 @@ void Hub::run(const Route& route, std::vector<std::string> params, const Request
                   std::move(actor),
                   std::move(person),
                   app.engine.snapshot()};
+        check_if_match(route, call);
         if (request.format != Format::json) {
             respond(route.table(call));
         } else if (route.handler != nullptr) {
-            respond(route.handler(call));
+            Response response = route.handler(call);
+            put_etag(route, request, response);
+            respond(std::move(response));
         } else {
             route.long_handler(call, respond);
         }

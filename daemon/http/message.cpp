@@ -65,6 +65,8 @@ Status status_of(ReplyKind kind) {
             return {404, "not-found"};
         case ReplyKind::conflict:
             return {409, "conflict"};
+        case ReplyKind::stale:
+            return {412, "stale"};
         case ReplyKind::key_reused:
             return {422, "key-reused"};
         case ReplyKind::refused:

@@ -21,7 +21,7 @@ struct Request {
     std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
     std::optional<std::string> idempotency_key;
     std::string authorization;
-    std::string if_none_match;
+    std::string if_none_match, if_match;
     std::string last_event_id;
     std::string body;
     std::string cookie;  // of a session; empty: none was sent

@@ -2,9 +2,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <future>
+#include <memory>
 #include <utility>
 
 namespace gatehouse::http {
+
+namespace {
+
+constexpr std::chrono::seconds kEngineWait{60};
+
+}  // namespace
 
 std::optional<std::string> Query::text(std::string_view name) {
     known_.emplace_back(name);
@@ -78,6 +86,21 @@ void submit(Call& call, Command command, Respond respond) {
                               "The engine takes nothing more at the moment; nothing was done. "
                               "Ask again in a second.")};
     }
+}
+
+void ask_engine(Call& call, Command command) {
+    const auto promise = std::make_shared<std::promise<Reply>>();
+    std::future<Reply> answer = promise->get_future();
+    const bool taken = call.app.engine.submit(
+        std::move(command), [promise](Reply reply) { promise->set_value(std::move(reply)); });
+    if (!taken || answer.wait_for(kEngineWait) != std::future_status::ready) {
+        throw Refused{problem(503, "busy",
+                              "The engine takes nothing more at the moment. Ask again in a "
+                              "second; what was begun goes on.")};
+    }
+    Reply reply = answer.get();
+    const bool done = reply.kind == ReplyKind::ok || reply.kind == ReplyKind::created;
+    if (!done) throw Refused{to_response(std::move(reply))};
 }
 
 }  // namespace gatehouse::http

@@ -101,4 +101,7 @@ template <class Row>
 // Hands a command to the engine; its reply becomes the answer. 503 where it is not taken.
 void submit(Call& call, Command command, Respond respond);
 
+// The same for a handler that goes on after it: waits, and throws Refused where it was not done.
+void ask_engine(Call& call, Command command);
+
 }  // namespace gatehouse::http

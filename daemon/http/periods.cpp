@@ -1,7 +1,6 @@
 // Months: which there are, what is open in them, closing one, and the files of a closed one, which
 // are the same bytes for ever.
 #include <algorithm>
-#include <future>
 #include <memory>
 #include <utility>
 
@@ -16,7 +15,6 @@ namespace gatehouse::http {
 
 namespace {
 
-constexpr std::chrono::seconds kEngineWait{60};
 constexpr std::size_t kMonthsMax = 1'200;
 
 LocalDate month_param(Call& call) {
@@ -100,22 +98,6 @@ std::string period_json(Call& call, LocalDate month) {
     return json.take();
 }
 
-// Asks the engine and waits: closing is the one act that goes there twice with work in between.
-void ask(Call& call, Command command) {
-    const auto promise = std::make_shared<std::promise<Reply>>();
-    std::future<Reply> answer = promise->get_future();
-    const bool taken = call.app.engine.submit(
-        std::move(command), [promise](Reply reply) { promise->set_value(std::move(reply)); });
-    if (!taken || answer.wait_for(kEngineWait) != std::future_status::ready) {
-        throw Refused{problem(503, "busy",
-                              "The engine takes nothing more at the moment. Ask again in a "
-                              "second; what was begun goes on.")};
-    }
-    Reply reply = answer.get();
-    const bool done = reply.kind == ReplyKind::ok || reply.kind == ReplyKind::created;
-    if (!done) throw Refused{to_response(std::move(reply))};
-}
-
 // Keeps two requests from writing the files of a month at once.
 class Closing {
   public:
@@ -186,11 +168,11 @@ Response post_period_close(Call& call) {
     body.finish();
     const std::string name = month_scope(month);
     const Closing closing(call.app, name);
-    ask(call, BeginPeriod{call.actor, name, by});
+    ask_engine(call, BeginPeriod{call.actor, name, by});
     if (!is_closed(call, name)) {
         call.snapshot = call.app.engine.snapshot();
         for (Command& command : sealing(call.actor, name, by, write_files(call, month)))
-            ask(call, std::move(command));
+            ask_engine(call, std::move(command));
     }
     call.snapshot = call.app.engine.snapshot();
     return json_response(period_json(call, month));

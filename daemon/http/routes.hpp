@@ -25,6 +25,7 @@ struct Call {
     std::string actor;   // "local", the token's id, or "staff:<id>" of who is logged in
     std::string person;  // the staff who is logged in; empty: nobody is
     std::shared_ptr<const Snapshot> snapshot;
+    bool compared = false;  // for If-Match alone: nobody is shown the answer
 };
 using Respond = std::function<void(Response)>;  // once, from any thread
 
@@ -165,6 +166,8 @@ Response get_daily(Call& call);
 Response table_daily(Call& call);
 Response get_ledger_book(Call& call);
 Response table_ledger_book(Call& call);
+void post_person_erase(Call& call, Respond respond);  // erasure.cpp
+Response get_erasures(Call& call);
 Response get_registry(Call& call);  // admin.cpp
 void post_registry(Call& call, Respond respond);
 Response get_tokens(Call& call);

@@ -201,6 +201,7 @@ TokenRow token_columns(Query& query) {
     row.expires_at = query.maybe_i64();
     row.revoked_at = query.maybe_i64();
     row.last_used_at = query.maybe_i64();
+    row.addresses = split(query.text());
     return row;
 }
 

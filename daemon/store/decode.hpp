@@ -59,8 +59,8 @@ void apply(const Context& context, ReadingRow& row);
 [[nodiscard]] AlertRow alert_columns(sql::Query& query);
 
 #define GATEHOUSE_TOKEN_COLUMNS                                                             \
-    "id,name,scopes,secret_hash,created_at_ms,expires_at_ms,revoked_at_ms,last_used_at_ms " \
-    "FROM token "
+    "id,name,scopes,secret_hash,created_at_ms,expires_at_ms,revoked_at_ms,last_used_at_ms," \
+    "addresses FROM token "
 [[nodiscard]] TokenRow token_columns(sql::Query& query);
 
 // month,state,closed_by,event,last_entry,last_reading

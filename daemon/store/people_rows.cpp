@@ -123,7 +123,7 @@ std::vector<ViewRow> StoreReader::views(const std::string& unit, std::int64_t af
     std::vector<ViewRow> rows;
     Query query(impl_->connection,
                 "SELECT id,actor,subject,what,reason,run,mono_ms,skew_ms FROM view_log "
-                "WHERE subject=? AND id>? ORDER BY id LIMIT ?");
+                "WHERE subject IN (?,'') AND id>? ORDER BY id LIMIT ?");
     query << unit << after << static_cast<std::int64_t>(limit);
     while (query.step()) {
         ViewRow row;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/core/time.hpp"
 
@@ -31,5 +32,19 @@ struct AccessRow {
     std::optional<UtcMs> expires_at;  // granted
 };
 [[nodiscard]] const char* to_string(AccessRow::State state);
+
+// Who is erased; `at` is the wall clock of the act.
+struct ErasureRow {
+    std::string person, by, second, reason;
+    UtcMs at = 0;
+};
+
+// Where people wrote something beside a person's accounts, while they were that person's.
+struct PersonTraces {
+    std::vector<std::uint64_t> entries;  // with words of people
+    std::vector<std::uint64_t> events;   // whose bodies hold such words
+    std::vector<std::uint64_t> acks;     // of alerts, with a note or a result
+    std::vector<std::string> keys;       // under which answers with such words are kept
+};
 
 }  // namespace gatehouse

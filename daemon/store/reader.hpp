@@ -218,7 +218,10 @@ class StoreReader {
     // Who looked into a household's file; with seq > after, ascending.
     [[nodiscard]] std::vector<ViewRow> views(const std::string& unit, std::int64_t after,
                                              std::size_t limit);
-    [[nodiscard]] std::vector<AccessRow> accesses();  // newest first
+    [[nodiscard]] std::vector<AccessRow> accesses();   // newest first
+    [[nodiscard]] std::vector<ErasureRow> erasures();  // newest first
+    // What people wrote beside the accounts that the person holds or held.
+    [[nodiscard]] PersonTraces traces(const std::string& person);
 
     [[nodiscard]] std::optional<IdempotencyRow> idempotency(const std::string& key);
     [[nodiscard]] Registry registry();

@@ -296,6 +296,7 @@ struct TokenRow {
     std::string secret_hash;  // hex
     UtcMs created_at = 0;
     std::optional<UtcMs> expires_at, revoked_at, last_used_at;
+    std::vector<std::string> addresses = {};  // it may come from; none: from anywhere
 };
 
 struct RunOffset {

@@ -110,4 +110,21 @@ CREATE TRIGGER office_register_keeps BEFORE UPDATE ON office_register
 BEGIN SELECT RAISE(ABORT, 'registers are appended, never edited'); END;
 )sql";
 
+// Who agreed to an erasure and when, since the event that tells of it may be of a restored copy's
+// future; where a token may come from; and looks into files go by retention alone.
+inline constexpr const char* kErasures = R"sql(
+ALTER TABLE erasure ADD COLUMN second TEXT NOT NULL DEFAULT '';
+ALTER TABLE erasure ADD COLUMN at_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE token ADD COLUMN addresses TEXT NOT NULL DEFAULT '';
+ALTER TABLE maintenance ADD COLUMN views_up_to INTEGER;
+CREATE UNIQUE INDEX erasure_person ON erasure(person);
+CREATE TRIGGER view_log_stays BEFORE DELETE ON view_log
+WHEN NOT EXISTS(SELECT 1 FROM maintenance WHERE OLD.id <= views_up_to)
+BEGIN SELECT RAISE(ABORT, 'the view log is append-only'); END;
+CREATE TRIGGER erasure_keeps BEFORE UPDATE ON erasure
+BEGIN SELECT RAISE(ABORT, 'erasures are append-only'); END;
+CREATE TRIGGER erasure_stays BEFORE DELETE ON erasure
+BEGIN SELECT RAISE(ABORT, 'erasures are append-only'); END;
+)sql";
+
 }  // namespace gatehouse::store

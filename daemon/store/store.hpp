@@ -142,6 +142,21 @@ class Store {
     std::int64_t put_access(const AccessRow& row);  // returns id
     [[nodiscard]] std::optional<AccessRow> find_access(std::int64_t id);
     [[nodiscard]] std::int64_t count_asked(const std::string& staff);
+    // Takes the words away, overwriting their bytes, and records the erasure in the books and in
+    // the list beside them, which a restored copy does not bring back. The registry's row is the
+    // caller's, under overwriting().
+    void erase(const ErasureRow& row, const PersonTraces& traces);
+    // Whether deleted bytes are overwritten with zeros; costs writes.
+    void overwriting(bool on);
+    // Writes the log of the database into it and empties it, so that nothing old is left there;
+    // outside a transaction. False: a reader holds it up.
+    [[nodiscard]] bool empty_log();
+    [[nodiscard]] std::vector<ErasureRow> load_erasures();    // of the books
+    [[nodiscard]] std::vector<ErasureRow> listed_erasures();  // of the list beside them
+    // Retention: the oldest looks into files whose stamps are old, at most so many, the questions
+    // before that time, and what the log says of both; returns how many looks went.
+    std::size_t drop_views(const std::function<bool(const Stamp&)>& old, UtcMs before,
+                           std::size_t at_most);
     void put_topic_head(const std::string& topic, std::uint64_t seq);
     void put_mqtt_cursor(std::uint64_t seq);
     // Once trusted, and again on every step of the clock.

@@ -59,7 +59,7 @@ std::size_t Store::drop_interval_readings(std::uint64_t up_to_seq) {
     if (up_to_seq <= from) return 0;
     impl_->flush_last();  // so that meter_last below is as new as the rows
     {
-        Query query(impl_->connection, "INSERT INTO maintenance VALUES(1,?,NULL)");
+        Query query(impl_->connection, "INSERT INTO maintenance(one,intervals_up_to) VALUES(1,?)");
         query << up_to_seq;
         query.run();
     }

@@ -226,11 +226,12 @@ bool Store::add_idempotency(const IdempotencyRow& row, const Stamp& at) {
 void Store::put_token(const TokenRow& token) {
     impl_->need_transaction();
     Query query(impl_->connection,
-                "INSERT INTO token VALUES(?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
+                "INSERT INTO token VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
                 "name=excluded.name,scopes=excluded.scopes,expires_at_ms=excluded.expires_at_ms,"
                 "revoked_at_ms=excluded.revoked_at_ms,last_used_at_ms=excluded.last_used_at_ms");
     query << token.id << token.name << store::join(token.scopes) << token.secret_hash
-          << token.created_at << token.expires_at << token.revoked_at << token.last_used_at;
+          << token.created_at << token.expires_at << token.revoked_at << token.last_used_at
+          << store::join(token.addresses);
     query.run();
 }
 

@@ -30,6 +30,7 @@ std::string target_of(const std::string& pattern) {
                                                                      {"{date}", "2026-11-23"},
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
+                                                                     {"{person}", "p-1"},
                                                                      {"{token}", "x"},
                                                                      {"{month}", "2026-10"},
                                                                      {"{pool}", "stairs"},

@@ -1,0 +1,244 @@
+// A person is erased: the words about them are gone from every byte of the books, what they paid
+// and used stands, and an older copy that is put back forgets them again.
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "daemon/store/reader.hpp"
+#include "tests/integration/engine/engine_house.hpp"
+#include "tests/support/catch.hpp"
+
+namespace gatehouse::testing {
+namespace {
+
+constexpr std::int64_t kDay = 86'400'000;
+
+FileTexts with_people() {
+    FileTexts files = three_homes();
+    files["people.csv"] =
+        "person,kind,name,phone,unit,company\n"
+        "p-1,owner,Ouyang Feilong,13912345678,1-101,Feilong Trading\n"
+        "p-2,tenant,Hu Fei,13700001111,1-101,\n";
+    files["accounts.csv"] =
+        "account,unit,service,tariff,opening_balance,opening_ladder,hoarding_cap,holder\n"
+        "a-101,1-101,all,flat;water,100.00,,500.00,p-1\n"
+        "a-102,1-102,electricity,beijing,200.00,2879,,\n"
+        "a-103,1-103,electricity,flat,,,,\n";
+    return files;
+}
+
+class Erasing : public House {
+  public:
+    Erasing() {
+        open();
+        REQUIRE(import(with_people()).kind == ReplyKind::ok);
+        for (const auto& [meter, face] : std::map<std::string, std::string>{
+                 {"e-101", "1000.00"}, {"w-101", "50.000"}, {"e-102", "500.00"}}) {
+            settle(meter, face);
+        }
+        TopUp paid;
+        paid.actor = "local";
+        paid.account = "a-101";
+        paid.amount = "20.00";
+        paid.by = "s-01";
+        paid.payer = "Ouyang Feilong";
+        paid.note = "brought by Mrs Ouyang";
+        paid.reference = "slip Ouyang 7";
+        paid.idempotency_key = "k-paid";
+        paid.body_hash = "h";
+        REQUIRE(ask(paid).kind == ReplyKind::created);
+    }
+    Act act(const std::string& key = "") {
+        return {"local", "s-01", "s-02", "asked in writing", key, "h" + key};
+    }
+    void move_out() {
+        ChangeOccupant change;
+        change.act = act("k-moved");
+        change.act.reason = "Ouyang Feilong moved to Wuhan";
+        change.unit = "1-101";
+        change.holder = "p-2";
+        change.settle = "refund";
+        REQUIRE(ask(change).kind == ReplyKind::created);
+    }
+    Reply erase(const std::string& person = "p-1") {
+        ErasePerson command;
+        command.act = act();
+        command.person = person;
+        command.traces = StoreReader(path()).traces(person);
+        return ask(command);
+    }
+    [[nodiscard]] bool on_disk(const std::string& text) const {
+        for (const char* end : {"", "-wal", ".erased"}) {
+            std::ifstream file(path() + end, std::ios::binary);
+            std::stringstream bytes;
+            bytes << file.rdbuf();
+            if (bytes.str().find(text) != std::string::npos) return true;
+        }
+        return false;
+    }
+    std::shared_ptr<const Registry> registry() { return engine().snapshot()->registry; }
+    std::string name_of(const std::string& id) {
+        for (const Person& person : registry()->people)
+            if (person.person == id) return person.name + person.phone + person.company;
+        return "none";
+    }
+    void keep_copy() {
+        crash();
+        std::filesystem::copy_file(path(), path() + ".copy");
+        open();
+    }
+    void put_back() {
+        crash();
+        std::filesystem::remove(path() + "-wal");
+        std::filesystem::remove(path() + "-shm");
+        std::filesystem::copy_file(path() + ".copy", path(),
+                                   std::filesystem::copy_options::overwrite_existing);
+        open();
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Erasing, "who holds an account is not erased, nor is anybody by one person") {
+    const Reply held = erase();
+    CHECK(held.kind == ReplyKind::refused);
+    CHECK(held.type == "holds-account");
+    CHECK(erase("p-9").kind == ReplyKind::not_found);
+    ErasePerson alone;
+    alone.act = act();
+    alone.act.second = alone.act.by;
+    alone.person = "p-2";
+    CHECK(ask(alone).kind == ReplyKind::invalid);
+    CHECK(name_of("p-2") == "Hu Fei13700001111");
+    CHECK(events("person.erased").empty());
+}
+
+TEST_CASE_METHOD(Erasing, "an erased person is in no byte of the books, and the books prove") {
+    move_out();
+    CHECK(on_disk("Ouyang"));
+    const auto booked = book("a-101");
+    const std::string balance_left = balance("a-101.2");
+    const Reply done = erase();
+    REQUIRE(done.kind == ReplyKind::ok);
+    CHECK(field(done.json, "person") == "p-1");
+    CHECK(name_of("p-1") == "***");
+    CHECK(name_of("p-2") == "Hu Fei13700001111");
+    CHECK_FALSE(on_disk("Ouyang"));
+    CHECK_FALSE(on_disk("13912345678"));
+    CHECK_FALSE(on_disk("Feilong"));
+    CHECK(on_disk("Hu Fei"));
+    CHECK(book("a-101") == booked);
+    CHECK(balance("a-101.2") == balance_left);
+    REQUIRE(events("person.erased").size() == 1);
+    std::size_t removed = 0;
+    for (const StoredEvent& event : events()) removed += event.removed == "erased" ? 1 : 0;
+    CHECK(removed >= 1);
+    CHECK(proof() == "");
+
+    SECTION("asked again it is the same erasure") {
+        CHECK(erase().kind == ReplyKind::ok);
+        CHECK(events("person.erased").size() == 1);
+    }
+    SECTION("the same payment under its key is still the same payment") {
+        CHECK(top_up("a-101", "20.00", "k-paid", "h").kind != ReplyKind::created);
+        CHECK(book("a-101") == booked);
+    }
+    SECTION("a file that brings the name back is refused at its cell") {
+        const Reply refused = import({{"people.csv", with_people()["people.csv"]}});
+        CHECK(refused.kind == ReplyKind::invalid);
+        REQUIRE_FALSE(refused.errors.empty());
+        CHECK(refused.errors.front().message.find("p-1") != std::string::npos);
+        const std::string masked = "person,kind,name,phone,unit\np-1,owner,***,,1-101\n";
+        CHECK(import({{"people.csv", masked}}).kind == ReplyKind::ok);
+    }
+    SECTION("nobody moves in as one who was erased") {
+        ChangeOccupant change;
+        change.act = act("k-back");
+        change.unit = "1-101";
+        change.holder = "p-1";
+        change.settle = "refund";
+        CHECK(ask(change).kind == ReplyKind::invalid);
+    }
+    SECTION("a restart knows it") {
+        reopen();
+        CHECK(erase().kind == ReplyKind::ok);
+        CHECK(events("person.erased").size() == 1);
+        CHECK(proof() == "");
+    }
+}
+
+TEST_CASE_METHOD(Erasing, "an older copy that is put back forgets the person again") {
+    move_out();
+    keep_copy();
+    REQUIRE(erase().kind == ReplyKind::ok);
+    put_back();
+    CHECK(name_of("p-1") == "***");
+    CHECK_FALSE(on_disk("Ouyang"));
+    REQUIRE(events("person.erased").size() == 1);
+    CHECK(events("person.erased").front().body.find(R"("restored":true)") != std::string::npos);
+    CHECK(proof() == "");
+    reopen();
+    CHECK(events("person.erased").size() == 1);
+}
+
+TEST_CASE_METHOD(Erasing, "a list whose last line a power cut tore is read up to it, and goes on") {
+    move_out();
+    keep_copy();
+    REQUIRE(erase().kind == ReplyKind::ok);
+    {
+        std::ofstream list(path() + ".erased", std::ios::app | std::ios::binary);
+        list << "p-2 17639";
+    }
+    put_back();
+    CHECK(name_of("p-1") == "***");
+    CHECK(name_of("p-2") == "Hu Fei13700001111");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Erasing, "looks into files are kept three years, and then the log forgets why") {
+    REQUIRE(ask(NoteView{"staff:s-01", "1-101", "a cheque", "names and phones"}).kind ==
+            ReplyKind::ok);
+    AskAccess asked_for{"staff:s-02", "s-02", "1-101", "a complaint", 24};
+    REQUIRE(ask(asked_for).kind == ReplyKind::created);
+    clock.pass(2 * 365 * kDay);
+    REQUIRE(ask(NoteView{"staff:s-01", "1-101", "a leak", ""}).kind == ReplyKind::ok);
+    for (int i = 0; i < 20; ++i) pass(1'000);
+    CHECK(StoreReader(path()).views("1-101", 0, 10).size() == 2);
+    clock.pass(366 * kDay + 35 * kDay);
+    for (int i = 0; i < 60; ++i) pass(1'000);
+    pass(31'000);
+    const auto views = StoreReader(path()).views("1-101", 0, 10);
+    REQUIRE(views.size() == 1);
+    CHECK(views.front().reason == "a leak");
+    CHECK(StoreReader(path()).accesses().empty());
+    const auto looks = events("file.viewed");
+    REQUIRE(looks.size() == 2);
+    CHECK(looks.front().removed == "retention");
+    CHECK(looks.back().removed.empty());
+    CHECK(events("file.access_asked").front().removed == "retention");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Erasing, "an import that looked at another registry takes nothing") {
+    ImportRegistry again;
+    again.actor = "local";
+    again.files = {{"units.csv", "unit,label\n1-101,new\n"}};
+    again.seen = engine().snapshot()->registry;
+    REQUIRE(import({{"units.csv", "unit,label\n1-102,other\n"}}).kind == ReplyKind::ok);
+    CHECK(ask(again).kind == ReplyKind::stale);
+    again.seen = engine().snapshot()->registry;
+    CHECK(ask(again).kind == ReplyKind::ok);
+}
+
+TEST_CASE_METHOD(Erasing, "thresholds change while running and are judged at once") {
+    CHECK(account("a-101").level == 0);
+    ChangeSettings change{options.alerts, options.store_interval_ms};
+    change.alerts.base.low_balance = Fen{150'00};
+    const int told = asked.registries;
+    CHECK(ask(change).kind == ReplyKind::ok);
+    CHECK(account("a-101").thresholds.low_balance == Fen{150'00});
+    CHECK(account("a-101").level == 1);
+    CHECK(asked.registries == told + 1);
+}
+
+}  // namespace gatehouse::testing
