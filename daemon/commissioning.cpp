@@ -110,7 +110,7 @@ http::Commissioning::Started BusCommissioning::start_scan(const http::ScanReques
         why = "The buses are not started yet.";
         return Started::not_now;
     }
-    const auto plans = bus_plans(config_, *registry_(), profiles_);
+    const auto plans = bus_plans(*config_.now(), *registry_(), profiles_);
     const auto plan = std::find_if(plans.begin(), plans.end(), [&](const modbus::BusPlan& bus) {
         return bus.id == request.bus;
     });
@@ -175,7 +175,7 @@ std::optional<BusCommissioning::Place> BusCommissioning::place_of(const std::str
         why = "the buses are not started yet";
         return std::nullopt;
     }
-    for (const modbus::BusPlan& bus : bus_plans(config_, *registry_(), profiles_)) {
+    for (const modbus::BusPlan& bus : bus_plans(*config_.now(), *registry_(), profiles_)) {
         for (const modbus::MeterPlan& plan : bus.meters) {
             if (plan.id != meter || !plan.profile) continue;
             if (plan.profile->clock && plan.profile->clock->write) {

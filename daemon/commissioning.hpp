@@ -12,6 +12,7 @@
 
 #include "daemon/config/config.hpp"
 #include "daemon/http/ports.hpp"
+#include "daemon/reload.hpp"
 #include "drivers/modbus/bus_service.hpp"
 #include "drivers/modbus/clock_job.hpp"
 #include "drivers/modbus/scan_job.hpp"
@@ -21,7 +22,7 @@ namespace gatehouse {
 class BusCommissioning final : public http::Commissioning {
   public:
     using RegistryNow = std::function<std::shared_ptr<const Registry>()>;
-    BusCommissioning(const config::Config& config, const modbus::ProfileTable& profiles,
+    BusCommissioning(const LiveConfig& config, const modbus::ProfileTable& profiles,
                      const Clock& clock)
         : config_(config), profiles_(profiles), clock_(clock) {}
     void attach(modbus::BusService* buses, const Zone* zone, RegistryNow registry);
@@ -43,7 +44,7 @@ class BusCommissioning final : public http::Commissioning {
     [[nodiscard]] std::optional<Place> place_of(const std::string& meter, std::string& why);
     [[nodiscard]] std::shared_ptr<modbus::ScanJob> job_of(const std::string& bus);
 
-    const config::Config& config_;
+    const LiveConfig& config_;
     const modbus::ProfileTable& profiles_;
     const Clock& clock_;
     std::mutex mutex_;

@@ -157,15 +157,15 @@ std::vector<modbus::BusPlan> bus_plans(const config::Config& config, const Regis
                 continue;
             auto profile = profiles.find(meter.profile);
             if (profile && profile->service != meter.service) profile.reset();
-            plan.meters.push_back({meter.meter, *meter.address, meter.channel.value_or(0),
-                                   std::move(profile)});
+            plan.meters.push_back(
+                {meter.meter, *meter.address, meter.channel.value_or(0), std::move(profile)});
         }
         plans.push_back(std::move(plan));
     }
     return plans;
 }
 
-BusPorts::BusPorts(const config::Config& config, const modbus::ProfileTable& profiles)
+BusPorts::BusPorts(const LiveConfig& config, const modbus::ProfileTable& profiles)
     : config_(config), profiles_(profiles) {}
 
 void BusPorts::attach(modbus::BusService* buses, SampleSink* sink) {
@@ -178,7 +178,7 @@ void BusPorts::poll_soon(const std::string& meter) {
 }
 
 void BusPorts::registry_changed(std::shared_ptr<const Registry> registry) {
-    if (buses_ != nullptr) (void)buses_->configure(bus_plans(config_, *registry, profiles_));
+    if (buses_ != nullptr) (void)buses_->configure(bus_plans(*config_.now(), *registry, profiles_));
 }
 
 bool BusPorts::read_now(const std::string& meter, Handler handler, std::string& why) {

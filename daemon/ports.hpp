@@ -14,6 +14,7 @@
 #include "daemon/engine/engine.hpp"
 #include "daemon/http/ports.hpp"
 #include "daemon/mqtt/publisher.hpp"
+#include "daemon/reload.hpp"
 #include "drivers/modbus/bus_service.hpp"
 
 namespace gatehouse {
@@ -28,7 +29,7 @@ namespace gatehouse {
 // The engine's poller and HTTP's meter reader over the bus service. Any thread.
 class BusPorts final : public Poller, public http::MeterReader {
   public:
-    BusPorts(const config::Config& config, const modbus::ProfileTable& profiles);
+    BusPorts(const LiveConfig& config, const modbus::ProfileTable& profiles);
     void attach(modbus::BusService* buses, SampleSink* sink);
 
     void poll_soon(const std::string& meter) override;
@@ -37,7 +38,7 @@ class BusPorts final : public Poller, public http::MeterReader {
                                 std::string& why) override;
 
   private:
-    const config::Config& config_;
+    const LiveConfig& config_;
     const modbus::ProfileTable& profiles_;
     modbus::BusService* buses_ = nullptr;
     SampleSink* sink_ = nullptr;

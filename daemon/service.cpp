@@ -11,6 +11,8 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -21,6 +23,7 @@
 #include "daemon/mqtt/engine_source.hpp"
 #include "daemon/mqtt/publisher.hpp"
 #include "daemon/ports.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/store/reader.hpp"
 #include "daemon/system_clock.hpp"
 #include "drivers/cabinet/push.hpp"
@@ -130,22 +133,42 @@ std::string status_line(const Snapshot& snapshot, bool mqtt) {
     return line;
 }
 
-// Waits for the end; feeds the watchdog only while every worker moves.
-void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, bool mqtt) {
+// False: nothing of it was taken.
+bool reload_now(LiveConfig& live, Engine& engine, http::Server& server) {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+               static_cast<long long>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1'000);
+    const Reloaded reloaded = reload(live, engine, server);
+    for (const std::string& line : reloaded.lines) {
+        if (reloaded.taken)
+            spdlog::info("{}", line);
+        else
+            spdlog::error("{}", line);
+    }
+    sd_notify(0, "READY=1");
+    return reloaded.taken;
+}
+
+// Waits for the end; feeds the watchdog only while every worker moves. `hangup` is what SIGHUP
+// does.
+void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, bool mqtt,
+           const std::function<bool()>& hangup) {
     std::string told;
     bool fed = true;
+    bool taken = true;
     for (;;) {
         const timespec wait{kLookEveryMs / 1'000, (kLookEveryMs % 1'000) * 1'000'000};
         const int signal = sigtimedwait(&signals, nullptr, &wait);
         if (signal == SIGTERM || signal == SIGINT) return;
-        if (signal == SIGHUP)
-            spdlog::info("SIGHUP: nothing is reloaded while running; restart to apply settings");
+        if (signal == SIGHUP) taken = hangup();
         parts.note_counts();
         const std::vector<std::string> stalled = parts.stalled();
         if (stalled.empty()) sd_notify(0, "WATCHDOG=1");
         if (!stalled.empty() && fed) spdlog::error("stalled: {}", stalled.front());
         fed = stalled.empty();
         std::string line = status_line(*engine.snapshot(), mqtt);
+        if (!taken) line += ", CONFIGURATION REFUSED: see the journal";
         if (line == told) continue;
         sd_notifyf(0, "STATUS=%s", line.c_str());
         told = std::move(line);
@@ -155,11 +178,12 @@ void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, b
 struct Parts {
     explicit Parts(const config::Config& config_)
         : config(config_),
+          live(config_),
           database(config::database_path(config, state_directory(config))),
           profiles(load_profiles(config)),
           zone(make_zone(config.site.timezone)),
-          bus_ports(config, profiles),
-          commissioning(config, profiles, clock),
+          bus_ports(live, profiles),
+          commissioning(live, profiles, clock),
           running(clock, GATEHOUSE_VERSION, database) {}
 
     void build() {
@@ -211,7 +235,8 @@ struct Parts {
         running.detach();
     }
 
-    const config::Config& config;
+    const config::Config& config;  // of the start
+    LiveConfig live;
     std::string database;
     SystemClock clock;
     SystemRandom random;
@@ -261,7 +286,8 @@ int run_service(const config::Config& config) {
         parts.start();
         spdlog::info("gatehoused {} serves {}", GATEHOUSE_VERSION, config.site.id);
         sd_notify(0, "READY=1");
-        watch(signals, *parts.engine, parts.running, config.mqtt.has_value());
+        watch(signals, *parts.engine, parts.running, config.mqtt.has_value(),
+              [&parts] { return reload_now(parts.live, *parts.engine, *parts.server); });
         sd_notify(0, "STOPPING=1");
         parts.stop();
         spdlog::info("stopped");

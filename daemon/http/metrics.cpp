@@ -223,8 +223,8 @@ Response get_metrics(Call& call) {
     const std::vector<BusStatus> all = call.app.status.buses();
     buses(out, all);
     lines(out, call, all);
-    if (call.app.options.metrics_meters) meter_lines(out, all);
-    meters(out, *call.snapshot, call.app.options.metrics_meters);
+    if (call.app.metrics_meters) meter_lines(out, all);
+    meters(out, *call.snapshot, call.app.metrics_meters);
     books(out, *call.snapshot);
     adapters(out, call);
     out.only("database_bytes", "gauge", "Size of the books on disk.", process.database_bytes);

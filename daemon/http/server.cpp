@@ -127,7 +127,7 @@ struct Server::Impl {
         if (!tls && !endpoint.address().is_loopback()) {
             fail(name, "is not loopback; give http.tls_cert_file and http.tls_key_file");
         }
-        if (tls) open_tls();
+        if (tls) tls_context = read_tls(options.tls_cert_file, options.tls_key_file);
         tcp_acceptor.open(endpoint.protocol(), error);
         if (!error) tcp_acceptor.set_option(asio::socket_base::reuse_address(true), error);
         if (!error) tcp_acceptor.bind(endpoint, error);
@@ -135,15 +135,17 @@ struct Server::Impl {
         if (error) fail(name, error.message());
     }
 
-    void open_tls() {
-        tls_context.emplace(asio::ssl::context::tls_server);
+    static std::shared_ptr<asio::ssl::context> read_tls(const std::string& cert_file,
+                                                        const std::string& key_file) {
+        auto tls = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
         boost::system::error_code error;
-        tls_context->set_options(asio::ssl::context::default_workarounds |
-                                 asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
-        tls_context->use_certificate_chain_file(options.tls_cert_file, error);
-        if (error) fail("http.tls_cert_file " + options.tls_cert_file, error.message());
-        tls_context->use_private_key_file(options.tls_key_file, asio::ssl::context::pem, error);
-        if (error) fail("http.tls_key_file " + options.tls_key_file, error.message());
+        tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                         asio::ssl::context::no_tlsv1_1);
+        tls->use_certificate_chain_file(cert_file, error);
+        if (error) fail("http.tls_cert_file " + cert_file, error.message());
+        tls->use_private_key_file(key_file, asio::ssl::context::pem, error);
+        if (error) fail("http.tls_key_file " + key_file, error.message());
+        return tls;
     }
 
     template <class Stream>
@@ -252,7 +254,8 @@ struct Server::Impl {
     asio::io_context context{1};
     App app;
     Hub hub;
-    std::optional<asio::ssl::context> tls_context;
+    // OpenSSL counts its users: a connection keeps the one that it began with.
+    std::shared_ptr<asio::ssl::context> tls_context;
     Local::acceptor local_acceptor{context};
     Tcp::acceptor tcp_acceptor{context};
     asio::steady_timer heart{context}, grace{context};
@@ -307,6 +310,19 @@ void Server::stop() {
 
 void Server::commit_came() {
     impl_->hub.commit_came();
+}
+
+std::function<void()> Server::prepare_tls(const std::string& cert_file,
+                                          const std::string& key_file) {
+    Impl& impl = *impl_;
+    if (!impl.tls_context) fail("http.tls_cert_file " + cert_file, "the listener has no TLS");
+    return [&impl, tls = Impl::read_tls(cert_file, key_file)] {
+        asio::post(impl.context, [&impl, tls] { impl.tls_context = tls; });
+    };
+}
+
+void Server::show_meters(bool show) {
+    impl_->app.metrics_meters = show;
 }
 
 int Server::port() const {

@@ -79,6 +79,11 @@ class Server {
     // No new connection, requests in hand get three seconds, then everything closes; joins. Call
     // it before the engine stops: commands that were taken are still answered.
     void stop();
+    // Reads certificate and key; throws ServerError. What it returns puts them in force, for
+    // connections that come from then on; those that are open keep theirs.
+    [[nodiscard]] std::function<void()> prepare_tls(const std::string& cert_file,
+                                                    const std::string& key_file);
+    void show_meters(bool show);                     // in /metrics
     [[nodiscard]] int port() const;                  // of the listener; 0: none
     [[nodiscard]] MonoMs heartbeat_mono_ms() const;  // of the io_context thread, for the watchdog
 
