@@ -1,11 +1,11 @@
 #include "daemon/mqtt/discovery.hpp"
 
-#include <string>
-
 #include "daemon/engine/json_writer.hpp"
 
 namespace gatehouse::mqtt {
 namespace {
+
+constexpr std::string_view kConfig = "/config";
 
 // Home Assistant takes letters, digits, '_' and '-' in an object id; identifiers have '.' as well.
 std::string object_id(const Settings& settings, const std::string& what, const std::string& id) {
@@ -20,70 +20,234 @@ std::string object_id(const Settings& settings, const std::string& what, const s
     return out;
 }
 
-// Both kinds are sensors of one device a meter or account, named as people say the place.
-void device(JsonWriter& json, const Settings& settings, const std::string& object,
-            const std::string& name) {
-    json.key("device")
-        .begin_object()
-        .key("identifiers")
-        .begin_array()
-        .value("gatehouse_" + object)
-        .end_array()
-        .field("name", name)
-        .field("manufacturer", "Gatehouse")
-        .field_if("sw_version", settings.version)
-        .end_object();
+std::string device_prefix(const Settings& settings) {
+    return settings.homeassistant_prefix + "/device/";
+}
+
+// Entity ids are lower case with '_' alone.
+std::string slug(const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+            out += c;
+        } else if (c >= 'A' && c <= 'Z') {
+            out += static_cast<char>(c + 32);
+        } else {
+            out += '_';
+        }
+    }
+    return out;
 }
 
 std::string named(const std::string& label, const std::string& id) {
     return label.empty() || label == id ? id : label + " " + id;
 }
 
-Message message(const Settings& settings, const std::string& object, JsonWriter& json) {
-    return {.topic = settings.homeassistant_prefix + "/sensor/" + object + "/config",
-            .payload = json.take(),
-            .qos = 1,
-            .retained = true};
+// One device with its parts, written in the order in which Home Assistant documents them.
+class Device {
+  public:
+    Device(const Settings& settings, std::string object, const std::string& name)
+        : settings_(settings), object_(std::move(object)) {
+        json_.begin_object().key("device").begin_object().key("identifiers").begin_array();
+        json_.value("gatehouse_" + object_).end_array().field("name", name);
+        json_.field("manufacturer", "Gatehouse").field_if("sw_version", settings.version);
+    }
+
+    JsonWriter& about() { return json_; }
+    // Ends what stands in `device`; `availability` besides that of the gateway, empty: none.
+    void origin(const std::string& state_topic, const std::string& availability) {
+        json_.end_object().key("origin").begin_object().field("name", "Gatehouse");
+        json_.field_if("sw_version", settings_.version).end_object();
+        json_.field("state_topic", full_topic(settings_, state_topic)).field("qos", 1);
+        json_.key("availability").begin_array().begin_object();
+        json_.field("topic", full_topic(settings_, "status")).end_object();
+        if (!availability.empty())
+            json_.begin_object().field("topic", full_topic(settings_, availability)).end_object();
+        json_.end_array().field("availability_mode", "all").key("components").begin_object();
+    }
+    // Begins a part; what it has beyond that is written to the writer, then end().
+    JsonWriter& part(const std::string& key, const char* platform, const char* name,
+                     const std::string& value) {
+        json_.key(key).begin_object().field("platform", platform);
+        json_.field("unique_id", "gatehouse_" + object_ + "_" + key)
+            .field("default_entity_id", std::string(platform) + "." + slug(object_ + "_" + key))
+            .field("name", name)
+            .field("value_template", "{{ " + value + " }}");
+        return json_;
+    }
+    void diagnostic() { json_.field("entity_category", "diagnostic"); }
+    void end() { json_.end_object(); }
+    Message take() {
+        json_.end_object().end_object();
+        return {.topic = device_prefix(settings_) + object_ + std::string(kConfig),
+                .payload = json_.take(),
+                .qos = 1,
+                .retained = true};
+    }
+
+  private:
+    const Settings& settings_;
+    std::string object_;
+    JsonWriter json_;
+};
+
+// A figure that not every meter has: where the payload lacks it, Home Assistant keeps what it knew.
+std::string optional_value(const std::string& field) {
+    return "value_json." + field + " if value_json." + field + " is defined else ''";
+}
+
+std::string on_where(const std::string& condition) {
+    return "'ON' if " + condition + " else 'OFF'";
 }
 
 }  // namespace
 
-Message meter_discovery(const Settings& settings, const MeterView& meter) {
-    const std::string object = object_id(settings, "meter", meter.meter);
-    const std::string base = full_topic(settings, "meter/" + meter.meter);
-    const bool water = meter.service == Service::water;
-    JsonWriter json;
-    json.begin_object()
-        .field("unique_id", "gatehouse_" + object)
-        .field("object_id", object)
-        .field("name", water ? "Water" : "Electricity")
-        .field("state_topic", base + "/state")
-        .field("value_template", "{{ value_json.total }}")
-        .field("unit_of_measurement", water ? "m³" : "kWh")
-        .field("device_class", water ? "water" : "energy")
-        .field("state_class", "total_increasing")
-        .field("availability_topic", base + "/availability");
-    device(json, settings, object, named(meter.unit_label, meter.meter));
-    json.end_object();
-    return message(settings, object, json);
+std::string gateway_object(const Settings& settings) {
+    return settings.site_id + "_gateway";
 }
 
-Message balance_discovery(const Settings& settings, const AccountView& account) {
-    const std::string object = object_id(settings, "account", account.account);
-    JsonWriter json;
-    json.begin_object()
-        .field("unique_id", "gatehouse_" + object)
-        .field("object_id", object)
-        .field("name", "Balance")
-        .field("state_topic", full_topic(settings, "account/" + account.account + "/balance"))
-        .field("value_template", "{{ value_json.balance }}")
-        .field("unit_of_measurement", settings.currency)
+std::string meter_object(const Settings& settings, const std::string& meter) {
+    return object_id(settings, "meter", meter);
+}
+
+std::string account_object(const Settings& settings, const std::string& account) {
+    return object_id(settings, "account", account);
+}
+
+Message gateway_discovery(const Settings& settings, const Snapshot& snapshot) {
+    Device device(settings, gateway_object(settings), "Gatehouse " + settings.site_id);
+    device.origin("bridge/health", "");
+    device.part("backlog", "sensor", "Backlog", "value_json.backlog")
+        .field("state_class", "measurement");
+    device.diagnostic();
+    device.end();
+    device.part("accounts_low", "sensor", "Accounts low", "value_json.accounts_low")
+        .field("state_class", "measurement");
+    device.end();
+    device.part("disk_free", "sensor", "Disk free", "value_json.disk_free_bytes")
+        .field("device_class", "data_size")
+        .field("unit_of_measurement", "B")
+        .field("state_class", "measurement");
+    device.diagnostic();
+    device.end();
+    device.part("store", "binary_sensor", "Store", on_where("value_json.store != 'ok'"))
+        .field("device_class", "problem");
+    device.diagnostic();
+    device.end();
+    device.part("clock", "binary_sensor", "Clock", on_where("value_json.clock != 'trusted'"))
+        .field("device_class", "problem")
+        .field("state_topic", full_topic(settings, "bridge/info"));
+    device.diagnostic();
+    device.end();
+    for (const BusStatus& bus : snapshot.buses) {
+        const std::string name = "Bus " + bus.bus;
+        device
+            .part("bus_" + slug(bus.bus), "binary_sensor", name.c_str(),
+                  on_where("value_json.buses | selectattr('bus', 'eq', '" + bus.bus +
+                           "') | selectattr('state', 'eq', 'online') | list | count > 0"))
+            .field("device_class", "connectivity");
+        device.diagnostic();
+        device.end();
+    }
+    return device.take();
+}
+
+Message meter_discovery(const Settings& settings, const MeterView& meter) {
+    const std::string base = "meter/" + meter.meter;
+    const bool water = meter.service == Service::water;
+    Device device(settings, meter_object(settings, meter.meter),
+                  named(meter.unit_label, meter.meter));
+    device.about()
+        .field_if("model", meter.profile)
+        .field_if("serial_number", meter.serial)
+        .field("via_device", "gatehouse_" + gateway_object(settings));
+    device.origin(base + "/state", base + "/availability");
+    // The billing total never falls and passes over a replacement, which the register does not.
+    device.part("total", "sensor", water ? "Water" : "Electricity", "value_json.total")
+        .field("device_class", water ? "water" : "energy")
+        .field("unit_of_measurement", water ? "m³" : "kWh")
+        .field("state_class", "total_increasing")
+        .field("suggested_display_precision", 2);
+    device.end();
+    if (water ? meter.flow_millilitre_per_hour.has_value() : meter.power_milliwatt.has_value()) {
+        device
+            .part(water ? "flow" : "power", "sensor", water ? "Flow" : "Power",
+                  optional_value(water ? "flow" : "power"))
+            .field("device_class", water ? "volume_flow_rate" : "power")
+            .field("unit_of_measurement", water ? "m³/h" : "W")
+            .field("state_class", "measurement");
+        device.end();
+    }
+    device.part("register", "sensor", "Register", optional_value("register"))
+        .field("enabled_by_default", false);
+    device.diagnostic();
+    device.end();
+    device.part("read_at", "sensor", "Last read", optional_value("read_at"))
+        .field("device_class", "timestamp");
+    device.diagnostic();
+    device.end();
+    device.part("held", "binary_sensor", "Reading held", on_where("value_json.quality == 'held'"))
+        .field("device_class", "problem")
+        .field("json_attributes_topic", full_topic(settings, base + "/state"));
+    device.end();
+    return device.take();
+}
+
+Message account_discovery(const Settings& settings, const AccountView& account) {
+    const std::string topic = "account/" + account.account + "/balance";
+    Device device(settings, account_object(settings, account.account),
+                  named(account.unit_label, account.account));
+    device.about().field("via_device", "gatehouse_" + gateway_object(settings));
+    device.origin(topic, "");
+    // Of money Home Assistant allows no other state class.
+    device.part("balance", "sensor", "Balance", "value_json.balance")
         .field("device_class", "monetary")
+        .field("unit_of_measurement", settings.currency)
         .field("state_class", "total")
-        .field("availability_topic", full_topic(settings, "status"));
-    device(json, settings, object, named(account.unit_label, account.account));
-    json.end_object();
-    return message(settings, object, json);
+        .field("suggested_display_precision", 2);
+    device.end();
+    device
+        .part("days_left", "sensor", "Days left",
+              "value_json.days_left if value_json.days_left is not none else ''")
+        .field("device_class", "duration")
+        .field("unit_of_measurement", "d")
+        .field("state_class", "measurement");
+    device.end();
+    device.part("low", "binary_sensor", "Low credit", on_where("value_json.level > 0"))
+        .field("device_class", "problem")
+        .field("json_attributes_topic", full_topic(settings, topic));
+    device.end();
+    device.part("as_of", "sensor", "As of", optional_value("as_of"))
+        .field("device_class", "timestamp");
+    device.diagnostic();
+    device.end();
+    return device.take();
+}
+
+Message device_removal(const Settings& settings, const std::string& object) {
+    return {.topic = device_prefix(settings) + object + std::string(kConfig),
+            .payload = {},
+            .qos = 1,
+            .retained = true};
+}
+
+std::string birth_topic(const Settings& settings) {
+    return settings.homeassistant_prefix + "/status";
+}
+
+std::string announced_filter(const Settings& settings) {
+    return device_prefix(settings) + "+" + std::string(kConfig);
+}
+
+std::optional<std::string> own_object(const Settings& settings, std::string_view topic) {
+    const std::string prefix = device_prefix(settings);
+    if (!topic.starts_with(prefix) || !topic.ends_with(kConfig)) return std::nullopt;
+    topic.remove_prefix(prefix.size());
+    topic.remove_suffix(kConfig.size());
+    // Another site may be called as this one and more, so the kind is looked at as well.
+    for (const char* kind : {"_gateway", "_meter_", "_account_", "_cabinet_"})
+        if (topic.starts_with(settings.site_id + kind)) return std::string(topic);
+    return std::nullopt;
 }
 
 }  // namespace gatehouse::mqtt

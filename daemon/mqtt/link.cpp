@@ -107,6 +107,9 @@ struct Link::Impl {
             if (!cause.empty()) text += ": " + cause;
             on_notice({Notice::Kind::lost, 0, std::move(text)});
         });
+        client->set_message_callback([this](const ::mqtt::const_message_ptr& message) {
+            on_notice({Notice::Kind::heard, 0, message->to_string(), message->get_topic()});
+        });
     }
 
     ::mqtt::connect_options options(const std::string& password) const {
@@ -183,6 +186,14 @@ Link::Handed Link::publish(const Message& message, std::uint64_t token) {
         const int code = error.get_return_code();
         return code == kMaxBufferedMessages || code == kNoMoreMessageIds ? Handed::full
                                                                          : Handed::down;
+    }
+}
+
+void Link::subscribe(const std::vector<std::string>& topics) {
+    try {
+        for (const std::string& topic : topics) impl_->client->subscribe(topic, 1);
+    } catch (const ::mqtt::exception&) {
+        // The connection is going, which its own notice tells.
     }
 }
 

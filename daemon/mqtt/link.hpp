@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "daemon/mqtt/settings.hpp"
 
@@ -21,10 +22,12 @@ struct Notice {
         delivered,       // token: PUBACK (QoS 1), or written to the socket (QoS 0)
         failed,          // token: will not be delivered over this connection
         disconnected,    // our own disconnect is done
+        heard,           // topic and text of a message that was subscribed to
     };
     Kind kind = Kind::lost;
     std::uint64_t token = 0;
     std::string text;
+    std::string topic = {};
 };
 
 struct Message {
@@ -51,6 +54,9 @@ class Link {
         down,  // not connected: nothing was taken
     };
     [[nodiscard]] Handed publish(const Message& message, std::uint64_t token);
+
+    // Hears those topics on this connection; what cannot be heard is not told again.
+    void subscribe(const std::vector<std::string>& topics);
 
     // Starts a clean end within `quiesce_ms`; `disconnected` follows. False: nothing to end.
     [[nodiscard]] bool disconnect(int quiesce_ms);

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "daemon/mqtt/backoff.hpp"
+#include "daemon/mqtt/discovery.hpp"
 #include "daemon/mqtt/event_window.hpp"
 #include "daemon/mqtt/link.hpp"
 #include "daemon/mqtt/routes.hpp"
@@ -100,6 +101,7 @@ struct Publisher::Impl {
     void wait(MonoMs until);
     std::deque<Notice> take_notices();
     void handle(const Notice& notice, MonoMs now);
+    void hear(const Notice& notice);
     void delivered(std::uint64_t token, MonoMs now);
     void connect(MonoMs now);
     void connected(MonoMs now);
@@ -243,6 +245,8 @@ void Publisher::Impl::connected(MonoMs now) {
     scanned.reset();
     snapshot = source.snapshot();
     for (Message& message : states.greeting(*snapshot)) greeting.push_back(std::move(message));
+    if (!settings.homeassistant_prefix.empty())
+        link->subscribe({birth_topic(settings), announced_filter(settings)});
 }
 
 // What was in flight is unknown now, so it is sent again from the cursor; late words of this
@@ -288,9 +292,21 @@ void Publisher::Impl::handle(const Notice& notice, MonoMs now) {
                 give_up_connection("the broker did not take a message", now);
             }
             break;
+        case Notice::Kind::heard:
+            hear(notice);
+            break;
         case Notice::Kind::disconnected:
             if (phase == Phase::ending) connection_gone(reason, now);
             break;
+    }
+}
+
+// Home Assistant says that it was started, or the broker what is announced already.
+void Publisher::Impl::hear(const Notice& notice) {
+    if (notice.topic == birth_topic(settings)) {
+        if (notice.text == "online") states.announce_again();
+    } else if (auto object = own_object(settings, notice.topic); object && !notice.text.empty()) {
+        states.heard_device(*std::move(object));
     }
 }
 

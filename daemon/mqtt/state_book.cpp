@@ -1,6 +1,8 @@
 #include "daemon/mqtt/state_book.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <unordered_set>
 
 #include "daemon/core/assert.hpp"
 #include "daemon/engine/documents.hpp"
@@ -25,6 +27,16 @@ bool has_state(const MeterView& meter) {
     return meter.total.has_value() || meter.quality == Quality::held;
 }
 
+bool is_device(const AccountView& account) {
+    return account.open && has_balance(account);
+}
+
+// A meter that was taken out says nothing any more.
+bool is_device(const Snapshot& snapshot, std::size_t meter) {
+    return snapshot.registry == nullptr || meter >= snapshot.registry->meters.size() ||
+           snapshot.registry->meters[meter].status != MeterStatus::retired;
+}
+
 }  // namespace
 
 void StateBook::forget() {
@@ -40,6 +52,9 @@ void StateBook::forget() {
         queue_.push_back({Kind::seal});
     }
     scan_due_.reset();
+    gateway_announced_ = 0;
+    heard_.clear();
+    removals_.clear();
 }
 
 void StateBook::scan(std::shared_ptr<const Snapshot> snapshot, MonoMs now) {
@@ -50,8 +65,10 @@ void StateBook::scan(std::shared_ptr<const Snapshot> snapshot, MonoMs now) {
     snapshot_ = std::move(snapshot);
     scan_due_.reset();
     scan_bridge();
+    if (!settings_.homeassistant_prefix.empty()) announce_all();
     scan_accounts(now);
     scan_meters();
+    if (!heard_.empty()) remove_strangers();
 }
 
 void StateBook::scan_bridge() {
@@ -82,8 +99,72 @@ void StateBook::seal(const std::optional<SealHead>& head) {
     seal_waits_ = true;
 }
 
-void StateBook::announce(Kind kind, std::size_t row) {
-    if (!settings_.homeassistant_prefix.empty()) queue_.push_back({kind, row});
+void StateBook::announce_again() {
+    gateway_announced_ = 0;
+    for (Meter& meter : meters_) meter.announced = 0;
+    for (Account& account : accounts_) account.announced = 0;
+    scan_due_ = 0;
+}
+
+void StateBook::heard_device(std::string object) {
+    heard_.push_back(std::move(object));
+    scan_due_ = 0;
+}
+
+void StateBook::announce(Kind kind, std::size_t row, std::size_t& announced, std::size_t mark,
+                         const std::string& object) {
+    if (announced == mark) return;
+    announced = mark;
+    if (mark != 0) {
+        queue_.push_back({kind, row});
+    } else {
+        removals_.push_back(object);
+        queue_.push_back({Kind::removal});
+    }
+}
+
+void StateBook::announce_all() {
+    const auto mark_of = [](const std::string& text) {
+        return std::hash<std::string>{}(text) | 1U;
+    };
+    std::string buses = "gateway";
+    for (const BusStatus& bus : snapshot_->buses) buses += ' ' + bus.bus;
+    announce(Kind::gateway_discovery, 0, gateway_announced_, mark_of(buses), {});
+    accounts_.resize(snapshot_->accounts.size());
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+        const AccountView& row = snapshot_->accounts[i];
+        announce(Kind::account_discovery, i, accounts_[i].announced,
+                 is_device(row) ? mark_of(row.unit_label) : 0,
+                 account_object(settings_, row.account));
+    }
+    meters_.resize(snapshot_->meters.size());
+    for (std::size_t i = 0; i < meters_.size(); ++i) {
+        const MeterView& row = snapshot_->meters[i];
+        const bool live = row.power_milliwatt || row.flow_millilitre_per_hour;
+        announce(Kind::meter_discovery, i, meters_[i].announced,
+                 is_device(*snapshot_, i)
+                     ? mark_of(row.unit_label + '\n' + row.serial + (live ? "+" : "-"))
+                     : 0,
+                 meter_object(settings_, row.meter));
+    }
+}
+
+// What the broker still announces and is no device: of a registry of before, or of an account that
+// ended while nobody was connected.
+void StateBook::remove_strangers() {
+    std::unordered_set<std::string> devices{gateway_object(settings_)};
+    for (std::size_t i = 0; i < snapshot_->accounts.size(); ++i)
+        if (is_device(snapshot_->accounts[i]))
+            devices.insert(account_object(settings_, snapshot_->accounts[i].account));
+    for (std::size_t i = 0; i < snapshot_->meters.size(); ++i)
+        if (is_device(*snapshot_, i))
+            devices.insert(meter_object(settings_, snapshot_->meters[i].meter));
+    for (std::string& object : heard_) {
+        if (devices.contains(object)) continue;
+        removals_.push_back(std::move(object));
+        queue_.push_back({Kind::removal});
+    }
+    heard_.clear();
 }
 
 void StateBook::scan_meters() {
@@ -93,8 +174,8 @@ void StateBook::scan_meters() {
         const MeterView& row = rows[i];
         Meter& known = meters_[i];
         if (known.id != row.meter) {
-            known = Meter{.id = row.meter, .version = {}, .online = {}};
-            announce(Kind::meter_discovery, i);
+            known =
+                Meter{.id = row.meter, .version = {}, .online = {}, .announced = known.announced};
         }
         if (!known.availability_waits && known.online != row.online) {
             known.availability_waits = true;
@@ -114,8 +195,7 @@ void StateBook::scan_accounts(MonoMs now) {
         const AccountView& row = rows[i];
         Account& known = accounts_[i];
         if (known.id != row.account) {
-            known = Account{.id = row.account, .version = {}};
-            if (row.open && has_balance(row)) announce(Kind::balance_discovery, i);
+            known = Account{.id = row.account, .version = {}, .announced = known.announced};
         }
         if (known.waits || known.version == row.state_version || !has_balance(row)) continue;
         // A closed account says its last balance, to new connections as well for a month: a
@@ -168,10 +248,14 @@ Message StateBook::front(const HealthFacts& facts) const {
             message.payload =
                 account_balance_json(snapshot_->accounts[entry.row], settings_.currency, zone_);
             break;
+        case Kind::gateway_discovery:
+            return mqtt::gateway_discovery(settings_, *snapshot_);
         case Kind::meter_discovery:
             return mqtt::meter_discovery(settings_, snapshot_->meters[entry.row]);
-        case Kind::balance_discovery:
-            return mqtt::balance_discovery(settings_, snapshot_->accounts[entry.row]);
+        case Kind::account_discovery:
+            return mqtt::account_discovery(settings_, snapshot_->accounts[entry.row]);
+        case Kind::removal:
+            return device_removal(settings_, removals_.front());
     }
     message.topic = full_topic(settings_, message.topic);
     return message;
@@ -204,8 +288,12 @@ void StateBook::handed_over(MonoMs now) {
             accounts_[entry.row].at = now;
             accounts_[entry.row].waits = false;
             break;
+        case Kind::removal:
+            removals_.pop_front();
+            break;
+        case Kind::gateway_discovery:
         case Kind::meter_discovery:
-        case Kind::balance_discovery:
+        case Kind::account_discovery:
             break;
     }
 }

@@ -47,6 +47,11 @@ class StateBook {
     void want_health();
     void seal(const std::optional<SealHead>& head);
 
+    // Home Assistant was started: it hears of every device again.
+    void announce_again();
+    // A device of this site is announced on the broker; one that is none any more is taken away.
+    void heard_device(std::string object);
+
     // What a new connection hears before any event: online, every open alert and the digest, so
     // that no later retained copy can be overtaken by an older one.
     [[nodiscard]] std::vector<Message> greeting(const Snapshot& snapshot) const;
@@ -59,8 +64,10 @@ class StateBook {
         meter_state,
         meter_availability,
         balance,
+        gateway_discovery,
         meter_discovery,
-        balance_discovery,
+        account_discovery,
+        removal,
     };
     struct Entry {
         Kind kind;
@@ -71,19 +78,25 @@ class StateBook {
         std::optional<std::uint64_t> version;  // published
         std::optional<bool> online;            // published
         bool state_waits = false, availability_waits = false;
+        std::size_t announced = 0;  // hash of what the announcement depends on; 0: it is none
     };
     struct Account {
         std::string id;
         std::optional<std::uint64_t> version;  // published
         MonoMs at = 0;
         bool waits = false;
+        std::size_t announced = 0;
     };
 
     void scan_bridge();
     void scan_meters();
     void scan_accounts(MonoMs now);
-    // Once a connection for each row, before its first state.
-    void announce(Kind kind, std::size_t row);
+    // Once a connection for each device, before its first state, and again where it changed. `mark`
+    // 0: there is no such device, or no longer.
+    void announce(Kind kind, std::size_t row, std::size_t& announced, std::size_t mark,
+                  const std::string& id);
+    void announce_all();
+    void remove_strangers();
     [[nodiscard]] std::string info_json() const;
     [[nodiscard]] std::string health_json(const HealthFacts& facts) const;
 
@@ -98,6 +111,9 @@ class StateBook {
     bool info_waits_ = false, health_waits_ = false, seal_waits_ = false;
     std::optional<SealHead> seal_;
     std::optional<MonoMs> scan_due_;
+    std::size_t gateway_announced_ = 0;
+    std::vector<std::string> heard_;    // objects on the broker, not looked at yet
+    std::deque<std::string> removals_;  // objects, in the order of their entries
 };
 
 }  // namespace gatehouse::mqtt

@@ -1,5 +1,6 @@
 // The parts that need no broker: window, backoff, routes.
 #include "daemon/mqtt/backoff.hpp"
+#include "daemon/mqtt/discovery.hpp"
 #include "daemon/mqtt/event_window.hpp"
 #include "daemon/mqtt/routes.hpp"
 #include "daemon/mqtt/state_book.hpp"
@@ -154,15 +155,79 @@ TEST_CASE("Home Assistant is told where each meter and balance is, where it is a
     };
     CHECK(announced("").empty());
     const std::vector<Message> found = announced("ha");
-    REQUIRE(found.size() == 2);  // an internal account has no balance
+    REQUIRE(found.size() == 3);  // the gateway too, and an internal account has no balance
     for (const Message& message : found) CHECK(message.retained);
-    CHECK(found[0].topic == "ha/sensor/riverside_account_a-1/config");
-    CHECK(found[0].payload.find(R"("state_topic":"gatehouse/riverside/account/a-1/balance")") !=
+    CHECK(found[0].topic == "ha/device/riverside_gateway/config");
+    CHECK(found[1].topic == "ha/device/riverside_account_a-1/config");
+    CHECK(found[1].payload.find(R"("state_topic":"gatehouse/riverside/account/a-1/balance")") !=
           std::string::npos);
-    CHECK(found[1].topic == "ha/sensor/riverside_meter_w-2e-1/config");
-    CHECK(found[1].payload.find(R"("state_topic":"gatehouse/riverside/meter/w.1/state")") !=
+    CHECK(found[2].topic == "ha/device/riverside_meter_w-2e-1/config");
+    CHECK(found[2].payload.find(R"("state_topic":"gatehouse/riverside/meter/w.1/state")") !=
           std::string::npos);
-    CHECK(found[1].payload.find(R"("device_class":"water")") != std::string::npos);
+    CHECK(found[2].payload.find(R"("device_class":"water")") != std::string::npos);
+    // What is gone is ignored from 2026.4 on.
+    for (const Message& message : found)
+        CHECK(message.payload.find("\"object_id\"") == std::string::npos);
+}
+
+TEST_CASE("devices are announced once, again on a birth, and taken away with what they stand for") {
+    test::FakeSource source;
+    Settings settings = test::settings_for(1883);
+    settings.homeassistant_prefix = "ha";
+    const test::EastZone zone;
+    StateBook book(settings, zone);
+    const auto configs = [&] {
+        book.scan(source.snapshot(), 0);
+        std::vector<std::string> found;
+        for (; !book.empty(); book.handed_over(0)) {
+            const Message message = book.front({});
+            if (message.topic.ends_with("/config"))
+                found.push_back(message.topic + (message.payload.empty() ? " gone" : ""));
+        }
+        return found;
+    };
+    using Topics = std::vector<std::string>;
+    const std::string gateway = "ha/device/riverside_gateway/config";
+    const std::string one = "ha/device/riverside_account_a-1/config";
+    source.change([](Snapshot& snapshot) {
+        AccountView account;
+        account.account = "a-1";
+        snapshot.accounts.set(0, account);
+    });
+    CHECK(configs() == Topics{gateway, one});
+    CHECK(configs().empty());
+    book.announce_again();
+    CHECK(configs() == Topics{gateway, one});
+    book.heard_device("riverside_account_a-1");
+    CHECK(configs().empty());
+    book.heard_device("riverside_meter_old");
+    CHECK(configs() == Topics{"ha/device/riverside_meter_old/config gone"});
+    source.change([](Snapshot& snapshot) {
+        AccountView account = snapshot.accounts[0];
+        account.unit_label = "3-1201";
+        snapshot.accounts.set(0, account);
+    });
+    CHECK(configs() == Topics{one});
+    source.change([](Snapshot& snapshot) {
+        AccountView account = snapshot.accounts[0];
+        account.open = false;
+        snapshot.accounts.set(0, account);
+    });
+    CHECK(configs() == Topics{one + " gone"});
+    CHECK(configs().empty());
+    book.forget();
+    CHECK(configs() == Topics{gateway});
+}
+
+TEST_CASE("only devices of this site are its own") {
+    Settings settings = test::settings_for(1883);
+    settings.homeassistant_prefix = "ha";
+    CHECK(own_object(settings, "ha/device/riverside_meter_e-1/config") == "riverside_meter_e-1");
+    CHECK(own_object(settings, "ha/device/riverside_gateway/config") == "riverside_gateway");
+    CHECK_FALSE(own_object(settings, "ha/device/riverside2_meter_e-1/config"));
+    CHECK_FALSE(own_object(settings, "ha/device/0x00158d/config"));
+    CHECK_FALSE(own_object(settings, "ha/sensor/riverside_meter_e-1/config"));
+    CHECK_FALSE(own_object(settings, "other/device/riverside_meter_e-1/config"));
 }
 
 }  // namespace
