@@ -1,0 +1,95 @@
+#include "daemon/http/request_head.hpp"
+
+#include <algorithm>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
+#include <utility>
+
+#include "daemon/http/sessions.hpp"
+
+namespace gatehouse::http {
+
+namespace {
+
+std::string text(beast::string_view view) {
+    return {view.data(), view.size()};
+}
+
+// A length told twice or in two ways is how one request is smuggled inside another.
+bool smuggles(const WireRequest& message) {
+    const auto lengths = message.count(wire::field::content_length);
+    const auto codings = message.count(wire::field::transfer_encoding);
+    if (lengths > 1 || codings > 1 || (lengths == 1 && codings == 1)) return true;
+    // Beast takes "2, 2" for 2; whoever stands before us may not.
+    const beast::string_view length = message[wire::field::content_length];
+    if (length.find_first_not_of("0123456789") != beast::string_view::npos) return true;
+    return codings == 1 && !beast::iequals(message[wire::field::transfer_encoding], "chunked");
+}
+
+// Of "a=1; __Host-gatehouse=secret; b=2" the secret.
+std::string session_cookie(const std::string& header) {
+    const std::string name = std::string(kSessionCookie) + "=";
+    std::size_t at = 0;
+    while (at < header.size()) {
+        const std::size_t end = std::min(header.find(';', at), header.size());
+        const std::size_t begin = header.find_first_not_of(' ', at);
+        if (begin < end && header.compare(begin, name.size(), name) == 0)
+            return header.substr(begin + name.size(), end - begin - name.size());
+        at = end + 1;
+    }
+    return {};
+}
+
+Response no_route(const Match& match) {
+    if (match.allow.empty()) {
+        return problem(404, "no-route", "No such path. GET /api/v1/openapi.json lists them all.");
+    }
+    Response refusal = problem(405, "method", "This path takes " + match.allow + ".");
+    refusal.headers.emplace_back("Allow", match.allow);
+    return refusal;
+}
+
+}  // namespace
+
+Response refusal_of(boost::system::error_code error) {
+    if (error == wire::error::header_limit || error == wire::error::buffer_overflow) {
+        return problem(431, "header-too-large", "The header is larger than 16 KiB.");
+    }
+    if (error == wire::error::body_limit) {
+        return problem(413, "body-too-large", "The body is larger than this route takes.");
+    }
+    const bool message =
+        error.category() == wire::make_error_code(wire::error::bad_method).category();
+    if (!message || error == wire::error::end_of_stream || error == wire::error::partial_message) {
+        return {0, {}, {}, {}};
+    }
+    return problem(400, "http", "The request is no HTTP/1.1: " + error.message() + ".");
+}
+
+Response read_head(const WireRequest& message, Request& request, Match& match) {
+    if (smuggles(message))
+        return problem(400, "http", "The length of the body is told twice or in two ways.");
+    const bool head = message.method() == wire::verb::head;
+    request.method = head ? "GET" : text(message.method_string());
+    request.authorization = text(message[wire::field::authorization]);
+    const auto accept = message[wire::field::accept];
+    request.wants_html = accept.find("text/html") != accept.npos;
+    request.cookie = session_cookie(text(message[wire::field::cookie]));
+    request.origin = text(message[wire::field::origin]);
+    request.host = text(message[wire::field::host]);
+    request.guard = text(message["X-Gatehouse-Request"]);
+    request.if_none_match = text(message[wire::field::if_none_match]);
+    request.if_match = text(message[wire::field::if_match]);
+    request.last_event_id = text(message["Last-Event-ID"]);
+    if (const auto key = message.find("Idempotency-Key"); key != message.end())
+        request.idempotency_key = text(key->value());
+    auto target = parse_target({message.target().data(), message.target().size()});
+    if (!target) return problem(400, "target", "The path or query is malformed.");
+    request.segments = std::move(target->segments);
+    request.query = std::move(target->query);
+    match = match_request(request, {accept.data(), accept.size()});
+    if (match.route == nullptr) return no_route(match);
+    return {0, {}, {}, {}};
+}
+
+}  // namespace gatehouse::http
