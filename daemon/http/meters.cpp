@@ -6,6 +6,7 @@
 #include "daemon/core/units.hpp"
 #include "daemon/engine/documents.hpp"
 #include "daemon/engine/row_documents.hpp"
+#include "daemon/http/body.hpp"
 #include "daemon/http/line_documents.hpp"
 #include "daemon/http/params.hpp"
 #include "daemon/http/reading_query.hpp"
@@ -319,6 +320,7 @@ Response get_quarantine(Call& call) {
 
 void post_meter_read(Call& call, Respond respond) {
     Query(call.request).finish();
+    Body(call.request.body, call.app.options.limits.json_depth).finish();
     const MeterView& meter =
         find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter");
     if (meter.by_eye) {

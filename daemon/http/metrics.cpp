@@ -2,7 +2,10 @@
 // leaves the house here is the state of machines. Series of single meters only where the
 // configuration asks for them.
 #include <algorithm>
+#include <array>
+#include <fstream>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +29,11 @@ class Metrics {
     // labels: `bus="b1",result="ok"`; made by label().
     void value(const std::string& labels, const std::string& number) {
         text_ += name_ + "{" + labels + "} " + number + "\n";
+    }
+    // Of a histogram: what follows its name.
+    template <class Number>
+    void part(const std::string& end, Number number) {
+        text_ += name_ + end + " " + std::to_string(number) + "\n";
     }
     template <class Number>
     void only(std::string_view name, const char* type, const char* help, Number number) {
@@ -167,6 +175,37 @@ void meters(Metrics& out, const Snapshot& snapshot, bool each) {
     }
 }
 
+// How long the households' money lasts, as a histogram of those for whom it is known.
+void days_left(Metrics& out, const Snapshot& snapshot) {
+    constexpr std::array<int, 7> kBounds{0, 1, 3, 7, 14, 30, 90};
+    std::array<int, kBounds.size()> within{};
+    std::int64_t sum = 0;
+    int count = 0;
+    for (std::size_t i = 0; i < snapshot.accounts.size(); ++i) {
+        const AccountView& account = snapshot.accounts[i];
+        if (!account.open || !account.days_left) continue;
+        ++count;
+        sum += *account.days_left;
+        for (std::size_t bound = 0; bound < kBounds.size(); ++bound)
+            within[bound] += *account.days_left <= kBounds[bound] ? 1 : 0;
+    }
+    out.family("days_left", "histogram", "Open accounts by the days that their money lasts.");
+    for (std::size_t bound = 0; bound < kBounds.size(); ++bound)
+        out.part("_bucket{le=\"" + std::to_string(kBounds[bound]) + "\"}", within[bound]);
+    out.part("_bucket{le=\"+Inf\"}", count);
+    out.part("_sum", sum);
+    out.part("_count", count);
+}
+
+// Bytes that this process has had written to the disk; nothing where the system does not tell.
+std::optional<std::uint64_t> written_bytes() {
+    std::ifstream file("/proc/self/io");
+    std::string name;
+    for (std::uint64_t value = 0; file >> name >> value;)
+        if (name == "write_bytes:") return value;
+    return std::nullopt;
+}
+
 void books(Metrics& out, const Snapshot& snapshot) {
     out.only("samples_total", "counter", "Samples that reached the engine.",
              snapshot.samples_total);
@@ -176,7 +215,13 @@ void books(Metrics& out, const Snapshot& snapshot) {
              snapshot.readings_stored);
     out.only("event_seq", "gauge", "Newest row of the event log.", snapshot.event_seq);
     out.only("reading_seq", "gauge", "Newest stored reading.", snapshot.reading_seq);
-    out.only("accounts_low", "gauge", "Open accounts at level 1 or above.", snapshot.accounts_low);
+    out.only("low_credit_units", "gauge", "Open accounts at level 1 or above.",
+             snapshot.accounts_low);
+    std::uint64_t ledger_seq = 0;
+    for (std::size_t i = 0; i < snapshot.accounts.size(); ++i)
+        ledger_seq = std::max(ledger_seq, snapshot.accounts[i].ledger_seq);
+    out.only("ledger_seq", "gauge", "Newest entry of a household.", ledger_seq);
+    days_left(out, snapshot);
     out.only("store_ok", "gauge", "1 while commits succeed.", snapshot.store_ok ? 1 : 0);
     out.only("clock_trusted", "gauge", "1 while the clock is trusted.",
              snapshot.clock_trusted ? 1 : 0);
@@ -198,8 +243,13 @@ void adapters(Metrics& out, const Call& call) {
                  mqtt.published_total);
         out.only("mqtt_reconnects_total", "counter", "Connections lost and made again.",
                  mqtt.reconnects_total);
-        out.only("event_backlog", "gauge", "Events that the broker has not acknowledged.",
+        out.only("outbox_depth", "gauge", "Events that the broker has not acknowledged.",
                  snapshot.event_seq - std::min(snapshot.event_seq, snapshot.mqtt_cursor));
+        const auto oldest = call.app.readers.take()->events_after(snapshot.mqtt_cursor, 1);
+        out.only("outbox_oldest_seconds", "gauge", "How long the oldest of them has waited.",
+                 oldest.empty()
+                     ? 0
+                     : std::max<std::int64_t>(0, snapshot.now_ms - oldest.front().at.at) / 1'000);
     }
     const Counters& counters = call.app.counters;
     out.family("http_requests_total", "counter", "Requests answered by how they ended.");
@@ -227,7 +277,9 @@ Response get_metrics(Call& call) {
     meters(out, *call.snapshot, call.app.metrics_meters);
     books(out, *call.snapshot);
     adapters(out, call);
-    out.only("database_bytes", "gauge", "Size of the books on disk.", process.database_bytes);
+    out.only("db_bytes", "gauge", "Size of the books on disk.", process.database_bytes);
+    if (const auto written = written_bytes())
+        out.only("db_written_bytes_total", "counter", "Written to the disk in this run.", *written);
     out.only("disk_free_bytes", "gauge", "Free space beside them.", process.disk_free_bytes);
     return {200, out.take(), "text/plain; version=0.0.4; charset=utf-8", {}};
 }

@@ -188,8 +188,14 @@ std::optional<std::string> agreed_by(Call& call, const std::string& code) {
     const MonoMs now = call.app.clock.mono_ms();
     if (const std::int64_t wait_ms = call.app.attempts.begin(key, now); wait_ms > 0)
         throw Refused{slow_down(wait_ms)};
-    const std::string request =
-        call.request.idempotency_key ? call.person + " " + *call.request.idempotency_key : "";
+    // Without a key the same words to the same path are the same act, which is done once by nature.
+    std::string request = call.person;
+    if (call.request.idempotency_key) {
+        request += " " + *call.request.idempotency_key;
+    } else {
+        for (const std::string& segment : call.request.segments) request += "/" + segment;
+        request += " " + sha256_hex(call.request.body);
+    }
     const auto staff = call.app.sessions.take_approval(code, request, now);
     if (staff) call.app.attempts.succeeded(key);
     return staff;

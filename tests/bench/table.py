@@ -33,6 +33,23 @@ def rows(figures):
                    f"{one['ratio']:.2f} ({one['daemon_s']:.1f} of {one['sqlite_s']:.1f} s)",
                    "<= 2", one["ratio"] <= 2)  # fmt: skip
             yield ("  memory it took", f"{one['grown_kib'] / 1024:.1f} MiB", "", True)
+        if kind == "load":
+            yield (f"50 readers and 8 writers beside {one['meters']} meters",
+                   f"{one['a_second']} answers a second, p99 {one['read_ms_p99']:.0f} and "
+                   f"{one['write_ms_p99']:.0f} ms", "", True)  # fmt: skip
+            yield ("  alert from its request to a subscriber",
+                   f"p50 {one['alert_ms_p50']:.0f} ms, p99 {one['alert_ms_p99']:.0f} ms", "", True)
+            yield ("  meters that missed a turn", str(one["late_meters"]), "0",
+                   one["late_meters"] == 0)  # fmt: skip
+            grown = one["memory_kib_end"] - one["memory_kib_after_a_third"]
+            yield ("  memory from a third of the time to the end", f"{grown / 1024:+.1f} MiB", "",
+                   True)  # fmt: skip
+        if kind == "login":
+            yield ("one log-in", f"{one['alone_ms_p50']} ms, ten at once at most "
+                   f"{one['together_ms_max']} ms", "", True)  # fmt: skip
+            yield ("  memory while they are checked",
+                   f"+{one['peak_above_kib'] / 1024:.1f} MiB, then +{one['left_kib'] / 1024:.1f}",
+                   "", True)  # fmt: skip
         if kind == "memory":
             yield (f"resident memory, {one['meters']} meters on {one['buses']} buses",
                    f"{one['steady_kib'] / 1024:.1f} MiB (peak {one['peak_kib'] / 1024:.1f})",

@@ -115,7 +115,32 @@ def no_space(house, ballast, subscriber):
     house.ctl("ack", alert["id"], "--by", "s-01", "--via", "phone")
     wait_for("the call is told", lambda: len(alerts(subscriber, "a-1")) == 2)
     check("what is free came from the reserve", ballast.free() < 800 * 1024)
+    exports_and_files(house)
     return words
+
+
+def exports_and_files(house):
+    """On the full disk: a list streams as ever, a workbook that finds no room is refused whole, and
+    a household's file opens, since its look still finds room in the reserve."""
+    rows = raw(house, "/api/v1/readings.csv")
+    check("a table comes whole", rows[0] == 200 and rows[1].endswith(b"0\r\n\r\n"))
+    status, _ = raw(house, "/api/v1/accounts.xlsx")
+    check(f"a workbook comes or is refused: {status}", status in (200, 503))
+    equal("the file opens", house.get("/units/u-1")["unit"], "u-1")
+    looks = house.get("/units/u-1/views")["items"]
+    equal("and its look is a row", [look["what"] for look in looks], ["file"])
+
+
+def raw(house, target):
+    data = b""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(house.socket)
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n"
+                           "Connection: close\r\n\r\n".encode())  # fmt: skip
+        while chunk := connection.recv(65536):
+            data += chunk
+    return int(data.split(b" ", 2)[1]), data
 
 
 def power_cut(house, subscriber):

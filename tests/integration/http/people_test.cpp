@@ -259,6 +259,26 @@ TEST_CASE("an act of two needs a code of the second, who saw it in a session of 
           403);
 }
 
+TEST_CASE("an act of two that has no key is asked again with the same code and the same words") {
+    HttpHouse house;
+    for (const char* staff : {"r-cashier", "r-head"}) house.give_password(staff);
+    const std::string cashier = house.log_in("r-cashier"), head = house.log_in("r-head");
+    const Got code = house.ask_as(cashier, "POST", "/api/v1/session/approvals", "{}");
+    REQUIRE(code.status == 201);
+    const auto erase = [&](const std::string& person, const std::string& reason) {
+        return house.ask_as(head, "POST", "/api/v1/people/" + person + "/erase",
+                            R"({"reason":")" + reason + R"(","approval":")" +
+                                at(code.body, "/code") + R"("})");
+    };
+    CHECK(erase("p-1", "asked in writing").status == 200);
+    CHECK(erase("p-1", "asked in writing").status == 200);
+    CHECK(at(erase("p-1", "another reason").body, "/errors/0/pointer") == "/approval");
+    CHECK(at(erase("p-2", "asked in writing").body, "/errors/0/pointer") == "/approval");
+    REQUIRE(house.engine.seen<ErasePerson>().size() == 2);
+    CHECK(house.engine.seen<ErasePerson>()[1].act.actor == "staff:r-head+r-cashier");
+    CHECK(house.engine.seen<ErasePerson>()[1].person == "p-1");
+}
+
 TEST_CASE("a household's file is customer service's; others ask, and every look is noted") {
     HttpHouse house;
     for (const char* staff : {"r-desk", "r-duty", "r-admin", "r-head"}) house.give_password(staff);

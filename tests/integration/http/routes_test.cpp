@@ -391,6 +391,13 @@ TEST_CASE("metrics name no unit, no account, and single meters only when asked t
     for (const std::string secret : {"h-0", "a-0", "e-0", "unit=", "account="}) {
         REQUIRE(plain.body.find(secret) == std::string::npos);
     }
+    for (const std::string name :
+         {"build_info", "modbus_response_seconds", "ledger_seq", "low_credit_units", "days_left",
+          "db_bytes", "db_written_bytes_total", "clock_trusted"}) {
+        INFO(name);
+        CHECK(plain.body.find("# TYPE gatehouse_" + name + " ") != std::string::npos);
+    }
+    CHECK(plain.body.find("gatehouse_days_left_bucket{le=\"+Inf\"} ") != std::string::npos);
     HouseOptions options;
     options.metrics_meters = true;
     HttpHouse detailed(options);
