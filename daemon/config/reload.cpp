@@ -81,6 +81,9 @@ void compare_buses(Comparison& out, const Config& a, const Config& b) {
         return all;
     };
     out.fixed("cabinet", cabinets(a), cabinets(b));
+    out.fixed("keys.curfew", a.keys.curfew_minute, b.keys.curfew_minute);
+    out.fixed("keys.max_hold", a.keys.max_hold_ms, b.keys.max_hold_ms);
+    out.fixed("keys.alerts", a.keys.alerts, b.keys.alerts);
 }
 
 }  // namespace

@@ -25,7 +25,11 @@ std::string target_of(const http::Route& route) {
                                                                      {"{month}", "2026-11"},
                                                                      {"{token}", "x"},
                                                                      {"{staff}", "s-01"},
-                                                                     {"{person}", "p-1"}}) {
+                                                                     {"{person}", "p-1"},
+                                                                     {"{cabinet}", "kc-1"},
+                                                                     {"{key}", "k-1"},
+                                                                     {"{ticket}", "WX202611-0001"},
+                                                                     {"{action}", "dispatch"}}) {
         const std::size_t place = target.find(name);
         if (place != std::string::npos) target.replace(place, name.size(), id);
     }
