@@ -12,6 +12,7 @@
 #include "daemon/engine/repair_summary.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/exports.hpp"
+#include "daemon/http/key_pages.hpp"
 #include "daemon/http/page.hpp"
 
 namespace gatehouse::http {
@@ -285,6 +286,7 @@ void post_repairs_freeze(Call& call, Respond respond) {
 }
 
 Response get_key_register(Call& call) {
+    if (call.request.wants_html) return key_register_page(call, loan_items(call));
     JsonWriter json;
     json.begin_object().key("items").begin_array();
     for (const json::object& item : loan_items(call)) json.raw(json::serialize(item));

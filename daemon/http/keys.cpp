@@ -9,6 +9,7 @@
 #include "daemon/engine/key_room.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
+#include "daemon/http/key_pages.hpp"
 
 namespace gatehouse::http {
 
@@ -64,6 +65,7 @@ Response get_keys(Call& call) {
         throw Refused{
             problem(400, "query", "state=" + state + " is none of in, out, given, lost, unknown.")};
     const auto board = board_of(call);
+    if (call.request.wants_html) return key_list_page(call, *board);
     return list_rows(
         board->keys, query, [](const KeyView& view) { return view.key; },
         [&](const KeyView& view) {

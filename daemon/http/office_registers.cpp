@@ -10,7 +10,7 @@
 #include "daemon/core/meter_counter.hpp"
 #include "daemon/engine/key_room.hpp"
 #include "daemon/http/act.hpp"
-#include "daemon/http/page.hpp"
+#include "daemon/http/key_pages.hpp"
 
 namespace gatehouse::http {
 
@@ -114,6 +114,12 @@ void post_document(Call& call, Respond respond) {
 }
 
 Response get_handovers(Call& call) {
+    if (call.request.wants_html) {
+        const auto reader = call.app.readers.take();
+        KeyBooks books = reader->key_books();
+        return handover_page(call, call.params[0],
+                             books.registers("handover", call.params[0], 0, kLimitMax));
+    }
     return list_register(call, "handover", call.params[0]);
 }
 

@@ -116,6 +116,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/reports/repairs/{month}/freeze", "tickets:write", nullptr,
      post_repairs_freeze},
     listed("/api/v1/reports/keys", "keys:read", get_key_register, table_key_register),
+    {"GET", "/api/v1/reports/visits/{month}", "tickets:read", get_visits},
+    {"GET", "/api/v1/reports/shift", "keys:read", get_shift},
     {"GET", "/api/v1/documents", "tickets:read", get_documents},
     {"POST", "/api/v1/documents", "tickets:write", nullptr, post_document},
     {"GET", "/api/v1/units/{unit}/handover", "tickets:read", get_handovers},

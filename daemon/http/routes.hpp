@@ -127,6 +127,8 @@ Response table_repairs(Call& call);
 void post_repairs_freeze(Call& call, Respond respond);
 Response get_key_register(Call& call);
 Response table_key_register(Call& call);
+Response get_visits(Call& call);  // key_pages.cpp
+Response get_shift(Call& call);
 Response get_documents(Call& call);  // office_registers.cpp
 void post_document(Call& call, Respond respond);
 Response get_handovers(Call& call);

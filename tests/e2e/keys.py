@@ -4,6 +4,7 @@ which key and for which ticket, tells what is not in order, and loses nothing wh
 daemon's wall clock is the test's own.
 """
 import datetime
+import socket
 
 from house import House, UnixConnection, check, equal, main, wait_for
 
@@ -213,6 +214,21 @@ def the_day_ends(house, desk, listener):
     equal("told at the broker", kinds, {"cabinet_forced"})
 
 
+def page(house, target):
+    """A page as a browser gets it."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(house.socket)
+        connection.sendall(
+            f"GET /api/v1{target} HTTP/1.1\r\nHost: gatehouse\r\nAccept: text/html\r\n"
+            "Connection: close\r\n\r\n".encode()
+        )
+        data = b""
+        while chunk := connection.recv(65536):
+            data += chunk
+    return data.decode()
+
+
 def registers(house, desk):
     """What the office files: the month of repairs foots, and the plain registers keep what they
     are told."""
@@ -237,6 +253,12 @@ def registers(house, desk):
                                       "receiver": "p-1", "by": "s-01"})  # fmt: skip
     equal("handed over", house.get("/units/u-1/handover")["items"][0]["row"]["keys"],
           {"door": "5", "mailbox": "1"})  # fmt: skip
+    for target, word in ((f"/reports/repairs/{month}", "Repairs"), ("/reports/keys", "Keys lent"),
+                         ("/keys", "Keys kept"), ("/units/u-1/handover", "Handed over"),
+                         (f"/reports/visits/{month}", "Return visits"),
+                         ("/reports/shift", "Shift hand-over"),
+                         (f"/tickets/{made['tickets'][0]}", "Dispatch slip")):  # fmt: skip
+        check(f"{target} on paper", word in page(house, target))
     file = house.get("/units/u-1")
     equal("in the household's file", (file["tickets"][0]["state"], file["keys"][0]["key"]),
           ("closed", "k-1"))  # fmt: skip
