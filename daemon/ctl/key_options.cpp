@@ -148,6 +148,9 @@ void add_key_verbs(CLI::App& app, Options& options, const std::function<void(Ver
     add_keys(app, words);
     add_cabinets(app, words);
     add_tickets(app, words);
+    CLI::App* line = words.verb(app, "timeline", "What happened to one thing", timeline);
+    for (const char* name : {"unit", "key", "ticket", "staff", "meter", "account", "cabinet"})
+        words.field(line, name, "About that one");
 }
 
 }  // namespace gatehouse::ctl

@@ -217,4 +217,29 @@ int ticket_act(const Options& options) {
                              body_of(options), {}));
 }
 
+int timeline(const Options& options) {
+    const std::string query =
+        query_of(options, {"unit", "key", "ticket", "staff", "meter", "account", "cabinet"});
+    const Listing listing = all_items(options, "/api/v1/timeline", query);
+    if (listing.failed.status != 0) return report(options, listing.failed);
+    if (options.json) return print_items(listing);
+    TextTable table;
+    for (const char* heading : {"SEQ", "AT", "WHAT", "ABOUT", "WHO", "HOW SURE"})
+        table.column(heading);
+    for (const json::value& item : listing.items) {
+        const json::object& event = item.get_object();
+        const json::object& body = member(event, "body");
+        std::string about, who = text(body, "person");
+        for (const char* name : {"key", "ticket", "number", "account", "meter", "amount", "text"}) {
+            const std::string part = text(body, name);
+            if (!part.empty()) about += (about.empty() ? "" : " ") + part;
+        }
+        if (who.empty()) who = text(body, "by");
+        table.row({text(event, "seq"), minute(event, "at"), text(event, "kind"), about, who,
+                   text(body, "origin")});
+    }
+    std::cout << (table.empty() ? "nothing is known of it\n" : table.text());
+    return kDone;
+}
+
 }  // namespace gatehouse::ctl

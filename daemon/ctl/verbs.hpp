@@ -73,6 +73,7 @@ int tickets(const Options& options);
 int ticket_show(const Options& options);
 int ticket_new(const Options& options);
 int ticket_act(const Options& options);
+int timeline(const Options& options);
 int quarantine_list(const Options& options);
 int quarantine_release(const Options& options);
 int quarantine_reject(const Options& options);

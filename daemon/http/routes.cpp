@@ -112,6 +112,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/tickets/{ticket}", "tickets:read", get_ticket},
     {"POST", "/api/v1/tickets/{ticket}/{action}", "tickets:write", nullptr, post_ticket_action},
     {"GET", "/api/v1/timeline", "events:read", get_timeline},
+    {"GET", "/api/v1/search", "tickets:read", get_search},
     listed("/api/v1/reports/repairs/{month}", "tickets:read", get_repairs, table_repairs),
     {"POST", "/api/v1/reports/repairs/{month}/freeze", "tickets:write", nullptr,
      post_repairs_freeze},

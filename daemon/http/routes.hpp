@@ -122,6 +122,7 @@ Response get_ticket(Call& call);
 void post_ticket(Call& call, Respond respond);
 void post_ticket_action(Call& call, Respond respond);
 Response get_timeline(Call& call);
+Response get_search(Call& call);
 Response get_repairs(Call& call);  // key_reports.cpp
 Response table_repairs(Call& call);
 void post_repairs_freeze(Call& call, Respond respond);

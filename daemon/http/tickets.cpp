@@ -1,6 +1,7 @@
 // Repair tickets, the dispatch slip on paper, and the timeline that joins them with keys, readings
 // and money.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -15,6 +16,8 @@
 namespace gatehouse::http {
 
 namespace {
+
+constexpr std::size_t kSearchMax = 50;
 
 std::string label_of(const Call& call, const std::string& unit) {
     for (const Unit& one : call.snapshot->registry->units)
@@ -205,6 +208,59 @@ void post_ticket_action(Call& call, Respond respond) {
     }
     body.finish();
     submit_work(call, {std::move(act)}, std::move(respond));
+}
+
+// One box for whoever answers the telephone: a room, the last digits of a phone number, a ticket or
+// a key. No name and no number of anybody is shown; the household's file has them.
+Response get_search(Call& call) {
+    Query query(call.request);
+    const std::string wanted = query.text("q").value_or("");
+    query.finish();
+    if (wanted.size() < 2 || wanted.size() > 64)
+        throw Refused{problem(400, "query",
+                              "q= takes 2 to 64 bytes of a room, the last digits of "
+                              "a phone number, a ticket or a key.")};
+    const Registry& registry = *call.snapshot->registry;
+    const auto has = [&](const std::string& text) {
+        return text.find(wanted) != std::string::npos;
+    };
+    std::map<std::string, const char*> found;  // unit -> why
+    for (const Person& person : registry.people)
+        if (wanted.size() >= 4 && person.phone.ends_with(wanted) && !person.unit.empty())
+            found.emplace(person.unit, "phone");
+    ListWriter list;
+    for (const Unit& unit : registry.units) {
+        if (list.count() == kSearchMax) break;
+        const bool by_room = has(unit.unit) || has(unit.label);
+        const auto by_phone = found.find(unit.unit);
+        if (!by_room && by_phone == found.end()) continue;
+        JsonWriter json;
+        json.begin_object()
+            .field("unit", unit.unit)
+            .field("unit_label", unit.label)
+            .field("by", by_room ? "room" : "phone")
+            .end_object();
+        list.item(json.take());
+    }
+    for (const Key& key : registry.keys) {
+        if (list.count() == kSearchMax) break;
+        if (!has(key.key) && !has(key.label)) continue;
+        JsonWriter json;
+        json.begin_object().field("key", key.key).field("by", "key").end_object();
+        list.item(json.take());
+    }
+    const auto reader = call.app.readers.take();
+    if (const auto ticket = reader->key_books().ticket(wanted)) {
+        JsonWriter json;
+        json.begin_object()
+            .field("ticket", ticket->number)
+            .field_if("unit", ticket->unit)
+            .field("by", "ticket")
+            .end_object();
+        list.item(json.take());
+    }
+    list.end_items();
+    return list.finish(std::optional<std::string>(), false);
 }
 
 // What happened to one unit, key, ticket, person or meter, oldest first, with how sure it is.

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A cabinet pushes while the daemon is killed at any moment, and pushes again what was not
-acknowledged: every (source, boot, seq) stands in the books exactly once, and who has the key is what
-the last event says. tests/e2e/key_kills.py 1000 for the long run.
+acknowledged: every (source, boot, seq) stands in the books exactly once, and who has the key is
+what the last event says. tests/e2e/key_kills.py 1000 for the long run.
 """
 import datetime
 import random

@@ -259,6 +259,10 @@ def registers(house, desk):
                          ("/reports/shift", "Shift hand-over"),
                          (f"/tickets/{made['tickets'][0]}", "Dispatch slip")):  # fmt: skip
         check(f"{target} on paper", word in page(house, target))
+    found = house.get("/search?q=Flat%201")["items"]
+    equal("found by the room", [item["unit"] for item in found], ["u-1"])
+    shown = house.ctl("timeline", "--unit", "u-1")["items"]
+    check("the unit's line", {"ticket.reported", "key.removed"} <= {e["kind"] for e in shown})
     file = house.get("/units/u-1")
     equal("in the household's file", (file["tickets"][0]["state"], file["keys"][0]["key"]),
           ("closed", "k-1"))  # fmt: skip
