@@ -136,6 +136,8 @@ mqtt::Settings mqtt_settings(const config::Config& config) {
     settings.password_file = config.mqtt->password_file;
     settings.topic_root = config.mqtt->topic_root;
     settings.site_id = config.site.id;
+    for (const config::Cabinet& cabinet : config.cabinets)
+        if (cabinet.url == "mqtt:") settings.push_cabinets.push_back(cabinet.id);
     settings.currency = config.site.currency;
     settings.version = GATEHOUSE_VERSION;
     if (config.mqtt->homeassistant)

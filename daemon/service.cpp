@@ -90,11 +90,21 @@ ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
     };
 }
 
+mqtt::PushDecoder push_decoder(const Zone& zone) {
+    return [&zone](std::string_view body,
+                   const std::string& cabinet) -> std::variant<KeyPush, std::string> {
+        auto decoded = cabinet::decode_push(body, cabinet, zone);
+        if (const auto* refused = std::get_if<cabinet::PushRefusal>(&decoded)) return refused->text;
+        return std::move(std::get<KeyPush>(decoded));
+    };
+}
+
 http::ServerOptions server_options(const config::Config& config, const std::string& database,
                                    const Zone& zone) {
     http::ServerOptions options;
-    options.decode_push = [&zone](std::string_view body, const std::string& cabinet)
-        -> std::variant<KeyPush, http::PushProblem> {
+    options.decode_push =
+        [&zone](std::string_view body,
+                const std::string& cabinet) -> std::variant<KeyPush, http::PushProblem> {
         auto decoded = cabinet::decode_push(body, cabinet, zone);
         if (const auto* refused = std::get_if<cabinet::PushRefusal>(&decoded))
             return http::PushProblem{refused->code, refused->text};
@@ -205,7 +215,8 @@ struct Parts {
                                            bus_ports, commissioning, running, *zone, clock, random);
         engine->on_commit([this] { server->commit_came(); });
         if (config.mqtt) {
-            source = std::make_unique<mqtt::EngineSource>(*engine, database, *zone);
+            source =
+                std::make_unique<mqtt::EngineSource>(*engine, database, *zone, push_decoder(*zone));
             publisher = std::make_unique<mqtt::Publisher>(mqtt_settings(config), *source, *zone,
                                                           clock, random);
             engine->on_commit([this] { publisher->wake(); });

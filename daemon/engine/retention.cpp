@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/store/key_books.hpp"
+
 namespace gatehouse {
 namespace {
 
@@ -9,6 +11,7 @@ namespace {
 constexpr std::uint64_t kReadingsASlice = 1'000;
 constexpr std::size_t kViewsASlice = 50;
 constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::size_t kKeysASlice = 50;
 constexpr std::int64_t kSealsMax = 31;
 
 LocalDate months_before(LocalDate date, int months) {
@@ -61,6 +64,23 @@ std::size_t Retention::drop_views(Context& context) const {
     return context.store.drop_views(old, views_before_, kViewsASlice);
 }
 
+// Who had which key for two years, who was turned away for half a year. What the log said of it
+// goes too; its chain stands without the bodies.
+std::size_t Retention::drop_keys(Context& context) const {
+    KeyBooks& books = context.store.key_books();
+    const UtcMs now = context.now_ms();
+    std::size_t dropped = 0;
+    for (const bool denied : {true, false}) {
+        const std::int64_t days = denied ? kDeniedKeptDays : kKeysKeptDays;
+        for (const std::uint64_t event :
+             books.drop_events(now - days * 24 * kHourMs, denied, kKeysASlice)) {
+            context.store.remove_event_body(event, "retention");
+            ++dropped;
+        }
+    }
+    return dropped + books.drop_before(now - kKeysKeptDays * 24 * kHourMs, kKeysASlice);
+}
+
 void Retention::slice(Context& context) {
     if (!context.clock.trusted() || !context.writable) return;
     const LocalDate today = context.day_of(context.now_ms());
@@ -70,7 +90,8 @@ void Retention::slice(Context& context) {
     if (dropped < readings_up_to_) {
         context.store.drop_interval_readings(std::min(readings_up_to_, dropped + kReadingsASlice));
     } else if (context.store.drop_oldest_hour(hours_before_) == 0 &&
-               context.store.drop_oldest_day(days_before_) == 0 && drop_views(context) == 0) {
+               context.store.drop_oldest_day(days_before_) == 0 && drop_views(context) == 0 &&
+               drop_keys(context) == 0) {
         left_ = false;
         return;
     }

@@ -11,6 +11,7 @@ namespace gatehouse {
 
 inline constexpr std::int64_t kIntervalsKeptDays = 100;
 inline constexpr int kHoursKeptMonths = 13, kDaysKeptYears = 10, kViewsKeptYears = 3;
+inline constexpr std::int64_t kKeysKeptDays = 730, kDeniedKeptDays = 180;
 
 class Retention {
   public:
@@ -20,6 +21,7 @@ class Retention {
   private:
     void plan(Context& context, LocalDate today);
     [[nodiscard]] std::size_t drop_views(Context& context) const;
+    [[nodiscard]] std::size_t drop_keys(Context& context) const;
 
     std::optional<LocalDate> planned_;  // for this day
     bool left_ = false;

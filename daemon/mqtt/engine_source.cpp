@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "daemon/engine/engine.hpp"
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_room.hpp"
 #include "daemon/store/reader.hpp"
 
 namespace gatehouse::mqtt {
@@ -12,6 +14,7 @@ struct EngineSource::Impl {
     Engine& engine;
     std::string path;
     const Zone& zone;
+    PushDecoder decode_push;
     std::optional<StoreReader> reader;
     std::optional<SealHead> seal;
     std::uint64_t sealed_seq = 0;  // of the snapshot when the store was asked
@@ -22,8 +25,10 @@ struct EngineSource::Impl {
     }
 };
 
-EngineSource::EngineSource(Engine& engine, std::string database_path, const Zone& zone)
-    : impl_(std::make_unique<Impl>(Impl{engine, std::move(database_path), zone, {}, {}, 0})) {}
+EngineSource::EngineSource(Engine& engine, std::string database_path, const Zone& zone,
+                           PushDecoder decode_push)
+    : impl_(std::make_unique<Impl>(
+          Impl{engine, std::move(database_path), zone, std::move(decode_push), {}, {}, 0})) {}
 
 EngineSource::~EngineSource() = default;
 
@@ -56,6 +61,27 @@ std::optional<SealHead> EngineSource::newest_seal() {
 
 bool EngineSource::advance_cursor(std::uint64_t seq) {
     return impl_->engine.submit(MqttCursor{seq}, [](const Reply&) {});
+}
+
+// A push that is wrong is answered so, and acknowledges nothing; one that the engine cannot take
+// now is not answered, and comes again.
+void EngineSource::take_push(const std::string& cabinet, const std::string& body,
+                             std::function<void(std::string)> answer) {
+    if (!impl_->decode_push) return answer("");
+    auto decoded = impl_->decode_push(body, cabinet);
+    if (const std::string* why = std::get_if<std::string>(&decoded)) {
+        JsonWriter json;
+        json.begin_object().field("error", *why).end_object();
+        return answer(json.take());
+    }
+    RoomCommand command;
+    command.actor = "cabinet:" + cabinet;
+    command.work =
+        std::make_shared<const RoomWork>(RoomWork{std::move(std::get<KeyPush>(decoded))});
+    const bool taken = impl_->engine.submit(std::move(command), [answer](const Reply& reply) {
+        answer(reply.kind == ReplyKind::ok ? reply.json : std::string());
+    });
+    if (!taken) answer("");
 }
 
 std::optional<std::uint64_t> EngineSource::disk_free_bytes() {

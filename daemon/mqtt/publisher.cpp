@@ -30,6 +30,14 @@ constexpr std::int64_t kFullPauseMs = 20;   // after -12, unless a delivery come
 constexpr std::int64_t kAckMaxMs = 60'000;  // nothing acknowledged for so long: connect anew
 constexpr std::int64_t kSourceRetryMs = 500;
 constexpr std::int64_t kSealLookMs = 60'000;
+constexpr std::size_t kPushesMax = 64;  // of cabinets, not answered yet; more push again
+
+// Where answers to cabinets arrive: the engine may give one after the publisher has gone.
+struct Inbox {
+    std::mutex mutex;
+    std::deque<Message> answers;
+    std::function<void()> wake;  // empty: nobody waits any more
+};
 
 }  // namespace
 
@@ -82,6 +90,9 @@ struct Publisher::Impl {
     std::unique_ptr<EventWindow> window;
     std::shared_ptr<const Snapshot> snapshot;
     std::deque<Message> greeting;
+    std::deque<Message> answers;  // to cabinets
+    std::size_t pushes = 0;       // not answered yet
+    const std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>();
     std::deque<Outgoing> outgoing;
     std::unordered_map<std::uint64_t, Pending> pending;
     std::uint64_t next_token = 1;
@@ -102,6 +113,8 @@ struct Publisher::Impl {
     std::deque<Notice> take_notices();
     void handle(const Notice& notice, MonoMs now);
     void hear(const Notice& notice);
+    void take_push(const std::string& cabinet, const std::string& body);
+    void take_answers();
     void delivered(std::uint64_t token, MonoMs now);
     void connect(MonoMs now);
     void connected(MonoMs now);
@@ -128,6 +141,11 @@ void Publisher::Impl::run() {
     snapshot = source.snapshot();
     window = std::make_unique<EventWindow>(snapshot->mqtt_cursor);
     cursor_sent = snapshot->mqtt_cursor;
+    inbox->wake = [this] {
+        const std::lock_guard lock(mutex);
+        woken = true;
+        changed.notify_one();
+    };
     link = std::make_unique<Link>(settings, [this](Notice notice) {
         // The queue is bounded by what is in flight: each operation ends once.
         const std::lock_guard lock(mutex);
@@ -137,6 +155,8 @@ void Publisher::Impl::run() {
     loop();
     say_goodbye();
     link.reset();
+    const std::lock_guard lock(inbox->mutex);
+    inbox->wake = nullptr;
 }
 
 void Publisher::Impl::loop() {
@@ -145,6 +165,7 @@ void Publisher::Impl::loop() {
         MonoMs now = clock.mono_ms();
         heartbeat.store(now, std::memory_order_relaxed);
         for (const Notice& notice : take_notices()) handle(notice, now);
+        take_answers();
         snapshot = source.snapshot();
         if (!stop_seen && stop_asked()) {
             stop_seen = true;
@@ -247,6 +268,10 @@ void Publisher::Impl::connected(MonoMs now) {
     for (Message& message : states.greeting(*snapshot)) greeting.push_back(std::move(message));
     if (!settings.homeassistant_prefix.empty())
         link->subscribe({birth_topic(settings), announced_filter(settings)});
+    std::vector<std::string> pushes_of;
+    for (const std::string& cabinet : settings.push_cabinets)
+        pushes_of.push_back(push_topic(settings, cabinet));
+    if (!pushes_of.empty()) link->subscribe(pushes_of);
 }
 
 // What was in flight is unknown now, so it is sent again from the cursor; late words of this
@@ -258,6 +283,8 @@ void Publisher::Impl::connection_gone(const std::string& why, MonoMs now) {
     window->forget();
     outgoing.clear();
     greeting.clear();
+    answers.clear();
+    pushes = 0;
     pending.clear();
     events_in_flight = others_in_flight = 0;
 }
@@ -303,11 +330,35 @@ void Publisher::Impl::handle(const Notice& notice, MonoMs now) {
 
 // Home Assistant says that it was started, or the broker what is announced already.
 void Publisher::Impl::hear(const Notice& notice) {
+    for (const std::string& cabinet : settings.push_cabinets)
+        if (notice.topic == push_topic(settings, cabinet)) return take_push(cabinet, notice.text);
     if (notice.topic == birth_topic(settings)) {
         if (notice.text == "online") states.announce_again();
     } else if (auto object = own_object(settings, notice.topic); object && !notice.text.empty()) {
         states.heard_device(*std::move(object));
     }
+}
+
+// Acknowledged on the cabinet's own topic once it is on disk: a PUBACK of the broker proves
+// nothing.
+void Publisher::Impl::take_push(const std::string& cabinet, const std::string& body) {
+    if (pushes >= kPushesMax) return;
+    ++pushes;
+    source.take_push(cabinet, body,
+                     [inbox = inbox, topic = full_topic(settings, "cabinet/" + cabinet + "/ack")](
+                         std::string answer) {
+                         const std::lock_guard lock(inbox->mutex);
+                         inbox->answers.push_back({topic, std::move(answer), 1, false});
+                         if (inbox->wake) inbox->wake();
+                     });
+}
+
+void Publisher::Impl::take_answers() {
+    const std::lock_guard lock(inbox->mutex);
+    for (Message& message : inbox->answers)
+        if (!message.payload.empty()) answers.push_back(std::move(message));
+    pushes -= std::min(pushes, inbox->answers.size());
+    inbox->answers.clear();
 }
 
 void Publisher::Impl::delivered(std::uint64_t token, MonoMs now) {
@@ -359,6 +410,11 @@ void Publisher::Impl::pump(MonoMs now) {
         if (now < full_until || others_in_flight >= settings.state_window) return;
         if (!hand_over(greeting.front(), Owner::greeting, 0, now)) return;
         greeting.pop_front();
+    }
+    while (!answers.empty()) {
+        if (now < full_until || others_in_flight >= settings.state_window) return;
+        if (!hand_over(answers.front(), Owner::state, 0, now)) return;
+        answers.pop_front();
     }
     pump_events(now);
     if (phase == Phase::online && !stop_seen) pump_states(now);

@@ -96,6 +96,10 @@ constexpr std::array kRoutes{
 
 }  // namespace
 
+std::string push_topic(const Settings& settings, const std::string& cabinet) {
+    return full_topic(settings, "cabinet/" + cabinet + "/push");
+}
+
 Routed route(const LogRow& row, const Settings& settings) {
     const auto found = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const Route& candidate) {
         return row.kind.starts_with(candidate.prefix);

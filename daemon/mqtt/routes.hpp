@@ -15,6 +15,9 @@ struct Routed {
     bool broken = false;            // the body was not what its kind promises; nothing is published
 };
 
+// Where a cabinet that pushes over MQTT does so.
+[[nodiscard]] std::string push_topic(const Settings& settings, const std::string& cabinet);
+
 [[nodiscard]] Routed route(const LogRow& row, const Settings& settings);
 
 }  // namespace gatehouse::mqtt

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace gatehouse::mqtt {
 
@@ -21,6 +22,7 @@ struct Settings {
     std::string site_id;
     std::string currency = "CNY";
     std::string version;  // of the program, for bridge/info
+    std::vector<std::string> push_cabinets;  // that push over MQTT
     std::string homeassistant_prefix;  // of its discovery topics; empty: nothing is announced
 
     // Limits; the defaults are what runs in service.

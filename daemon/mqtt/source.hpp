@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,13 @@ class Source {
     [[nodiscard]] virtual std::optional<SealHead> newest_seal() = 0;
     // Makes the cursor durable soon. False: not taken now; the publisher asks again.
     virtual bool advance_cursor(std::uint64_t seq) = 0;
+    // What a cabinet pushed. `answer` is called once, from any thread, after the commit, with what
+    // its ack topic says; empty: it was not taken, and the cabinet pushes again.
+    virtual void take_push(const std::string& cabinet, const std::string& body,
+                           std::function<void(std::string)> answer) {
+        static_cast<void>(cabinet), static_cast<void>(body);
+        answer("");
+    }
     [[nodiscard]] virtual std::optional<std::uint64_t> disk_free_bytes() = 0;
 };
 

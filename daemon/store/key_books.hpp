@@ -124,7 +124,10 @@ class KeyBooks {
     [[nodiscard]] std::optional<RegisterRow> register_row(const std::string& kind,
                                                           const std::string& subject);
 
-    // Keys and tickets that ended before are forgotten (DESIGN.md 9); so many rows at most.
+    // Events that came before and are folded for good, with their rows of the log; `denied`: those
+    // of access that was denied alone. They are dropped; the caller removes the bodies.
+    std::vector<std::uint64_t> drop_events(UtcMs before, bool denied, std::size_t limit);
+    // Loans, links and tickets' moves that ended before (DESIGN.md 9); how many rows went.
     std::size_t drop_before(UtcMs at, std::size_t limit);
 
   private:

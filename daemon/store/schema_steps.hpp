@@ -127,4 +127,13 @@ CREATE TRIGGER erasure_stays BEFORE DELETE ON erasure
 BEGIN SELECT RAISE(ABORT, 'erasures are append-only'); END;
 )sql";
 
+// What is forgotten of keys is found without a walk over all of them: denied attempts before the
+// rest.
+inline constexpr const char* kKeyRetention = R"sql(
+CREATE INDEX key_event_received ON key_event(received_ms);
+CREATE INDEX key_event_denied ON key_event(received_ms)
+WHERE instr(body, '"type":"access.denied"') > 0;
+CREATE INDEX key_loan_in ON key_loan(in_ms);
+)sql";
+
 }  // namespace gatehouse::store

@@ -167,6 +167,35 @@ std::optional<RegisterRow> KeyBooks::register_row(const std::string& kind,
     return rows.empty() ? std::nullopt : std::optional(std::move(rows.front()));
 }
 
+std::vector<std::uint64_t> KeyBooks::drop_events(UtcMs before, bool denied, std::size_t limit) {
+    std::vector<std::pair<std::int64_t, std::uint64_t>> rows;
+    const auto read = [&](Query& query) {
+        query << before << static_cast<std::int64_t>(limit);
+        while (query.step()) {
+            const std::int64_t id = query.i64();
+            rows.emplace_back(id, query.u64());
+        }
+    };
+    if (denied) {
+        Query query(connection_,
+                    "SELECT id,event FROM key_event WHERE received_ms<? AND "
+                    "instr(body,'\"type\":\"access.denied\"')>0 AND fold<>'fresh' LIMIT ?");
+        read(query);
+    } else {
+        Query query(connection_,
+                    "SELECT id,event FROM key_event WHERE received_ms<? AND fold<>'fresh' LIMIT ?");
+        read(query);
+    }
+    std::vector<std::uint64_t> events;
+    for (const auto& [id, event] : rows) {
+        Query query(connection_, "DELETE FROM key_event WHERE id=?");
+        query << id;
+        query.run();
+        events.push_back(event);
+    }
+    return events;
+}
+
 std::size_t KeyBooks::drop_before(UtcMs at, std::size_t limit) {
     const auto most = static_cast<std::int64_t>(limit);
     std::size_t dropped = 0;
@@ -174,13 +203,6 @@ std::size_t KeyBooks::drop_before(UtcMs at, std::size_t limit) {
         query.run();
         dropped += static_cast<std::size_t>(connection_.changes());
     };
-    {
-        Query query(connection_,
-                    "DELETE FROM key_event WHERE id IN (SELECT id FROM key_event WHERE "
-                    "received_ms<? AND fold<>'fresh' LIMIT ?)");
-        query << at << most;
-        count(query);
-    }
     {
         Query query(connection_,
                     "DELETE FROM key_link WHERE id IN (SELECT key_link.id FROM key_link JOIN "

@@ -185,6 +185,34 @@ TEST_CASE("an acknowledged fact does not come back after a restart") {
     CHECK(keys.open_alerts().empty());
 }
 
+TEST_CASE("denied attempts are forgotten after half a year, loans after two, and the chain holds") {
+    KeyHouse keys;
+    KeyEvent denied = keys.event(T::access_denied, 0);
+    denied.detail = "unknown_card";
+    REQUIRE(keys.push({denied, keys.event(T::key_removed, 0, "s-2", 1),
+                       keys.event(T::key_returned, 0, "s-2", 1)})
+                .kind == ReplyKind::ok);
+    const auto bodies = [&] {
+        std::string text;
+        for (const char* kind : {"access.denied", "key.removed"})
+            for (const StoredEvent& event : keys.house.events(kind))
+                text += event.kind + (event.removed.empty() ? " kept " : " removed ");
+        return text;
+    };
+    const auto pass_days = [&](int days) {
+        for (int i = 0; i < days; ++i) keys.house.pass(kDay);
+        for (int i = 0; i < 20; ++i) keys.house.pass(1'000);
+    };
+    pass_days(100);
+    CHECK(bodies() == "access.denied kept key.removed kept ");
+    pass_days(90);
+    CHECK(bodies() == "access.denied removed key.removed kept ");
+    pass_days(545);
+    CHECK(bodies() == "access.denied removed key.removed removed ");
+    CHECK(keys.house.proof().empty());
+    CHECK(keys.key("k-1").place == KeyPlace::in);
+}
+
 // The last line of what people see: who has what, for which ticket, and what is open.
 TEST_CASE("shuffled and doubled pushes end in the same loans, links and alerts") {
     const unsigned seed = std::random_device()();
