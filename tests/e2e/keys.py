@@ -5,10 +5,14 @@ daemon's wall clock is the test's own.
 """
 import datetime
 import socket
+import subprocess
 
 from house import House, UnixConnection, check, equal, main, wait_for
 
-CABINET = '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-1"\n'
+CABINET = (
+    '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-1"\n'
+    '\n[[cabinet]]\nid = "kc-02"\nurl = "mqtt:"\nprofile = "kcm-1"\n'
+)
 
 
 class Desk:
@@ -178,6 +182,33 @@ def holes_copies_and_forgeries(house, desk):
     desk.post("/cabinets/kc-01/events", b"[" + b" " * 70_000 + b"]", status=(413,))
 
 
+def pushed_over_mqtt(house, listener):
+    """A cabinet that pushes at the broker hears of the commit on a topic of its own."""
+
+    def push(body):
+        subprocess.run(
+            ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(house.broker.port), "-q", "1",
+             "-t", "gatehouse/e2e/cabinet/kc-02/push", "-m", body],
+            check=True, timeout=30,
+        )  # fmt: skip
+
+    def acks():
+        return [m.json for m in listener.messages("/cabinet/kc-02/ack")]
+
+    event = '{"boot":1,"seq":1,"type":"door.opened","person":"s-03"}'
+    push(event)
+    wait_for("an acknowledgement", acks)
+    equal("of what is on disk", acks()[0],
+          {"ack": {"boot": 1, "seq": 1}, "dup": 0, "bad": [], "gap": []})  # fmt: skip
+    push(event)
+    wait_for("another", lambda: len(acks()) == 2)
+    equal("twice is once", acks()[1]["dup"], 1)
+    push('{"src":"kc-01","boot":1,"seq":2,"type":"door.closed"}')
+    wait_for("an answer to a forgery", lambda: len(acks()) == 3)
+    check(f"it acknowledges nothing: {acks()[2]}", list(acks()[2]) == ["error"])
+    equal("one event", len(house.get("/cabinets/kc-02/events")["items"]), 1)
+
+
 def killed(house, desk, number):
     before = (desk.key("k-1"), desk.key("k-2"), house.get("/tickets?state=open"))
     house.kill()
@@ -275,12 +306,14 @@ def test():
         listener = house.subscribe()
         wait_for("the listener listens", lambda: listener.messages("/status"))
         desk = Desk(house)
-        equal("one cabinet", [c["cabinet"] for c in house.get("/cabinets")["items"]], ["kc-01"])
+        equal("two cabinets", [(c["cabinet"], c["kind"]) for c in house.get("/cabinets")["items"]],
+              [("kc-01", "http"), ("kc-02", "mqtt")])  # fmt: skip
         number = a_key_without_a_ticket(house, desk, listener)
         back_and_closed(house, desk, number, listener)
         number = linked_by_itself(house, desk)
         never_a_guess(house, desk)
         holes_copies_and_forgeries(house, desk)
+        pushed_over_mqtt(house, listener)
         killed(house, desk, number)
         the_day_ends(house, desk, listener)
         registers(house, desk)
