@@ -153,6 +153,11 @@ class Mover {
             case TicketAction::reopen:
                 if (move_.reason.empty()) return missing("/reason", "say why");
                 break;
+            case TicketAction::start:
+                if (ticket_.kind == TicketKind::paid_service && !ticket_.agreed_price &&
+                    !move_.agreed_price)
+                    return missing("/agreed_price", "agree on the price before the work");
+                break;
             case TicketAction::pause:
                 if (move_.reason.empty()) return missing("/reason", "say what is waited for");
                 if (!move_.until) return missing("/until", "say when the work goes on");

@@ -126,7 +126,9 @@ void add_tickets(CLI::App& app, Words& words) {
     }
     words.field(act("accept", "They take it"), "owner_contacted_at", "When the owner was called");
     act("decline", "They cannot");
-    words.field(act("start", "They are there"), "owner_contacted_at", "When the owner was called");
+    CLI::App* start = act("start", "They are there");
+    words.field(start, "owner_contacted_at", "When the owner was called");
+    words.field(start, "agreed_price", "Of a paid repair, before the work");
     words.field(act("pause", "It waits"), "until", "When it goes on")->required();
     CLI::App* done = act("done", "The work is done");
     for (const char* name : {"result", "material", "labour", "pay_method", "receipt"})

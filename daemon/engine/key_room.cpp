@@ -20,6 +20,14 @@ constexpr std::int64_t kTicketsMs = kCustodyWindowMs + 86'400'000;
 // A clock this far from ours is not late delivery but a wrong clock.
 constexpr std::int64_t kWrongClockMs = 7 * 86'400'000LL, kAheadMs = 60'000;
 
+// Whether the cabinet says the same again; what the box made of it may have changed.
+bool is_same(const std::string& kept, const KeyEvent& again) {
+    KeyEvent before;
+    from_book(kept, before);
+    return before.type == again.type && before.slot == again.slot && before.tag == again.tag &&
+           before.device_at.value_or(before.at) == (again.at == 0 ? before.at : again.at);
+}
+
 }  // namespace
 
 KeyRoom::KeyRoom(Context& context) : context_(context) {
@@ -42,6 +50,8 @@ void KeyRoom::load() {
         window_.push_back(std::move(event));
     }
     sort_events(window_);
+    newest_at_ = 0;
+    for (const KeyEvent& event : window_) newest_at_ = std::max(newest_at_, event.at);
     tickets_.clear();
     for (const TicketRow& row : books.tickets_ended_since(context_.now_ms() - kTicketsMs))
         tickets_.emplace(row.number, ticket_of(row));
@@ -70,7 +80,8 @@ void KeyRoom::refold() {
 
 // Where it is the newest in the one order it is folded alone, else all of the window again.
 void KeyRoom::insert(const KeyEvent& event) {
-    const bool newest = window_.empty() || window_.back().at <= event.at;
+    const bool newest = window_.empty() || newest_at_ <= event.at;
+    newest_at_ = std::max(newest_at_, event.at);
     const auto source = now_.sources.find(event.id.source);
     const bool next =
         source == now_.sources.end() || !source->second.begun ||
@@ -338,11 +349,19 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
 Reply KeyRoom::push(const KeyPush& push) {
     std::vector<KeyEvent> fresh;
     std::set<KeyEventId> seen;
+    std::vector<KeyPush::Bad> bad = push.bad;
     std::int64_t duplicates = 0, newest = -1;
-    for (const KeyEvent& one : push.events) {
+    for (std::size_t i = 0; i < push.events.size(); ++i) {
+        const KeyEvent& one = push.events[i];
         newest = std::max(newest, one.id.seq);
-        if (!seen.insert(one.id).second ||
-            context_.store.key_books().has_event(one.id.source, one.id.boot, one.id.seq)) {
+        if (const auto kept =
+                context_.store.key_books().event_body(one.id.source, one.id.boot, one.id.seq)) {
+            ++duplicates;
+            // A cabinet that counts anew under the same boot would lose what it says now.
+            if (!is_same(*kept, one)) bad.push_back({i, "identity_reused"});
+            continue;
+        }
+        if (!seen.insert(one.id).second) {
             ++duplicates;
             continue;
         }
@@ -360,8 +379,8 @@ Reply KeyRoom::push(const KeyPush& push) {
     json.begin_object().key("ack").begin_object();
     json.field("boot", push.boot).field("seq", std::max(kept, newest)).end_object();
     json.field("dup", duplicates).key("bad").begin_array();
-    for (const KeyPush::Bad& bad : push.bad)
-        json.begin_object().field("i", bad.index).field("code", bad.code).end_object();
+    for (const KeyPush::Bad& one : bad)
+        json.begin_object().field("i", one.index).field("code", one.code).end_object();
     json.end_array().key("gap").begin_array();
     for (const auto& [cabinet, gap] : gaps())
         if (cabinet == push.source)

@@ -123,6 +123,7 @@ class KeyRoom {
     Custody base_, now_;
     CustodyFindings findings_;
     std::vector<KeyEvent> window_;         // in the one order
+    UtcMs newest_at_ = 0;                  // of what was ever in it
     std::map<std::string, KeyLoan> kept_;  // as the books have them, of the window
     std::map<std::string, std::vector<KeyLink>> links_;
     std::map<std::string, std::vector<std::string>> named_;  // by hand

@@ -186,8 +186,9 @@ void post_ticket_action(Call& call, Respond respond) {
     if (*action == A::dispatch || *action == A::transfer) {
         if (body.has("crew")) move.crew = body.required_texts("crew");
         if (const std::string to = body.text("to"); !to.empty()) move.crew.push_back(to);
-        move.agreed_price = fen_of(body, "agreed_price");
     }
+    if (*action == A::dispatch || *action == A::transfer || *action == A::start)
+        move.agreed_price = fen_of(body, "agreed_price");
     if (*action == A::dispatch || *action == A::transfer || *action == A::accept)
         act.appointment_at = body.text("appointment_at");
     if (*action == A::accept || *action == A::start || *action == A::done)

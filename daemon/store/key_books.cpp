@@ -56,10 +56,11 @@ std::vector<KeyLinkRow> link_rows(Query& query) {
 
 }  // namespace
 
-bool KeyBooks::has_event(const std::string& source, std::int64_t boot, std::int64_t seq) {
-    Query query(connection_, "SELECT 1 FROM key_event WHERE source=? AND boot=? AND seq=?");
+std::optional<std::string> KeyBooks::event_body(const std::string& source, std::int64_t boot,
+                                                std::int64_t seq) {
+    Query query(connection_, "SELECT body FROM key_event WHERE source=? AND boot=? AND seq=?");
     query << source << boot << seq;
-    return query.step();
+    return query.step() ? std::optional(query.text()) : std::nullopt;
 }
 
 void KeyBooks::add_event(const KeyEventRow& row, KeyEventFold fold) {

@@ -68,8 +68,10 @@ class KeyBooks {
   public:
     explicit KeyBooks(sql::Connection& connection) : connection_(connection) {}
 
-    // --- events; false: it is there already
-    [[nodiscard]] bool has_event(const std::string& source, std::int64_t boot, std::int64_t seq);
+    // --- events
+    // What is kept under that identity; nothing: it is new.
+    [[nodiscard]] std::optional<std::string> event_body(const std::string& source,
+                                                        std::int64_t boot, std::int64_t seq);
     void add_event(const KeyEventRow& row, KeyEventFold fold);
     void mark_folded(const std::string& source, std::int64_t boot, std::int64_t seq);
     [[nodiscard]] std::vector<KeyEventRow> fresh_events();

@@ -119,6 +119,17 @@ TEST_CASE("a ticket does not close while its key is out, but with a reason") {
     CHECK(ticket.close_override == "the lock was changed");
 }
 
+TEST_CASE("a paid repair begins once its price is agreed") {
+    Ticket ticket = reported();
+    ticket.kind = TicketKind::paid_service;
+    ticket.state = TicketState::accepted;
+    CHECK(play(ticket, TicketAction::start, at("2026-11-23T12:00")) == "invalid");
+    TicketMove agreed;
+    agreed.agreed_price = Fen{8'000};
+    CHECK(play(ticket, TicketAction::start, at("2026-11-23T12:00"), agreed) == "working");
+    CHECK(ticket.agreed_price == Fen{8'000});
+}
+
 TEST_CASE("timers count service hours, but what is urgent counts by the wall") {
     const Calendar calendar(
         std::vector<CalendarDay>{{LocalDate{2026, 11, 24}, DayKind::holiday, ""}});

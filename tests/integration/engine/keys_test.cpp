@@ -110,6 +110,18 @@ TEST_CASE("a late badge gives a key its person, and takes the alarm back") {
     CHECK(keys.house.proof().empty());
 }
 
+TEST_CASE("a number that is used again for something else is told") {
+    KeyHouse keys;
+    const KeyEvent first = keys.event(T::key_removed, 5'000, "s-2", 1);
+    REQUIRE(keys.push({first}).kind == ReplyKind::ok);
+    CHECK(keys.push({first}).json.find("identity_reused") == std::string::npos);
+    KeyEvent other = first;
+    other.slot = 2;
+    const Reply reply = keys.push({other});
+    CHECK(reply.json.find(R"("bad":[{"i":0,"code":"identity_reused"}])") != std::string::npos);
+    CHECK(keys.key("k-2").place == KeyPlace::in);
+}
+
 TEST_CASE("what is older than three days is kept, told, and moves nothing") {
     KeyHouse keys;
     KeyEvent lost = keys.event(T::key_removed, 0, "s-2", 2);
