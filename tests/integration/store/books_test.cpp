@@ -98,7 +98,7 @@ TEST_CASE("rows of the books refuse to be changed or deleted by anybody") {
         CHECK((contains(said, "append-only") || contains(said, "recorded reason")));
     }
     // Opened for retention, still nothing but interval readings up to the limit may go.
-    REQUIRE(hand.run("INSERT INTO maintenance VALUES(1,1,NULL)") == "");
+    REQUIRE(hand.run("INSERT INTO maintenance VALUES(1,1,NULL,NULL)") == "");
     CHECK(hand.run("DELETE FROM reading WHERE seq=2") != "");
     CHECK(hand.run("DELETE FROM reading WHERE seq=1") == "");
     CHECK(hand.run("UPDATE reading SET total=1") != "");
