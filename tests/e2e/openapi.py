@@ -14,6 +14,7 @@ import urllib.parse
 import jsonschema
 from commissioning import DTSU666_CLOCK, DTSU666_IMPORT, HOLDING
 from house import House, check, equal, float_words, free_port, main, wait_for
+from keys import CABINET, Desk
 from pools import over_month_end
 
 WORDS = "three quiet words"
@@ -259,6 +260,39 @@ def people(house, book, caller, port):
     caller.good("DELETE", f"/tokens/{token['id']}")
 
 
+def office(caller, house, month):
+    """Keys, tickets and the registers of the desk."""
+    desk = Desk(house)
+    events = [
+        desk.event("access.granted", cred={"kind": "card", "fmt": "w34", "ref": "111"}),
+        desk.event("door.opened", door=1),
+        desk.event("key.removed", slot=1, door=1),
+        desk.event("door.closed", door=1),
+    ]
+    caller.good("POST", "/cabinets/kc-01/events", {"src": "kc-01", "boot": 7, "events": events})
+    for target in ("/cabinets", "/cabinets/kc-01/events", "/keys", "/keys/k-1", "/tickets",
+                   "/timeline?key=k-1"):  # fmt: skip
+        caller.good("GET", target)
+    caller.good("POST", "/keys/k-9/out", {"by": "s-01", "person": "s-03", "reason": "a wall"})
+    caller.good("POST", "/keys/k-9/in", {"by": "s-01"})
+    ticket = caller.good("POST", "/tickets", {"kind": "repair", "unit": "u-1", "urgency": "normal",
+                                              "category": "门窗锁具", "text": "lock jams",
+                                              "by": "s-01"})["number"]  # fmt: skip
+    caller.good("GET", f"/tickets/{ticket}")
+    caller.good("POST", f"/tickets/{ticket}/dispatch", {"by": "s-01", "crew": ["s-03"]})
+    caller.refused(409, "POST", f"/tickets/{ticket}/close", {"by": "s-01"})
+    caller.good("POST", "/rounds", {"area": "Stair 1", "by": "s-01", "items": {"lamps": "pass"}})
+    caller.good("POST", "/documents", {"name": "Notice 7", "receiver": "Flat 1", "unit": "u-1",
+                                       "by": "s-01"})  # fmt: skip
+    caller.good("POST", "/calls", {"text": "When is it open?", "unit": "u-1", "by": "s-01"})
+    caller.good("POST", "/units/u-1/handover", {"direction": "in", "keys": {"door": "5"},
+                                                "receiver": "p-2", "by": "s-01"})  # fmt: skip
+    caller.good("POST", f"/reports/repairs/{month}/freeze", {"by": "s-02"})
+    for target in ("/documents", "/rounds", "/calls", "/units/u-1/handover",
+                   f"/reports/repairs/{month}", "/reports/keys"):  # fmt: skip
+        caller.good("GET", target)
+
+
 def first_run(house, book, port):
     journal = house.daemon.log
     code = wait_for("the setup code", lambda: re.search(r"setup code (\S+)", journal.read_text()))
@@ -284,7 +318,12 @@ def write_registry(house):
         "person,kind,name,phone,unit\np-1,owner,Lin Anna,13812345678,u-1\np-2,tenant,Hu Fei,,u-1\n"
     )
     (files / "staff.csv").write_text(
-        "staff,name,roles\ns-01,First,admin\ns-02,Second,head\ns-03,Third,tech\n"
+        "staff,name,roles,cards\ns-01,First,admin,\ns-02,Second,head,\n"
+        "s-03,Third,tech,w34:111\n"
+    )
+    (files / "keys.csv").write_text(
+        "key,class,cabinet,slot,opens,place\nk-1,entrusted,kc-01,1,u-1,\n"
+        "k-9,rework,,,u-2,drawer\n"
     )
     (files / "pools.csv").write_text(
         "pool,service,main,subs,share,members,tariff\n"
@@ -303,7 +342,7 @@ def test():
                                       (6, DTSU666_IMPORT, float_words(10.0))):  # fmt: skip
             house.slaves.ask(op="words", bus="b1", unit=unit, function=HOLDING, address=register,
                              words=words)  # fmt: skip
-        house.write_config()
+        house.write_config(CABINET)
         listen = f'[http]\nlisten = "127.0.0.1:{port}"\n'
         house.config.write_text(house.config.read_text().replace("[http]\n", listen))
         write_registry(house)
@@ -323,6 +362,7 @@ def test():
         meters(caller, house)
         money(caller, month)
         period(caller, house, month)
+        office(caller, house, month)
         people(house, book, caller, port)
         looks(caller, month)
         caller.good("POST", "/verify", {})
