@@ -52,7 +52,8 @@ struct Request {
     // Silence before it on a line that the link was not told the speed of; RTU frames alone.
     std::int64_t gap_us = 0;
 };
-// The one thing that is ever written to a device: its clock, by command (clock_job.hpp).
+// What is ever written to a device: its clock, by command (clock_job.hpp), and to a key cabinet up
+// to where its log was committed (drivers/cabinet).
 struct WriteRequest {
     int address = 1;
     int function = 16;  // 6: one register; 16: several

@@ -1,0 +1,348 @@
+#include "drivers/cabinet/kcm_board.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace gatehouse::cabinet {
+namespace {
+
+constexpr std::int64_t kAgainMs = 2'000;       // what was not committed is handed again
+constexpr std::int64_t kSettleMs = 200;        // between two looks at the board's seconds
+constexpr std::int64_t kSettleMostMs = 3'000;  // a clock that stands still is not waited for
+constexpr int kInputs = 0x0000, kFaults = 0x1000, kDoor = 0x2000;
+constexpr int kIllegalFunction = 1, kIllegalAddress = 2;
+
+// A board without a log still has its inputs; slot n stands at n.
+ContactMap inputs_of(const KcmHead& head) {
+    ContactMap map;
+    map.first = kInputs + 1;
+    for (int slot = 1; slot <= head.slots; ++slot) map.slots.push_back(slot);
+    map.inverted.resize(map.slots.size());
+    map.door = kDoor;
+    map.faults_first = kFaults + 1;
+    return map;
+}
+
+}  // namespace
+
+KcmBoard::KcmBoard(std::string cabinet, std::shared_ptr<const CabinetProfile> profile,
+                   std::int64_t poll_interval_ms, std::int64_t run)
+    : cabinet_(std::move(cabinet)),
+      profile_(std::move(profile)),
+      poll_interval_ms_(poll_interval_ms),
+      run_(run) {}
+
+BoardAsk KcmBoard::next(const Moment& now) {
+    if (contacts_) return contacts_->next(now);
+    BoardAsk ask;
+    if (step_ == Step::wait || now.mono_ms < due_) {
+        ask.until = step_ == Step::wait ? now.mono_ms + poll_interval_ms_ : due_;
+        return ask;
+    }
+    ask.kind = BoardAsk::Kind::read;
+    switch (step_) {
+        case Step::head:
+        case Step::confirm:
+        case Step::settle:
+        case Step::wait:
+            ask.span = kKcmHead;
+            break;
+        case Step::window: {
+            // As many as there are: other lengths tell a late reply from the one that is awaited.
+            const std::int64_t waiting = head_.newest - head_.acked;
+            const int count = static_cast<int>(std::min<std::int64_t>(waiting, kKcmRecordsMax));
+            ask.span = {RegisterTable::input, kKcmWindow, count * kKcmRecordWords};
+            break;
+        }
+        case Step::stock:
+            ask.span = {RegisterTable::discrete_inputs, kInputs,
+                        head_.slots + (spare_input_ ? 1 : 0)};
+            break;
+        case Step::ack:
+            ask.kind = BoardAsk::Kind::write;
+            ask.first = kKcmAck;
+            ask.words = kcm_ack(*boot_, ack_seq_);
+            break;
+        case Step::clock:
+            ask.kind = BoardAsk::Kind::write;
+            ask.first = kKcmClock;
+            ask.words = kcm_clock(now.wall_ms);
+            break;
+        case Step::hand:
+            ask.kind = BoardAsk::Kind::hand;
+            ask.push = push_;
+            step_ = Step::wait;
+            break;
+    }
+    return ask;
+}
+
+std::string KcmBoard::answered(const BoardReply& reply, const Moment& now) {
+    if (contacts_) return contacts_->answered(reply, now);
+    switch (step_) {
+        case Step::head:
+        case Step::confirm:
+        case Step::settle:
+            return take_head(reply, now);
+        case Step::window:
+            return take_window(reply, now);
+        case Step::stock:
+            take_stock(reply, now);
+            return "";
+        case Step::clock:
+            clock_due_ = false;
+            step_ = Step::head;
+            return reply.exception == 0 ? "" : "the board refuses to have its clock set";
+        case Step::ack:
+            // What it did not take stands in its head, and is acknowledged again with the next
+            // poll.
+            step_ = Step::head;
+            if (reply.exception == 0) return "";
+            rest(now);
+            return "the board refuses an acknowledgement with exception " +
+                   std::to_string(reply.exception);
+        case Step::hand:
+        case Step::wait:
+            break;
+    }
+    return "";
+}
+
+void KcmBoard::rest(const Moment& now) {
+    step_ = Step::head;
+    due_ = now.mono_ms + poll_interval_ms_;
+}
+
+void KcmBoard::failed(const Moment& now) {
+    if (contacts_) return contacts_->failed(now);
+    if (step_ != Step::hand && step_ != Step::wait) rest(now);
+}
+
+void KcmBoard::was_away() {
+    if (contacts_) contacts_->was_away();
+    stock_due_ = true;
+}
+
+bool KcmBoard::set_clock() {
+    if (contacts_) return false;
+    clock_due_ = true;
+    if (step_ == Step::head) due_ = 0;
+    return true;
+}
+
+std::optional<UtcMs> KcmBoard::device_now() const {
+    if (head_.utc_s == 0) return std::nullopt;
+    return head_.utc_s * 1'000 + 500;  // whole seconds, off by half of one at most
+}
+
+std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
+    auto head = reply.exception == 0
+                    ? decode_kcm_head(reply.words)
+                    : "its head is refused with exception " + std::to_string(reply.exception);
+    if (const auto* reason = std::get_if<std::string>(&head)) {
+        rest(now);
+        return *reason;
+    }
+    const Step step = step_;
+    head_ = std::get<KcmHead>(head);
+    skew_ms_.reset();
+    if (const auto device = device_now()) skew_ms_ = *device - now.wall_ms;
+    take_boot();
+    if (step == Step::confirm) return confirm(now);
+    if (step == Step::settle) {
+        settle(now);
+        return "";
+    }
+    before_boot_ = head_.boot;
+    decide(now);
+    return "";
+}
+
+void KcmBoard::take_boot() {
+    if (!lost_told_ || head_.lost < *lost_told_) lost_told_ = head_.lost;
+    if (boot_ == head_.boot) return;
+    // Power was away: keys may have moved with nobody to write it down.
+    if (boot_) stock_due_ = true;
+    boot_ = head_.boot;
+    committed_ = 0;
+}
+
+void KcmBoard::decide(const Moment& now) {
+    if (clock_due_) {
+        step_ = Step::clock;
+    } else if (head_.acked < committed_ && committed_ <= head_.newest && ack_seq_ != committed_) {
+        ack_seq_ = committed_;
+        step_ = Step::ack;
+    } else if (head_.newest > head_.acked && head_.acked >= committed_) {
+        step_ = Step::window;
+    } else if (head_.newest <= head_.acked && stock_due_) {
+        step_ = Step::stock;
+    } else {
+        ack_seq_ = 0;  // the next poll acknowledges once more where it has to
+        rest(now);
+    }
+}
+
+std::string KcmBoard::take_window(const BoardReply& reply, const Moment& now) {
+    if (reply.exception == kIllegalAddress || reply.exception == kIllegalFunction) {
+        contacts_ =
+            std::make_unique<ContactsBoard>(cabinet_, inputs_of(head_), poll_interval_ms_, run_);
+        return "";
+    }
+    if (reply.exception != 0) {
+        rest(now);
+        return "the board refuses its log with exception " + std::to_string(reply.exception);
+    }
+    words_ = reply.words;
+    step_ = Step::confirm;
+    return "";
+}
+
+std::vector<KcmBoard::Record> KcmBoard::records() const {
+    std::vector<Record> found;
+    for (std::size_t at = 0; at + kKcmRecordWords <= words_.size(); at += kKcmRecordWords) {
+        const auto first = words_.begin() + static_cast<std::ptrdiff_t>(at);
+        Record record(first, first + kKcmRecordWords);
+        if (record[0] == 0 && record[1] == 0) break;
+        found.push_back(std::move(record));
+    }
+    return found;
+}
+
+// What was overwritten before anybody read it, with its exact range, in the place of its first one.
+bool KcmBoard::overwritten(std::int64_t first, KeyEvent& event) const {
+    const std::int64_t expected = std::max(head_.acked, committed_) + 1;
+    event.from = expected;
+    event.through = first - 1;
+    if (first <= expected) {
+        // No hole, but the board counts more losses than before: it moved its own mark past them.
+        event.from = std::max(first - (head_.lost - *lost_told_), committed_ + 1);
+        if (head_.lost <= *lost_told_ || event.from > event.through) return false;
+    }
+    event.id = {cabinet_, *boot_, event.from};
+    event.type = KeyEventType::log_overwritten;
+    event.word = to_string(event.type);
+    event.origin = KeyOrigin::derived;
+    return true;
+}
+
+// The head again after the window: only what stood still around it is believed.
+std::string KcmBoard::confirm(const Moment& now) {
+    step_ = Step::head;
+    due_ = now.mono_ms;
+    if (head_.boot != before_boot_) return "";  // other records, under another boot
+    std::vector<Record> found = records();
+    const auto event_of = [&](const Record& record) {
+        return decode_kcm_record(*profile_, cabinet_, *boot_, record);
+    };
+    const auto first = found.empty() ? std::nullopt : event_of(found.front());
+    const std::int64_t expected = std::max(head_.acked, committed_) + 1;
+    if (!first || first->id.seq < expected ||
+        (first->id.seq > expected && head_.oldest <= expected)) {
+        rest(now);  // torn, or an older answer that came late
+        return "";
+    }
+    KeyPush push;
+    push.source = cabinet_;
+    push.boot = *boot_;
+    push.device_now = device_now();
+    handed_.clear();
+    KeyEvent loss;
+    if (overwritten(first->id.seq, loss)) {
+        loss.at = first->at;
+        push.events.push_back(std::move(loss));
+    }
+    std::int64_t next = first->id.seq;
+    for (Record& record : found) {
+        KeyEvent event = *event_of(record);
+        if (event.id.seq != next++) break;  // the rest was torn; it comes with the next window
+        // The same words under a boot that has changed: committed before, not acknowledged in time.
+        if (std::find(kept_.begin(), kept_.end(), record) == kept_.end())
+            push.events.push_back(std::move(event));
+        handed_.push_back(std::move(record));
+    }
+    hands_log_ = true;
+    if (push.events.empty()) {
+        committed(true, now);
+        return "";
+    }
+    hand(std::move(push));
+    return "";
+}
+
+void KcmBoard::hand(KeyPush push) {
+    push_ = std::move(push);
+    step_ = Step::hand;
+}
+
+void KcmBoard::committed(bool kept, const Moment& now) {
+    if (contacts_) return contacts_->committed(kept, now);
+    if (!kept) {
+        // The log is read anew; what the box saw itself is handed as it was.
+        step_ = hands_log_ ? Step::head : Step::hand;
+        due_ = now.mono_ms + kAgainMs;
+        return;
+    }
+    due_ = now.mono_ms;
+    if (!hands_log_) {
+        ++box_seq_;
+        stock_due_ = false;
+        step_ = Step::head;
+        return;
+    }
+    if (!push_.events.empty() && push_.events.front().type == KeyEventType::log_overwritten)
+        stock_due_ = true;
+    lost_told_ = head_.lost;
+    const Record& last = handed_.back();
+    committed_ = ack_seq_ = (std::int64_t{last[0]} << 16) | last[1];
+    kept_ = std::move(handed_);
+    handed_.clear();
+    step_ = Step::ack;
+}
+
+void KcmBoard::take_stock(const BoardReply& reply, const Moment& now) {
+    if (reply.exception == kIllegalAddress && spare_input_) {
+        spare_input_ = false;
+        return;
+    }
+    if (reply.exception != 0) {
+        rest(now);
+        return;
+    }
+    stock_ = {};
+    stock_.id = {box_source(cabinet_), run_, box_seq_ + 1};
+    stock_.type = KeyEventType::inventory;
+    stock_.word = to_string(stock_.type);
+    stock_.origin = KeyOrigin::derived;
+    for (std::size_t slot = 0; slot < reply.words.size(); ++slot)
+        if (reply.words[slot] != 0) stock_.present.push_back(static_cast<int>(slot));
+    stock_second_ = head_.utc_s;
+    stock_until_ = now.mono_ms + kSettleMostMs;
+    step_ = Step::settle;
+}
+
+// What hangs there has its place after all that the log told and before all that it will tell. The
+// board's clock has whole seconds, so it is waited for the next one: nothing new until then means
+// that the end of that second is such a place, on the same clock as the log.
+void KcmBoard::settle(const Moment& now) {
+    if (head_.boot != before_boot_ || head_.newest > head_.acked) {
+        before_boot_ = head_.boot;
+        decide(now);
+        return;
+    }
+    if (head_.utc_s <= stock_second_ && head_.utc_s != 0 && now.mono_ms < stock_until_) {
+        due_ = now.mono_ms + kSettleMs;
+        step_ = Step::settle;
+        return;
+    }
+    stock_.at = head_.utc_s != 0 ? stock_second_ * 1'000 + 999 : now.wall_ms;
+    KeyPush push;
+    push.source = cabinet_;
+    push.boot = run_;
+    push.device_now = device_now();
+    push.events.push_back(stock_);
+    hands_log_ = false;
+    hand(std::move(push));
+}
+
+}  // namespace gatehouse::cabinet

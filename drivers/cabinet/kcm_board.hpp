@@ -1,0 +1,72 @@
+// A board with a log of its own, asked as keys-and-tickets.md 5.4 says: a window of its log is
+// read, handed, and acknowledged once it was committed; reading consumes nothing, so that whatever
+// breaks in between is asked for again and is the same. Pure; the cabinet's bus thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "drivers/cabinet/contacts.hpp"
+#include "drivers/cabinet/kcm.hpp"
+
+namespace gatehouse::cabinet {
+
+class KcmBoard final : public Board {
+  public:
+    KcmBoard(std::string cabinet, std::shared_ptr<const CabinetProfile> profile,
+             std::int64_t poll_interval_ms, std::int64_t run);
+
+    [[nodiscard]] BoardAsk next(const Moment& now) override;
+    [[nodiscard]] std::string answered(const BoardReply& reply, const Moment& now) override;
+    void failed(const Moment& now) override;
+    void was_away() override;
+    void committed(bool kept, const Moment& now) override;
+    [[nodiscard]] std::optional<std::int64_t> skew_ms() const override { return skew_ms_; }
+    [[nodiscard]] bool set_clock() override;
+
+  private:
+    enum class Step { head, window, confirm, hand, wait, ack, stock, settle, clock };
+    using Record = std::vector<std::uint16_t>;
+
+    [[nodiscard]] std::string take_head(const BoardReply& reply, const Moment& now);
+    void take_boot();
+    void decide(const Moment& now);
+    [[nodiscard]] std::string take_window(const BoardReply& reply, const Moment& now);
+    [[nodiscard]] std::string confirm(const Moment& now);
+    [[nodiscard]] bool overwritten(std::int64_t first, KeyEvent& event) const;
+    [[nodiscard]] std::vector<Record> records() const;
+    void take_stock(const BoardReply& reply, const Moment& now);
+    void settle(const Moment& now);
+    void hand(KeyPush push);
+    void rest(const Moment& now);
+    [[nodiscard]] std::optional<UtcMs> device_now() const;
+
+    const std::string cabinet_;
+    const std::shared_ptr<const CabinetProfile> profile_;
+    const std::int64_t poll_interval_ms_, run_;
+    std::unique_ptr<ContactsBoard> contacts_;  // a board without a log: asked like one of contacts
+
+    Step step_ = Step::head;
+    MonoMs due_ = 0;
+    std::optional<std::int64_t> skew_ms_;
+    KcmHead head_;
+    std::optional<std::int64_t> boot_;
+    std::int64_t before_boot_ = 0;      // of the head before the window
+    std::int64_t committed_ = 0;        // of this boot, as far as this process knows
+    std::vector<Record> kept_;          // records committed last, to know them under another boot
+    std::optional<int> lost_told_;      // of the board's count
+    std::vector<std::uint16_t> words_;  // of the window
+    std::vector<Record> handed_;
+    std::int64_t ack_seq_ = 0;
+    KeyPush push_;
+    bool hands_log_ = false;
+    bool stock_due_ = true, clock_due_ = false;
+    bool spare_input_ = true;  // one input more than slots: where they count from 1
+    KeyEvent stock_;
+    std::int64_t stock_second_ = 0;
+    MonoMs stock_until_ = 0;
+    std::int64_t box_seq_ = 0;
+};
+
+}  // namespace gatehouse::cabinet
