@@ -56,9 +56,42 @@ Building::Building(Site site, const Profiles& profiles, BuildingSettings setting
             parent->children.push_back(meter.get());
         }
     }
+    place_cabinets();
 }
 
 Building::~Building() = default;
+
+void Building::place_cabinets() {
+    for (const CabinetSpec& spec : site_.cabinets) {
+        const auto place = std::pair{spec.bus, spec.address};
+        if (devices_.contains(place) || cabinets_.contains(place)) {
+            problems_.push_back("cabinet " + spec.id + " is left out: its address is taken");
+            continue;
+        }
+        cabinets_[place] = std::make_unique<Cabinet>(spec, settings_.seed, settings_.epoch_ms);
+    }
+}
+
+void Building::on_cabinet_truth(const Cabinet::TruthHandler& handler) {
+    for (const auto& [place, cabinet] : cabinets_) {
+        cabinet->on_truth(handler);
+    }
+}
+
+void Building::advance_cabinets(std::int64_t now_ms) {
+    for (const auto& [place, cabinet] : cabinets_) {
+        cabinet->advance(now_ms);
+    }
+}
+
+Cabinet* Building::find_cabinet(const std::string& id) {
+    for (const auto& [place, cabinet] : cabinets_) {
+        if (cabinet->spec().id == id) {
+            return cabinet.get();
+        }
+    }
+    return nullptr;
+}
 
 void Building::place(std::size_t index, const Profiles& profiles) {
     const MeterSpec& spec = site_.meters[index];

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "drivers/modbus/profile.hpp"
+#include "drivers/simulator/cabinet.hpp"
 #include "drivers/simulator/encode.hpp"
 #include "drivers/simulator/faults.hpp"
 #include "drivers/simulator/frames.hpp"
@@ -36,6 +37,7 @@ struct BuildingSettings {
     std::map<std::string, Rational> starts;  // registers at the start, before the registry's
     std::set<std::string> dead;
     std::vector<FaultRule> faults;
+    std::int64_t epoch_ms = 0;  // wall clock at the start, for key cabinets
 };
 
 // What comes back on one question. Silent: nothing ever comes.
@@ -79,6 +81,12 @@ class Building {
     [[nodiscard]] Answer answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_t now_ms);
     // Called with each exchange that read a billing register, also where no reply leaves.
     void on_truth(std::function<void(const Truth&)> handler) { on_truth_ = std::move(handler); }
+    // Called with each line of what happened at a key cabinet.
+    void on_cabinet_truth(const Cabinet::TruthHandler& handler);
+    // What the people at the cabinets do, also while nobody asks these.
+    void advance_cabinets(std::int64_t now_ms);
+    // Null: no cabinet of that name stands here.
+    [[nodiscard]] Cabinet* find_cabinet(const std::string& id);
 
     // For tests and people at the control port. Empty on success, else what is wrong; then nothing
     // has changed.
@@ -102,6 +110,7 @@ class Building {
     struct Device;
 
     void place(std::size_t index, const Profiles& profiles);
+    void place_cabinets();
     void set_limits(Meter& meter) const;
     void advance(Meter& meter, std::int64_t now_ms);
     [[nodiscard]] std::int64_t real_rate(const Meter& meter, std::int64_t now_ms,
@@ -130,6 +139,7 @@ class Building {
     std::vector<std::string> problems_;
     std::vector<std::unique_ptr<Meter>> meters_;
     std::map<std::pair<std::size_t, int>, std::unique_ptr<Device>> devices_;
+    std::map<std::pair<std::size_t, int>, std::unique_ptr<Cabinet>> cabinets_;
     std::function<void(const Truth&)> on_truth_;
 };
 

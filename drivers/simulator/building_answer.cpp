@@ -224,6 +224,11 @@ Answer Building::answer(std::size_t bus, int unit, const Bytes& pdu, std::int64_
     const int function = pdu.empty() ? 0 : pdu.front();
     Answer answer;
     answer.unit = unit;
+    if (const auto cabinet = cabinets_.find({bus, unit}); cabinet != cabinets_.end()) {
+        answer.pdu = cabinet->second->answer(pdu, now_ms);
+        answer.silent = answer.pdu.empty();
+        return answer;
+    }
     if (found == devices_.end()) {
         answer.silent = bus >= site_.buses.size() ||
                         site_.buses[bus].settings.transport != modbus::Transport::tcp;

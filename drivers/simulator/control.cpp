@@ -79,7 +79,7 @@ std::string run_command(Building& building, const std::string& line, std::int64_
     const std::string verb = words.empty() ? "" : words[0];
     const std::size_t count = words.size();
     if (verb == "help" && count == 1) {
-        return std::string(command_help()) + "ok\n";
+        return std::string(command_help()) + cabinet_help() + "ok\n";
     }
     if (verb == "truth" && count <= 2) {
         return list_truth(building, count == 2 ? words[1] : "", now_ms);
@@ -98,6 +98,18 @@ std::string run_command(Building& building, const std::string& line, std::int64_
     }
     if (verb == "fault" && count == 2) {
         return change_fault(building, words[1]);
+    }
+    if (verb == "cabinet" && count >= 3) {
+        Cabinet* const cabinet = building.find_cabinet(words[1]);
+        if (cabinet == nullptr) {
+            return answered("cabinet '" + words[1] + "' is not simulated here");
+        }
+        std::string what = words[2];
+        for (std::size_t i = 3; i < count; ++i) {
+            what += " " + words[i];
+        }
+        cabinet->advance(now_ms);
+        return answered(cabinet->act(what, now_ms));
     }
     if (verb == "calm" && count == 1) {
         building.clear_faults();

@@ -4,16 +4,19 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <vector>
 
 #include "drivers/simulator/building.hpp"
+#include "drivers/simulator/cabinet_site.hpp"
 #include "drivers/simulator/control.hpp"
 #include "drivers/simulator/line.hpp"
 #include "drivers/simulator/options.hpp"
@@ -24,6 +27,7 @@ namespace sim = gatehouse::simulator;
 namespace modbus = gatehouse::modbus;
 
 constexpr int kFailed = 1, kBadInput = 2;
+constexpr int kPeopleEveryMs = 100;
 constexpr std::int64_t kDayMs = 24LL * 3'600'000;
 
 std::int64_t clock_ms(clockid_t clock) {
@@ -68,6 +72,20 @@ std::vector<std::string> profile_folders(const sim::Options& options, const sim:
         (program.parent_path().parent_path() / "share/gatehouse/meters").string()};
     if (!site.profiles_path.empty()) {
         folders.push_back(site.profiles_path);
+    }
+    return folders;
+}
+
+std::vector<std::string> cabinet_folders(const sim::Options& options, const sim::Site& site) {
+    if (!options.cabinet_profiles.empty()) {
+        return options.cabinet_profiles;
+    }
+    std::error_code error;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+    std::vector<std::string> folders{
+        (program.parent_path().parent_path() / "share/gatehouse/cabinets").string()};
+    if (!site.profiles_path.empty()) {
+        folders.push_back((std::filesystem::path(site.profiles_path) / "cabinets").string());
     }
     return folders;
 }
@@ -137,6 +155,17 @@ sim::LineSettings line_settings(const sim::Options& options, const sim::BusSpec&
     return settings;
 }
 
+// What people do at the cabinets, also while nobody asks these.
+void live(boost::asio::steady_timer& timer, sim::Building& building, const sim::Line::Now& now) {
+    building.advance_cabinets(now());
+    timer.expires_after(std::chrono::milliseconds(kPeopleEveryMs));
+    timer.async_wait([&timer, &building, &now](const boost::system::error_code& error) {
+        if (!error) {
+            live(timer, building, now);
+        }
+    });
+}
+
 // Opens everything and serves until a signal comes.
 int serve(const sim::Options& options, sim::Building& building) {
     boost::asio::io_context context(1);
@@ -154,6 +183,9 @@ int serve(const sim::Options& options, sim::Building& building) {
                   << clock_ms(CLOCK_BOOTTIME) << "," << sim::truth_json(one) << "}\n"
                   << std::flush;
         });
+        building.on_cabinet_truth([&truth](const std::string& json) {
+            truth << json << "\n" << std::flush;
+        });
     }
     std::vector<std::unique_ptr<sim::Line>> lines;
     const auto& buses = building.site().buses;
@@ -167,8 +199,15 @@ int serve(const sim::Options& options, sim::Building& building) {
         const auto meters = std::count_if(
             building.site().meters.begin(), building.site().meters.end(),
             [&](const sim::MeterSpec& m) { return m.bus == i && building.knows(m.id); });
+        const auto cabinets =
+            std::count_if(building.site().cabinets.begin(), building.site().cabinets.end(),
+                          [&](const sim::CabinetSpec& cabinet) { return cabinet.bus == i; });
         std::cout << "bus " << buses[i].id << ": " << opened.line->where() << ", " << meters
-                  << " meters\n";
+                  << " meters";
+        if (cabinets > 0) {
+            std::cout << ", " << cabinets << " key cabinets";
+        }
+        std::cout << "\n";
         lines.push_back(std::move(opened.line));
     }
     sim::Control control(context, building, now);
@@ -179,6 +218,8 @@ int serve(const sim::Options& options, sim::Building& building) {
         }
         std::cout << "control: 127.0.0.1:" << control.port() << "\n";
     }
+    boost::asio::steady_timer people(context);
+    live(people, building, now);
     boost::asio::signal_set signals(context, SIGINT, SIGTERM);
     signals.async_wait([&context](const boost::system::error_code&, int) { context.stop(); });
     std::cout << "ready: seed " << options.building.seed << ", speed " << options.building.speed
@@ -201,7 +242,13 @@ int run(int argc, char** argv) {
         options.building.day_start_ms = local_time_of_day_ms();
     }
     options.building.date_days = local_date_days();
-    const sim::LoadedSite loaded = sim::load_site(options.config, options.registry);
+    options.building.epoch_ms = clock_ms(CLOCK_REALTIME);
+    sim::LoadedSite loaded = sim::load_site(options.config, options.registry);
+    for (std::string& problem :
+         sim::load_cabinets(options.config, options.registry, cabinet_folders(options, loaded.site),
+                            options.cabinets, loaded.site)) {
+        loaded.problems.push_back(std::move(problem));
+    }
     for (const std::string& problem : loaded.problems) {
         std::cerr << "gatehouse-sim: " << problem << "\n";
     }

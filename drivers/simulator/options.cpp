@@ -49,6 +49,11 @@ void declare(CLI::App& app, Options& options, Texts& texts) {
                    "folder of meter profiles; may be repeated, a later one wins (default: those "
                    "beside the program, then [profiles] of the configuration)")
         ->allow_extra_args(false);
+    app.add_option("--cabinet-profiles", options.cabinet_profiles,
+                   "folder of cabinet profiles; as --profiles, with .../cabinets beside them")
+        ->allow_extra_args(false);
+    app.add_option("--cabinets", options.cabinets,
+                   "file of how the key cabinets behave (below); without it nobody touches them");
     app.add_option("--seed", texts.seed,
                    "the same seed gives the same households and faults (default 1)");
     app.add_option("--speed", texts.speed,
@@ -109,6 +114,26 @@ std::string footer() {
     for (std::string line; std::getline(commands, line);) {
         text += "  " + line + "\n";
     }
+    std::istringstream acts(cabinet_help());
+    for (std::string line; std::getline(acts, line);) {
+        text += "  " + line + "\n";
+    }
+    text +=
+        "\nKey cabinets: each [[cabinet]] of the configuration whose url is modbus+..., as a KCM-1 "
+        "board or as\ncontacts, by its profile. Keys and tags are those of keys.csv, people with "
+        "cards w<bits>:<hex> those of\nstaff.csv. The file of --cabinets:\n"
+        "  [[cabinet]]\n"
+        "  id = \"kc-01\"\n"
+        "  visits_per_hour = 60   # people who badge, open, take or bring, close; every tenth has "
+        "no right\n"
+        "  log = 1000             # records that the board keeps; older ones are overwritten\n"
+        "  clock_off_s = 0        # its clock before ours\n"
+        "  bounce_ms = 120        # how long a contact bounces\n"
+        "  [[cabinet.act]]        # a script: what is done when\n"
+        "  at_ms = 5000\n"
+        "  do = \"take 3 w34:012345678\"   # as behind `cabinet ID` above\n"
+        "What happens there is in the truth file too: time, event, slot, person, card, and the "
+        "board's boot and seq.\n";
     return text + "\nExit codes: 0 done, 1 failed, 2 bad usage or bad input.";
 }
 

@@ -13,7 +13,9 @@ namespace gatehouse::simulator {
 struct Options {
     std::string config = "/etc/gatehouse/gatehouse.toml";
     std::string registry;
-    std::vector<std::string> profiles;  // folders; empty: the installed ones
+    std::vector<std::string> profiles;          // folders; empty: the installed ones
+    std::vector<std::string> cabinet_profiles;  // likewise
+    std::string cabinets;                       // file of how they behave
     BuildingSettings building;
     std::int64_t late_ms = 0;
     std::optional<std::int64_t> turnaround_ms;  // absent: 20 ms on a line, 5 ms on TCP

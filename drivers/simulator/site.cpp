@@ -149,6 +149,9 @@ void load_buses(const std::string& file, LoadedSite& loaded) {
     const std::filesystem::path folder = std::filesystem::path(file).parent_path();
     if (!path.empty()) loaded.site.profiles_path = (folder / path).lexically_normal().string();
     const toml::array* buses = parsed["bus"].as_array();
+    if (buses == nullptr && parsed["cabinet"].as_array() != nullptr) {
+        return;
+    }
     if (buses == nullptr) {
         loaded.problems.push_back(file + ": names no [[bus]], so there is nothing to simulate");
         return;

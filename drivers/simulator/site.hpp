@@ -10,6 +10,7 @@
 
 #include "daemon/core/units.hpp"
 #include "drivers/modbus/link.hpp"
+#include "drivers/simulator/cabinet.hpp"
 #include "drivers/simulator/consumption.hpp"
 
 namespace gatehouse::simulator {
@@ -41,7 +42,8 @@ struct MeterSpec {
 struct Site {
     std::vector<BusSpec> buses;
     std::vector<MeterSpec> meters;
-    std::string profiles_path;  // [profiles] path, empty where absent
+    std::vector<CabinetSpec> cabinets;  // cabinet_site.hpp adds them
+    std::string profiles_path;          // [profiles] path, empty where absent
 };
 
 struct LoadedSite {
