@@ -85,6 +85,10 @@ KeyIndex index_keys(const std::vector<Key>& keys) {
     return index;
 }
 
+std::string cabinet_of(const std::string& source) {
+    return source.substr(0, source.find('/'));
+}
+
 std::optional<SeqGap> gap_before(const SourceState& source, const KeyEventId& next) {
     if (!source.begun) return std::nullopt;
     if (next.boot == source.boot) {
@@ -130,6 +134,7 @@ KeyFold::KeyFold(Custody& custody, const KeyEvent& event, const KeyIndex& index,
     : custody_(custody),
       event_(event),
       index_(index),
+      cabinet_(cabinet_of(event.id.source)),
       findings_(findings),
       source_(custody.sources[event.id.source]) {}
 
@@ -317,7 +322,9 @@ void KeyFold::miss(std::int64_t from, std::int64_t through) {
     forget_places();
 }
 
+// In the place of the first of them; the log goes on behind the last.
 void KeyFold::lose_for_good() {
+    source_.seq = std::max(source_.seq, event_.through);
     KeyFact& fact = tell(KeyFactKind::log_overwritten, cabinet());
     fact.from = event_.from;
     fact.through = event_.through;

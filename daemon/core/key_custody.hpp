@@ -23,6 +23,11 @@ inline constexpr std::int64_t kForcedAfterMs = 10'000;
 // Events this old are no longer put in their place: what they would change has been acted on.
 inline constexpr std::int64_t kCustodyWindowMs = 72 * 3'600'000LL;
 
+// What the box itself saw of a cabinet with a log of its own is no row of that log: its source is
+// the cabinet's name and "/box", with seqs of its own. Of any source, the cabinet.
+inline constexpr const char* kBoxSuffix = "/box";
+[[nodiscard]] std::string cabinet_of(const std::string& source);
+
 // The registry's keys as events find them. Pointers into the registry, which outlives it.
 struct KeyIndex {
     std::map<std::string, const Key*> by_id, by_tag;

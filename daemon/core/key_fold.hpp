@@ -23,7 +23,7 @@ class KeyFold {
         bool nobody = false, ambiguous = false;
     };
 
-    [[nodiscard]] const std::string& cabinet() const { return event_.id.source; }
+    [[nodiscard]] const std::string& cabinet() const { return cabinet_; }
     KeyFact& tell(KeyFactKind kind, const std::string& subject);
     void last(KeyFactKind kind);
     void end(KeyFactKind kind);
@@ -53,6 +53,7 @@ class KeyFold {
     Custody& custody_;
     const KeyEvent& event_;
     const KeyIndex& index_;
+    const std::string cabinet_;
     CustodyFindings& findings_;
     SourceState& source_;
 };

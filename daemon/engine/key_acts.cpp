@@ -50,7 +50,7 @@ KeyEventType type_of(KeyAct::What what) {
 
 void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
     const Key* key = find_key(moved != nullptr ? moved->key : event.key);
-    std::string cabinet = event.id.source;
+    std::string cabinet = cabinet_of(event.id.source);
     if (cabinet == kDeskSource) cabinet = key != nullptr ? key->cabinet : "";
     const std::string topic = cabinet.empty() ? "" : "cabinet/" + cabinet + "/event";
     const std::uint64_t seq = context_.store.next(Series::event);
@@ -233,7 +233,7 @@ std::shared_ptr<const KeyBoard> KeyRoom::board() {
             view.reason = reasons_[cabinet.id];
         }
         for (const KeyEvent& event : window_)
-            if (event.id.source == cabinet.id) view.last_event_at = event.received_at;
+            if (cabinet_of(event.id.source) == cabinet.id) view.last_event_at = event.received_at;
         for (const auto& [id, gap] : gaps())
             if (id == cabinet.id) view.gaps.push_back(gap);
         for (const KeyView& key : fresh->keys) {

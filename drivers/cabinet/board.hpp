@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/core/key_event.hpp"
+#include "daemon/core/key_custody.hpp"
 #include "daemon/core/poll_plan.hpp"
 
 namespace gatehouse::cabinet {
@@ -17,10 +17,9 @@ struct Moment {
     MonoMs mono_ms = 0;
     UtcMs wall_ms = 0;
 };
-// What the box itself saw of a board that keeps a log of its own is no row of that log: it has this
-// source, the run as boot, and seqs of its own. What is left of '/' is the cabinet.
+// Of what the box itself saw of a board that keeps a log (key_custody.hpp); its boot is the run.
 [[nodiscard]] inline std::string box_source(const std::string& cabinet) {
-    return cabinet + "/box";
+    return cabinet + kBoxSuffix;
 }
 inline constexpr std::size_t kPushMax = 256;  // events in one push
 

@@ -287,3 +287,24 @@ TEST_CASE("shuffled and doubled input gives the same custody as ordered input") 
         CHECK(house.facts() == ordered.facts());
     }
 }
+
+TEST_CASE("a log that was overwritten goes on behind its loss, and the loss is one fact") {
+    House house;
+    KeyEvent loss = event(2, T::log_overwritten, 4);
+    loss.from = 2;
+    loss.through = 40;
+    house.play({event(1, T::access_granted, 0, "s-1"), loss, event(41, T::door_closed, 9)});
+    CHECK(house.facts() == "log_overwritten@kc-01");
+    CHECK(house.findings.facts[0].through == 40);
+    CHECK(house.key("k-1").place == KeyPlace::unknown);
+    // What the box saw afterwards has seqs of its own, and is of the same cabinet.
+    KeyEvent stock = event(1, T::inventory, 10);
+    stock.id = {std::string("kc-01") + kBoxSuffix, 7, 1};
+    stock.origin = KeyOrigin::derived;
+    stock.present = {1, 2};
+    house.play({stock, event(42, T::door_opened, 20, "s-1")});
+    CHECK(house.key("k-1").place == KeyPlace::in);
+    CHECK(house.key("k-3").place == KeyPlace::out);
+    CHECK(house.custody.sources.at("kc-01").seq == 42);
+    CHECK(house.facts() == "log_overwritten@kc-01");
+}
