@@ -130,9 +130,17 @@ bool KcmBoard::set_clock() {
     return true;
 }
 
-std::optional<UtcMs> KcmBoard::device_now() const {
-    if (head_.utc_s == 0) return std::nullopt;
-    return head_.utc_s * 1'000 + 500;  // whole seconds, off by half of one at most
+// The registers have whole seconds, so each look is off by up to half of one. What was taken once
+// holds until it cannot be true any more: times that are corrected by it keep their order.
+void KcmBoard::take_skew(const Moment& now) {
+    if (head_.utc_s == 0) return skew_ms_.reset();
+    const std::int64_t skew = head_.utc_s * 1'000 + 500 - now.wall_ms;
+    if (!skew_ms_ || skew - *skew_ms_ > 1'000 || *skew_ms_ - skew > 1'000) skew_ms_ = skew;
+}
+
+std::optional<UtcMs> KcmBoard::device_now(const Moment& now) const {
+    if (!skew_ms_) return std::nullopt;
+    return now.wall_ms + *skew_ms_;
 }
 
 std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
@@ -145,8 +153,7 @@ std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
     }
     const Step step = step_;
     head_ = std::get<KcmHead>(head);
-    skew_ms_.reset();
-    if (const auto device = device_now()) skew_ms_ = *device - now.wall_ms;
+    take_skew(now);
     take_boot();
     if (step == Step::confirm) return confirm(now);
     if (step == Step::settle) {
@@ -245,7 +252,7 @@ std::string KcmBoard::confirm(const Moment& now) {
     KeyPush push;
     push.source = cabinet_;
     push.boot = *boot_;
-    push.device_now = device_now();
+    push.device_now = device_now(now);
     handed_.clear();
     KeyEvent loss;
     if (overwritten(first->id.seq, loss)) {
@@ -339,7 +346,7 @@ void KcmBoard::settle(const Moment& now) {
     KeyPush push;
     push.source = cabinet_;
     push.boot = run_;
-    push.device_now = device_now();
+    push.device_now = device_now(now);
     push.events.push_back(stock_);
     hands_log_ = false;
     hand(std::move(push));

@@ -40,7 +40,8 @@ class KcmBoard final : public Board {
     void settle(const Moment& now);
     void hand(KeyPush push);
     void rest(const Moment& now);
-    [[nodiscard]] std::optional<UtcMs> device_now() const;
+    void take_skew(const Moment& now);
+    [[nodiscard]] std::optional<UtcMs> device_now(const Moment& now) const;
 
     const std::string cabinet_;
     const std::shared_ptr<const CabinetProfile> profile_;
