@@ -16,6 +16,7 @@ constexpr std::size_t kBusesMax = 576;         // 64 with a thread of their own,
 constexpr std::size_t kThreadedBusesMax = 64;  // each serial line or gateway has a thread
 constexpr std::size_t kCabinetsMax = 64;
 constexpr std::int64_t kPollIntervalMsMin = 100;
+constexpr std::int64_t kCabinetPollMsMin = 50;
 constexpr std::int64_t kPollIntervalMsMax = 86'400'000;
 constexpr std::int64_t kResponseTimeoutMsMin = 20;
 constexpr std::int64_t kResponseTimeoutMsMax = 60'000;
@@ -77,6 +78,32 @@ void read_bus(Section& section, Bus& bus, FirstLines& ids, FirstLines& places) {
     section.finish();
 }
 
+// A line has one master, and a gateway to it takes turns at one connection.
+void check_line_free(Section& section, const BusUrl& url, const Config& config) {
+    if (url.transport == Transport::tcp) return;
+    for (const Bus& bus : config.buses) {
+        const bool same = url.transport == bus.url.transport && url.device == bus.url.device &&
+                          url.host == bus.url.host && url.port == bus.url.port;
+        if (!same) continue;
+        section.problem("url", "cabinet.url: this is the line of bus " + bus.id +
+                                   "; a cabinet that is asked needs a line of its own");
+    }
+}
+
+void read_asked(Section& section, Cabinet& cabinet, const Config& config) {
+    auto parsed = parse_bus_url(cabinet.url, /*cabinet=*/true);
+    for (const auto& problem : parsed.problems) {
+        section.problem("url", "cabinet.url: " + problem);
+    }
+    cabinet.address = parsed.address.value_or(1);
+    cabinet.bus = std::move(parsed.url);
+    if (parsed.problems.empty()) check_line_free(section, *cabinet.bus, config);
+    cabinet.poll_interval_ms = duration(section, "poll_interval", kCabinetPollMsMin, 60'000);
+    cabinet.response_timeout_ms =
+        duration(section, "response_timeout", kResponseTimeoutMsMin, kResponseTimeoutMsMax)
+            .value_or(cabinet.response_timeout_ms);
+}
+
 void read_cabinet_url(Section& section, Cabinet& cabinet, const Config& config) {
     const auto url = section.required_text("url");
     if (!url) {
@@ -98,9 +125,7 @@ void read_cabinet_url(Section& section, Cabinet& cabinet, const Config& config) 
                                    "modbus+tcp, modbus+rtu-tcp or modbus+rtu and '://'");
         return;
     }
-    for (const auto& problem : parse_bus_url(*url, /*cabinet=*/true).problems) {
-        section.problem("url", "cabinet.url: " + problem);
-    }
+    read_asked(section, cabinet, config);
 }
 
 // Calls `each(section)` for every [[name]].

@@ -71,6 +71,11 @@ struct Bus {
 };
 struct Cabinet {
     std::string id, url, profile;
+    // Absent of cabinets that push.
+    std::optional<BusUrl> bus;
+    int address = 1;
+    std::optional<std::int64_t> poll_interval_ms;  // absent: the profile's
+    std::int64_t response_timeout_ms = 500;
 };
 // [keys], beyond CONTRACT.md 2: when keys are back, and which of the alerts of keys-and-tickets.md
 // 5.8 are told; absent: the eight that a small desk needs.

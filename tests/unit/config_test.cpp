@@ -217,7 +217,12 @@ profile = "kcm-2"
     CHECK(c.buses[2].url.baud == 19'200);
     CHECK(c.buses[2].url.parity == Parity::odd);
     CHECK(c.buses[2].url.stop_bits == 2);
-    CHECK(c.cabinets.size() == 2);
+    REQUIRE(c.cabinets.size() == 2);
+    REQUIRE(c.cabinets[0].bus);
+    CHECK(c.cabinets[0].bus->port == 1'510);
+    CHECK(c.cabinets[0].address == 1);
+    CHECK_FALSE(c.cabinets[0].poll_interval_ms);
+    CHECK_FALSE(c.cabinets[1].bus);
 }
 
 TEST_CASE("what is wrong before the sections is named at its place") {
@@ -404,6 +409,14 @@ TEST_CASE("what is wrong with buses and cabinets is named at its place") {
         {"[[cabinet]]\nid = \"k\"\nurl = \"ftp:\"\nprofile = \"p\"\n", 7, 7, "mqtt:, http:"},
         {"[[cabinet]]\nid = \"k\"\nurl = \"modbus+tcp://a?address=300\"\nprofile = \"p\"\n", 7, 7,
          "from 1 to 247"},
+        {bus + "\"modbus+rtu:///dev/a\"\n[[cabinet]]\nid = \"k\"\nprofile = \"p\"\n"
+               "url = \"modbus+rtu:///dev/a?address=9\"\n",
+         11, 7, "the line of bus b1"},
+        {"[[cabinet]]\nid = \"k\"\nurl = \"modbus+tcp://a\"\nprofile = \"p\"\npoll_interval = "
+         "\"1ms\"\n",
+         9, 17, "poll_interval"},
+        {"[[cabinet]]\nid = \"k\"\nurl = \"http:\"\nprofile = \"p\"\npoll_interval = \"1s\"\n", 9,
+         1, "poll_interval"},
     }));
 }
 
