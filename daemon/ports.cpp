@@ -167,6 +167,52 @@ std::vector<modbus::BusPlan> bus_plans(const config::Config& config, const Regis
     return plans;
 }
 
+std::vector<cabinet::CabinetSettings> cabinet_settings(
+    const config::Config& config, const cabinet::CabinetProfileTable& profiles) {
+    std::vector<cabinet::CabinetSettings> all;
+    for (const config::Cabinet& cabinet : config.cabinets) {
+        if (!cabinet.bus) continue;
+        cabinet::CabinetSettings settings;
+        settings.id = cabinet.id;
+        settings.bus = bus_settings(*cabinet.bus);
+        settings.address = cabinet.address;
+        settings.profile = profiles.find(cabinet.profile, &settings.problem);
+        settings.poll_interval_ms = cabinet.poll_interval_ms;
+        settings.response_timeout_ms = cabinet.response_timeout_ms;
+        all.push_back(std::move(settings));
+    }
+    return all;
+}
+
+cabinet::PushSink cabinet_push_sink(Engine& engine, std::function<void(const std::string&)> say) {
+    auto failing = std::make_shared<std::atomic<bool>>(false);
+    return [&engine, say = std::move(say), failing](KeyPush push, cabinet::PushDone done) {
+        RoomCommand command;
+        command.actor = "cabinet:" + push.source;
+        const std::string name = push.source;
+        command.work = std::make_shared<const RoomWork>(RoomWork{std::move(push)});
+        const bool taken = engine.submit(std::move(command), [=](const Reply& reply) {
+            const bool kept = reply.kind == ReplyKind::ok;
+            if (kept == failing->exchange(!kept))
+                say(kept ? "key events are kept again"
+                         : "key events of " + name +
+                               " are not kept, and asked for again: " + reply.detail);
+            done(kept);
+        });
+        if (!taken) done(false);
+    };
+}
+
+cabinet::SeenSink cabinet_seen_sink(Engine& engine) {
+    return [&engine](CabinetSeen seen) {
+        RoomCommand command;
+        command.actor = "cabinet:" + seen.cabinet;
+        command.work = std::make_shared<const RoomWork>(RoomWork{std::move(seen)});
+        // It is told again within a minute where the queue is full now.
+        (void)engine.submit(std::move(command), [](const Reply&) {});
+    };
+}
+
 BusPorts::BusPorts(const LiveConfig& config, const modbus::ProfileTable& profiles)
     : config_(config), profiles_(profiles) {}
 
@@ -215,6 +261,11 @@ void RunningParts::attach(const Engine* engine, const modbus::BusService* buses,
     publisher_ = publisher;
 }
 
+void RunningParts::attach_cabinets(const cabinet::CabinetService* cabinets) {
+    const std::lock_guard lock(mutex_);
+    cabinets_ = cabinets;
+}
+
 void RunningParts::attach_http(std::function<MonoMs()> heartbeat) {
     const std::lock_guard lock(mutex_);
     http_heartbeat_ = std::move(heartbeat);
@@ -225,6 +276,7 @@ void RunningParts::detach() {
     engine_ = nullptr;
     buses_ = nullptr;
     publisher_ = nullptr;
+    cabinets_ = nullptr;
     http_heartbeat_ = nullptr;
 }
 
@@ -286,6 +338,10 @@ std::vector<std::string> RunningParts::stalled() const {
         for (const modbus::Heartbeat& beat : buses_->heartbeats())
             if (now - beat.mono_ms > kStalledMs + beat.allowed_ms)
                 names.push_back("bus " + beat.bus);
+    if (cabinets_ != nullptr)
+        for (const modbus::Heartbeat& beat : cabinets_->heartbeats())
+            if (now - beat.mono_ms > kStalledMs + beat.allowed_ms)
+                names.push_back("key cabinets at " + beat.bus);
     return names;
 }
 

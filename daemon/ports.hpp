@@ -15,6 +15,7 @@
 #include "daemon/http/ports.hpp"
 #include "daemon/mqtt/publisher.hpp"
 #include "daemon/reload.hpp"
+#include "drivers/cabinet/cabinet_service.hpp"
 #include "drivers/modbus/bus_service.hpp"
 
 namespace gatehouse {
@@ -25,6 +26,15 @@ namespace gatehouse {
 [[nodiscard]] std::vector<modbus::BusPlan> bus_plans(const config::Config& config,
                                                      const Registry& registry,
                                                      const modbus::ProfileTable& profiles);
+
+// The cabinets that are asked; one without a usable profile comes with the reason.
+[[nodiscard]] std::vector<cabinet::CabinetSettings> cabinet_settings(
+    const config::Config& config, const cabinet::CabinetProfileTable& profiles);
+// What they tell, into the engine: kept once it was committed. `say` gets one line when it is not,
+// and one when it is again. Called on the cabinets' threads; the engine outlives them.
+[[nodiscard]] cabinet::PushSink cabinet_push_sink(Engine& engine,
+                                                  std::function<void(const std::string&)> say);
+[[nodiscard]] cabinet::SeenSink cabinet_seen_sink(Engine& engine);
 
 // The engine's poller and HTTP's meter reader over the bus service. Any thread.
 class BusPorts final : public Poller, public http::MeterReader {
@@ -64,6 +74,7 @@ class RunningParts final : public http::StatusSource {
     RunningParts(const Clock& clock, std::string version, std::string database_path);
     void attach(const Engine* engine, const modbus::BusService* buses,
                 const mqtt::Publisher* publisher);
+    void attach_cabinets(const cabinet::CabinetService* cabinets);
     void attach_http(std::function<MonoMs()> heartbeat);
     void set_ready() { ready_ = true; }
     void detach();
@@ -86,6 +97,7 @@ class RunningParts final : public http::StatusSource {
     const Engine* engine_ = nullptr;
     const modbus::BusService* buses_ = nullptr;
     const mqtt::Publisher* publisher_ = nullptr;
+    const cabinet::CabinetService* cabinets_ = nullptr;
     std::function<MonoMs()> http_heartbeat_;
     RecentCounts recent_;
 };

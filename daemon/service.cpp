@@ -78,6 +78,21 @@ modbus::ProfileTable load_profiles(const config::Config& config) {
     return table;
 }
 
+// Beside the meters' folders: .../share/gatehouse/cabinets, and `cabinets` in the technician's own.
+cabinet::CabinetProfileTable load_cabinets(const config::Config& config) {
+    std::vector<std::string> folders = profile_folders(config);
+    folders.front().replace(folders.front().rfind("/meters"), std::string::npos, "/cabinets");
+    for (std::size_t i = 1; i < folders.size(); ++i) folders[i] += "/cabinets";
+    return cabinet::load_cabinet_profiles(folders);
+}
+
+cabinet::CabinetProfileTable tell_cabinets(cabinet::CabinetProfileTable table) {
+    for (const Problem& problem : table.problems)
+        spdlog::warn("cabinet profile: {}; its cabinets are disabled", to_string(problem));
+    for (const Problem& note : table.notes) spdlog::info("cabinet profile: {}", to_string(note));
+    return table;
+}
+
 ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
     return [&profiles](const std::string& id) {
         ProfileFact fact;
@@ -191,6 +206,7 @@ struct Parts {
           live(config_),
           database(config::database_path(config, state_directory(config))),
           profiles(load_profiles(config)),
+          cabinet_profiles(tell_cabinets(load_cabinets(config))),
           zone(make_zone(config.site.timezone)),
           bus_ports(live, profiles),
           commissioning(live, profiles, clock),
@@ -208,6 +224,10 @@ struct Parts {
         buses = std::make_unique<modbus::BusService>(clock, random, engine->sink(),
                                                      engine->snapshot()->run);
         bus_ports.attach(buses.get(), &engine->sink());
+        cabinets = std::make_unique<cabinet::CabinetService>(
+            clock, engine->snapshot()->run,
+            cabinet_push_sink(*engine, [](const std::string& line) { spdlog::warn("{}", line); }),
+            cabinet_seen_sink(*engine));
         commissioning.attach(buses.get(), zone.get(),
                              [this] { return engine->snapshot()->registry; });
         server =
@@ -229,6 +249,7 @@ struct Parts {
              buses->configure(bus_plans(config, *engine->snapshot()->registry, profiles)))
             spdlog::error("{}", line);
         engine->start();
+        start_cabinets();
         server->start();
         if (publisher) publisher->start();
         running.attach(engine.get(), buses.get(), publisher.get());
@@ -236,11 +257,20 @@ struct Parts {
         running.set_ready();
     }
 
+    void start_cabinets() {
+        auto settings = cabinet_settings(config, cabinet_profiles);
+        for (const cabinet::CabinetSettings& one : settings)
+            if (!one.profile) spdlog::error("cabinet {} is not asked: {}", one.id, one.problem);
+        cabinets->start(std::move(settings));
+        running.attach_cabinets(cabinets.get());
+    }
+
     void stop() {
         // HTTP first, so that what was taken is answered; then the wire; then what is in the queue;
         // then the broker, which may still hear of it.
         server->stop();
         buses->stop();
+        cabinets->stop();
         if (publisher) publisher->stop();
         engine->stop();
         running.detach();
@@ -252,6 +282,7 @@ struct Parts {
     SystemClock clock;
     SystemRandom random;
     modbus::ProfileTable profiles;
+    cabinet::CabinetProfileTable cabinet_profiles;
     std::unique_ptr<Zone> zone;
     BusPorts bus_ports;
     BusCommissioning commissioning;
@@ -259,6 +290,7 @@ struct Parts {
     std::unique_ptr<Engine> engine;
     std::unique_ptr<EngineAdapter> engine_port;
     std::unique_ptr<modbus::BusService> buses;
+    std::unique_ptr<cabinet::CabinetService> cabinets;
     std::unique_ptr<mqtt::EngineSource> source;
     std::unique_ptr<mqtt::Publisher> publisher;
     std::unique_ptr<http::Server> server;
@@ -317,6 +349,12 @@ int run_dry(const config::Config& config) {
         const modbus::ProfileTable profiles = modbus::load_profiles(profile_folders(config));
         for (const Problem& problem : profiles.problems)
             std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+        const cabinet::CabinetProfileTable cabinets = load_cabinets(config);
+        for (const Problem& problem : cabinets.problems)
+            std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+        for (const cabinet::CabinetSettings& one : cabinet_settings(config, cabinets))
+            if (!one.profile)
+                std::fprintf(stderr, "cabinet %s: %s\n", one.id.c_str(), one.problem.c_str());
         const SystemClock clock;
         std::size_t meters = 0;
         for (const modbus::BusPlan& plan : bus_plans(config, registry, profiles)) {

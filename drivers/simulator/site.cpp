@@ -390,6 +390,9 @@ std::optional<std::vector<CsvRow>> parse_csv(const std::string& text) {
 LoadedSite load_site(const std::string& config_file, const std::string& registry) {
     LoadedSite loaded;
     load_buses(config_file, loaded);
+    if (loaded.problems.empty() && loaded.site.buses.empty()) {
+        return loaded;  // key cabinets alone
+    }
     const Table meters(registry, "meters.csv");
     if (!meters.problem().empty()) {
         loaded.problems.push_back(meters.problem());
