@@ -135,6 +135,11 @@ void print_list(const sim::Building& building) {
         }
         std::cout << "  " << meter.profile << (meter.water ? "  water" : "  electricity") << "\n";
     }
+    for (const sim::CabinetSpec& cabinet : building.site().cabinets) {
+        const sim::BusSpec& bus = building.site().buses[cabinet.bus];
+        std::cout << cabinet.id << "  " << bus.id << "  " << bus.settings.text << "  address "
+                  << cabinet.address << "  " << cabinet.profile << "  key cabinet\n";
+    }
 }
 
 sim::LineSettings line_settings(const sim::Options& options, const sim::BusSpec& bus,
