@@ -77,7 +77,9 @@ void compare_buses(Comparison& out, const Config& a, const Config& b) {
     const auto cabinets = [](const Config& config) {
         std::vector<std::string> all;
         for (const Cabinet& one : config.cabinets)
-            all.push_back(one.id + " " + one.url + " " + one.profile);
+            all.push_back(one.id + " " + one.url + " " + one.profile + " " +
+                          std::to_string(one.poll_interval_ms.value_or(0)) + " " +
+                          std::to_string(one.response_timeout_ms));
         return all;
     };
     out.fixed("cabinet", cabinets(a), cabinets(b));
