@@ -18,7 +18,7 @@ std::string query_of(const Options& options, const std::vector<std::string>& nam
     for (const std::string& name : names) {
         const auto found = options.fields.find(name);
         if (found == options.fields.end() || found->second.empty()) continue;
-        query += (query.empty() ? "" : "&") + name + "=" + encode(found->second);
+        query += "&" + name + "=" + encode(found->second);
     }
     return query;
 }
