@@ -9,10 +9,8 @@ import subprocess
 
 from house import House, UnixConnection, check, equal, main, wait_for
 
-CABINET = (
-    '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-1"\n'
-    '\n[[cabinet]]\nid = "kc-02"\nurl = "mqtt:"\nprofile = "kcm-1"\n'
-)
+CABINET = '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-1"\n'
+BY_BROKER = '\n[[cabinet]]\nid = "kc-02"\nurl = "mqtt:"\nprofile = "kcm-1"\n'
 
 
 class Desk:
@@ -63,7 +61,7 @@ def open_alerts(house, kind):
 
 def prepare(house):
     house.own_clock(day=16, hour=9)
-    house.write_config(CABINET)
+    house.write_config(CABINET + BY_BROKER)
     house.write_registry([], [])
     house._csv("units.csv", "unit,label", [("u-1", "Flat 1"), ("u-2", "Flat 2")])
     house._csv("staff.csv", "staff,name,roles,cards",

@@ -289,7 +289,8 @@ def office(caller, house, month):
                                                 "receiver": "p-2", "by": "s-01"})  # fmt: skip
     caller.good("POST", f"/reports/repairs/{month}/freeze", {"by": "s-02"})
     for target in ("/documents", "/rounds", "/calls", "/units/u-1/handover",
-                   f"/reports/repairs/{month}", "/reports/keys"):  # fmt: skip
+                   f"/reports/repairs/{month}", f"/reports/visits/{month}", "/reports/keys",
+                   "/reports/shift", "/search?q=Flat"):  # fmt: skip
         caller.good("GET", target)
 
 
