@@ -38,7 +38,8 @@ void append_line(const std::string& path, const std::string& line) {
     // What is torn before it must not swallow this one.
     char last = '\n';
     const off_t size = ::lseek(fd, 0, SEEK_END);
-    if (size > 0) static_cast<void>(::pread(fd, &last, 1, size - 1));
+    // What cannot be read may be torn: a line more is an empty one, which counts for nothing.
+    if (size > 0 && ::pread(fd, &last, 1, size - 1) != 1) last = '\0';
     const std::string bytes = (last == '\n' ? "" : "\n") + line + "\n";
     const bool written =
         ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&

@@ -118,14 +118,14 @@ TEST_CASE_METHOD(Desk, "who and where are asked for") {
 }
 
 TEST_CASE_METHOD(Desk, "a token is shown once, and only its hash is kept") {
-    const Reply made = ask(AddToken{"local", "office", {"readings:read"}, ""});
+    const Reply made = ask(AddToken{"local", "office", {"readings:read"}, "", {}});
     REQUIRE(made.kind == ReplyKind::created);
     const std::string id = field(made.json, "id");
     CHECK(field(made.json, "token").rfind("gh_" + id + "_", 0) == 0);
     const auto row = StoreReader(path()).token(id);
     REQUIRE(row);
     CHECK(row->secret_hash.size() == 64);
-    CHECK(ask(AddToken{"local", "x", {"reading:read"}, ""}).detail.find("readings:read") !=
+    CHECK(ask(AddToken{"local", "x", {"reading:read"}, "", {}}).detail.find("readings:read") !=
           std::string::npos);
     CHECK(ask(RevokeToken{"local", id}).kind == ReplyKind::ok);
     CHECK(ask(RevokeToken{"local", id}).kind == ReplyKind::not_found);

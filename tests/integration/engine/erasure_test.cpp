@@ -131,7 +131,7 @@ TEST_CASE_METHOD(Erasing, "an erased person is in no byte of the books, and the 
     CHECK(balance("a-101.2") == balance_left);
     REQUIRE(events("person.erased").size() == 1);
     std::size_t removed = 0;
-    for (const StoredEvent& event : events()) removed += event.removed == "erased" ? 1 : 0;
+    for (const StoredEvent& event : events()) removed += event.removed == "erased" ? 1U : 0U;
     CHECK(removed >= 1);
     CHECK(proof() == "");
 
