@@ -76,7 +76,7 @@ profile = "nobody-made-it"
     # The profile that nobody made is the daemon's own problem.
     config = house.config.read_text()
     house.config.write_text(config.split("[[cabinet]]\nid = \"kc-03\"")[0])
-    simulator = Simulator(house, '[[cabinet]]\nid = "kc-01"\nlog = 200\n')
+    simulator = Simulator(house, '[[cabinet]]\nid = "kc-01"\nlog = 400\n')
     house.config.write_text(config)
     house.launch()
     house.ctl("import", house.registry)
@@ -151,8 +151,8 @@ def overwritten_while_nobody_asked(house, simulator):
     equal("one loss, in the place of its first", [e["id"] for e in loss],
           [f"kc-01/1/{before + 1}"])  # fmt: skip
     ids = [e["id"] for e in events(house, "kc-01")]
-    check("the first that is left", f"kc-01/1/{newest - 199}" in ids)
-    check("the last that is lost", f"kc-01/1/{newest - 200}" not in ids)
+    check("the first that is left", f"kc-01/1/{newest - 399}" in ids)
+    check("the last that is lost", f"kc-01/1/{newest - 400}" not in ids)
     alerts = house.get("/alerts?state=open&limit=1000")["items"]
     equal("no gap beside it", [a for a in alerts if a["kind"] == "log_gap"], [])
     wait_for("what hangs there is known again", lambda: key(house, "k-1")["state"] == "in")
