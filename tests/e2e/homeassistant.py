@@ -105,6 +105,18 @@ class Listener:
                 now[object_id] = message.text
         return now
 
+    def all_states(self):
+        """Whether whatever the announcements of this site read has been published."""
+        told = self.latest()
+        for object_id in self.own():
+            config = json.loads(self.configs()[object_id])
+            parts = config["components"].values()
+            topics = {config["state_topic"], *(p["state_topic"] for p in parts
+                                               if "state_topic" in p)}  # fmt: skip
+            if not topics | {each["topic"] for each in config["availability"]} <= set(told):
+                return False
+        return True
+
     def parts(self, object_id):
         return json.loads(self.configs()[object_id])["components"]
 
@@ -154,7 +166,7 @@ def test():
         # Health is told once a minute, so the gateway's state came with the connection.
         wait_for("the gateway says how it is",
                  lambda: "gatehouse/e2e/bridge/health" in listener.latest())  # fmt: skip
-        wait_for("balances", lambda: "gatehouse/e2e/account/a-2/balance" in listener.latest())
+        wait_for("every topic that an announcement names", listener.all_states)
         configs = {each: listener.configs()[each] for each in whole}
         # Power came with the first poll, after the announcement, which then is made anew.
         wait_for("power is known by now", lambda: "power" in listener.parts("e2e_meter_E-2"))
