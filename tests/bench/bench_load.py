@@ -172,10 +172,10 @@ def late_meters(port):
 
 def build(house, port):
     house.broker.start()
-    ports = set()
-    while len(ports) < BUSES:
+    ports = {port}  # which nobody listens on yet
+    while len(ports) <= BUSES:
         ports.add(free_port())
-    for number, bus_port in enumerate(sorted(ports)):
+    for number, bus_port in enumerate(sorted(ports - {port})):
         house.buses[f"b{number}"] = f"modbus+tcp://127.0.0.1:{bus_port}"
     house.write_config()
     house.config.write_text(house.config.read_text().replace(
