@@ -147,6 +147,24 @@ TEST_CASE("a body whose length is told twice or in two ways is refused and the c
     REQUIRE(house.engine.seen<TestAlert>().empty());
 }
 
+TEST_CASE("the end of a chunked body may come byte by byte, right or wrong") {
+    HttpHouse house;
+    for (const std::string end : {"0\r\n\r\n", "0\r\nx\r\n\r\n", "0\r\nTrailer: a\r\n\r\n"}) {
+        Wire wire(house.socket_path);
+        wire.send(
+            "POST /api/v1/alerts/test HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+        for (const char byte : end) {
+            ::usleep(5'000);
+            wire.send(std::string(1, byte));
+        }
+        const Got got = wire.receive();
+        INFO(end << got.status);
+        CHECK((got.status == 200 || got.status == 400 || got.status == 0));
+    }
+    REQUIRE(house.ask("GET", "/healthz").status == 200);
+}
+
 TEST_CASE("what is no HTTP is 400 or shed, never more") {
     HttpHouse house;
     for (const std::string bytes :
