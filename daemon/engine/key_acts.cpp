@@ -79,6 +79,7 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
     body.field_if("detail", event.detail).field_if("to", event.to).field_if("by", event.by);
     if (event.type == KeyEventType::vendor) body.field_if("word", event.word);
     if (!event.begins) body.field("ends", true);
+    if (event.through != 0) body.field("from", event.from).field("to", event.through);
     if (moved != nullptr && !moved->loan.source.empty()) body.field("loan", format(moved->loan));
     body.field("at", context_.iso(event.at));
     if (event.device_at) body.field("device_at", context_.iso(*event.device_at));

@@ -352,7 +352,15 @@ Reply KeyRoom::push(const KeyPush& push) {
     std::vector<KeyPush::Bad> bad = push.bad;
     std::int64_t duplicates = 0, newest = -1;
     for (std::size_t i = 0; i < push.events.size(); ++i) {
-        const KeyEvent& one = push.events[i];
+        KeyEvent one = push.events[i];
+        // A loss that begins among what is kept (the daemon ended between commit and
+        // acknowledgement) is one of what lies behind that.
+        if (one.type == KeyEventType::log_overwritten) {
+            const std::int64_t kept_through =
+                context_.store.key_books().newest_seq(one.id.source, one.id.boot);
+            if (one.from <= kept_through && kept_through < one.through)
+                one.from = one.id.seq = kept_through + 1;
+        }
         newest = std::max(newest, one.id.seq);
         if (const auto kept =
                 context_.store.key_books().event_body(one.id.source, one.id.boot, one.id.seq)) {

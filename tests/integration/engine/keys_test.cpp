@@ -122,6 +122,25 @@ TEST_CASE("a number that is used again for something else is told") {
     CHECK(keys.key("k-2").place == KeyPlace::in);
 }
 
+TEST_CASE("a loss that begins among what is kept is one of what lies behind") {
+    KeyHouse keys;
+    REQUIRE(keys.push({keys.event(T::door_opened, 3'000, "s-2"), keys.event(T::door_closed, 2'000),
+                       keys.event(T::door_opened, 1'000, "s-2")})
+                .kind == ReplyKind::ok);
+    KeyEvent lost = keys.event(T::log_overwritten, 0);
+    lost.id.seq = lost.from = 2;
+    lost.through = 9;
+    KeyEvent after = keys.event(T::door_closed, 0);
+    after.id.seq = 10;
+    REQUIRE(keys.push({lost, after}).kind == ReplyKind::ok);
+    const auto told = keys.house.events("cabinet.log_overwritten");
+    REQUIRE(told.size() == 1);
+    CHECK(field(told[0].body, "id") == "kc-01/1/4");
+    CHECK(field(told[0].body, "from") == "4");
+    CHECK(field(told[0].body, "to") == "9");
+    CHECK(keys.house.events("cabinet.log_gap").empty());
+}
+
 TEST_CASE("what is older than three days is kept, told, and moves nothing") {
     KeyHouse keys;
     KeyEvent lost = keys.event(T::key_removed, 0, "s-2", 2);
