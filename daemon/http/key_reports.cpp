@@ -8,12 +8,12 @@
 
 #include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_documents.hpp"
-#include "daemon/engine/key_room.hpp"
 #include "daemon/engine/repair_summary.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/exports.hpp"
 #include "daemon/http/key_pages.hpp"
 #include "daemon/http/page.hpp"
+#include "daemon/http/room.hpp"
 
 namespace gatehouse::http {
 
@@ -279,10 +279,7 @@ void post_repairs_freeze(Call& call, Respond respond) {
     log.begin_object().field("month", row.subject).field("sha256", sha256_hex(row.body));
     log.field("by", row.by).end_object();
     row.log_body = log.take();
-    RoomCommand command;
-    command.actor = call.actor;
-    command.work = std::make_shared<const RoomWork>(RoomWork{std::move(row)});
-    submit(call, std::move(command), std::move(respond));
+    submit_work(call, {std::move(row)}, std::move(respond));
 }
 
 Response get_key_register(Call& call) {

@@ -6,10 +6,10 @@
 #include "daemon/core/registry.hpp"
 #include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_documents.hpp"
-#include "daemon/engine/key_room.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/key_pages.hpp"
+#include "daemon/http/room.hpp"
 
 namespace gatehouse::http {
 
@@ -26,13 +26,6 @@ const Key* key_row(const Call& call, const std::string& id) {
     const auto at =
         std::find_if(keys.begin(), keys.end(), [&](const Key& key) { return key.key == id; });
     return at == keys.end() ? nullptr : &*at;
-}
-
-void submit_work(Call& call, RoomWork work, Respond respond) {
-    RoomCommand command;
-    command.actor = call.actor;
-    command.work = std::make_shared<const RoomWork>(std::move(work));
-    submit(call, std::move(command), std::move(respond));
 }
 
 const CabinetView& find_cabinet(Call& call, const KeyBoard& board) {

@@ -8,22 +8,15 @@
 #include <utility>
 
 #include "daemon/core/meter_counter.hpp"
-#include "daemon/engine/key_room.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/key_pages.hpp"
+#include "daemon/http/room.hpp"
 
 namespace gatehouse::http {
 
 namespace json = boost::json;
 
 namespace {
-
-void submit_row(Call& call, WriteRegister row, Respond respond) {
-    RoomCommand command;
-    command.actor = call.actor;
-    command.work = std::make_shared<const RoomWork>(RoomWork{std::move(row)});
-    submit(call, std::move(command), std::move(respond));
-}
 
 Response list_register(Call& call, const char* kind, const std::string& unit_of_path) {
     Query query(call.request);
@@ -110,7 +103,7 @@ void post_document(Call& call, Respond respond) {
         .field("by", row.by)
         .end_object();
     row.body = text.take();
-    submit_row(call, std::move(row), std::move(respond));
+    submit_work(call, {std::move(row)}, std::move(respond));
 }
 
 Response get_handovers(Call& call) {
@@ -176,7 +169,7 @@ void post_handover(Call& call, Respond respond) {
         .field("by", row.by)
         .end_object();
     row.body = text.take();
-    submit_row(call, std::move(row), std::move(respond));
+    submit_work(call, {std::move(row)}, std::move(respond));
 }
 
 Response get_calls(Call& call) {
@@ -205,7 +198,7 @@ void post_call(Call& call, Respond respond) {
     JsonWriter log;
     log.begin_object().field_if("unit", row.unit).field("by", row.by).end_object();
     row.log_body = log.take();
-    submit_row(call, std::move(row), std::move(respond));
+    submit_work(call, {std::move(row)}, std::move(respond));
 }
 
 Response get_rounds(Call& call) {
@@ -242,7 +235,7 @@ void post_round(Call& call, Respond respond) {
     text.end_array().field_if("score", score).field_if("note", note).field("by", row.by);
     text.end_object();
     row.body = text.take();
-    submit_row(call, std::move(row), std::move(respond));
+    submit_work(call, {std::move(row)}, std::move(respond));
 }
 
 }  // namespace gatehouse::http

@@ -8,10 +8,10 @@
 #include "daemon/core/ledger.hpp"
 #include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_documents.hpp"
-#include "daemon/engine/key_room.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/page.hpp"
+#include "daemon/http/room.hpp"
 
 namespace gatehouse::http {
 
@@ -23,13 +23,6 @@ std::string label_of(const Call& call, const std::string& unit) {
     for (const Unit& one : call.snapshot->registry->units)
         if (one.unit == unit) return one.label.empty() ? one.unit : one.label;
     return unit;
-}
-
-void submit_work(Call& call, RoomWork work, Respond respond) {
-    RoomCommand command;
-    command.actor = call.actor;
-    command.work = std::make_shared<const RoomWork>(std::move(work));
-    submit(call, std::move(command), std::move(respond));
 }
 
 // An amount of money in a text; nothing where absent, and told where wrong.
