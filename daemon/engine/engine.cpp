@@ -132,6 +132,7 @@ struct Engine::Impl {
         after_clock();
         open_accounts(context);
         reprice_all();
+        keys.tick();  // before the first snapshot: a key that is out is out from the start
         commit();
     }
 

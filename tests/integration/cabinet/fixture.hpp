@@ -55,7 +55,8 @@ inline modbus::Reply reply_of(const simulator::Bytes& pdu, int count) {
     for (int i = 0; i < count; ++i) {
         const auto at = static_cast<std::size_t>(i);
         if (pdu[0] <= 2)
-            reply.words.push_back(static_cast<std::uint16_t>((pdu[2 + at / 8] >> (at % 8)) & 1U));
+            reply.words.push_back(
+                static_cast<std::uint16_t>(unsigned{pdu[2 + at / 8]} >> (at % 8) & 1U));
         else
             reply.words.push_back(
                 static_cast<std::uint16_t>((pdu[2 + 2 * at] << 8U) | pdu[3 + 2 * at]));

@@ -170,6 +170,10 @@ TEST_CASE("a crash between any two pushes loses nothing that was acknowledged") 
         events.push_back(keys.event(round % 2 == 0 ? T::key_removed : T::key_returned, 0, "", 1));
         REQUIRE(keys.push({events[events.size() - 2], events.back()}).kind == ReplyKind::ok);
         keys.house.reopen();
+        bool out = false;  // in the first snapshot already
+        for (const KeyView& first : keys.house.engine().snapshot()->keys->keys)
+            out = out || (first.key == "k-1" && first.loan);
+        CHECK(out == (round % 2 == 0));
         keys.house.pass(60'000);
         const KeyView view = keys.key("k-1");
         INFO("round " << round);
