@@ -350,7 +350,7 @@ Reply KeyRoom::push(const KeyPush& push) {
     std::vector<KeyEvent> fresh;
     std::set<KeyEventId> seen;
     std::vector<KeyPush::Bad> bad = push.bad;
-    std::int64_t duplicates = 0, newest = -1;
+    std::int64_t duplicates = 0;
     for (std::size_t i = 0; i < push.events.size(); ++i) {
         KeyEvent one = push.events[i];
         // A loss that begins among what is kept (the daemon ended between commit and
@@ -361,7 +361,6 @@ Reply KeyRoom::push(const KeyPush& push) {
             if (one.from <= kept_through && kept_through < one.through)
                 one.from = one.id.seq = kept_through + 1;
         }
-        newest = std::max(newest, one.id.seq);
         if (const auto kept =
                 context_.store.key_books().event_body(one.id.source, one.id.boot, one.id.seq)) {
             ++duplicates;
@@ -382,10 +381,11 @@ Reply KeyRoom::push(const KeyPush& push) {
     watched.known = true;
     if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
     if (!fresh.empty()) ingest(std::move(fresh));
+    // Of that boot alone: a cabinet frees what is acknowledged, and counts anew after each boot.
     const std::int64_t kept = context_.store.key_books().newest_seq(push.source, push.boot);
     JsonWriter json;
     json.begin_object().key("ack").begin_object();
-    json.field("boot", push.boot).field("seq", std::max(kept, newest)).end_object();
+    json.field("boot", push.boot).field("seq", kept).end_object();
     json.field("dup", duplicates).key("bad").begin_array();
     for (const KeyPush::Bad& one : bad)
         json.begin_object().field("i", one.index).field("code", one.code).end_object();

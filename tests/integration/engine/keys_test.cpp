@@ -122,6 +122,21 @@ TEST_CASE("a number that is used again for something else is told") {
     CHECK(keys.key("k-2").place == KeyPlace::in);
 }
 
+TEST_CASE("what is acknowledged is of the newest boot alone") {
+    KeyHouse keys;
+    KeyEvent old = keys.event(T::door_opened, 2'000, "s-2");
+    old.id.seq = 500;
+    KeyEvent fresh = keys.event(T::door_closed, 1'000);
+    fresh.id = {"kc-01", 2, 3};
+    KeyPush push;
+    push.source = "kc-01";
+    push.boot = 2;
+    push.events = {old, fresh};
+    const std::string answer = keys.work(push).json;
+    INFO(answer);
+    CHECK(answer.starts_with(R"({"ack":{"boot":2,"seq":3})"));
+}
+
 TEST_CASE("a loss that begins among what is kept is one of what lies behind") {
     KeyHouse keys;
     REQUIRE(keys.push({keys.event(T::door_opened, 3'000, "s-2"), keys.event(T::door_closed, 2'000),
