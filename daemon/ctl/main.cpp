@@ -192,6 +192,21 @@ void add_money_act_verbs(CLI::App& app, Verbs& verbs) {
     verbs.text(adjust, "--reference", o.reference, "Basis document");
     verbs.text(adjust, "--service", o.service, "electricity or water (the account's)");
     for (CLI::App* verb : {reverse, refund, transfer, adjust}) add_signature(verb, verbs);
+    auto* remap =
+        verbs.verb(app, "remap", "Set right a meter that was mixed up with another, or with a unit",
+                   gatehouse::ctl::remap);
+    verbs.text(remap, "METER", o.subject, "Meter")->required();
+    verbs.text(remap, "--with", o.with, "The other meter, or the unit that it belongs to")
+        ->required();
+    verbs.text(remap, "--from", o.from_day, "The day since when, such as 2026-10-05")->required();
+    verbs.text(remap, "--reference", o.reference, "Basis document");
+    remap->add_flag("--dry-run", o.dry_run, "Say what it would charge, and change nothing");
+    verbs.text(remap, "--reason", o.reason, "Why, in a few words");
+    verbs.text(remap, "--by", o.by, "Staff who does it");
+    verbs.text(remap, "--second", o.second, "Another one of the staff, who agrees");
+    verbs.text(remap, "--key", o.key,
+               "Names this act: asked again with the same key, it is done "
+               "once");
 }
 
 void add_closing_verbs(CLI::App& app, Verbs& verbs) {

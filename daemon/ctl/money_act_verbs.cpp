@@ -124,4 +124,37 @@ int adjust(const Options& options) {
     return tell(options, act(options, account_path(options, "adjustments"), body));
 }
 
+int remap(const Options& options) {
+    BodyBuilder body = signed_body(options);
+    body.field("with", options.with).field("from", options.from_day);
+    const std::string path = "meters/" + encode(options.subject) + "/remap";
+    const Answer answer = act(options, path + (options.dry_run ? "?dry_run=true" : ""), body);
+    if (!answer.ok()) return report(options, answer);
+    if (options.json) return print_document(answer);
+    const json::object done = document(answer);
+    for (const json::value& item : list(done, "meters")) {
+        const json::object& meter = item.get_object();
+        std::cout << text(meter, "meter") << ": " << text(meter, "quantity") << " since "
+                  << text(done, "from") << " were charged to " << text(meter, "from_account")
+                  << " and belong to " << text(meter, "to_account") << "\n";
+    }
+    for (const json::value& item : list(done, "accounts")) {
+        const json::object& account = item.get_object();
+        for (const json::value& one : list(account, "lines")) {
+            const json::object& line = one.get_object();
+            std::cout << "  " << text(account, "account") << " " << text(line, "month") << " "
+                      << text(line, "tariff") << " " << text(line, "band") << text(line, "tier")
+                      << ": " << text(line, "old_quantity") << " = " << text(line, "old_target")
+                      << " becomes " << text(line, "quantity") << " = " << text(line, "target")
+                      << "\n";
+        }
+        std::cout << text(account, "account") << ": " << text(account, "amount") << " "
+                  << text(done, "currency") << "\n";
+    }
+    std::cout << (options.dry_run ? std::string("nothing was changed")
+                                  : "set right, statement " + text(done, "event"))
+              << "\n";
+    return kDone;
+}
+
 }  // namespace gatehouse::ctl

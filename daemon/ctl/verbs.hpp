@@ -18,7 +18,7 @@ struct Options {
     std::string amount, key, by, second, reason, method, reference, receipt, payer, note,
         received_at, via, result, month, name, expires_at, face, at, photo, supersedes, old_final,
         new_serial, new_opening, new_address, to_account, service, holder, settle, ladder,
-        control_accounts, control_sum, sheet;
+        control_accounts, control_sum, sheet, with, from_day;
     std::vector<std::string> scopes, addresses;
     // Of keys and tickets: body's fields or query's names by their names, and which act is meant.
     std::map<std::string, std::string> fields;
@@ -43,6 +43,7 @@ int transfer(const Options& options);
 int adjust(const Options& options);
 int close_account(const Options& options);
 int occupant(const Options& options);
+int remap(const Options& options);
 int why(const Options& options);
 int alerts(const Options& options);
 int alerts_test(const Options& options);

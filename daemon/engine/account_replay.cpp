@@ -24,21 +24,30 @@ AccountReplay::AccountReplay(AccountBooks& books, const ReplayFrame& frame, std:
                              std::optional<LocalDate> live_from)
     : books_(books), frame_(frame), account_(std::move(account)), live_from_(live_from) {}
 
-void AccountReplay::add(std::shared_ptr<TariffsOf> tariffs, Corrected corrected) {
-    replays_.emplace_back([tariffs](const std::string& id) { return (*tariffs)(id); },
-                          frame_.calendar, frame_.zone, live_from_);
-    tariffs_.push_back(std::move(tariffs));
-    corrected_.push_back(std::move(corrected));
+void AccountReplay::add(std::shared_ptr<TariffsOf> tariffs, Corrected corrected,
+                        std::vector<RemapRow> remaps) {
+    Replay replay([tariffs](const std::string& id) { return (*tariffs)(id); }, frame_.calendar,
+                  frame_.zone, live_from_);
+    sets_.push_back(
+        {std::move(tariffs), std::move(corrected), std::move(remaps), std::move(replay), {}, {}});
+}
+
+void AccountReplay::start() {
+    started_ = true;
+    for (const LadderOpeningRow& row : books_.ladder_openings(account_))
+        for (Set& set : sets_) set.replay.seed({row.tariff, row.day, row.quantity, row.start});
+    const std::vector<RemapRow> known = books_.remaps(account_);
+    for (Set& set : sets_) {
+        // What is only thought of comes after what was done.
+        set.remaps.insert(set.remaps.begin(), known.begin(), known.end());
+        for (const RemapRow& one : set.remaps)
+            if (one.account == account_) strangers_.insert(one.meter);
+    }
+    static_cast<void>(find_newer());
 }
 
 bool AccountReplay::advance(std::size_t steps) {
-    if (!started_) {
-        started_ = true;
-        for (const LadderOpeningRow& row : books_.ladder_openings(account_))
-            for (Replay& replay : replays_)
-                replay.seed({row.tariff, row.day, row.quantity, row.start});
-        static_cast<void>(find_newer());
-    }
+    if (!started_) start();
     while (!done_ && fault_.empty()) {
         if (steps == 0) return false;
         --steps;
@@ -54,51 +63,103 @@ bool AccountReplay::advance(std::size_t steps) {
 
 // Chains that have grown since the newest step that was taken.
 bool AccountReplay::find_newer() {
-    for (const std::uint64_t head : books_.newest_steps(account_)) {
+    const auto see = [&](std::uint64_t head, const std::string& account) {
         if (head == 0)
             fault_ = "was charged before its figures were kept in order, so it cannot be replayed";
         else if (head > newest_)
-            heads_.push_back(head);
-    }
+            heads_.push_back({head, account});
+    };
+    for (const std::uint64_t head : books_.newest_steps(account_)) see(head, account_);
+    for (const std::string& meter : strangers_)
+        for (const auto& [account, head] : books_.newest_steps_of_meter(meter))
+            if (account != account_) see(head, account);
     return !heads_.empty();
 }
 
 void AccountReplay::walk() {
-    const std::uint64_t head = heads_.back();
-    std::optional<StepRow> row = books_.step(head);
+    Head& head = heads_.back();
+    std::optional<StepRow> row = books_.step(head.step);
     if (!row) {
-        fault_ = "step " + std::to_string(head) + " names a reading that is not there";
+        fault_ = "step " + std::to_string(head.step) + " names a reading that is not there";
         return;
     }
-    heads_.back() = row->prev;
+    rows_.push_back({*row, head.account});
+    head.step = row->prev;
     if (row->prev == 0 && !row->begins)
         fault_ = "was charged before its figures were kept in order, so it cannot be replayed";
     if (row->prev <= newest_) heads_.pop_back();
-    rows_.push_back(*std::move(row));
     if (!heads_.empty()) return;
     std::sort(rows_.begin() + static_cast<std::ptrdiff_t>(next_), rows_.end(),
-              [](const StepRow& a, const StepRow& b) { return a.step < b.step; });
-    newest_ = rows_.back().step;
+              [](const Chained& a, const Chained& b) { return a.row.step < b.row.step; });
+    newest_ = rows_.back().row.step;
 }
 
-void AccountReplay::take(const StepRow& step) {
+void AccountReplay::take(const Chained& chained) {
+    const StepRow& step = chained.row;
     ReplayRow row;
     row.reading = step.reading;
     row.meter = step.meter;
     row.at = step.stands_at ? *step.stands_at : frame_.time(step.at);
-    row.total = step.total;
     row.begins = step.begins;
     if (step.begins) row.terms = ReplayTerms{step.tariff, step.persons};
-    for (std::size_t i = 0; i < replays_.size(); ++i) {
-        const auto other = corrected_[i].find(step.reading);
-        row.total = other == corrected_[i].end() ? step.total : other->second;
-        replays_[i].take(row);
+    for (Set& set : sets_) {
+        const auto other = set.corrected.find(step.reading);
+        row.total = other == set.corrected.end() ? step.total : other->second;
+        take_in(set, chained, row);
     }
-    if (step.begins) {
-        open_[step.meter] = stretches_.size();
-        stretches_.push_back({step.meter, step.tariff, row.at, row.at});
+}
+
+void AccountReplay::take_in(Set& set, const Chained& chained, ReplayRow row) {
+    const RemapRow* moved = nullptr;
+    for (const RemapRow& one : set.remaps)
+        if (one.meter == row.meter && row.at > one.from && chained.row.step <= one.through_step)
+            moved = &one;
+    Seen& seen = set.seen[row.meter];
+    const bool ours = (moved ? moved->account : chained.account) == account_;
+    if (ours) {
+        if (moved) {
+            const ReplayTerms terms{moved->tariff, moved->persons};
+            if (row.begins)
+                row.terms = terms;
+            else if (!seen.ours || seen.terms != terms)
+                begin_moved(set, *moved, seen);
+            seen.terms = terms;
+            if (moved->event == kThoughtOf) {
+                const ReplayRow& from = seen.row ? *seen.row : row;
+                const Moved moves{from.total, from.total, from.reading};
+                set.moved.try_emplace(row.meter, moves).first->second.to = row.total;
+            }
+        } else if (row.terms) {
+            seen.terms = *row.terms;
+        }
+        set.replay.take(row);
+        note_stretch(set, row);
     }
-    const auto open = open_.find(step.meter);
+    seen.ours = ours;
+    seen.row = std::move(row);
+}
+
+// The figure where the meter's use begins to be this account's stands on another's.
+void AccountReplay::begin_moved(Set& set, const RemapRow& moved, const Seen& seen) {
+    if (!seen.row || seen.row->at != moved.from) {
+        fault_ = "gets meter " + moved.meter + " from an instant at which nothing was posted of it";
+        return;
+    }
+    ReplayRow begin = *seen.row;
+    begin.begins = true;
+    begin.terms = ReplayTerms{moved.tariff, moved.persons};
+    set.replay.take(begin);
+    note_stretch(set, begin);
+}
+
+// Fees go by what stands in the books.
+void AccountReplay::note_stretch(const Set& set, const ReplayRow& row) {
+    if (&set != &sets_.front()) return;
+    if (row.begins) {
+        open_[row.meter] = stretches_.size();
+        stretches_.push_back({row.meter, row.terms->tariff, row.at, row.at});
+    }
+    const auto open = open_.find(row.meter);
     if (open == open_.end()) return;
     Stretch& stretch = stretches_[open->second];
     stretch.to = std::max(stretch.to, row.at);
@@ -110,7 +171,7 @@ void AccountReplay::finish() {
         const auto first = parse_date(row.month + "-01");
         if (!first) continue;
         const LocalDate last{first->year, first->month, days_in_month(first->year, first->month)};
-        for (Replay& replay : replays_) replay.end_month({last, row.tariff});
+        for (Set& set : sets_) set.replay.end_month({last, row.tariff});
     }
 }
 

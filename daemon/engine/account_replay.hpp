@@ -44,15 +44,29 @@ class AccountReplay {
   public:
     AccountReplay(AccountBooks& books, const ReplayFrame& frame, std::string account,
                   std::optional<LocalDate> live_from);
-    // One more set of prices and figures; before the first step.
-    void add(std::shared_ptr<TariffsOf> tariffs, Corrected corrected = {});
+    // One more set of prices, figures and meters that belonged elsewhere; before the first step.
+    void add(std::shared_ptr<TariffsOf> tariffs, Corrected corrected = {},
+             std::vector<RemapRow> remaps = {});
     // Takes so many steps; true once everything that the books hold now is in.
     [[nodiscard]] bool advance(std::size_t steps);
 
     // Afterwards: of the sets in the order of add().
-    [[nodiscard]] Replayed& result(std::size_t index) { return replays_.at(index).result(); }
-    [[nodiscard]] TariffsOf& tariffs(std::size_t index) { return *tariffs_.at(index); }
+    [[nodiscard]] Replayed& result(std::size_t index) { return sets_.at(index).replay.result(); }
+    [[nodiscard]] TariffsOf& tariffs(std::size_t index) { return *sets_.at(index).tariffs; }
+    // What a meter counted of the stretch that would move to the account, by meter.
+    struct Moved {
+        Milli from, to;
+        std::uint64_t reading = 0;  // where the stretch begins
+    };
+    [[nodiscard]] const std::map<std::string, Moved>& moved(std::size_t index) const {
+        return sets_.at(index).moved;
+    }
     [[nodiscard]] const std::string& account() const { return account_; }
+    // Whether the newest figure of a meter belongs to another account now.
+    [[nodiscard]] bool has_left(const std::string& meter) const {
+        const auto found = sets_.front().seen.find(meter);
+        return found != sets_.front().seen.end() && !found->second.ours;
+    }
     // Why it cannot be replayed; empty: it can.
     [[nodiscard]] const std::string& fault() const { return fault_; }
     // From when to when a meter was charged by which tariff, in order of meters; the last of a
@@ -65,8 +79,36 @@ class AccountReplay {
     [[nodiscard]] bool empty() const { return rows_.empty(); }
 
   private:
+    // A step, and the account to which it was charged when it was taken.
+    struct Chained {
+        StepRow row;
+        std::string account;
+    };
+    struct Head {
+        std::uint64_t step = 0;
+        std::string account;
+    };
+    // Of a meter in one set: its newest figure, on whatever account that stands.
+    struct Seen {
+        std::optional<ReplayRow> row;
+        bool ours = false;
+        ReplayTerms terms;
+    };
+    struct Set {
+        std::shared_ptr<TariffsOf> tariffs;
+        Corrected corrected;
+        std::vector<RemapRow> remaps;
+        Replay replay;
+        std::map<std::string, Seen> seen;
+        std::map<std::string, Moved> moved;
+    };
+
+    void start();
     void walk();
-    void take(const StepRow& row);
+    void take(const Chained& chained);
+    void take_in(Set& set, const Chained& chained, ReplayRow row);
+    void begin_moved(Set& set, const RemapRow& moved, const Seen& seen);
+    void note_stretch(const Set& set, const ReplayRow& row);
     [[nodiscard]] bool find_newer();
     void finish();
 
@@ -74,11 +116,10 @@ class AccountReplay {
     const ReplayFrame& frame_;
     std::string account_;
     std::optional<LocalDate> live_from_;
-    std::vector<std::shared_ptr<TariffsOf>> tariffs_;
-    std::vector<Corrected> corrected_;
-    std::vector<Replay> replays_;
-    std::vector<std::uint64_t> heads_;  // of the chains that are walked back
-    std::vector<StepRow> rows_;
+    std::vector<Set> sets_;
+    std::set<std::string> strangers_;  // meters that were re-mapped to the account
+    std::vector<Head> heads_;          // of the chains that are walked back
+    std::vector<Chained> rows_;
     std::size_t next_ = 0;
     std::uint64_t newest_ = 0;
     bool started_ = false, done_ = false;

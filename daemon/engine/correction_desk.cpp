@@ -67,6 +67,9 @@ std::optional<Reply> judge_place(const Context& context, const MeterRuntime& met
         return use_adjust(name + " is where the meter began to be charged on its terms");
     if (!meter.epoch || row.epoch != meter.epoch->id)
         return use_adjust(name + " is of a meter that was replaced since");
+    for (const RemapRow& one : context.store.account_books().remaps_of_meter(row.meter))
+        if (time_of(context, row) >= one.from && around.root <= one.through_reading)
+            return use_adjust(name + " was re-mapped with its meter since");
     for (const auto* rows : {&around.before, &around.after})
         for (const ReadingRow& one : *rows)
             if (one.account != row.account || one.epoch != row.epoch)

@@ -28,6 +28,7 @@
 #include "daemon/engine/quarantine_desk.hpp"
 #include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/registry_acts.hpp"
+#include "daemon/engine/remap_desk.hpp"
 #include "daemon/engine/replacement_desk.hpp"
 #include "daemon/engine/retention.hpp"
 #include "daemon/engine/run_start.hpp"
@@ -177,10 +178,7 @@ struct Engine::Impl {
     Reply carry(const TestAlert& one) { return test_alert(context, one); }
     Reply carry(const ConfirmClock& one) {
         Reply reply = confirm_clock(context, one);
-        if (reply.kind == ReplyKind::ok) {
-            settle_edges(context);
-            open_accounts(context);
-        }
+        if (reply.kind == ReplyKind::ok) begin_days();
         return reply;
     }
     Reply carry(const AddToken& one) { return add_token(context, one); }
@@ -197,12 +195,17 @@ struct Engine::Impl {
     Reply carry(const ConfirmFace& one) { return confirm_face(context, one); }
     Reply carry(const HoldMeter& one) { return hold_meter(context, one); }
     Reply carry(const ReplaceMeter& one) { return replace_meter(context, one); }
+    Reply carry(const RemapMeter& one) { return later(remap_meter(context, one)); }
     Reply carry(const ImportRegistry& one) { return later(import_registry(context, one)); }
     Reply later(LateJudged judged) {
         late = std::move(judged.late);
         return std::move(judged.reply);
     }
 
+    void begin_days() {
+        settle_edges(context);
+        open_accounts(context);
+    }
     void after_clock() {
         if (change == ClockBook::Change::none || !context.writable) return;
         const char* kind = change == ClockBook::Change::trusted   ? "clock.trusted"
@@ -210,10 +213,7 @@ struct Engine::Impl {
                                                                   : "clock.not_followed";
         note_clock(context, kind);
         say(std::string(kind) + ": " + context.clock.reason());
-        if (change == ClockBook::Change::trusted) {
-            settle_edges(context);
-            open_accounts(context);
-        }
+        if (change == ClockBook::Change::trusted) begin_days();
         change = ClockBook::Change::none;
     }
 
@@ -360,8 +360,8 @@ struct Engine::Impl {
             pending.push_back({std::move(queued.handler), unavailable()});
             context.actor = actor_of(queued.command);
             pending.back().reply = carry_out(queued.command);
-            context.actor.clear();
             if (late) begin_late(pending);
+            context.actor.clear();
         }
     }
 
@@ -369,6 +369,7 @@ struct Engine::Impl {
     void begin_late(std::vector<Pending>& pending) {
         LateWork work = *std::exchange(late, std::nullopt);
         work.handler = std::move(pending.back().handler);
+        work.actor = context.actor;
         settling_left = settling.begin(work);
         if (settling_left) {
             pending.pop_back();

@@ -141,6 +141,12 @@ struct RefundMoney {
     Act act;
     std::string account, amount, method, reference;
 };
+// Two meters, or a meter and a unit, were mixed up from the begin of that day on.
+struct RemapMeter {
+    Act act;
+    std::string meter, with, from, reference;
+    bool dry_run = false;  // shown, and nothing done; needs nobody's name and no key
+};
 struct TransferMoney {
     Act act;
     std::string account, to, amount, reference;
@@ -234,7 +240,7 @@ using Command =
                  ReplaceMeter, JudgeReading, OrderMeterClock, NoteMeterClock, ReverseEntry,
                  RefundMoney, TransferMoney, AdjustMoney, CloseAccount, ChangeOccupant, BeginPeriod,
                  KeepPeriodPart, SealPeriod, ApprovePool, WithdrawPool, SetPassword, NoteView,
-                 AskAccess, AnswerAccess, ErasePerson, ChangeSettings, RoomCommand>;
+                 AskAccess, AnswerAccess, ErasePerson, ChangeSettings, RoomCommand, RemapMeter>;
 
 // Who polls. Called on the engine thread; must not block.
 class Poller {

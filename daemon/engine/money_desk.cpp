@@ -78,6 +78,8 @@ std::optional<KeyedRequest> act_request(const Command& command) {
         return keyed(act_route::kOccupant, one->act);
     if (const auto* one = std::get_if<ApprovePool>(&command))
         return keyed(act_route::kPool, one->act);
+    if (const auto* one = std::get_if<RemapMeter>(&command))
+        return keyed(act_route::kRemap, one->act);
     return std::nullopt;
 }
 

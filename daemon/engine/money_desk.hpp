@@ -19,7 +19,7 @@ namespace gatehouse {
 namespace act_route {
 inline constexpr const char *kReversal = "reversal", *kRefund = "refund", *kTransfer = "transfer",
                             *kAdjustment = "adjustment", *kClose = "close", *kOccupant = "occupant",
-                            *kPool = "pool";
+                            *kPool = "pool", *kRemap = "remap";
 }  // namespace act_route
 
 [[nodiscard]] Reply reverse_entry(Context& context, const ReverseEntry& command);

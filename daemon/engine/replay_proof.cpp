@@ -29,9 +29,12 @@ std::string fault_words(AccountBooks& books, const std::string& account, const R
            line_words(account, key, books.line_id(account, key)) + ": " + fault.words;
 }
 
-std::string mark_fault(AccountBooks& books, const std::string& account, const Replayed& replayed) {
+std::string mark_fault(AccountBooks& books, const std::string& account, AccountReplay& replay) {
+    const Replayed& replayed = replay.result(0);
     for (const MarkRow& mark : books.marks(account)) {
         const auto right = replayed.marks.find(mark.meter);
+        // A re-mapping that was taken back leaves nothing of the meter.
+        if (right == replayed.marks.end() && replay.has_left(mark.meter)) continue;
         if (right == replayed.marks.end() || right->second.total != mark.total)
             return "mark of meter " + mark.meter + " on account " + account +
                    ": its newest figure in the lines is another than " + format(mark.total);
@@ -80,7 +83,7 @@ std::string replay_proof(AccountBooks& books, const Zone& zone,
         const Replayed& replayed = replay.result(0);
         if (const auto fault = replay_fault(replayed.settlement, books.settlement(account)))
             return fault_words(books, account, *fault);
-        if (auto fault = mark_fault(books, account, replayed); !fault.empty()) return fault;
+        if (auto fault = mark_fault(books, account, replay); !fault.empty()) return fault;
         if (auto fault = parts_fault(books, account, replayed); !fault.empty()) return fault;
     }
     return {};

@@ -40,6 +40,18 @@ void add_lines(Charges& charges, const Settlement& settlement, const std::string
     }
 }
 
+// With what was posted on each line in both.
+std::vector<LineMove> moved_lines(const Settlement& after, const Settlement& stored) {
+    std::vector<LineMove> moves;
+    for (const auto& [key, line] : after.lines) {
+        const auto there = stored.lines.find(key);
+        const Line before = there == stored.lines.end() ? Line{line.price, {}, {}} : there->second;
+        if (before.quantity != line.quantity || target(before) != target(line))
+            moves.push_back({key, before, line});
+    }
+    return moves;
+}
+
 Fen sum_of(const FeeSums& fees) {
     Fen sum;
     for (const auto& [name, amount] : fees) sum += amount;
@@ -229,7 +241,9 @@ bool SettlingDesk::look(const Clock& clock, MonoMs deadline_mono_ms) {
         LateWork& work = works_.front();
         if (next_ >= work.accounts.size()) {
             // What it posts, if anything, comes before the next one is looked at.
+            context_.actor = work.actor;
             LateWork::Done done = work.carry_on(context_, std::exchange(figures_, {}));
+            context_.actor.clear();
             Answer answer{std::move(work.handler), std::move(done.reply)};
             if (done.event == 0)
                 answers_.push_back(std::move(answer));
@@ -249,7 +263,8 @@ bool SettlingDesk::look(const Clock& clock, MonoMs deadline_mono_ms) {
             replay_ =
                 std::make_unique<AccountReplay>(books, frame_, account, runtime.row->live_from);
             replay_->add(std::make_shared<TariffsOf>(context_.world.registry, left_out));
-            replay_->add(std::make_shared<TariffsOf>(work.registry, left_out), work.corrected);
+            replay_->add(std::make_shared<TariffsOf>(work.registry, left_out), work.corrected,
+                         work.remaps);
         }
         while (!replay_->advance(kStepsAtOnce))
             if (clock.mono_ms() >= deadline_mono_ms) return true;
@@ -294,9 +309,14 @@ void SettlingDesk::note_figure(const LateWork& work) {
         figure.after.fees = fees(1);
     }
     carry_posted(after.settlement, stored);
+    if (!work.remaps.empty()) {
+        figure.lines = moved_lines(after.settlement, stored);
+        figure.meters = replay_->moved(1);
+    }
     if (covers_ledger(context_.world.accounts[index]))
         figure.amount = figure.before.fees - figure.after.fees - outstanding(after.settlement);
-    if (figure.amount.count != 0 || figure.before.sum() != figure.after.sum())
+    if (figure.amount.count != 0 || figure.before.sum() != figure.after.sum() ||
+        !figure.lines.empty() || !figure.meters.empty())
         figures_.rows.push_back(std::move(figure));
 }
 
@@ -394,8 +414,10 @@ void SettlingDesk::end_event(std::uint64_t event) {
         .field("second", cause->second)
         .field("at", context_.iso(context_.now_ms()))
         .end_object();
-    log_event(context_, cause->kind == "version" ? "tariff.settled" : "reading.settled", "{}",
-              body.take());
+    const char* kind = cause->kind == "version" ? "tariff.settled"
+                       : cause->kind == "remap" ? "meter.remap_settled"
+                                                : "reading.settled";
+    log_event(context_, kind, "{}", body.take());
     const auto waits = answers_of_.find(event);
     if (waits == answers_of_.end()) return;
     answers_.push_back(std::move(waits->second));

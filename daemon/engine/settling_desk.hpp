@@ -24,10 +24,17 @@ struct Charges {
     Fen usage, minimum, fees;
     [[nodiscard]] Fen sum() const { return usage + minimum + fees; }
 };
+// A line whose target is another.
+struct LineMove {
+    LineKey key;
+    Line before, after;
+};
 struct Figure {
     std::string account;
     Charges before, after;
-    Fen amount;  // signed, for the household; 0 where it keeps no balance
+    Fen amount;                   // signed, for the household; 0 where it keeps no balance
+    std::vector<LineMove> lines;  // of those; where meters belonged elsewhere alone
+    std::map<std::string, AccountReplay::Moved> meters;  // the same: that come to the account
 };
 struct Figures {
     std::vector<Figure> rows;          // of accounts whose money moves
@@ -45,6 +52,8 @@ struct LateWork {
     std::shared_ptr<const Registry> registry;  // as it is to be
     std::vector<LateVersionRow> versions;      // that came late
     Corrected corrected;                       // figures that are to stand instead
+    std::vector<RemapRow> remaps;              // meters that belonged elsewhere
+    std::string actor;                         // who asked, as Context has it
     std::string from_month;                    // nothing changes in lines before it
     // With the figures it is carried out, or refused. An event: the answer waits until all that it
     // changes is posted.

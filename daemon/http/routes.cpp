@@ -11,6 +11,7 @@ namespace gatehouse::http {
 namespace {
 
 constexpr std::int64_t kImportTimeoutMs = 600'000;  // every account may be replayed
+constexpr std::int64_t kSettleTimeoutMs = 60'000;   // two accounts are replayed, twice
 constexpr std::int64_t kMoveTimeoutMs = 60'000;     // meters that do not answer are waited for
 constexpr std::int64_t kPeriodTimeoutMs = 300'000;
 constexpr std::int64_t kVerifyTimeoutMs = 600'000;
@@ -73,6 +74,9 @@ constexpr Route kRoutes[] = {
      /*large_body=*/false, 0, kMoneyWrite},
     {"POST", "/api/v1/accounts/{account}/adjustments", "admin", nullptr, post_adjustment,
      Runs::pool, /*large_body=*/false, 0, kMoneyWrite},
+    {"POST", "/api/v1/meters/{meter}/remap", "admin", nullptr, post_remap, Runs::pool,
+     /*large_body=*/false, kSettleTimeoutMs, kMoneyWrite},
+    {"GET", "/api/v1/remaps/{event}", "balances:read", get_remap},
     {"POST", "/api/v1/accounts/{account}/close", "admin", nullptr, post_close, Runs::pool,
      /*large_body=*/false, kMoveTimeoutMs, kMoneyWrite},
     {"POST", "/api/v1/units/{unit}/occupant", "admin", nullptr, post_occupant, Runs::pool,

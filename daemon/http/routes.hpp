@@ -107,6 +107,8 @@ Response get_pools(Call& call);  // pools.cpp
 Response get_pool(Call& call);
 void post_pool_approve(Call& call, Respond respond);
 void post_pool_withdraw(Call& call, Respond respond);
+void post_remap(Call& call, Respond respond);  // remap.cpp
+Response get_remap(Call& call);
 Response get_alerts(Call& call);  // alerts.cpp
 void post_alert_test(Call& call, Respond respond);
 void post_alert_ack(Call& call, Respond respond);

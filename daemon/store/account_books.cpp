@@ -35,6 +35,28 @@ TermsRow terms_columns(Query& query, const std::unordered_map<std::int64_t, std:
     return row;
 }
 
+#define GATEHOUSE_REMAP_COLUMNS                                                            \
+    "event,meter.meter,from_ms,through_step,through_reading,account.account,remap.tariff," \
+    "remap.persons FROM remap JOIN meter ON meter.id=remap.meter "                         \
+    "JOIN account ON account.id=remap.account "
+
+std::vector<RemapRow> remap_columns(Query& query) {
+    std::vector<RemapRow> rows;
+    while (query.step()) {
+        RemapRow row;
+        row.event = query.u64();
+        row.meter = query.text();
+        row.from = query.i64();
+        row.through_step = query.u64();
+        row.through_reading = query.u64();
+        row.account = query.text();
+        row.tariff = query.text();
+        row.persons = static_cast<int>(query.i64());
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
 // The newest row that stands in the place of that reading; itself where none does.
 std::uint64_t newest_of(sql::Connection& connection, std::uint64_t reading) {
     for (;;) {
@@ -63,6 +85,39 @@ std::vector<std::uint64_t> AccountBooks::newest_steps(const std::string& account
     query << account;
     while (query.step()) rows.push_back(query.u64());
     return rows;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> AccountBooks::newest_steps_of_meter(
+    const std::string& meter) {
+    std::vector<std::pair<std::string, std::uint64_t>> rows;
+    Query query(connection_,
+                "SELECT account.account,step FROM mark JOIN account ON account.id=mark.account "
+                "WHERE mark.meter=(SELECT id FROM meter WHERE meter=?)");
+    query << meter;
+    while (query.step()) {
+        std::string account = query.text();
+        rows.emplace_back(std::move(account), query.u64());
+    }
+    return rows;
+}
+
+std::vector<RemapRow> AccountBooks::remaps(const std::string& account) {
+    Query query(
+        connection_,
+        "SELECT " GATEHOUSE_REMAP_COLUMNS
+        "WHERE remap.meter IN (SELECT meter FROM mark WHERE account=(SELECT id FROM account "
+        "WHERE account=?1)) OR remap.meter IN (SELECT meter FROM remap WHERE "
+        "account=(SELECT id FROM account WHERE account=?1)) ORDER BY event");
+    query << account;
+    return remap_columns(query);
+}
+
+std::vector<RemapRow> AccountBooks::remaps_of_meter(const std::string& meter) {
+    Query query(connection_,
+                "SELECT " GATEHOUSE_REMAP_COLUMNS
+                "WHERE remap.meter=(SELECT id FROM meter WHERE meter=?) ORDER BY event");
+    query << meter;
+    return remap_columns(query);
 }
 
 std::optional<StepRow> AccountBooks::step(std::uint64_t number) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/store/rows.hpp"
@@ -18,6 +19,21 @@ class Connection;
 }
 
 namespace gatehouse {
+
+// From an instant on what a meter used belongs to another place than it was charged to, up to the
+// step that was the newest when two people said so.
+struct RemapRow {
+    std::uint64_t event = 0;
+    std::string meter;
+    UtcMs from = 0;
+    std::uint64_t through_step = 0;
+    std::uint64_t through_reading = 0;  // at which it goes on under its new place
+    std::string account, tariff;
+    int persons = 0;
+};
+
+// The event of one that is only thought of: it comes after all that were done.
+inline constexpr std::uint64_t kThoughtOf = std::uint64_t{1} << 62;
 
 class AccountBooks {
   public:
@@ -29,6 +45,12 @@ class AccountBooks {
     [[nodiscard]] std::vector<std::string> accounts();  // that a meter was ever charged to
     // The newest step of each of its meters; 0 where the meter was charged before steps were kept.
     [[nodiscard]] std::vector<std::uint64_t> newest_steps(const std::string& account);
+    // The newest step of a meter on each account that it was ever charged to.
+    [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> newest_steps_of_meter(
+        const std::string& meter);
+    // Of the meters that were ever charged to the account, or were re-mapped to it; in their order.
+    [[nodiscard]] std::vector<RemapRow> remaps(const std::string& account);
+    [[nodiscard]] std::vector<RemapRow> remaps_of_meter(const std::string& meter);
     [[nodiscard]] std::optional<StepRow> step(std::uint64_t step);
     // A meter that was ever charged to the account: all that it was charged by, oldest first, and
     // where its use stands in the lines of this account.

@@ -527,9 +527,9 @@ std::string copy_before(sql::Connection& connection, int version) {
 const std::vector<const char*>& migrations() {
     // One migration may be several texts, since compilers limit the length of a literal.
     static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
-    static const std::vector<const char*> all{first.c_str(), kTerms,    kPeriods,
-                                              kReplays,      kPools,    kPeopleAccess,
-                                              kKeysTickets,  kErasures, kKeyRetention};
+    static const std::vector<const char*> all{first.c_str(), kTerms,        kPeriods,     kReplays,
+                                              kPools,        kPeopleAccess, kKeysTickets, kErasures,
+                                              kKeyRetention, kRemaps};
     return all;
 }
 

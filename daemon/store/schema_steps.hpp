@@ -136,4 +136,20 @@ WHERE instr(body, '"type":"access.denied"') > 0;
 CREATE INDEX key_loan_in ON key_loan(in_ms);
 )sql";
 
+// Whose use a meter counted from an instant on, where it was charged to the wrong place: the steps
+// stand as they were taken, and a replay reads them as this says.
+inline constexpr const char* kRemaps = R"sql(
+CREATE TABLE remap(
+  event INTEGER NOT NULL, meter INTEGER NOT NULL REFERENCES meter(id), from_ms INTEGER NOT NULL,
+  through_step INTEGER NOT NULL, through_reading INTEGER NOT NULL,
+  account INTEGER NOT NULL REFERENCES account(id), tariff TEXT NOT NULL, persons INTEGER NOT NULL,
+  PRIMARY KEY(meter, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX remap_account ON remap(account);
+CREATE TRIGGER remap_keeps BEFORE UPDATE ON remap
+BEGIN SELECT RAISE(ABORT, 'what was re-mapped is append-only'); END;
+CREATE TRIGGER remap_stays BEFORE DELETE ON remap
+BEGIN SELECT RAISE(ABORT, 'what was re-mapped is append-only'); END;
+)sql";
+
 }  // namespace gatehouse::store

@@ -116,6 +116,9 @@ class Store {
     std::int64_t put_line(const std::string& account, const LineKey& key, const Line& line);
     void add_line_part(std::int64_t line, const LinePartRow& part);
     // In place of all that the line rested on.
+    void add_remap(const RemapRow& row);
+    // The mark of a meter that left the account stands where it left.
+    void set_mark_back(const MarkRow& mark);
     void replace_line_parts(std::int64_t line, const std::vector<LinePartRow>& parts);
     void put_counter(const CounterRow& counter);
     void put_rest(const RestRow& rest);

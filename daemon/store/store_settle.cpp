@@ -62,6 +62,23 @@ void Store::pass_mark(const std::string& account, const std::string& meter, std:
     impl_->keep_step(impl_->account_id(account), impl_->meter_id(meter), reading, false);
 }
 
+void Store::add_remap(const RemapRow& row) {
+    impl_->need_transaction();
+    Query query(impl_->connection, "INSERT INTO remap VALUES(?,?,?,?,?,?,?,?)");
+    query << row.event << impl_->meter_id(row.meter) << row.from << row.through_step
+          << row.through_reading << impl_->account_id(row.account) << row.tariff << row.persons;
+    query.run();
+}
+
+// The chain of steps stays as it is: what lies behind the figure belongs to another account.
+void Store::set_mark_back(const MarkRow& mark) {
+    impl_->need_transaction();
+    Query query(impl_->connection, "UPDATE mark SET reading=?,total=? WHERE account=? AND meter=?");
+    query << mark.reading << mark.total.count << impl_->account_id(mark.account)
+          << impl_->meter_id(mark.meter);
+    query.run();
+}
+
 void Store::replace_line_parts(std::int64_t line, const std::vector<LinePartRow>& parts) {
     impl_->need_transaction();
     {

@@ -130,6 +130,11 @@ constexpr Rule kRules[] = {
     {"SELECT 'posting '||cause FROM posting WHERE cause>='late:' AND cause<'late;' "
      "AND NOT EXISTS(SELECT 1 FROM reading WHERE seq=CAST(substr(cause,6) AS INTEGER)) LIMIT 1",
      "its reading is not there: "},
+    {"SELECT 'meter '||meter.meter||', event '||remap.event FROM remap "
+     "JOIN meter ON meter.id=remap.meter WHERE NOT EXISTS(SELECT 1 FROM event JOIN event_kind "
+     "ON event_kind.id=event.kind WHERE event.seq=remap.event "
+     "AND event_kind.name='meter.remapped') LIMIT 1",
+     "re-mapped by no event: "},
     {"SELECT 'account '||account.account||', meter '||meter.meter FROM mark "
      "JOIN account ON account.id=mark.account JOIN meter ON meter.id=mark.meter "
      "WHERE step<>0 AND NOT EXISTS(SELECT 1 FROM mark_step WHERE mark_step.step=mark.step "
