@@ -197,6 +197,17 @@ def meters(caller, house):
             house.wait_register("e-2", 221)
 
 
+def crossed(caller, month):
+    """Two meters were mixed up: looked at, set right, and the statement of it."""
+    body = {"with": "e-3", "from": f"{month}-15"}
+    caller.good("POST", "/meters/e-2/remap?dry_run=1", body)
+    caller.refused(404, "POST", "/meters/none/remap?dry_run=1", body)
+    done = caller.good("POST", "/meters/e-2/remap", {**body, **SIGNED}, key="k-0")
+    caller.good("GET", f"/remaps/{done['event']}")
+    caller.good("GET", f"/remaps/{done['event']}?account=a-2", headers={"Accept": "text/html"})
+    caller.refused(404, "GET", "/remaps/1")
+
+
 def money(caller, month):
     paid = caller.good("POST", "/accounts/a-1/topups", {"amount": "50.00", "by": "s-01"}, key="k-1")
     caller.good("POST", "/accounts/a-1/topups", {"amount": "50.00", "by": "s-01"}, key="k-1")
@@ -361,6 +372,7 @@ def test():
         month = over_month_end(house, {1: 110, 2: 220, 3: 330, 9: 5071})
         caller.good("POST", "/clock/confirm", {"by": "s-01"})
         looks(caller, month)
+        crossed(caller, month)
         meters(caller, house)
         money(caller, month)
         period(caller, house, month)

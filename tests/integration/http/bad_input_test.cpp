@@ -22,6 +22,7 @@ std::string target_of(const http::Route& route) {
                                                                      {"{pool}", "x"},
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
+                                                                     {"{event}", "1"},
                                                                      {"{month}", "2026-11"},
                                                                      {"{token}", "x"},
                                                                      {"{staff}", "s-01"},

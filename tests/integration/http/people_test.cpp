@@ -30,6 +30,7 @@ std::string target_of(const std::string& pattern) {
                                                                      {"{date}", "2026-11-23"},
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
+                                                                     {"{event}", "1"},
                                                                      {"{person}", "p-1"},
                                                                      {"{token}", "x"},
                                                                      {"{month}", "2026-10"},
@@ -266,9 +267,9 @@ TEST_CASE("an act of two that has no key is asked again with the same code and t
     const Got code = house.ask_as(cashier, "POST", "/api/v1/session/approvals", "{}");
     REQUIRE(code.status == 201);
     const auto erase = [&](const std::string& person, const std::string& reason) {
-        return house.ask_as(head, "POST", "/api/v1/people/" + person + "/erase",
-                            R"({"reason":")" + reason + R"(","approval":")" +
-                                at(code.body, "/code") + R"("})");
+        return house.ask_as(
+            head, "POST", "/api/v1/people/" + person + "/erase",
+            R"({"reason":")" + reason + R"(","approval":")" + at(code.body, "/code") + R"("})");
     };
     CHECK(erase("p-1", "asked in writing").status == 200);
     CHECK(erase("p-1", "asked in writing").status == 200);

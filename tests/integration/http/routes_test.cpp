@@ -64,6 +64,7 @@ TEST_CASE("every route that only reads answers over the socket without a token")
         if (target.ends_with("/timeline")) target += "?key=k-1";
         if (target.ends_with("/search")) target += "?q=h-0";
         if (target.ends_with("/stream")) continue;  // never ends; event_stream_test.cpp
+        if (target.ends_with("{event}")) continue;  // nothing was re-mapped; e2e/openapi.py does
         const Got got = house.ask("GET", target);
         INFO(target << " " << got.body);
         REQUIRE(got.status == 200);

@@ -26,6 +26,7 @@ std::string target_of(const http::Route& route) {
                                                                      {"{action}", "lost"},
                                                                      {"{entry}", "en-1"},
                                                                      {"{alert}", "x"},
+                                                                     {"{event}", "1"},
                                                                      {"{person}", "p-1"},
                                                                      {"{month}", "2026-10"},
                                                                      {"{date}", "2026-11-23"},
