@@ -315,6 +315,12 @@ void World::restore_books() {
     for (Signed& one : signed_)
         if (one.done && !auditor_.has_booked(one.cause)) one.answered = one.done = false;
     open();
+    // The copy counts its runs on from where it was taken: what was seen in those since is of none.
+    const std::pair<std::int64_t, std::int64_t> first(engine_->snapshot()->run, 0);
+    for (auto& [id, witness] : witness_) {
+        witness.shown.erase(witness.shown.lower_bound(first), witness.shown.end());
+        std::erase_if(witness.order, [&](const auto& stamp) { return stamp >= first; });
+    }
     ++deeds_.restores;
     import_due_ = true;
     import();

@@ -44,6 +44,7 @@ void Tally::add(const Tally& other) {
     changes += other.changes;
     rollovers += other.rollovers;
     released += other.released;
+    settled += other.settled;
     below_truth += other.below_truth;
 }
 
@@ -51,7 +52,9 @@ void Auditor::imported(const Plan& plan, std::int64_t event, Books& books) {
     for (const PlanAccount& account : plan.accounts) accounts_[account.id].plan = account;
     books.forget_times();
     read(books);
+    published_ = plan;
     prices_.publish(plan);
+    for (auto& [id, account] : accounts_) hold_prices(account);
     for (const auto& [id, terms] : plan.terms()) {
         MeterAudit& meter = meters_[id];
         if (meter.begun && meter.registry != terms) {
@@ -132,7 +135,7 @@ void Auditor::begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
     const Ratio multiplier = ratio_of(meter.terms.multiplier);
     const bool opening = row.kind == RowKind::manual;
     meter.begun = true;
-    meter.begun_at = opening ? row.stands_at.value_or(0) : at;
+    meter.begun_at = opening && row.stands_at ? row.stands_at : at;
     meter.base_total = meter.base_figure = figure_of(face, multiplier);
     expect(row, "the first total", meter.base_total, row.total);
     meter.marked = !meter.terms.account.empty();
@@ -172,7 +175,9 @@ std::int64_t Auditor::total_at(const MeterAudit& meter, const ReadingOnDisk& row
 void Auditor::total_of(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
     const std::int64_t total = total_at(meter, row, face);
     expect(row, "the total", total, row.total);
-    if (face < meter.last_face && !meter.last_typed) {
+    // What people typed may lie a little above; what adds to it, or was released, is another lap's.
+    const bool released = row.quality == RowQuality::released;
+    if (face < meter.last_face && (!meter.last_typed || released || total > meter.last_total)) {
         // The register began anew: from here on this lap counts.
         meter.base_total = total;
         meter.base_figure = figure_of(face, ratio_of(meter.terms.multiplier));
@@ -211,10 +216,16 @@ std::vector<Auditor::Anchor> Auditor::anchors_of(Books& books, const MeterAudit&
                           : books.time_of(meter.last_stamp.first, meter.last_stamp.second);
     if (last && !same && *last <= next_edge(meter).at)
         add({*last, meter.last_total, meter.last_register});
+    const bool from_last = !anchors.empty();
     for (const Anchor& dated : dated_later(books, meter)) add(dated);
     if (meter.dated) add(*meter.dated);
     add({meter.settled_until, meter.settled_total, meter.settled_register});
-    if (books.time_then(end.run, end.mono_ms)) anchors.resize(1);
+    // A new process has the last stored sample and the last edge, and none that was dated before.
+    const bool told = from_last || end.run == meter.last_stamp.first;
+    if (told && books.time_then(end.run, end.mono_ms)) anchors.resize(1);
+    // An end that people accepted, and nobody after it, is no edge that a new process knows of.
+    if (meter.terms.account.empty() && last && meter.last_total >= meter.settled_total)
+        anchors.push_back({*last, meter.last_total, meter.last_register});
     return anchors;
 }
 

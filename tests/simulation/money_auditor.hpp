@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -68,7 +69,7 @@ struct Screen {
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
                  acts = 0, months = 0, moved = 0, replaced = 0, changes = 0, rollovers = 0,
-                 released = 0, below_truth = 0;
+                 released = 0, settled = 0, below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -79,6 +80,8 @@ class Auditor {
 
     // The registry's files came into force with that event.
     void imported(const Plan& plan, std::int64_t event, Books& books);
+    // The same, with a version whose first day had come.
+    void imported_late(const Plan& plan, std::int64_t event, const LateVersion& late, Books& books);
     // A top-up was acknowledged: from now on its entry is in the books once.
     void acknowledged(const std::string& key, const std::string& account, std::int64_t fen,
                       const std::string& receipt);
@@ -151,6 +154,16 @@ class Auditor {
         bool at_once = false;  // posted with its row: a registry change, a replacement
         bool waited = false;   // it stood there at the audit before
     };
+    // What a ladder had counted before anything was posted on it.
+    struct Seed {
+        std::string tariff, counter;
+        std::int64_t day = 0, quantity = 0;
+    };
+    // A price that came late, and with which event.
+    struct Late {
+        LateVersion version;
+        std::int64_t event = 0;
+    };
     struct AccountAudit {
         PlanAccount plan;
         bool opened = false;
@@ -159,7 +172,12 @@ class Auditor {
         std::int64_t money = 0, entries = 0;  // in fen; without charges, and all
         OwnLines books;
         std::vector<Charge> open;
-        std::set<std::string> months;  // touched since they were compared
+        std::vector<Charge> history;                               // posted, in that order
+        std::vector<Seed> seeds;                                   // of its ladders
+        std::vector<std::pair<std::string, std::int64_t>> minima;  // tariff and last day
+        std::vector<Late> unheard;          // prices by which it is not settled yet, or never is
+        std::shared_ptr<const Prices> own;  // without them; null: those of everybody
+        std::set<std::string> months;       // touched since they were compared
         std::optional<std::int64_t> first_day;
         std::map<std::string, std::set<std::int64_t>> fees;  // due by cause, any of these amounts
         std::map<std::string, std::set<std::int64_t>> early_fees;  // no fault where they stand
@@ -229,6 +247,14 @@ class Auditor {
     // As of when a sample counts: the newest edge, where it lies within five minutes after it.
     [[nodiscard]] std::int64_t counts_at(const MeterAudit& meter, std::int64_t read_at) const;
 
+    [[nodiscard]] const Prices& prices_of(const AccountAudit& account) const {
+        return account.own ? *account.own : prices_;
+    }
+    void hold_prices(AccountAudit& account) const;
+    void settle_late(Books& books);
+    void post_anew(AccountAudit& account);
+    void seed(AccountAudit& account, const std::string& tariff, std::int64_t day,
+              std::int64_t quantity);
     void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
     void post(Books& books);
     [[nodiscard]] bool is_posted(const AccountAudit& account, const Charge& charge,
@@ -257,6 +283,9 @@ class Auditor {
     const Calendar* calendar_;
     const std::map<std::string, Witness>* witness_;
     Prices prices_;
+    Plan published_;                        // whose prices they are
+    std::set<std::string> late_;            // causes of price settlements
+    std::set<std::string> settled_causes_;  // of the entries that were not compared yet
     std::map<std::string, MeterAudit> meters_;
     std::map<std::string, AccountAudit> accounts_;
     std::map<std::string, Paid> paid_;

@@ -48,26 +48,29 @@ std::int64_t thousandths_in(const std::string& quantity) {
 void Auditor::open_account(Books& books, const Screen& screen, AccountAudit& account) {
     if (account.opened || !books.posted(account.plan.id, "opening")) return;
     account.opened = true;
-    const std::int64_t day = account.opened_on =
-        account.plan.live_day.value_or(calendar_->day_of(screen.now_ms));
+    // The day before its first is keyed as posted with it; the clock may have been lost since.
+    const std::string before_first = books.oldest_day_posted(account.plan.id);
+    const std::int64_t first =
+        before_first.empty() ? calendar_->day_of(screen.now_ms) : day_of_text(before_first) + 1;
+    const std::int64_t day = account.opened_on = account.plan.live_day.value_or(first);
     // Since then the clock may have been lost, or set back by hours.
     if (account.plan.live_day && screen.trusted &&
         calendar_->day_of(screen.now_ms + kSetBackMs) < day)
         disagree("account " + account.plan.id + ": went live before its day");
     for (std::size_t i = 0; i < account.plan.opening_ladder.size(); ++i)
-        prices_.seed(account.books, account.plan.tariffs[i], day,
-                     thousandths_in(account.plan.opening_ladder[i]));
+        seed(account, account.plan.tariffs[i], day, thousandths_in(account.plan.opening_ladder[i]));
     if (account.goes_on_from.empty()) return;
-    const OwnLines& before = accounts_.at(account.goes_on_from).books;
+    const AccountAudit& before = accounts_.at(account.goes_on_from);
     for (const std::string& tariff : account.plan.tariffs)
-        prices_.seed(account.books, tariff, day, prices_.counted(before, tariff, day));
+        seed(account, tariff, day, prices_of(before).counted(before.books, tariff, day));
 }
 
 std::vector<std::string> Auditor::ladders_of(const std::string& id) const {
     const AccountAudit& account = accounts_.at(id);
     std::vector<std::string> counted;
     for (const std::string& tariff : account.plan.tariffs)
-        counted.push_back(decimal_of(prices_.counted(account.books, tariff, account.opened_on), 3));
+        counted.push_back(
+            decimal_of(prices_of(account).counted(account.books, tariff, account.opened_on), 3));
     return counted;
 }
 
@@ -75,7 +78,7 @@ void Auditor::use(const AccountAudit& account, OwnLines& lines, const Charge& ch
     const std::int64_t day = calendar_->day_of(charge.edge - 1);
     // A trial is read and costs nothing.
     if (account.plan.live_day && day < *account.plan.live_day) return;
-    prices_.use(lines, charge.tariff, charge.edge - 1, charge.persons, charge.quantity);
+    prices_of(account).use(lines, charge.tariff, charge.edge - 1, charge.persons, charge.quantity);
 }
 
 // Puts what was posted in the order in which it was: changes, replacements and late readings with
@@ -134,6 +137,7 @@ void Auditor::post(Books& books) {
         put_in_order(posted, before);
         for (const Charge& charge : posted) {
             use(account, account.books, charge);
+            account.history.push_back(charge);
             account.months.insert(month_text(calendar_->day_of(charge.edge - 1)));
             owe_fees(account, charge.edge, false);
         }
@@ -165,7 +169,7 @@ void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily) {
     if (!ledgered(account) || !account.first_day || last < *account.first_day) return;
     if (account.plan.live_day && day < *account.plan.live_day) return;
     for (const std::string& tariff : tariffs_before(account.plan.id, edge, false))
-        for (const Prices::Fee& fee : prices_.fees(tariff, day, daily))
+        for (const Prices::Fee& fee : prices_of(account).fees(tariff, day, daily))
             account.fees[fee.cause].insert(fee.fen);
     // A meter that began, or changed its terms, after the edge and before its posting may bring its
     // tariff's in; that of a month is due with the next one all the same.
@@ -174,7 +178,7 @@ void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily) {
         for (const auto& [id, meter] : meters_)
             if (meter.registry.account == account.plan.id) early.insert(meter.registry.tariff);
     for (const std::string& tariff : early)
-        for (const Prices::Fee& fee : prices_.fees(tariff, day, daily))
+        for (const Prices::Fee& fee : prices_of(account).fees(tariff, day, daily))
             account.early_fees[fee.cause].insert(fee.fen);
 }
 
@@ -187,8 +191,10 @@ void Auditor::post_day(AccountAudit& account, std::int64_t day) {
     const std::int64_t before = day - date.day;
     if (before < *account.first_day) return;
     if (account.plan.live_day && before < *account.plan.live_day) return;
-    for (const std::string& tariff : tariffs_before(account.plan.id, edge, false))
-        prices_.begin_minimum(account.books, tariff, day);
+    for (const std::string& tariff : tariffs_before(account.plan.id, edge, false)) {
+        account.minima.emplace_back(tariff, day);
+        prices_of(account).begin_minimum(account.books, tariff, day);
+    }
     account.months.insert(month_text(day));
 }
 
@@ -224,8 +230,10 @@ void Auditor::compare_lines(Books& books, AccountAudit& account) {
             expect_fen(where, "what was posted", ledgered(account) ? own.target() : 0, line.posted);
             if (found != theirs.end()) theirs.erase(found);
         }
-        for (const auto& [key, line] : theirs)
+        for (const auto& [key, line] : theirs) {
             expect_quantity(name + ", line " + key, "the quantity", 0, line.quantity);
+            expect_fen(name + ", line " + key, "what was posted", 0, line.posted);
+        }
     }
     for (const auto& [tariff, rest] : books.rests_of(account.plan.id)) {
         const auto own = account.books.steps.find(tariff);
@@ -353,6 +361,7 @@ void Auditor::compare(Books& books, const Screen& screen) {
 void Auditor::audit(Books& books, const Screen& screen) {
     books.forget_times();
     read(books);
+    settle_late(books);
     // Who takes a ladder over takes it as the last posting of who left it has it.
     for (auto& [id, account] : accounts_)
         if (account.goes_on_from.empty()) open_account(books, screen, account);

@@ -71,6 +71,12 @@ void Auditor::take_money(const EntryOnDisk& entry, const std::string& name, Acco
         if (!is_closed_for(entry) && (entry.band != "minimum" || entry.amount <= 0))
             disagree(name + ": a correction of nothing that shrank");
         return;
+    } else if (entry.kind == "price_settlement") {
+        other_is("revenue:" + entry.service);
+        settled_causes_.insert(entry.cause);
+        if (entry.by == entry.second || entry.by.empty() || entry.second.empty())
+            disagree(name + ": two people did not sign it");
+        return;
     } else if (entry.kind == "fee") {
         other_is("fees");
         if (!account.booked_fees.try_emplace(entry.cause, -entry.amount).second)
@@ -128,7 +134,9 @@ void Auditor::take_entry(Books& books, const EntryOnDisk& entry) {
         AccountAudit& holder = accounts_.at(leg.book.substr(prefix.size()));
         holder.entries += leg.amount;
         booked_[entry.month][leg.book.substr(prefix.size())] += leg.amount;
-        if (entry.kind != "charge" && entry.kind != "correction") holder.money += leg.amount;
+        const bool of_a_line = entry.kind == "charge" || entry.kind == "correction" ||
+                               entry.kind == "price_settlement";
+        if (!of_a_line) holder.money += leg.amount;
     }
 }
 

@@ -275,6 +275,45 @@ std::string change_plan(Dice& dice, Plan& plan, std::int64_t today,
     return "";
 }
 
+std::optional<LateVersion> publish_late(Dice& dice, Plan& plan, std::int64_t today) {
+    PlanTariff& tariff = plan.tariffs[static_cast<std::size_t>(
+        dice.below(static_cast<std::int64_t>(plan.tariffs.size())))];
+    if (tariff.versions.size() >= 8) return std::nullopt;
+    const std::int64_t from = today - dice.from_to(0, 25);
+    auto after = tariff.versions.begin();
+    while (after != tariff.versions.end() && after->from_day <= from) ++after;
+    if (after == tariff.versions.begin() || std::prev(after)->from_day == from) return std::nullopt;
+    PlanVersion next = *std::prev(after);
+    next.from_day = from;
+    for (PlanTier& tier : next.tiers)
+        tier.price = next.bands.empty() ? draw_price(dice, 20, 400) : draw_price(dice, 0, 60);
+    std::map<std::string, std::string> price_of;  // one name, one price
+    for (PlanBand& band : next.bands) {
+        std::string& price = price_of[band.name];
+        if (price.empty()) price = draw_price(dice, 20, 200);
+        band.price = price;
+    }
+    if (dice.percent(40)) {
+        const std::int64_t more = dice.from_to(1, 40'000);
+        for (PlanTier& tier : next.tiers)
+            if (!tier.up_to.empty())
+                tier.up_to = decimal_of(floor_of(ratio_of(tier.up_to) * Ratio{1'000, 1}) + more, 3);
+    }
+    if (!next.minimum.empty()) next.minimum = decimal_of(dice.from_to(0, 3'000), 2);
+    tariff.versions.insert(after, std::move(next));
+    return LateVersion{tariff.id, from};
+}
+
+Plan without(Plan plan, const std::vector<LateVersion>& versions) {
+    for (const LateVersion& late : versions)
+        for (PlanTariff& tariff : plan.tariffs)
+            if (tariff.id == late.tariff)
+                std::erase_if(tariff.versions, [&](const PlanVersion& version) {
+                    return version.from_day == late.from_day;
+                });
+    return plan;
+}
+
 const PlanTariff* Plan::tariff(const std::string& id) const {
     const auto found = std::find_if(tariffs.begin(), tariffs.end(),
                                     [&](const PlanTariff& one) { return one.id == id; });

@@ -109,5 +109,16 @@ struct Plan {
 // somebody: what clerks change in the middle of a month. Says what it changed; empty: nothing.
 [[nodiscard]] std::string change_plan(Dice& dice, Plan& plan, std::int64_t today,
                                       const std::vector<std::string>& steady_meters);
+// A version of a tariff whose first day has come already.
+struct LateVersion {
+    std::string tariff;
+    std::int64_t from_day = 0;
+};
+// Other prices and limits, and now and then another minimum, for days that are over; ladder,
+// seasons and bands are those that held then, since nobody took a freeze at others. Nothing: not
+// this time.
+[[nodiscard]] std::optional<LateVersion> publish_late(Dice& dice, Plan& plan, std::int64_t today);
+// The plan as who never heard of these versions has it.
+[[nodiscard]] Plan without(Plan plan, const std::vector<LateVersion>& versions);
 
 }  // namespace gatehouse::money

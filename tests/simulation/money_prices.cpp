@@ -219,6 +219,11 @@ std::vector<Prices::Fee> Prices::fees(const std::string& id, std::int64_t day, b
     return due;
 }
 
+std::string Prices::counter_on(const std::string& id, std::int64_t day) const {
+    const auto began = counter_began(tariff(id), day);
+    return began ? counter_name(id, *began) : "";
+}
+
 bool Prices::has_ladder(const std::string& counter) const {
     const std::size_t bar = counter.find('|');
     const std::string start = counter.substr(bar + 1);

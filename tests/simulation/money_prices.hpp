@@ -66,6 +66,8 @@ class Prices {
     [[nodiscard]] std::vector<Fee> fees(const std::string& tariff, std::int64_t day,
                                         bool daily) const;
 
+    // The counter that use of that day moves; "" without a ladder.
+    [[nodiscard]] std::string counter_on(const std::string& tariff, std::int64_t day) const;
     // Whether a counter of that name ("tariff|start") is one of a ladder.
     [[nodiscard]] bool has_ladder(const std::string& counter) const;
 

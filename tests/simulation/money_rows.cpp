@@ -263,6 +263,19 @@ std::int64_t Books::newest_reading() {
     return seq;
 }
 
+bool Books::settled(const std::string& account, std::int64_t event) {
+    return posted(account, "version:" + std::to_string(event));
+}
+
+std::string Books::settling_state(const std::string& account, std::int64_t event) {
+    Statement& rows = prepared(
+        "SELECT state FROM settling WHERE event=? AND "
+        "account=(SELECT id FROM account WHERE account.account=?)");
+    const std::string state = rows.bind(event, account).step() ? rows.text(0) : "";
+    rows.reset();
+    return state;
+}
+
 std::int64_t Books::newest_event(const std::string& kind) {
     Statement& rows = prepared(
         "SELECT coalesce(max(seq),0) FROM event WHERE "

@@ -100,6 +100,9 @@ class Books {
     [[nodiscard]] std::int64_t newest_event(const std::string& kind);
     [[nodiscard]] bool has_event(std::int64_t seq, const std::string& kind);
     [[nodiscard]] std::int64_t postings();
+    // What a late price or figure with that event changes on the account: `waiting`, `left`, or "".
+    [[nodiscard]] bool settled(const std::string& account, std::int64_t event);
+    [[nodiscard]] std::string settling_state(const std::string& account, std::int64_t event);
     struct Held {
         std::int64_t id = 0, run = 0, mono_ms = 0, register_value = 0;
         std::string meter, reason;

@@ -58,6 +58,7 @@ void Deeds::add(const Deeds& other) {
     moves += other.moves;
     moves_refused += other.moves_refused;
     closes += other.closes;
+    late_prices += other.late_prices;
     swaps += other.swaps;
     resets += other.resets;
     quarantines += other.quarantines;
@@ -142,7 +143,8 @@ Reply World::ask(Command command) {
     std::optional<Reply> reply;
     if (!engine_->submit(std::move(command), [&](Reply given) { reply = std::move(given); }))
         throw Disagreement("the engine takes no command");
-    engine_->step();
+    // What changes posted lines is looked at in slices, and answered once all of it is posted.
+    for (int slices = 0; slices < 100 && !reply; ++slices) engine_->step();
     if (!reply) throw Disagreement("the engine gave no answer");
     return *reply;
 }
@@ -226,6 +228,7 @@ void World::plan_acts(UtcMs begin) {
     sometimes(20 * homes, [this] { sign_again(); });
     sometimes(300, [this] { change_registry(); });
     sometimes(400, [this] { close_month(); });
+    sometimes(120, [this] { late_price(); });
     sometimes(25 * homes, [this] { change_holder(); });
     sometimes(3 * homes, [this] { close_account(); });
     sometimes(1'200, [this] { power_cut(false); });
