@@ -1,6 +1,7 @@
 #include "daemon/service.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -33,6 +34,7 @@ namespace gatehouse {
 namespace {
 
 constexpr long kLookEveryMs = 1'000;
+constexpr MonoMs kTrimEveryMs = 60'000;
 
 // libmodbus selects on descriptors and corrupts memory from 1024 on (style: finding 3). False where
 // whoever started the daemon has left none of those to it.
@@ -175,10 +177,27 @@ bool reload_now(LiveConfig& live, Engine& engine, http::Server& server) {
     return reloaded.taken;
 }
 
+// Once a minute, what an import, a large answer or an export left free between what lives on goes
+// back to the system; else the process stays for weeks as large as it once was. Milliseconds.
+class HeapTrim {
+  public:
+    explicit HeapTrim(const Clock& clock) : clock_(clock) {}
+    void look() {
+        const MonoMs now = clock_.mono_ms();
+        if (now < next_) return;
+        next_ = now + kTrimEveryMs;
+        (void)::malloc_trim(0);
+    }
+
+  private:
+    const Clock& clock_;
+    MonoMs next_ = 0;
+};
+
 // Waits for the end; feeds the watchdog only while every worker moves. `hangup` is what SIGHUP
 // does.
-void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, bool mqtt,
-           const std::function<bool()>& hangup) {
+void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, HeapTrim heap,
+           bool mqtt, const std::function<bool()>& hangup) {
     std::string told;
     bool fed = true;
     bool taken = true;
@@ -187,6 +206,7 @@ void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, b
         const int signal = sigtimedwait(&signals, nullptr, &wait);
         if (signal == SIGTERM || signal == SIGINT) return;
         if (signal == SIGHUP) taken = hangup();
+        heap.look();
         parts.note_counts();
         const std::vector<std::string> stalled = parts.stalled();
         if (stalled.empty()) sd_notify(0, "WATCHDOG=1");
@@ -329,7 +349,7 @@ int run_service(const config::Config& config) {
         parts.start();
         spdlog::info("gatehoused {} serves {}", GATEHOUSE_VERSION, config.site.id);
         sd_notify(0, "READY=1");
-        watch(signals, *parts.engine, parts.running, config.mqtt.has_value(),
+        watch(signals, *parts.engine, parts.running, HeapTrim(parts.clock), config.mqtt.has_value(),
               [&parts] { return reload_now(parts.live, *parts.engine, *parts.server); });
         sd_notify(0, "STOPPING=1");
         parts.stop();

@@ -1,7 +1,7 @@
-// Containers for what few of thousands of meters have at a time: Boxed is an optional, ShortQueue a
-// queue, and both cost no more than pointers while they are empty, where std::optional takes the
-// room of its value and std::deque half a kilobyte. Not for what is nearly always there. Pure, any
-// thread.
+// Containers for what thousands of meters would else have each for itself. Boxed is an optional,
+// ShortQueue a queue, and both cost no more than pointers while they are empty, where std::optional
+// takes the room of its value and std::deque half a kilobyte: for what few have at a time. Shared
+// is a value that many have alike. Pure, any thread.
 #pragma once
 
 #include <cstddef>
@@ -50,6 +50,30 @@ class Boxed {
 
   private:
     std::unique_ptr<Value> value_;
+};
+
+// A value that is copied without being doubled. Who changes one gets a copy of its own.
+template <class Value>
+class Shared {
+  public:
+    Shared() : value_(none()) {}
+    Shared(Value value) : value_(std::make_shared<const Value>(std::move(value))) {}
+
+    [[nodiscard]] const Value& operator*() const { return *value_; }
+    [[nodiscard]] const Value* operator->() const { return value_.get(); }
+    // To be written at once, before this is copied.
+    [[nodiscard]] Value& change() {
+        auto own = std::make_shared<Value>(*value_);
+        value_ = own;
+        return *own;
+    }
+
+  private:
+    [[nodiscard]] static const std::shared_ptr<const Value>& none() {
+        static const auto value = std::make_shared<const Value>();
+        return value;
+    }
+    std::shared_ptr<const Value> value_;
 };
 
 // First in, first out, of a handful: taking the front moves the others up.

@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/core/boxed.hpp"
 #include "daemon/core/meter_blocks.hpp"
 #include "daemon/core/poll_plan.hpp"
 #include "daemon/core/sample.hpp"
@@ -122,10 +123,10 @@ class BusMachine {
     static constexpr std::int64_t kDebtMs = 30'000;         // after it nothing can be pending
     // The serial number and the meter's own clock are read again after so long without an outage.
     static constexpr std::int64_t kIdentityEveryMs = 6 * 3'600'000;
-    static constexpr int kQuietRoundsMax = 8;               // on a line that never falls silent
-    static constexpr int kBusyRetriesMax = 3;               // exceptions 5 and 6 in a row
-    static constexpr int kJobPercent = 25;                  // of the time, while polls are due
-    static constexpr std::size_t kGuestsMax = 512;          // debts of addresses without a meter
+    static constexpr int kQuietRoundsMax = 8;       // on a line that never falls silent
+    static constexpr int kBusyRetriesMax = 3;       // exceptions 5 and 6 in a row
+    static constexpr int kJobPercent = 25;          // of the time, while polls are due
+    static constexpr std::size_t kGuestsMax = 512;  // debts of addresses without a meter
     static constexpr int kLearnedFrom = 3;     // stations whose word on the line's speed is enough
     static constexpr int kLearningReads = 32;  // spent on that, all stations together
 
@@ -213,7 +214,7 @@ class BusMachine {
         std::shared_ptr<const MeterValues> values;
         std::vector<RegisterSpan> refused_proofs;
         MeterBlocks blocks;
-        std::optional<Visit> parked;  // begun, and waits for the meter's pause
+        Boxed<Visit> parked;  // begun, and waits for the meter's pause
         std::string reason;
         std::array<std::uint64_t, kPollResults> exchanges{};
         std::int64_t busy_us = 0;
@@ -311,6 +312,7 @@ class BusMachine {
     bool silent_ = false;  // the connection before gave not one reply
     MonoMs began_ = 0;
     std::array<std::uint64_t, kPollResults> exchanges_{};
+    ResponseTimes response_times_;
     std::int64_t busy_us_ = 0;
     std::vector<VisitEnd> ended_;
     bool status_changed_ = false;

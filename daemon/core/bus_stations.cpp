@@ -87,7 +87,7 @@ void BusMachine::fail_station(PollResult result, const std::string& detail, std:
         if (meters_[i].station != index) continue;
         const int meter = static_cast<int>(i);
         const bool visited = meter == visit.meter;
-        const std::optional<Visit> parked = std::exchange(meters_[i].parked, std::nullopt);
+        const Boxed<Visit> parked = std::exchange(meters_[i].parked, {});
         meters_[i].blocks.end_search();
         const bool full = (visited  ? visit.kind
                            : parked ? parked->kind
@@ -218,6 +218,7 @@ void BusMachine::learn(Station& station, const ReadEnded& event) {
     const std::int64_t mean = station.turnaround_mean_us;
     station.turnaround_mean_us = mean == 0 ? us : mean + (us - mean) / 8;
     station.turnaround.add(us);
+    response_times_.add(event.turnaround_us);
     ++station.good;
 }
 
@@ -246,12 +247,13 @@ BusStatus BusMachine::status(bool with_lines) const {
     status.meters = static_cast<int>(meters_.size());
     status.meters_online = static_cast<int>(std::count_if(
         meters_.begin(), meters_.end(), [](const MeterState& meter) { return meter.online; }));
+    status.response_times = response_times_;
     status.since_mono_ms = since_;
     status.began_mono_ms = began_;
     if (char_us() > 0) status.character_us = char_us();
     if (!with_lines) return status;
-    Turnaround all;
-    for (const Station& station : stations_) all.merge(station.turnaround);
+    Turnarounds all;
+    for (const Station& station : stations_) all.add(station.turnaround);
     status.turnaround_p50_us = all.percentile_us(50);
     status.turnaround_p99_us = all.percentile_us(99);
     for (std::size_t i = 0; i < meters_.size(); ++i)

@@ -10,6 +10,7 @@
 
 #include "daemon/core/poll_plan.hpp"
 #include "daemon/core/time.hpp"
+#include "daemon/core/turnaround.hpp"
 #include "daemon/core/units.hpp"
 
 namespace gatehouse {
@@ -118,6 +119,7 @@ struct BusStatus {
     MonoMs began_mono_ms = 0;                       // when counting began: busy_ms / (now - this)
     std::optional<std::int64_t> turnaround_p50_us;  // over all meters of the bus
     std::optional<std::int64_t> turnaround_p99_us;
+    ResponseTimes response_times;              // all replies since counting began
     std::optional<std::int64_t> character_us;  // of the line: as configured, or as learned
     std::vector<MeterLine> lines;  // by meter as planned; empty in what the sink is told
 };

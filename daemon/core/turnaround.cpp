@@ -10,6 +10,21 @@ constexpr int kUnitBits = 6;  // 64 us; four of them are the first bucket's lowe
 // Below it (some 500,000 baud) the time of a character decides nothing.
 constexpr std::int64_t kCharacterLeastUs = 20;
 
+template <class Counts>
+std::optional<std::int64_t> percentile(const Counts& counts, std::uint32_t total, int percent) {
+    if (total == 0) return std::nullopt;
+    const std::uint64_t wanted = std::max<std::uint64_t>(
+        (std::uint64_t{total} * static_cast<std::uint64_t>(percent) + 99) / 100, 1);
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        seen += counts[i];
+        if (seen < wanted) continue;
+        const auto edge = static_cast<std::int64_t>(i % 4 + 5) << (i / 4);
+        return edge << kUnitBits;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::size_t Turnaround::bucket(std::int64_t us) {
@@ -24,30 +39,30 @@ void Turnaround::add(std::int64_t us) {
     ++counts_[bucket(us)];
     if (++total_ < kTotalMax) return;
     total_ = 0;
-    for (std::uint32_t& count : counts_) {
-        count /= 2;
+    for (std::uint16_t& count : counts_) {
+        count = static_cast<std::uint16_t>(count / 2);
         total_ += count;
     }
 }
 
-void Turnaround::merge(const Turnaround& other) {
-    for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
-    total_ += other.total_;
+std::optional<std::int64_t> Turnaround::percentile_us(int percent) const {
+    return percentile(counts_, total_, percent);
 }
 
-std::optional<std::int64_t> Turnaround::percentile_us(int percent) const {
-    if (total_ == 0) return std::nullopt;
-    const std::uint64_t wanted = std::max<std::uint64_t>(
-        (std::uint64_t{total_} * static_cast<std::uint64_t>(percent) + 99) / 100, 1);
-    std::uint64_t seen = 0;
-    for (std::size_t i = 0; i < kBuckets; ++i) {
-        seen += counts_[i];
-        if (seen >= wanted) {
-            const auto edge = static_cast<std::int64_t>(i % 4 + 5) << (i / 4);
-            return edge << kUnitBits;
-        }
-    }
-    return std::nullopt;
+void Turnarounds::add(const Turnaround& station) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += station.counts_[i];
+    total_ += station.total_;
+}
+
+std::optional<std::int64_t> Turnarounds::percentile_us(int percent) const {
+    return percentile(counts_, total_, percent);
+}
+
+void ResponseTimes::add(std::int64_t us) {
+    us = std::max<std::int64_t>(us, 0);
+    const auto* bound = std::lower_bound(kBoundsUs.begin(), kBoundsUs.end(), us);
+    ++counts[static_cast<std::size_t>(bound - kBoundsUs.begin())];
+    sum_us += static_cast<std::uint64_t>(us);
 }
 
 void LengthTimes::Seen::take(std::int64_t us) {

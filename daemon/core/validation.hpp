@@ -63,18 +63,19 @@ enum class QuarantineReason {
 // What judge() must know of a meter beside its state.
 struct MeterTerms {
     Service service = Service::electricity;
-    MeterTraits traits;  // narrowed by rated_amps and rated_flow
+    Shared<MeterTraits> traits;  // narrowed by rated_amps and rated_flow
     Rational multiplier{1, 1};
-    Rational offset{0, 1};                     // face = what was read + offset
-    std::optional<Rational> opening_register;  // face
-    Rational opening_tolerance{0, 1};          // of a comparison with the typed opening register
-    std::optional<UtcMs> opening_at;           // absent: one day's cap
-    std::optional<std::string> serial;         // the epoch's; absent: none is compared
-    std::optional<Rational> device_ratio;      // as Sample's; absent: none is compared
+    Rational offset{0, 1};              // face = what was read + offset
+    Boxed<Rational> opening_register;   // face
+    Rational opening_tolerance{0, 1};   // of a comparison with the typed opening register
+    std::optional<UtcMs> opening_at;    // absent: one day's cap
+    std::optional<std::string> serial;  // the epoch's; absent: none is compared
+    Boxed<Rational> device_ratio;       // as Sample's; absent: none is compared
 };
 // The terms that registry and profile give together; nothing where a decimal or a date of the row
 // does not parse (the import refuses such a row, so a caller may take that for a disabled meter).
-[[nodiscard]] std::optional<MeterTerms> make_terms(const Meter& meter, const MeterTraits& profile,
+[[nodiscard]] std::optional<MeterTerms> make_terms(const Meter& meter,
+                                                   const Shared<MeterTraits>& profile,
                                                    const Zone& zone);
 
 // Blanks, hyphens, leading zeros and case are how a serial number is written, not what it is.
@@ -165,10 +166,10 @@ struct MeterState {
     std::optional<Still> still;
     std::optional<SampleTime> run_first;  // first sample that this run saw
     std::optional<SampleTime> last_sample;
-    Watch<std::string> serial;    // read instead of the epoch's
-    Watch<Rational> ratio;        // likewise
-    int doubts = 0;               // held values that the next confirmation rejects
-    bool face_confirmed = false;  // staff confirmed a face reading of a conflict profile
+    Boxed<Watch<std::string>> serial;  // read instead of the epoch's
+    Boxed<Watch<Rational>> ratio;      // likewise
+    int doubts = 0;                    // held values that the next confirmation rejects
+    bool face_confirmed = false;       // staff confirmed a face reading of a conflict profile
     bool stuck = false;
 
     // An accepted value waits for its second sample: on a freeze, a level change or an alert the

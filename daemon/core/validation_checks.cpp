@@ -40,7 +40,7 @@ void Judgement::watch_stuck() {
         still.last = time_;
         still.last_rate = rate;
     }
-    const auto steps = multiply(terms_.traits.step, Rational{kStuckSteps, 1});
+    const auto steps = multiply(terms_.traits->step, Rational{kStuckSteps, 1});
     const std::int64_t still_ms = elapsed_ms(state_.still->since, time_).value_or(0);
     const bool stuck = steps && state_.still->passed > 0 && still_ms >= kStuckAfterMs &&
                        !is_less(Rational{state_.still->passed, kRateMsPerUnit}, *steps);
@@ -51,16 +51,17 @@ void Judgement::watch_stuck() {
 // True where nothing speaks against the sample. Read once, another mark may be noise; read twice
 // it is another device or setting, and so is every sample until the right one is read again.
 template <class Mark>
-bool Judgement::watch(MeterState::Watch<Mark>& watched, const std::optional<Mark>& read,
+bool Judgement::watch(Boxed<MeterState::Watch<Mark>>& box, const std::optional<Mark>& read,
                       bool same) {
-    if (read && same) {
-        watched = {};
-        return true;
+    if (read && same) box.reset();
+    if (!box) {
+        if (!read || same) return true;
+        box = MeterState::Watch<Mark>{};
     }
+    MeterState::Watch<Mark>& watched = *box;
     if (!read) {
-        if (watched.count == 0) return true;
         if (watched.count == 1 && ++watched.silent > kWatchPatience) {
-            watched = {};
+            box.reset();
             return true;
         }
         return false;
@@ -81,35 +82,35 @@ bool Judgement::watch(MeterState::Watch<Mark>& watched, const std::optional<Mark
 
 bool Judgement::serial_allows() {
     if (!terms_.serial) {
-        state_.serial = {};
+        state_.serial.reset();
         return true;
     }
     const bool same = sample_.serial && is_same_serial(*sample_.serial, *terms_.serial);
     if (watch(state_.serial, sample_.serial, same)) return true;
     ++state_.doubts;
-    hold("serial number " + state_.serial.other.value_or("(another)") + " was read, " +
+    hold("serial number " + state_.serial->other.value_or("(another)") + " was read, " +
          *terms_.serial + " is registered: held; enter a replacement or correct the serial");
-    if (state_.serial.count >= 2) ask(QuarantineReason::serial_changed);
+    if (state_.serial->count >= 2) ask(QuarantineReason::serial_changed);
     return false;
 }
 
 bool Judgement::ratio_allows() {
     if (!terms_.device_ratio) {
-        state_.ratio = {};
+        state_.ratio.reset();
         return true;
     }
     const auto& read = sample_.device_ratio;
     if (watch(state_.ratio, read, read && is_equal(*read, *terms_.device_ratio))) return true;
     ++state_.doubts;
     hold("the ratio in the meter's registers is " +
-         format_fraction(state_.ratio.other.value_or(Rational{0, 1})) + " and was " +
+         format_fraction(state_.ratio->other.value_or(Rational{0, 1})) + " and was " +
          format_fraction(*terms_.device_ratio) + ": held until staff release or reject it");
-    if (state_.ratio.count >= 2) ask(QuarantineReason::multiplier_changed);
+    if (state_.ratio->count >= 2) ask(QuarantineReason::multiplier_changed);
     return false;
 }
 
 bool Judgement::profile_allows() {
-    if (terms_.traits.status != MapStatus::conflict || state_.face_confirmed) return true;
+    if (terms_.traits->status != MapStatus::conflict || state_.face_confirmed) return true;
     hold_and_count(QuarantineReason::conflict_profile,
                    "the sources of this profile disagree: held until a reading of the face is "
                    "confirmed");

@@ -115,7 +115,7 @@ Judgement::Elapsed Judgement::passed_since_baseline() const {
 bool Judgement::within_cap(const Rational& growth, std::int64_t elapsed) const {
     const auto quantity = multiply(growth, terms_.multiplier);
     if (!quantity) return false;
-    const Milli cap = physical_cap(terms_.service, terms_.traits, terms_.multiplier, elapsed);
+    const Milli cap = physical_cap(terms_.service, *terms_.traits, terms_.multiplier, elapsed);
     return compare(*quantity, Rational{cap.count, 1000}) <= 0;
 }
 
@@ -134,7 +134,7 @@ Judgement::Classified Judgement::classify(const Rational& tolerance) const {
     if (lowest && !is_less(value_.exact, *lowest)) return {Fit::fits, value_.exact, false};
     // C2: what passes its end shows as a fall from the last twentieth to near nothing. Modulus
     // and nearness belong to the counter, which the offset is not part of.
-    const auto& modulus = terms_.traits.rollover;
+    const auto& modulus = terms_.traits->rollover;
     const auto last = subtract(baseline.exact, terms_.offset);
     if (!modulus || !last || !near_end(*last, *modulus)) {
         return {Fit::decrease, value_.exact, false};
@@ -201,7 +201,7 @@ void Judgement::confirm(MeterState::Neighbour& neighbour, MeterState::Neighbour&
         state_.base = *base;
     }
     const auto total = neighbour.rolled ? total_after_rollover(state_.base, neighbour.value.exact,
-                                                               *terms_.traits.rollover)
+                                                               *terms_.traits->rollover)
                                         : total_at(state_.base, neighbour.value.exact);
     if (!counted || !total) return;  // beyond 64 bits: stays a value without a total
     neighbour.value.figure = *counted;

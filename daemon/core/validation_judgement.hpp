@@ -51,7 +51,7 @@ class Judgement {
     [[nodiscard]] bool stays_in_quarantine();
     [[nodiscard]] bool leaps_back(const MeterState::Open& open) const;
     template <class Mark>
-    [[nodiscard]] bool watch(MeterState::Watch<Mark>& watched, const std::optional<Mark>& read,
+    [[nodiscard]] bool watch(Boxed<MeterState::Watch<Mark>>& box, const std::optional<Mark>& read,
                              bool same);
 
     // How it stands to the baseline and to the sample before.

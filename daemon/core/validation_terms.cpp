@@ -47,7 +47,23 @@ std::optional<QuarantineReason> parse_quarantine_reason(std::string_view text) {
     return std::nullopt;
 }
 
-std::optional<MeterTerms> make_terms(const Meter& meter, const MeterTraits& profile,
+namespace {
+
+// What the registry says of a rating stands before the profile's; where it says the same, the
+// traits stay those of many meters. False: it says nothing that can be read.
+bool narrow(Shared<MeterTraits>& traits, std::optional<Rational> MeterTraits::*rating,
+            const std::optional<std::string>& text) {
+    if (!text) return true;
+    const std::optional<Rational> said = parse_rational(*text);
+    if (!said || said->numerator <= 0) return false;
+    const std::optional<Rational>& known = (*traits).*rating;
+    if (!known || compare(*known, *said) != 0) traits.change().*rating = said;
+    return true;
+}
+
+}  // namespace
+
+std::optional<MeterTerms> make_terms(const Meter& meter, const Shared<MeterTraits>& profile,
                                      const Zone& zone) {
     MeterTerms terms;
     terms.service = meter.service;
@@ -60,17 +76,12 @@ std::optional<MeterTerms> make_terms(const Meter& meter, const MeterTraits& prof
         if (!offset) return std::nullopt;
         terms.offset = *offset;
     }
-    if (meter.rated_amps) {
-        terms.traits.rated_amps = parse_rational(*meter.rated_amps);
-        if (!terms.traits.rated_amps || terms.traits.rated_amps->numerator <= 0) return {};
-    }
-    if (meter.rated_flow) {
-        terms.traits.rated_flow = parse_rational(*meter.rated_flow);
-        if (!terms.traits.rated_flow || terms.traits.rated_flow->numerator <= 0) return {};
-    }
+    if (!narrow(terms.traits, &MeterTraits::rated_amps, meter.rated_amps) ||
+        !narrow(terms.traits, &MeterTraits::rated_flow, meter.rated_flow))
+        return std::nullopt;
     if (meter.opening_register) {
         terms.opening_register = parse_rational(*meter.opening_register);
-        const auto tolerance = typed_tolerance(*meter.opening_register, profile.step);
+        const auto tolerance = typed_tolerance(*meter.opening_register, profile->step);
         if (!terms.opening_register || !tolerance) return std::nullopt;
         terms.opening_tolerance = *tolerance;
     }
@@ -78,7 +89,7 @@ std::optional<MeterTerms> make_terms(const Meter& meter, const MeterTraits& prof
         terms.opening_at = parse_iso8601(*meter.opening_at, zone);
         if (!terms.opening_at) return std::nullopt;
     }
-    if (!meter.serial.empty() && profile.reads_serial) terms.serial = meter.serial;
+    if (!meter.serial.empty() && profile->reads_serial) terms.serial = meter.serial;
     return terms;
 }
 
@@ -128,12 +139,11 @@ void restore_quarantine(MeterState& state, const Quarantine& open, const std::st
     state.quarantine =
         MeterState::Open{open, open.value.exact, open.value.exact, open.value.time, open.value};
     if (open.reason == QuarantineReason::serial_changed) {
-        state.serial.other = mark.empty() ? std::nullopt : std::optional(mark);
-        state.serial.count = 2;
+        state.serial =
+            MeterState::Watch<std::string>{mark.empty() ? std::nullopt : std::optional(mark), 2};
     }
     if (open.reason == QuarantineReason::multiplier_changed) {
-        state.ratio.other = parse_fraction(mark);
-        state.ratio.count = 2;
+        state.ratio = MeterState::Watch<Rational>{parse_fraction(mark), 2};
     }
 }
 
@@ -192,8 +202,8 @@ void reject(MeterState& state) {
     state.streak.reset();
     state.neighbour.reset();
     state.doubts = 0;
-    state.serial = {};
-    state.ratio = {};
+    state.serial.reset();
+    state.ratio.reset();
 }
 
 }  // namespace gatehouse

@@ -288,7 +288,7 @@ bool day_ready(const Context& context, const AccountRuntime& account, UtcMs edge
     if (waited) return true;
     return std::all_of(account.meters.begin(), account.meters.end(), [&](std::size_t index) {
         const MeterRuntime& meter = context.world.meters[index];
-        const bool expected = !meter.row->bus.empty() && meter.profile.traits.has_value() &&
+        const bool expected = !meter.row->bus.empty() && meter.profile->traits.has_value() &&
                               (meter.online || !meter.seen);
         return !expected || !meter.last || meter.settled_until >= edge;
     });

@@ -102,7 +102,7 @@ void close_empty_buses(Context& context, const std::map<std::string, BusTally>& 
 
 void watch_outage(Context& context, MeterRuntime& meter) {
     const bool watched = is_watched(context, meter);
-    if (!meter.offline_alert && (!watched || !meter.watch.known || !meter.watch.offline)) return;
+    if (!meter.alerts().offline && (!watched || !meter.watch.known || !meter.watch.offline)) return;
     // Not polled in this run yet: what stands open stays open until something is known.
     if (watched && !meter.watch.known) return;
     OutageInput input;
@@ -115,11 +115,11 @@ void watch_outage(Context& context, MeterRuntime& meter) {
     input.bus_out = bus.out;
     if (bus.back_mono_ms) input.bus_back_ms = context.now.mono_ms - *bus.back_mono_ms;
     const AlertStep step =
-        step_outage(life_of(context, meter.offline_alert), input, context.now_ms());
+        step_outage(life_of(context, meter.alerts().offline), input, context.now_ms());
     if (!step.state) return;
     const bool over = *step.state == AlertState::cleared;
     if (over) meter.watch.cleared_mono_ms = context.now.mono_ms;
-    move_alert(context, meter.offline_alert,
+    move_alert(context, meter.alerts_to_move().offline,
                {AlertKind::meter_offline, meter.row->meter, step, over ? "" : meter.reason,
                 !over     ? ""
                 : watched ? "answer"
@@ -138,10 +138,10 @@ void watch_outages(Context& context) {
 
 void watch_held(Context& context, MeterRuntime& meter) {
     const bool holds = meter.quarantine && meter.quarantine->id != 0 && !in_trial(context, meter);
-    if (holds == meter.held_alert.has_value()) return;
+    if (holds == meter.alerts().held.has_value()) return;
     const AlertStep step =
-        step_fact(life_of(context, meter.held_alert), holds, 1, context.now_ms());
-    move_alert(context, meter.held_alert,
+        step_fact(life_of(context, meter.alerts().held), holds, 1, context.now_ms());
+    move_alert(context, meter.alerts_to_move().held,
                {AlertKind::reading_held, meter.row->meter, step,
                 holds ? meter.quarantine->reason : "", holds ? "" : "checked"});
 }
@@ -153,11 +153,11 @@ void watch_prepaid(Context& context, MeterRuntime& meter) {
     const bool watched = is_watched(context, meter);
     if (watched && !meter.prepays.sure()) return;
     const bool holds = watched && meter.prepays.mark.value_or(false);
-    if (holds == meter.prepaid_alert.has_value()) return;
+    if (holds == meter.alerts().prepaid.has_value()) return;
     const AlertStep step =
-        step_fact(life_of(context, meter.prepaid_alert), holds, 2, context.now_ms());
+        step_fact(life_of(context, meter.alerts().prepaid), holds, 2, context.now_ms());
     move_alert(
-        context, meter.prepaid_alert,
+        context, meter.alerts_to_move().prepaid,
         {AlertKind::meter_prepaid_active, meter.row->meter, step, holds ? meter.prepays_text : "",
          holds     ? ""
          : watched ? "meter"
@@ -226,7 +226,7 @@ void end_alerts(Context& context, std::size_t index) {
 }
 
 bool is_polled(const MeterRuntime& meter) {
-    return !meter.row->bus.empty() && meter.profile.traits &&
+    return !meter.row->bus.empty() && meter.profile->traits &&
            meter.row->status == MeterStatus::active;
 }
 

@@ -114,7 +114,7 @@ std::optional<Milli> judge_total(const Context& context, const Correction& corre
     const ReadingRow* like = is_estimated(*around.row) ? before : &*around.row;
     const auto base = like ? base_of(*like, multiplier) : std::nullopt;
     const auto counted = figure(correction.typed.face, multiplier);
-    const auto step = figure(meter.terms.traits.step, multiplier);
+    const auto step = figure(meter.terms.traits->step, multiplier);
     if (!base || !counted || !before) {
         reply = use_adjust("nothing that was read stands before reading " +
                            std::to_string(around.root));

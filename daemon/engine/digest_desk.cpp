@@ -39,7 +39,7 @@ DigestCounts count(const Context& context) {
             ++counts.before_rest;
     }
     for (const MeterRuntime& meter : context.world.meters)
-        if (meter.offline_alert) ++counts.meters_offline;
+        if (meter.alerts().offline) ++counts.meters_offline;
     for (const auto& [id, alert] : context.world.alerts) {
         if (alert.row.kind == to_string(AlertKind::vacant_use)) ++counts.vacant_use;
         if (alert.row.kind == to_string(AlertKind::leak_suspect)) ++counts.leaks;

@@ -34,12 +34,12 @@ std::optional<std::string> time_text(const std::optional<UtcMs>& at, const Zone&
 
 void meter_state_fields(JsonWriter& json, const MeterView& meter, const Zone& zone) {
     json.field("schema", 1)
-        .field("meter", meter.meter)
-        .field("unit", meter.unit)
+        .field("meter", meter.meter())
+        .field("unit", meter.unit())
         .field("unit_label", meter.unit_label)
-        .field("service", to_string(meter.service))
+        .field("service", to_string(meter.service()))
         .field("total", decimal(meter.total))
-        .field("unit_of_measure", unit_of_measure(meter.service))
+        .field("unit_of_measure", unit_of_measure(meter.service()))
         .field("register", decimal(meter.register_value));
     if (meter.power_milliwatt) json.field("power", format_power_w(*meter.power_milliwatt));
     if (meter.flow_millilitre_per_hour) {
@@ -122,16 +122,16 @@ std::string meter_json(const MeterView& meter, const Zone& zone) {
     meter_state_fields(json, meter, zone);
     json.field("availability", availability(meter))
         .field("reason", meter.reason)
-        .field("role", to_string(meter.role))
+        .field("role", to_string(meter.row->role))
         .field_if("account", meter.account)
-        .field_if("bus", meter.bus)
-        .field_if("address", meter.address)
-        .field_if("channel", meter.channel)
-        .field_if("profile", meter.profile)
+        .field_if("bus", meter.bus())
+        .field_if("address", meter.row->address)
+        .field_if("channel", meter.row->channel)
+        .field_if("profile", meter.row->profile)
         .field_if("serial", meter.serial)
-        .field_if("nameplate", meter.nameplate)
-        .field_if("location", meter.location)
-        .field("multiplier", meter.multiplier)
+        .field_if("nameplate", meter.row->nameplate)
+        .field_if("location", meter.row->location)
+        .field("multiplier", meter.row->multiplier)
         .field("by_eye", meter.by_eye)
         .field("enabled", meter.enabled)
         .field("stuck", meter.stuck)

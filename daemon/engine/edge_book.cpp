@@ -24,10 +24,10 @@ Anchor settled_anchor(const MeterRuntime& meter) {
 }
 // The newer of the last confirmed sample that is dated and the last handled edge.
 Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
-    for (const std::optional<Point>* sample : {&meter.last, &meter.dated}) {
-        const std::optional<UtcMs> at = *sample ? context.trusted(**sample) : std::nullopt;
-        if (at && *at >= meter.settled_until)
-            return {*at, (*sample)->total, (*sample)->register_value};
+    for (const Point* sample :
+         {meter.last ? &*meter.last : nullptr, meter.dated ? &*meter.dated : nullptr}) {
+        const std::optional<UtcMs> at = sample != nullptr ? context.trusted(*sample) : std::nullopt;
+        if (at && *at >= meter.settled_until) return {*at, sample->total, sample->register_value};
     }
     return settled_anchor(meter);
 }
@@ -274,7 +274,7 @@ void poll_band_edges(Context& context) {
         const std::optional<UtcMs> edge = next_band_edge(context, meter);
         if (!edge || *edge > context.now_ms() || meter.bands->asked) continue;
         meter.bands->asked = true;
-        if (!meter.row->bus.empty() && meter.profile.traits)
+        if (!meter.row->bus.empty() && meter.profile->traits)
             context.poller->poll_soon(meter.row->meter);
     }
 }
@@ -319,7 +319,9 @@ void settle_edges(Context& context) {
         if (meter.last && meter.epoch && meter.confirmed_this_run) {
             // The last sample is the end of the split; it begins at the last one that was dated.
             Point point = std::move(*meter.last);
-            meter.last = std::exchange(meter.dated, std::nullopt);
+            meter.last.reset();
+            if (meter.dated) meter.last = std::move(*meter.dated);
+            meter.dated.reset();
             split_edges(context, index, point);
             meter.last = std::move(point);
         }
@@ -398,7 +400,7 @@ void close_edges_of_retired(Context& context, const std::vector<std::size_t>& me
 void poll_edges_soon(Context& context) {
     if (context.poller == nullptr) return;
     for (const MeterRuntime& meter : context.world.meters)
-        if (!meter.edges.empty() && !meter.row->bus.empty() && meter.profile.traits)
+        if (!meter.edges.empty() && !meter.row->bus.empty() && meter.profile->traits)
             context.poller->poll_soon(meter.row->meter);
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/engine/golive_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/meter_profiles.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/trial_book.hpp"
 
@@ -222,7 +223,9 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     plan.openings = opening_totals(parsed.registry);
     files::Known known;
     known.buses = context.options.buses;
-    known.profile_fault = [&](const Meter& meter) { return profile_of(context, meter).reason; };
+    known.profile_fault = [&](const Meter& meter) {
+        return profile_of(context.profiles, meter).reason;
+    };
     known.profile_primary = [&](const std::string& profile) {
         const ProfileFact fact = context.profiles(profile);
         return fact.traits && fact.traits->primary_side;

@@ -65,7 +65,7 @@ void check_reason(Reply& reply, const std::string& reason) {
 std::optional<TypedFace> check_face(Reply& reply, const char* pointer, const std::string& text,
                                     const MeterRuntime& meter) {
     const auto face = parse_rational(text);
-    const auto tolerance = typed_tolerance(text, meter.terms.traits.step);
+    const auto tolerance = typed_tolerance(text, meter.terms.traits->step);
     if (face && face->numerator >= 0 && tolerance) return TypedFace{*face, *tolerance};
     reply.errors.push_back(
         {pointer, "`" + text + "` is no register; write it as the face shows it, such as 1234.5"});

@@ -88,6 +88,10 @@ void store_opening(Context& context, MeterRuntime& meter, const Point& first) {
     meter.settled_register = opening.register_value;
 }
 
+bool knows_ratio(const MeterRuntime& meter) {
+    return meter.ratio_read && meter.ratio_read->sure();
+}
+
 // The first confirmed reading of a meter opens its epoch.
 void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed,
                  const Taking& taking, Point& point) {
@@ -96,7 +100,7 @@ void begin_epoch(Context& context, std::size_t index, const Confirmed& confirmed
     epoch.meter = meter.row->meter;
     epoch.serial = meter.terms.serial.value_or(
         meter.serial_read.sure() ? meter.serial_read.mark.value_or("") : "");
-    if (meter.ratio_read.sure()) epoch.device_ratio = meter.ratio_read.mark.value_or("");
+    if (knows_ratio(meter)) epoch.device_ratio = meter.ratio_read->mark.value_or("");
     epoch.multiplier = multiplier_in_force(meter);
     epoch.base_total = meter.state.base.base_total;
     epoch.base_figure = meter.state.base.base_figure;
@@ -178,7 +182,7 @@ std::uint64_t take_confirmed(Context& context, std::size_t index, const Confirme
         const std::optional<UtcMs> read_at = context.trusted(point);
         if (!read_at && meter.last && !meter.dated && context.trusted(*meter.last)) {
             store_last(context, meter);
-            meter.dated = meter.last;
+            meter.dated = *meter.last;
         }
         split_edges(context, index, point);
         if (read_at) meter.dated.reset();
@@ -216,19 +220,22 @@ void come_online(Context& context, std::size_t index) {
 
 // What the meter says of itself is remembered once it has said so twice and nothing is doubted.
 void learn_identity(Context& context, MeterRuntime& meter, const Sample& sample) {
-    if (meter.terms.traits.reads_serial) meter.serial_read.see(sample.serial);
-    if (sample.device_ratio) meter.ratio_read.see(format_fraction(*sample.device_ratio));
+    if (meter.terms.traits->reads_serial) meter.serial_read.see(sample.serial);
+    if (sample.device_ratio) {
+        if (!meter.ratio_read) meter.ratio_read = SeenTwice<std::string>{};
+        meter.ratio_read->see(format_fraction(*sample.device_ratio));
+    }
     if (!meter.epoch || meter.quarantine || !context.writable) return;
     EpochRow& epoch = *meter.epoch;
-    const std::string registered = meter.terms.traits.reads_serial ? meter.row->serial : "";
+    const std::string registered = meter.terms.traits->reads_serial ? meter.row->serial : "";
     std::string serial = registered;
     if (serial.empty() && epoch.serial.empty() && meter.serial_read.sure())
         serial = *meter.serial_read.mark;
     const bool new_serial = !serial.empty() && serial != epoch.serial;
-    const bool new_ratio = epoch.device_ratio.empty() && meter.ratio_read.sure();
+    const bool new_ratio = epoch.device_ratio.empty() && knows_ratio(meter);
     if (!new_serial && !new_ratio) return;
     if (new_serial) epoch.serial = serial;
-    if (new_ratio) epoch.device_ratio = *meter.ratio_read.mark;
+    if (new_ratio) epoch.device_ratio = *meter.ratio_read->mark;
     context.store.put_epoch(epoch);
     context.unsaved = true;
     bind_identity(context, meter);
@@ -275,7 +282,7 @@ void take_sample(Context& context, const Sample& sample) {
     if (found == context.world.meter_index.end()) return;
     const std::size_t index = found->second;
     MeterRuntime& meter = context.world.meters[index];
-    if (!meter.profile.traits || meter.row->status != MeterStatus::active) return;
+    if (!meter.profile->traits || meter.row->status != MeterStatus::active) return;
     come_online(context, index);
     ++context.samples;
     context.dirty_meters.insert(index);
@@ -346,7 +353,7 @@ void keep_last(Context& context, std::size_t index) {
 void poll_all_soon(Context& context) {
     if (context.poller == nullptr) return;
     for (const MeterRuntime& meter : context.world.meters)
-        if (!meter.row->bus.empty() && meter.profile.traits)
+        if (!meter.row->bus.empty() && meter.profile->traits)
             context.poller->poll_soon(meter.row->meter);
 }
 

@@ -150,14 +150,14 @@ std::vector<PeriodCheck> checklist(const PeriodFacts& facts, const PeriodBounds&
     std::vector<PeriodCheck> checks;
     const Snapshot& snapshot = *facts.snapshot;
     std::unordered_map<std::string, std::size_t> index;
-    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) index[snapshot.meters[i].meter] = i;
+    for (std::size_t i = 0; i < snapshot.meters.size(); ++i) index[snapshot.meters[i].meter()] = i;
     std::unordered_map<std::string, const Account*> accounts;
     for (const Account& account : snapshot.registry->accounts) accounts[account.account] = &account;
     const auto base_of = [&](std::size_t i) {
         PeriodCheck base;
-        base.meter = snapshot.meters[i].meter;
+        base.meter = snapshot.meters[i].meter();
         base.account = snapshot.meters[i].account;
-        base.unit = snapshot.meters[i].unit;
+        base.unit = snapshot.meters[i].unit();
         base.unit_label = snapshot.meters[i].unit_label;
         return base;
     };

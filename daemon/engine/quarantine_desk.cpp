@@ -141,7 +141,7 @@ void recall_dial(Context& context, MeterRuntime& meter) {
     const auto typed = context.store.manual_reading_of(meter.quarantine->id);
     if (!typed || !meter.state.baseline) return;
     meter.state.baseline->typed = Typed::dial;
-    const auto tolerance = typed_tolerance(typed->register_value, meter.terms.traits.step);
+    const auto tolerance = typed_tolerance(typed->register_value, meter.terms.traits->step);
     if (tolerance) meter.state.baseline->tolerance = *tolerance;
 }
 
@@ -206,10 +206,11 @@ void open_quarantine(Context& context, std::size_t index, const Quarantine& open
     row.total = total_if_released(meter, opened.reason, opened.value.total);
     row.raw = opened.value.raw;
     row.reason = to_string(opened.reason);
-    if (opened.reason == QuarantineReason::serial_changed)
-        row.serial = meter.state.serial.other.value_or("");
-    if (opened.reason == QuarantineReason::multiplier_changed && meter.state.ratio.other)
-        row.serial = format_fraction(*meter.state.ratio.other);
+    const MeterState& state = meter.state;
+    if (opened.reason == QuarantineReason::serial_changed && state.serial)
+        row.serial = state.serial->other.value_or("");
+    if (opened.reason == QuarantineReason::multiplier_changed && state.ratio && state.ratio->other)
+        row.serial = format_fraction(*state.ratio->other);
     meter.quarantine = row;
     touch_meter(context, index);
     if (meter.account) {

@@ -186,7 +186,7 @@ Reply confirm_face(Context& context, const ConfirmFace& command) {
     check_staff(context, reply, "/by", command.by);
     const auto typed = check_face(reply, "/register", command.register_value, meter);
     if (is_refused(reply)) return reply;
-    if (meter.terms.traits.status != MapStatus::conflict || !meter.profile.traits)
+    if (meter.terms.traits->status != MapStatus::conflict || !meter.profile->traits)
         return refusal(
             ReplyKind::conflict, "not-in-conflict",
             "the profile of " + command.meter + " is not in conflict: there is nothing to confirm");

@@ -29,7 +29,7 @@ struct Exchange {
 
 // Whether what is read goes on although the meter is exchanged.
 bool is_module(const MeterRuntime& meter) {
-    return meter.terms.traits.module || meter.row->offset.has_value();
+    return meter.terms.traits->module || meter.row->offset.has_value();
 }
 
 std::string replaced_json(const Context& context, const MeterRuntime& meter,
@@ -125,7 +125,7 @@ std::optional<Reply> judge_final(const Context& context, const MeterRuntime& met
 
 // A module says its own serial number, which stays; the new meter's stands on its nameplate alone.
 bool keeps_serial(const MeterRuntime& meter) {
-    return meter.terms.traits.module && meter.terms.traits.reads_serial;
+    return meter.terms.traits->module && meter.terms.traits->reads_serial;
 }
 
 // What the module's counter stood at is what the old dial says of it, or its last confirmed reading
@@ -180,7 +180,7 @@ void open_new(Context& context, std::size_t index, const ReplaceMeter& command,
     row.new_epoch = epoch.id;
     meter.epoch = std::move(epoch);
     meter.serial_read = {};
-    meter.ratio_read = {};
+    meter.ratio_read.reset();
     Point point;
     point.stamp = context.now;
     point.stands_at = row.at;

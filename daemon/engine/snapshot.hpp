@@ -20,13 +20,16 @@ namespace gatehouse {
 enum class Quality { confirmed, held, meter_offline };
 [[nodiscard]] const char* to_string(Quality quality);
 
+[[nodiscard]] inline const std::shared_ptr<const Meter>& no_meter() {
+    static const auto none = std::make_shared<const Meter>();
+    return none;
+}
+
 struct MeterView {
-    std::string meter, unit, unit_label;
-    Service service = Service::electricity;
-    MeterRole role = MeterRole::unit;
-    std::string bus, profile, serial, nameplate, location, account;
-    std::optional<int> address, channel;
-    std::string multiplier = "1";
+    std::shared_ptr<const Meter> row = no_meter();  // of the registry
+    std::string unit_label;
+    std::string serial;   // that its epoch learned, where the row names none
+    std::string account;  // that pays now
     bool by_eye = false;  // no bus: never polled
     bool enabled = true;  // false: unknown or broken profile, see reason
     bool online = false;
@@ -48,6 +51,11 @@ struct MeterView {
     std::uint64_t duplicates = 0;    // samples that came twice or out of order, in this run
     std::int64_t epoch = 0;
     std::uint64_t state_version = 0;  // moves when total, power, flow or quality changed
+
+    [[nodiscard]] const std::string& meter() const { return row->meter; }
+    [[nodiscard]] const std::string& unit() const { return row->unit; }
+    [[nodiscard]] Service service() const { return row->service; }
+    [[nodiscard]] const std::string& bus() const { return row->bus; }
 };
 
 struct ThresholdsView {
@@ -160,8 +168,8 @@ struct Snapshot {
     std::string store_reason;  // disk full, locked, ...; also where space runs low
     std::uint64_t samples_total = 0, samples_coalesced = 0, readings_stored = 0;
     std::shared_ptr<const KeyBoard> keys;  // never null once published
-    std::string calendar_warning;  // a file and what it lacks; empty: nothing
-    int accounts_low = 0;          // open accounts at level 1 or above
+    std::string calendar_warning;          // a file and what it lacks; empty: nothing
+    int accounts_low = 0;                  // open accounts at level 1 or above
 };
 
 }  // namespace gatehouse

@@ -10,22 +10,13 @@ namespace {
 MeterView meter_view(const Context& context, const MeterRuntime& meter) {
     const Meter& row = *meter.row;
     MeterView view;
-    view.meter = row.meter;
-    view.unit = row.unit;
+    // It lives as long as its registry does.
+    view.row = {context.world.registry, meter.row};
     view.unit_label = context.unit_label(row.unit);
-    view.service = row.service;
-    view.role = row.role;
-    view.bus = row.bus;
-    view.profile = row.profile;
     view.serial = row.serial.empty() && meter.epoch ? meter.epoch->serial : row.serial;
-    view.nameplate = row.nameplate;
-    view.location = row.location;
     if (meter.account) view.account = context.world.accounts[*meter.account].row->account;
-    view.address = row.address;
-    view.channel = row.channel;
-    view.multiplier = row.multiplier;
     view.by_eye = row.bus.empty();
-    view.enabled = meter.profile.traits.has_value();
+    view.enabled = meter.profile->traits.has_value();
     view.online = meter.online;
     view.reason = meter.reason;
     if (view.reason.empty() && !view.by_eye && !meter.seen) view.reason = "not polled yet";

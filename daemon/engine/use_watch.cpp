@@ -115,13 +115,12 @@ void move(Context& context, MeterRuntime& meter, std::optional<std::string>& pla
 void watch_vacant(Context& context, MeterRuntime& meter) {
     const std::optional<UtcMs> since = vacant_since(context, meter);
     const bool watched = since && meter.row->role == MeterRole::unit && is_watched(context, meter);
-    const bool open = meter.use_alerts && meter.use_alerts->vacant;
+    const bool open = meter.alerts().vacant.has_value();
     if (!watched && !open) return;
     Finding holds = false;
     if (watched) holds = vacant_finding(context, meter, *since);
     if (!open && !holds.value_or(false)) return;
-    if (!meter.use_alerts) meter.use_alerts = UseAlerts{};
-    move(context, meter, meter.use_alerts->vacant,
+    move(context, meter, meter.alerts_to_move().vacant,
          {AlertKind::vacant_use, 2, holds, watched ? "still" : "registry"});
 }
 
@@ -133,7 +132,7 @@ bool may_leak(const MeterRuntime& meter) {
 
 void watch_leak(Context& context, MeterRuntime& meter) {
     const bool watched = may_leak(meter) && is_watched(context, meter);
-    const bool open = meter.use_alerts && meter.use_alerts->leak;
+    const bool open = meter.alerts().leak.has_value();
     if (!watched && !open) return;
     Finding holds = false;
     if (watched) holds = is_leak(meter.flow);
@@ -141,8 +140,7 @@ void watch_leak(Context& context, MeterRuntime& meter) {
     if (!open &&
         (!holds.value_or(false) || !is_fresh(context, meter) || vacant_since(context, meter)))
         return;
-    if (!meter.use_alerts) meter.use_alerts = UseAlerts{};
-    move(context, meter, meter.use_alerts->leak,
+    move(context, meter, meter.alerts_to_move().leak,
          {AlertKind::leak_suspect, 1, holds, watched ? "still" : "registry"});
 }
 

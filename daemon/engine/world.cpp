@@ -4,13 +4,13 @@
 #include <limits>
 #include <set>
 #include <sstream>
-#include <tuple>
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_alerts.hpp"
+#include "daemon/engine/meter_profiles.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/trial_book.hpp"
 #include "daemon/engine/use_watch.hpp"
@@ -41,7 +41,7 @@ void recall_typed(Context& context, const MeterRuntime& meter, LastReading& last
         last.typed = Typed::replacement;
         typed = replaced->new_opening;
     }
-    const auto tolerance = typed_tolerance(typed, meter.terms.traits.step);
+    const auto tolerance = typed_tolerance(typed, meter.terms.traits->step);
     last.tolerance = tolerance.value_or(Rational{0, 1});
     if (!meter.last->stands_at) return;
     // A typed time is when it was read; the stamp is when it was typed.
@@ -346,12 +346,11 @@ std::optional<std::string>* place_of(World& world, const AlertRow& row) {
     const auto found = world.meter_index.find(row.subject);
     if (found == world.meter_index.end()) return nullptr;
     MeterRuntime& meter = world.meters[found->second];
-    if (*kind == AlertKind::meter_prepaid_active) return &meter.prepaid_alert;
-    if (*kind == AlertKind::vacant_use || *kind == AlertKind::leak_suspect) {
-        if (!meter.use_alerts) meter.use_alerts = UseAlerts{};
-        return *kind == AlertKind::vacant_use ? &meter.use_alerts->vacant : &meter.use_alerts->leak;
-    }
-    return *kind == AlertKind::reading_held ? &meter.held_alert : &meter.offline_alert;
+    MeterAlerts& alerts = meter.alerts_to_move();
+    if (*kind == AlertKind::meter_prepaid_active) return &alerts.prepaid;
+    if (*kind == AlertKind::vacant_use) return &alerts.vacant;
+    if (*kind == AlertKind::leak_suspect) return &alerts.leak;
+    return *kind == AlertKind::reading_held ? &alerts.held : &alerts.offline;
 }
 
 // Two numbers that were written with a space between; 0 for what is not there.
@@ -472,28 +471,15 @@ World load_world(Context& context) {
 void bind_identity(Context& context, MeterRuntime& meter) {
     if (meter.epoch) {
         const std::string& serial = meter.epoch->serial;
-        if (!meter.terms.serial && !serial.empty() && meter.terms.traits.reads_serial)
+        if (!meter.terms.serial && !serial.empty() && meter.terms.traits->reads_serial)
             meter.terms.serial = serial;
         if (!meter.epoch->device_ratio.empty())
             meter.terms.device_ratio = parse_fraction(meter.epoch->device_ratio);
     }
     meter.state.face_confirmed = false;
-    if (meter.terms.traits.status != MapStatus::conflict) return;
+    if (meter.terms.traits->status != MapStatus::conflict) return;
     const auto agreed = context.store.newest_manual_reading(meter.row->meter, true);
     meter.state.face_confirmed = agreed && agreed->profile == meter.row->profile;
-}
-
-ProfileFact profile_of(const Context& context, const Meter& row) {
-    ProfileFact fact;
-    fact.reason = "read by eye";
-    if (row.profile.empty()) return fact;
-    fact = context.profiles(row.profile);
-    if (!fact.traits || !fact.service || *fact.service == row.service) return fact;
-    // Kilowatt-hours billed as cubic metres would be a wrong number with every check passed.
-    fact.traits.reset();
-    fact.reason = "profile " + row.profile + " is for " + to_string(*fact.service) +
-                  ", and the meter counts " + to_string(row.service);
-    return fact;
 }
 
 void bind_registry(Context& context, World& world) {
@@ -506,21 +492,17 @@ void bind_registry(Context& context, World& world) {
     for (const Staff& staff : registry.staff) world.staff.emplace(staff.staff, &staff);
     world.calendar = Calendar(registry.calendar);
     world.meters.resize(registry.meters.size());
+    MeterProfiles profiles(context.profiles, context.zone);
     for (std::size_t i = 0; i < registry.meters.size(); ++i) {
         MeterRuntime& meter = world.meters[i];
         const Meter& row = registry.meters[i];
         meter.row = &row;
         meter.account.reset();
         meter.by_registry = {};
-        meter.profile = profile_of(context, row);
-        const std::optional<MeterTerms> terms =
-            make_terms(row, meter.profile.traits.value_or(MeterTraits{}), context.zone);
-        if (terms)
-            meter.terms = *terms;
-        else
-            meter.profile = {std::nullopt, "its row in meters.csv cannot be used"};
+        if (!profiles.bind(row, meter.profile, meter.terms))
+            meter.profile = ProfileFact{std::nullopt, "its row in meters.csv cannot be used"};
         meter.by_registry.multiplier = meter.terms.multiplier;
-        if (!meter.profile.traits && !row.profile.empty()) meter.reason = meter.profile.reason;
+        if (!meter.profile->traits && !row.profile.empty()) meter.reason = meter.profile->reason;
         bind_identity(context, meter);
         world.meter_index.emplace(row.meter, i);
     }

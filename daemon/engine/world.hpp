@@ -89,23 +89,23 @@ struct BandState {
     std::map<std::int64_t, BandUse> days;
 };
 
-// Ids of the open alerts about what a meter counts where nothing should be counted.
-struct UseAlerts {
-    std::optional<std::string> vacant, leak;
+// Ids of a meter's open alerts: about it, and about what it counts where nothing should be counted.
+struct MeterAlerts {
+    std::optional<std::string> offline, held, prepaid, vacant, leak;
 };
 
 // One meter of the registry as it runs: its judging state, its last figure, its freezes.
 struct MeterRuntime {
     const Meter* row = nullptr;
-    ProfileFact profile;
+    Shared<ProfileFact> profile;
     MeterTerms terms;
     MeterState state;
     std::optional<EpochRow> epoch;
     std::optional<Point> last;
-    std::optional<Point> dated;     // the newest before those that wait for a trusted clock
-    std::optional<Stamp> baseline;  // of a first reading whose time was not trusted yet
-    UtcMs settled_until = 0;        // newest handled edge; 0: not known yet
-    Milli settled_total;            // the total there
+    Boxed<Point> dated;       // the newest before those that wait for a trusted clock
+    Boxed<Stamp> baseline;    // of a first reading whose time was not trusted yet
+    UtcMs settled_until = 0;  // newest handled edge; 0: not known yet
+    Milli settled_total;      // the total there
     Milli settled_register;
     ShortQueue<Freeze> unposted;  // ascending
     MarkRow mark;                 // how far its use stands in the lines
@@ -120,14 +120,14 @@ struct MeterRuntime {
     Boxed<HoldRow> hold;                  // staff's; nothing is judged meanwhile
     std::optional<Rational> newest_face;  // of the newest sample, judged or not
     std::optional<SampleTime> newest_time;
-    SeenTwice<std::string> serial_read, ratio_read;
+    SeenTwice<std::string> serial_read;
+    Boxed<SeenTwice<std::string>> ratio_read;
     SeenTwice<bool> prepays;  // by itself; one flipped bit tells nobody
     std::string prepays_text;
     std::uint64_t rejected = 0;    // in this run: what rejected itself, and what staff rejected
     std::uint64_t duplicates = 0;  // in this run: samples not later than the one before, dropped
     DayTotals<kDayTotalsMax> day_totals;
-    HourFlow flow;  // of water
-    Boxed<UseAlerts> use_alerts;
+    HourFlow flow;                   // of water
     std::vector<std::string> flags;  // what people should look at
     bool reviewed = false;           // in this run
     std::optional<std::int64_t> power_milliwatt, flow_millilitre_per_hour;
@@ -147,7 +147,18 @@ struct MeterRuntime {
         MonoMs since_mono_ms = 0;
         std::optional<MonoMs> cleared_mono_ms;
     } watch;
-    std::optional<std::string> offline_alert, held_alert, prepaid_alert;  // ids of its open alerts
+    [[nodiscard]] const MeterAlerts& alerts() const {
+        static const MeterAlerts kNone;
+        return alerts_ ? *alerts_ : kNone;
+    }
+    // To write one.
+    [[nodiscard]] MeterAlerts& alerts_to_move() {
+        if (!alerts_) alerts_ = MeterAlerts{};
+        return *alerts_;
+    }
+
+  private:
+    Boxed<MeterAlerts> alerts_;
 };
 
 // The meters of one bus together: whether none of them answers.
@@ -287,9 +298,6 @@ std::uint64_t log_event(Context& context, const std::string& kind, const std::st
 [[nodiscard]] World load_world(Context& context);
 // What only the wire tells, from the world before a reload.
 void take_over(World& world, const World& before);
-// What is known of the profile that a row names. Without traits the meter is not read, and
-// `reason` says why.
-[[nodiscard]] ProfileFact profile_of(const Context& context, const Meter& row);
 // Binds rows of a registry to runtimes: pointers, terms, shares. After load and after an import.
 void bind_registry(Context& context, World& world);
 // What a meter is compared with beyond its row: the serial number and ratio that its epoch learned

@@ -77,6 +77,7 @@ ReaderPool::Lease ReaderPool::take() {
 }
 
 void ReaderPool::give(std::unique_ptr<StoreReader> reader) {
+    reader->rest();
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(reader));
 }

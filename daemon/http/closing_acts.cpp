@@ -76,7 +76,7 @@ std::vector<std::string> meters_of(const Snapshot& snapshot,
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
         const MeterView& meter = snapshot.meters[i];
         if (!meter.by_eye && meter.enabled && accounts.contains(meter.account))
-            meters.push_back(meter.meter);
+            meters.push_back(meter.meter());
     }
     return meters;
 }
@@ -87,7 +87,7 @@ std::set<std::string> accounts_of(const Snapshot& snapshot, const std::string& u
         if (snapshot.accounts[i].unit == unit && snapshot.accounts[i].open)
             accounts.insert(snapshot.accounts[i].account);
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i)
-        if (snapshot.meters[i].unit == unit && !snapshot.meters[i].account.empty())
+        if (snapshot.meters[i].unit() == unit && !snapshot.meters[i].account.empty())
             accounts.insert(snapshot.meters[i].account);
     return accounts;
 }

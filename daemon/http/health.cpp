@@ -56,7 +56,7 @@ void meter_clocks_fields(JsonWriter& json, const Snapshot& snapshot) {
         if (!meter.clock_drift_s) continue;
         ++read;
         if (std::llabs(*meter.clock_drift_s) <= kClockOffS) continue;
-        off.emplace_back(*meter.clock_drift_s, meter.meter);
+        off.emplace_back(*meter.clock_drift_s, meter.meter());
     }
     std::sort(off.begin(), off.end(), [](const auto& a, const auto& b) {
         return std::llabs(a.first) > std::llabs(b.first);

@@ -122,8 +122,8 @@ void tickets_of(JsonWriter& json, Call& call, const std::string& unit, const std
     }
     json.key("tickets").begin_array();
     for (const TicketRow& row : newest)
-        json.raw(ticket_json(ticket_of(row), label, call.app.options.currency, nullptr,
-                             call.app.zone));
+        json.raw(
+            ticket_json(ticket_of(row), label, call.app.options.currency, nullptr, call.app.zone));
     json.end_array();
 }
 
@@ -192,7 +192,7 @@ std::string file_json(Call& call, bool revealed) {
     people_of(json, registry, id, revealed);
     json.key("meters").begin_array();
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
-        if (snapshot.meters[i].unit != id) continue;
+        if (snapshot.meters[i].unit() != id) continue;
         json.raw(meter_json(snapshot.meters[i], call.app.zone));
     }
     json.end_array().key("accounts").begin_array();

@@ -78,13 +78,14 @@ void post_meter_clock(Call& call, Respond respond) {
     Body body(call.request.body, call.app.options.limits.json_depth);
     OrderMeterClock command;
     command.actor = call.actor;
-    command.meter = meter.meter;
+    command.meter = meter.meter();
     command.by = by_of(call, body);
     body.finish();
     std::string why;
-    if (meter.by_eye || !meter.enabled || !call.app.commissioning.can_set_clock(meter.meter, why)) {
+    if (meter.by_eye || !meter.enabled ||
+        !call.app.commissioning.can_set_clock(meter.meter(), why)) {
         throw Refused{problem(422, "no-clock",
-                              "The clock of meter " + meter.meter + " cannot be set: " +
+                              "The clock of meter " + meter.meter() + " cannot be set: " +
                                   (meter.by_eye    ? "it has no bus"
                                    : meter.enabled ? why
                                                    : meter.reason) +

@@ -210,7 +210,7 @@ Response get_units(Call& call) {
 Response get_meters(Call& call) {
     Query query(call.request);
     return list_rows(
-        call.snapshot->meters, query, [](const MeterView& meter) { return meter.meter; },
+        call.snapshot->meters, query, [](const MeterView& meter) { return meter.meter(); },
         [](const MeterView&) { return true; },
         [&](const MeterView& meter) { return meter_json(meter, call.app.zone); });
 }
@@ -221,7 +221,7 @@ Response get_meter(Call& call) {
         find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter");
     std::string text = meter_json(meter, call.app.zone);
     const std::string line =
-        meter.bus.empty() ? std::string() : meter_line_json(call, meter.bus, meter.meter);
+        meter.bus().empty() ? std::string() : meter_line_json(call, meter.bus(), meter.meter());
     if (!line.empty()) {
         text.pop_back();
         text += ",\"line\":" + line + "}";
@@ -231,7 +231,7 @@ Response get_meter(Call& call) {
 
 Response get_meter_readings(Call& call) {
     const std::string& meter =
-        find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter").meter;
+        find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter").meter();
     Query query(call.request);
     const std::string step = query.text("step").value_or("raw");
     if (step == "raw") return raw_readings(call, meter, query);
@@ -325,13 +325,13 @@ void post_meter_read(Call& call, Respond respond) {
         find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter");
     if (meter.by_eye) {
         throw Refused{problem(
-            422, "by-eye", "The meter " + meter.meter + " has no bus; its face is read by eye.")};
+            422, "by-eye", "The meter " + meter.meter() + " has no bus; its face is read by eye.")};
     }
     if (!meter.enabled) {
         throw Refused{problem(422, "disabled",
-                              "The meter " + meter.meter + " is not polled: " + meter.reason)};
+                              "The meter " + meter.meter() + " is not polled: " + meter.reason)};
     }
-    const std::string id = meter.meter;
+    const std::string id = meter.meter();
     const Zone& zone = call.app.zone;
     std::string why;
     EnginePort& engine = call.app.engine;

@@ -159,19 +159,19 @@ void meters(Metrics& out, const Snapshot& snapshot, bool each) {
     out.family("meter_online", "gauge", "1 while the meter answers.");
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
         const MeterView& meter = snapshot.meters[i];
-        out.value(label("meter", meter.meter), meter.online ? "1" : "0");
+        out.value(label("meter", meter.meter()), meter.online ? "1" : "0");
     }
     out.family("meter_clock_drift_seconds", "gauge", "Of the meter's own clock.");
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
         const MeterView& meter = snapshot.meters[i];
         if (!meter.clock_drift_s) continue;
-        out.value(label("meter", meter.meter), std::to_string(*meter.clock_drift_s));
+        out.value(label("meter", meter.meter()), std::to_string(*meter.clock_drift_s));
     }
     out.family("meter_last_success_timestamp_seconds", "gauge", "Of the last good poll.");
     for (std::size_t i = 0; i < snapshot.meters.size(); ++i) {
         const MeterView& meter = snapshot.meters[i];
         if (!meter.last_poll_at) continue;
-        out.value(label("meter", meter.meter), format_decimal(*meter.last_poll_at, 3));
+        out.value(label("meter", meter.meter()), format_decimal(*meter.last_poll_at, 3));
     }
 }
 

@@ -57,7 +57,7 @@ Body body_of(Call& call) {
 const char* agreement(const Call& call, const std::string& meter, const std::string& typed) {
     const auto& meters = call.snapshot->meters;
     for (std::size_t i = 0; i < meters.size(); ++i) {
-        if (meters[i].meter != meter) continue;
+        if (meters[i].meter() != meter) continue;
         const auto face = parse_rational(typed);
         const auto tolerance = typed_tolerance(typed, Rational{1, 1000});
         if (!face || !tolerance || !meters[i].register_value || !meters[i].online) return "silent";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,11 +89,11 @@ template <class Rows, class Id, class Wanted, class Write>
 }
 
 // The row of the snapshot with that id, or 404 with the word of what it is.
-template <class Row>
-[[nodiscard]] const Row& find_row(const Table<Row>& rows, const std::string& id,
-                                  std::string Row::*field, const char* what) {
+template <class Row, class Field>
+[[nodiscard]] const Row& find_row(const Table<Row>& rows, const std::string& id, Field field,
+                                  const char* what) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        if (rows[i].*field == id) return rows[i];
+        if (std::invoke(field, rows[i]) == id) return rows[i];
     }
     throw Refused{problem(404, "not-found",
                           "No " + std::string(what) + " " + id + " stands in the registry.")};

@@ -153,12 +153,12 @@ Message gateway_discovery(const Settings& settings, const Snapshot& snapshot) {
 }
 
 Message meter_discovery(const Settings& settings, const MeterView& meter) {
-    const std::string base = "meter/" + meter.meter;
-    const bool water = meter.service == Service::water;
-    Device device(settings, meter_object(settings, meter.meter),
-                  named(meter.unit_label, meter.meter));
+    const std::string base = "meter/" + meter.meter();
+    const bool water = meter.service() == Service::water;
+    Device device(settings, meter_object(settings, meter.meter()),
+                  named(meter.unit_label, meter.meter()));
     device.about()
-        .field_if("model", meter.profile)
+        .field_if("model", meter.row->profile)
         .field_if("serial_number", meter.serial)
         .field("via_device", "gatehouse_" + gateway_object(settings));
     device.origin(base + "/state", base + "/availability");

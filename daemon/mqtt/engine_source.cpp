@@ -43,6 +43,7 @@ std::vector<LogRow> EngineSource::events_after(std::uint64_t seq, std::size_t li
         if (event.removed.empty()) row.body = std::move(event.body);
         rows.push_back(std::move(row));
     }
+    if (rows.size() < limit) impl_->store().rest();  // it has caught up
     return rows;
 }
 

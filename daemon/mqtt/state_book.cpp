@@ -145,7 +145,7 @@ void StateBook::announce_all() {
                  is_device(*snapshot_, i)
                      ? mark_of(row.unit_label + '\n' + row.serial + (live ? "+" : "-"))
                      : 0,
-                 meter_object(settings_, row.meter));
+                 meter_object(settings_, row.meter()));
     }
 }
 
@@ -158,7 +158,7 @@ void StateBook::remove_strangers() {
             devices.insert(account_object(settings_, snapshot_->accounts[i].account));
     for (std::size_t i = 0; i < snapshot_->meters.size(); ++i)
         if (is_device(*snapshot_, i))
-            devices.insert(meter_object(settings_, snapshot_->meters[i].meter));
+            devices.insert(meter_object(settings_, snapshot_->meters[i].meter()));
     for (std::string& object : heard_) {
         if (devices.contains(object)) continue;
         removals_.push_back(std::move(object));
@@ -173,9 +173,9 @@ void StateBook::scan_meters() {
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const MeterView& row = rows[i];
         Meter& known = meters_[i];
-        if (known.id != row.meter) {
+        if (known.id != row.meter()) {
             known =
-                Meter{.id = row.meter, .version = {}, .online = {}, .announced = known.announced};
+                Meter{.id = row.meter(), .version = {}, .online = {}, .announced = known.announced};
         }
         if (!known.availability_waits && known.online != row.online) {
             known.availability_waits = true;
@@ -235,12 +235,12 @@ Message StateBook::front(const HealthFacts& facts) const {
             break;
         }
         case Kind::meter_state:
-            message.topic = "meter/" + snapshot_->meters[entry.row].meter + "/state";
+            message.topic = "meter/" + snapshot_->meters[entry.row].meter() + "/state";
             message.payload = meter_state_json(snapshot_->meters[entry.row], zone_);
             message.qos = 0;
             break;
         case Kind::meter_availability:
-            message.topic = "meter/" + snapshot_->meters[entry.row].meter + "/availability";
+            message.topic = "meter/" + snapshot_->meters[entry.row].meter() + "/availability";
             message.payload = availability(snapshot_->meters[entry.row]);
             break;
         case Kind::balance:

@@ -35,6 +35,10 @@ StoreReader::~StoreReader() = default;
 StoreReader::StoreReader(StoreReader&&) noexcept = default;
 StoreReader& StoreReader::operator=(StoreReader&&) noexcept = default;
 
+void StoreReader::rest() noexcept {
+    impl_->connection.release_memory();
+}
+
 StoredReading StoreReader::Impl::reading(Query& query) {
     StoredReading stored;
     const std::int64_t id = store::reading_columns(query, bases, stored.row);

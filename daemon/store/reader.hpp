@@ -146,6 +146,9 @@ class StoreReader {
     [[nodiscard]] KeyBooks key_books();
     StoreReader(StoreReader&&) noexcept;
     StoreReader& operator=(StoreReader&&) noexcept;
+    // Gives its cached pages back: before it is kept for later, when the next commit will have made
+    // them worthless.
+    void rest() noexcept;
 
     // Ascending; kinds empty: all. A prefix match where a kind ends in '.' ("alert.").
     [[nodiscard]] std::vector<StoredEvent> events_after(std::uint64_t seq, std::size_t limit,

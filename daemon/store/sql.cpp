@@ -111,6 +111,10 @@ std::unique_ptr<SQLite::Statement> Connection::prepare(const std::string& sql) {
     }
 }
 
+void Connection::release_memory() noexcept {
+    sqlite3_db_release_memory(database_.getHandle());
+}
+
 bool Connection::in_transaction() const {
     return sqlite3_get_autocommit(database_.getHandle()) == 0;
 }

@@ -36,6 +36,7 @@ class Connection {
     void rollback() noexcept;
     [[nodiscard]] std::int64_t last_rowid() const;
     [[nodiscard]] int changes() const;
+    void release_memory() noexcept;  // gives its cached pages back
     [[nodiscard]] const std::string& path() const { return path_; }
 
   private:

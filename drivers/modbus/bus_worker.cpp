@@ -372,12 +372,16 @@ void BusWorker::ended(const VisitEnd& end) {
         answer(meter.plan.id, std::move(result));
     } else if (end.result == PollResult::ok) {
         emit(meter, end);
-        if (!meter.doubt.look(*meter.plan.profile, meter.plan.channel, meter.image)) return;
-        const std::lock_guard lock(machine_mutex_);
-        machine_.identify(end.meter);
+        if (meter.doubt.look(*meter.plan.profile, meter.plan.channel, meter.image)) {
+            const std::lock_guard lock(machine_mutex_);
+            machine_.identify(end.meter);
+        }
     } else {
         emit_failure(meter, end.result, end.detail, end.offline);
     }
+    // Nobody looks at it until the next visit, which begins anew.
+    meter.image = {};
+    meter.traces = {};
 }
 
 void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {

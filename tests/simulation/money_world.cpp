@@ -160,7 +160,7 @@ Screen World::screen() const {
     }
     for (std::size_t i = 0; i < shown->meters.size(); ++i) {
         const MeterView& view = shown->meters[i];
-        MeterScreen& meter = screen.meters[view.meter];
+        MeterScreen& meter = screen.meters[view.meter()];
         if (view.register_value) meter.register_value = view.register_value->count;
         if (view.total) meter.total = view.total->count;
         meter.read_at = view.read_at;

@@ -66,6 +66,9 @@ TEST_CASE("a poll: connect, read, the sample, wait for the next deadline") {
     CHECK(step.ended[0].result == PollResult::ok);
     CHECK(step.ended[0].kind == VisitKind::routine);
     CHECK(machine.meter_online(0));
+    const ResponseTimes times = machine.status().response_times;
+    CHECK(times.sum_us == 20'000);
+    CHECK(times.counts.at(4) == 1);  // above 10 ms, up to 25
     REQUIRE(step.action.kind == BusActionKind::wait);
     CHECK(step.action.until == 10'000);
 }

@@ -43,6 +43,18 @@ TEST_CASE("a short queue gives back what came first") {
     CHECK(queue.empty());
 }
 
+TEST_CASE("a shared value is one for its copies until one of them changes it") {
+    Shared<std::string> one(std::string("meters of one profile"));
+    const Shared<std::string> two = one;
+    CHECK(&*one == &*two);
+    one.change() = "another rating";
+    CHECK(*one == "another rating");
+    CHECK(*two == "meters of one profile");
+    const Shared<std::string> none;
+    CHECK(none->empty());
+    CHECK(&*none == &*Shared<std::string>());
+}
+
 TEST_CASE("totals of days are those of a map that forgets old days") {
     constexpr std::int64_t kDays = 16;
     for (unsigned seed = 1; seed <= 20; ++seed) {

@@ -17,8 +17,8 @@ Rational exact(const std::string& decimal) {
 
 MeterTerms household() {  // 5(60) A, single phase, 0.01 kWh: 16.56 kWh an hour and a step
     MeterTerms terms;
-    terms.traits.step = Rational{1, 100};
-    terms.traits.rated_amps = Rational{60, 1};
+    terms.traits.change().step = Rational{1, 100};
+    terms.traits.change().rated_amps = Rational{60, 1};
     return terms;
 }
 
@@ -37,7 +37,7 @@ MeterState standing_at(const std::string& face) {
 
 Verdict read_face(MeterState& state, const std::string& face, std::int64_t hour,
                   const MeterTerms& terms) {
-    const auto tolerance = typed_tolerance(face, terms.traits.step).value();
+    const auto tolerance = typed_tolerance(face, terms.traits->step).value();
     return judge_face(state, {exact(face), tolerance, {}, at_hour(hour)}, terms);
 }
 

@@ -41,11 +41,23 @@ TEST_CASE("old replies fade, so a station that became slower is known as such") 
     CHECK(one.total() < Turnaround::kTotalMax);
     for (std::uint32_t i = 0; i < 3 * Turnaround::kTotalMax; ++i) one.add(100'000);
     CHECK(*one.percentile_us(50) > 100'000);
-    Turnaround both;
-    both.merge(one);
-    both.merge(one);
+    Turnarounds both;
+    both.add(one);
+    both.add(one);
     CHECK(both.total() == 2 * one.total());
     CHECK(both.percentile_us(50) == one.percentile_us(50));
+}
+
+TEST_CASE("what is watched from outside never fades, and a bound belongs to the bucket below it") {
+    ResponseTimes times;
+    for (const std::int64_t us : {-1, 1'000, 1'001, 5'000'000, 5'000'001}) times.add(us);
+    CHECK(times.counts.front() == 2);
+    CHECK(times.counts.at(1) == 1);
+    CHECK(times.counts.at(times.counts.size() - 2) == 1);
+    CHECK(times.counts.back() == 1);
+    CHECK(times.sum_us == 10'002'002);
+    for (std::uint32_t i = 0; i < 2 * Turnaround::kTotalMax; ++i) times.add(20'000);
+    CHECK(times.counts.at(4) == 2 * Turnaround::kTotalMax);
 }
 
 TEST_CASE("the time of a character follows from the least times of two lengths") {

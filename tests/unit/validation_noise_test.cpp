@@ -47,9 +47,9 @@ void run_world(std::uint64_t seed, int samples, int wrong_per_mille) {
     INFO("seed " << seed);
     Generator generator(seed);
     MeterTerms terms;
-    terms.traits.step = Rational{1, 100};
-    terms.traits.rated_amps = Rational{60, 1};
-    terms.traits.rollover = Rational{kModulus, 100};
+    terms.traits.change().step = Rational{1, 100};
+    terms.traits.change().rated_amps = Rational{60, 1};
+    terms.traits.change().rollover = Rational{kModulus, 100};
     MeterState state;
     // Starts near the end of a lap, so that every world passes it.
     std::int64_t truth = kModulus - 1 - draw(generator, 100'000);

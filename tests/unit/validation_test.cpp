@@ -16,8 +16,8 @@ Rational exact(const std::string& decimal) {
 
 MeterTerms household() {  // 5(60) A, single phase, 0.01 kWh: at most 0.276 kWh a minute and a step
     MeterTerms terms;
-    terms.traits.step = Rational{1, 100};
-    terms.traits.rated_amps = Rational{60, 1};
+    terms.traits.change().step = Rational{1, 100};
+    terms.traits.change().rated_amps = Rational{60, 1};
     return terms;
 }
 
@@ -234,7 +234,7 @@ TEST_CASE("a quarantine resolves itself when the old baseline answers twice agai
 
 TEST_CASE("a fall that goes back in one step never was one, whatever the rating lets through") {
     MeterTerms terms = household();
-    terms.traits.rated_amps = Rational{10'000'000, 1};
+    terms.traits.change().rated_amps = Rational{10'000'000, 1};
     MeterState state;
     play(state, terms,
          {{0, "300.00", ""},
@@ -274,7 +274,7 @@ TEST_CASE("an open quarantine stays open over a restart, and is not asked about 
 
 TEST_CASE("V9: a register passes its end") {
     MeterTerms terms = household();
-    terms.traits.rollover = Rational{1'000'000, 1};
+    terms.traits.change().rollover = Rational{1'000'000, 1};
     MeterState state = restore(stored("999999.50", at_minute(0)));
     SECTION("and 0.80 kWh are charged") {
         play(state, terms,
@@ -306,7 +306,7 @@ TEST_CASE("V9: a register passes its end") {
 TEST_CASE("an opening register is charged up to the first reading, within reason") {
     MeterTerms terms = household();
     terms.opening_register = exact("100");
-    terms.opening_tolerance = typed_tolerance("100", terms.traits.step).value();
+    terms.opening_tolerance = typed_tolerance("100", terms.traits->step).value();
     MeterState state;
     SECTION("no date: one day's cap of 397.44 kWh and a step") {
         play(state, terms, {{0, "497.45", ""}, {1, "497.45", "497.450 497.450"}});
@@ -463,7 +463,7 @@ TEST_CASE("another serial number, read twice, is another meter") {
 
 TEST_CASE("a profile in conflict charges nothing until a face was confirmed") {
     MeterTerms terms = household();
-    terms.traits.status = MapStatus::conflict;
+    terms.traits.change().status = MapStatus::conflict;
     MeterState state;
     play(state, terms,
          {{0, "7.00", "held"},
@@ -520,7 +520,7 @@ TEST_CASE("a register beyond what can be counted is no reading") {
 TEST_CASE("pulses become the dial with the offset that was paired") {
     MeterTerms terms = household();
     terms.offset = exact("23.5");
-    terms.traits.rollover = Rational{1000, 1};
+    terms.traits.change().rollover = Rational{1000, 1};
     MeterState state;
     play(state, terms,
          {{0, "999.90", ""},
@@ -549,7 +549,9 @@ TEST_CASE("terms come from registry and profile together") {
     const auto terms = make_terms(meter, profile, zone);
     REQUIRE(terms);
     CHECK((compare(terms->multiplier, {40, 1}) == 0));
-    CHECK((compare(*terms->traits.rated_amps, {6, 1}) == 0));
+    CHECK((compare(*terms->traits->rated_amps, {6, 1}) == 0));
+    // A rating that is known already makes no traits of its own.
+    CHECK(&*make_terms(meter, terms->traits, zone)->traits == &*terms->traits);
     CHECK((compare(terms->opening_tolerance, {1, 10}) == 0));
     CHECK(terms->opening_at == days_since_epoch({2026, 1, 1}) * 86'400'000);
     CHECK_FALSE(terms->serial);  // the profile reads none

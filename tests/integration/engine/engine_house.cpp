@@ -212,7 +212,7 @@ AccountView House::account(const std::string& id) const {
 MeterView House::meter(const std::string& id) const {
     const auto now = engine_->snapshot();
     for (std::size_t i = 0; i < now->meters.size(); ++i)
-        if (now->meters[i].meter == id) return now->meters[i];
+        if (now->meters[i].meter() == id) return now->meters[i];
     throw std::runtime_error("no meter " + id);
 }
 

@@ -155,7 +155,7 @@ TEST_CASE_METHOD(Epochs, "a replacement across midnight splits its tail and gets
     REQUIRE(replace("4348.20", "0.05", "2026-11-24T08:00:00+08:00", "s-01", "s-02", "9").kind ==
             ReplyKind::created);
     CHECK(asked.registries == before + 1);
-    CHECK(meter("e-102").address == 9);
+    CHECK(meter("e-102").row->address == 9);
     // 30 kWh: 10 at 0.4883 (4.883) and 20 at 0.5383 (10.766)
     CHECK(balance("a-102") == "184.35");
     CHECK(ledger("a-102") == "184.35");
@@ -168,7 +168,7 @@ TEST_CASE_METHOD(Epochs, "a replacement across midnight splits its tail and gets
     step();
     reopen();
     CHECK(balance("a-102") == "183.82");
-    CHECK(meter("e-102").address == 9);
+    CHECK(meter("e-102").row->address == 9);
     CHECK(proof() == "");
 }
 

@@ -125,7 +125,7 @@ TEST_CASE_METHOD(Crossed, "two meters are set right from a day on, line by line 
     CHECK(ledger("a-102") == "-6.35");
     CHECK(ledger("a-103") == "-39.62");
     CHECK(meter("e-102").account == "a-103");
-    CHECK(meter("e-102").unit == "1-103");
+    CHECK(meter("e-102").unit() == "1-103");
     CHECK(meter("e-103").account == "a-102");
     CHECK(remap("k-1").json == done.json);
     CHECK(events("meter.remapped").size() == 1);

@@ -379,8 +379,10 @@ void HttpHouse::fill_world(const Registry& registry) {
     world_.clock_reason = "test";
     for (std::size_t i = 0; i < registry.meters.size(); ++i) {
         MeterView meter;
-        meter.meter = registry.meters[i].meter;
-        meter.unit = registry.meters[i].unit;
+        Meter row;
+        row.meter = registry.meters[i].meter;
+        row.unit = registry.meters[i].unit;
+        meter.row = std::make_shared<const Meter>(row);
         meter.online = i == 0;
         meter.reason = i == 0 ? "" : "no answer";
         if (i == 0) meter.total = Milli{104'000};

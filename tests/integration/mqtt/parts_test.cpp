@@ -133,10 +133,12 @@ std::vector<Message> told(const Settings& settings, const Snapshot& snapshot) {
 TEST_CASE("Home Assistant is told where each meter and balance is, where it is asked for") {
     test::FakeSource source;
     source.change([](Snapshot& snapshot) {
+        Meter row;
+        row.meter = "w.1";
+        row.service = Service::water;
         MeterView meter;
-        meter.meter = "w.1";
+        meter.row = std::make_shared<const Meter>(row);
         meter.unit_label = "3-1201";
-        meter.service = Service::water;
         snapshot.meters.set(0, meter);
         AccountView account;
         account.account = "a-1";

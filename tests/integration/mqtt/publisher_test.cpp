@@ -52,9 +52,11 @@ std::vector<std::uint64_t> one_to(std::uint64_t last) {
 }
 
 MeterView meter(std::uint64_t version) {
+    Meter row;
+    row.meter = "m-1";
+    row.unit = "u-1";
     MeterView view;
-    view.meter = "m-1";
-    view.unit = "u-1";
+    view.row = std::make_shared<const Meter>(row);
     view.unit_label = "3-2-1201";
     view.online = true;
     view.register_value = Milli{4'211'730};
