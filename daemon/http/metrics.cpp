@@ -31,6 +31,7 @@ class Metrics {
         text_ += name_ + "{" + labels + "} " + number + "\n";
     }
     // Of a histogram: what follows its name.
+    void part(const std::string& whole) { text_ += name_ + whole + "\n"; }
     template <class Number>
     void part(const std::string& end, Number number) {
         text_ += name_ + end + " " + std::to_string(number) + "\n";
@@ -93,12 +94,24 @@ void speeds(Metrics& out, const std::string& labels, const std::optional<std::in
     if (p99) out.value(labels + ",quantile=\"0.99\"", seconds(*p99));
 }
 
-void lines(Metrics& out, const Call& call, const std::vector<BusStatus>& all) {
-    out.family("modbus_response_seconds", "summary",
-               "From the last byte of a question to the first of its reply.");
-    for (const auto& bus : all) {
-        speeds(out, label("bus", bus.bus), bus.turnaround_p50_us, bus.turnaround_p99_us);
+// Each bucket holds those of the smaller ones as well.
+void response_times(Metrics& out, const std::string& labels, const ResponseTimes& times) {
+    std::uint64_t within = 0;
+    for (std::size_t bound = 0; bound < times.kBoundsUs.size(); ++bound) {
+        within += times.counts[bound];
+        const std::string edge = format_decimal_trimmed(times.kBoundsUs[bound], 6, 0);
+        out.part("_bucket{" + labels + "," + label("le", edge) + "}", within);
     }
+    within += times.counts.back();
+    out.part("_bucket{" + labels + "," + label("le", "+Inf") + "}", within);
+    out.part("_sum{" + labels + "} " + seconds(static_cast<std::int64_t>(times.sum_us)));
+    out.part("_count{" + labels + "}", within);
+}
+
+void lines(Metrics& out, const Call& call, const std::vector<BusStatus>& all) {
+    out.family("modbus_response_seconds", "histogram",
+               "From the last byte of a question to the first of its reply.");
+    for (const auto& bus : all) response_times(out, label("bus", bus.bus), bus.response_times);
     out.family("bus_fault", "gauge", "1 for what is wrong with the bus lately; none when well.");
     for (const auto& bus : all) {
         const char* fault = to_string(call.app.status.diagnosis(bus).fault);

@@ -114,6 +114,8 @@ TEST_CASE("status says what is wrong with a line, and metrics keep households ou
     BusStatus& bus = house.status.all.front();
     bus.turnaround_p50_us = 20'500;
     bus.turnaround_p99_us = 61'000;
+    for (const std::int64_t us : {900, 20'500, 61'000, 61'000, 9'000'000})
+        bus.response_times.add(us);
     for (int i = 0; i < 2; ++i) {
         MeterLine line;
         line.meter = "e-" + std::to_string(i);
@@ -138,8 +140,14 @@ TEST_CASE("status says what is wrong with a line, and metrics keep households ou
     REQUIRE(at(brief, "/buses/0/lines") == "(absent)");
     const std::string metrics = house.ask("GET", "/metrics").body;
     REQUIRE(holds(metrics, "gatehouse_bus_fault{bus=\"b1\",fault=\"noise\"} 1\n"));
-    REQUIRE(holds(metrics,
-                  "gatehouse_modbus_response_seconds{bus=\"b1\",quantile=\"0.99\"} 0.061000\n"));
+    for (const char* line :
+         {"_bucket{bus=\"b1\",le=\"0.001\"} 1\n", "_bucket{bus=\"b1\",le=\"0.025\"} 2\n",
+          "_bucket{bus=\"b1\",le=\"0.05\"} 2\n", "_bucket{bus=\"b1\",le=\"0.1\"} 4\n",
+          "_bucket{bus=\"b1\",le=\"5\"} 4\n", "_bucket{bus=\"b1\",le=\"+Inf\"} 5\n",
+          "_sum{bus=\"b1\"} 9.143400\n", "_count{bus=\"b1\"} 5\n"}) {
+        INFO(line);
+        CHECK(holds(metrics, std::string("gatehouse_modbus_response_seconds") + line));
+    }
     REQUIRE(holds(metrics, "gatehouse_bus_registers_set_aside{bus=\"b1\"} 1\n"));
     REQUIRE(holds(metrics,
                   "gatehouse_meter_requests_total{bus=\"b1\",meter=\"e-1\",result=\"crc\"} 20\n"));
