@@ -1,5 +1,6 @@
 #include "daemon/mqtt/discovery.hpp"
 
+#include "daemon/core/key_event.hpp"
 #include "daemon/engine/json_writer.hpp"
 
 namespace gatehouse::mqtt {
@@ -54,26 +55,36 @@ class Device {
     }
 
     JsonWriter& about() { return json_; }
-    // Ends what stands in `device`; `availability` besides that of the gateway, empty: none.
-    void origin(const std::string& state_topic, const std::string& availability) {
+    // Ends what stands in `device`; `availability` besides that of the gateway, empty: none, and
+    // how it is read where it says more than online or offline.
+    void origin(const std::string& state_topic, const std::string& availability,
+                const std::string& availability_template = "") {
         json_.end_object().key("origin").begin_object().field("name", "Gatehouse");
         json_.field_if("sw_version", settings_.version).end_object();
         json_.field("state_topic", full_topic(settings_, state_topic)).field("qos", 1);
         json_.key("availability").begin_array().begin_object();
         json_.field("topic", full_topic(settings_, "status")).end_object();
         if (!availability.empty())
-            json_.begin_object().field("topic", full_topic(settings_, availability)).end_object();
+            json_.begin_object()
+                .field("topic", full_topic(settings_, availability))
+                .field_if("value_template", availability_template)
+                .end_object();
         json_.end_array().field("availability_mode", "all").key("components").begin_object();
     }
     // Begins a part; what it has beyond that is written to the writer, then end().
     JsonWriter& part(const std::string& key, const char* platform, const char* name,
                      const std::string& value) {
+        return plain_part(key, platform, name).field("value_template", "{{ " + value + " }}");
+    }
+    JsonWriter& plain_part(const std::string& key, const char* platform, const char* name) {
         json_.key(key).begin_object().field("platform", platform);
-        json_.field("unique_id", "gatehouse_" + object_ + "_" + key)
+        return json_.field("unique_id", "gatehouse_" + object_ + "_" + key)
             .field("default_entity_id", std::string(platform) + "." + slug(object_ + "_" + key))
-            .field("name", name)
-            .field("value_template", "{{ " + value + " }}");
-        return json_;
+            .field("name", name);
+    }
+    // A part with nothing but its platform is one that was and is no more.
+    void no_part(const std::string& key, const char* platform) {
+        json_.key(key).begin_object().field("platform", platform).end_object();
     }
     void diagnostic() { json_.field("entity_category", "diagnostic"); }
     void end() { json_.end_object(); }
@@ -96,6 +107,15 @@ std::string optional_value(const std::string& field) {
     return "value_json." + field + " if value_json." + field + " is defined else ''";
 }
 
+// What says nothing of the matter renders empty, and Home Assistant keeps what it knew.
+std::string on_or_off(const std::string& on, const std::string& off) {
+    return "'ON' if " + on + " else 'OFF' if " + off + " else ''";
+}
+
+std::string slot_part(int slot) {
+    return "slot_" + std::to_string(slot);
+}
+
 std::string on_where(const std::string& condition) {
     return "'ON' if " + condition + " else 'OFF'";
 }
@@ -112,6 +132,10 @@ std::string meter_object(const Settings& settings, const std::string& meter) {
 
 std::string account_object(const Settings& settings, const std::string& account) {
     return object_id(settings, "account", account);
+}
+
+std::string cabinet_object(const Settings& settings, const std::string& cabinet) {
+    return object_id(settings, "cabinet", cabinet);
 }
 
 Message gateway_discovery(const Settings& settings, const Snapshot& snapshot) {
@@ -218,6 +242,60 @@ Message account_discovery(const Settings& settings, const AccountView& account) 
         .field("json_attributes_topic", full_topic(settings, topic));
     device.end();
     device.part("as_of", "sensor", "As of", optional_value("as_of"))
+        .field("device_class", "timestamp");
+    device.diagnostic();
+    device.end();
+    return device.take();
+}
+
+Message cabinet_discovery(const Settings& settings, const CabinetView& cabinet,
+                          const std::vector<int>& slots, const std::vector<int>& gone) {
+    const std::string base = "cabinet/" + cabinet.cabinet;
+    const std::string events = full_topic(settings, base + "/event");
+    Device device(settings, cabinet_object(settings, cabinet.cabinet),
+                  "Key cabinet " + cabinet.cabinet);
+    device.about()
+        .field_if("model", cabinet.profile)
+        .field("via_device", "gatehouse_" + gateway_object(settings));
+    device.origin(base + "/state", base + "/state",
+                  "{{ 'online' if value_json.online else 'offline' }}");
+    // Its payload names the type in event_type; one that is not listed is refused there.
+    JsonWriter& event = device.plain_part("event", "event", "Event");
+    event.field("state_topic", events).key("event_types").begin_array();
+    for (int type = 0; type <= static_cast<int>(KeyEventType::key_extended); ++type)
+        event.value(to_string(static_cast<KeyEventType>(type)));
+    event.value("log.filled").end_array();
+    device.end();
+    // A cabinet of more doors numbers them; they are in its events.
+    const std::string here = " and value_json.door | default(1) == 1";
+    device
+        .part("door", "binary_sensor", "Door",
+              on_or_off("value_json.event_type == 'door.opened'" + here,
+                        "value_json.event_type == 'door.closed'" + here))
+        .field("device_class", "door")
+        .field("state_topic", events);
+    device.end();
+    const std::string tamper = "value_json.event_type == 'tamper' and value_json.ends is ";
+    device
+        .part("tamper", "binary_sensor", "Tamper",
+              on_or_off(tamper + "undefined", tamper + "defined"))
+        .field("device_class", "tamper")
+        .field("state_topic", events);
+    device.end();
+    device.part("out", "sensor", "Keys out", "value_json.out").field("state_class", "measurement");
+    device.end();
+    for (const int slot : slots) {
+        const std::string name = "Slot " + std::to_string(slot);
+        const std::string occupied =
+            "value_json.slots['" + std::to_string(slot) + "'].occupied == ";
+        device
+            .part(slot_part(slot), "binary_sensor", name.c_str(),
+                  on_or_off(occupied + "true", occupied + "false"))
+            .field("device_class", "occupancy");
+        device.end();
+    }
+    for (const int slot : gone) device.no_part(slot_part(slot), "binary_sensor");
+    device.part("last_event_at", "sensor", "Last event", optional_value("last_event_at"))
         .field("device_class", "timestamp");
     device.diagnostic();
     device.end();

@@ -8,6 +8,7 @@
 #include "daemon/engine/documents.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_board.hpp"
+#include "daemon/mqtt/cabinet_state.hpp"
 #include "daemon/mqtt/discovery.hpp"
 
 namespace gatehouse::mqtt {
@@ -43,6 +44,8 @@ void StateBook::forget() {
     queue_.clear();
     meters_.clear();
     accounts_.clear();
+    cabinets_.clear();
+    board_.reset();
     info_.clear();
     health_key_.clear();
     info_waits_ = health_waits_ = false;
@@ -65,6 +68,7 @@ void StateBook::scan(std::shared_ptr<const Snapshot> snapshot, MonoMs now) {
     snapshot_ = std::move(snapshot);
     scan_due_.reset();
     scan_bridge();
+    scan_cabinets();
     if (!settings_.homeassistant_prefix.empty()) announce_all();
     scan_accounts(now);
     scan_meters();
@@ -103,6 +107,7 @@ void StateBook::announce_again() {
     gateway_announced_ = 0;
     for (Meter& meter : meters_) meter.announced = 0;
     for (Account& account : accounts_) account.announced = 0;
+    for (Cabinet& cabinet : cabinets_) cabinet.announced = 0;
     scan_due_ = 0;
 }
 
@@ -130,6 +135,7 @@ void StateBook::announce_all() {
     std::string buses = "gateway";
     for (const BusStatus& bus : snapshot_->buses) buses += ' ' + bus.bus;
     announce(Kind::gateway_discovery, 0, gateway_announced_, mark_of(buses), {});
+    announce_cabinets();
     accounts_.resize(snapshot_->accounts.size());
     for (std::size_t i = 0; i < accounts_.size(); ++i) {
         const AccountView& row = snapshot_->accounts[i];
@@ -159,12 +165,48 @@ void StateBook::remove_strangers() {
     for (std::size_t i = 0; i < snapshot_->meters.size(); ++i)
         if (is_device(*snapshot_, i))
             devices.insert(meter_object(settings_, snapshot_->meters[i].meter()));
+    for (const Cabinet& cabinet : cabinets_) devices.insert(cabinet_object(settings_, cabinet.id));
     for (std::string& object : heard_) {
         if (devices.contains(object)) continue;
         removals_.push_back(std::move(object));
         queue_.push_back({Kind::removal});
     }
     heard_.clear();
+}
+
+// A handful, and only where keys moved.
+void StateBook::scan_cabinets() {
+    if (snapshot_->keys == nullptr || snapshot_->keys == board_) return;
+    board_ = snapshot_->keys;
+    cabinets_.resize(board_->cabinets.size());
+    for (std::size_t i = 0; i < cabinets_.size(); ++i) {
+        const CabinetView& row = board_->cabinets[i];
+        Cabinet& known = cabinets_[i];
+        known.id = row.cabinet;
+        std::string state = cabinet_state_json(*snapshot_, row, zone_);
+        if (state == known.state) continue;
+        known.state = std::move(state);
+        if (!known.waits) queue_.push_back({Kind::cabinet_state, i});
+        known.waits = true;
+    }
+}
+
+void StateBook::announce_cabinets() {
+    for (std::size_t i = 0; i < cabinets_.size(); ++i) {
+        Cabinet& known = cabinets_[i];
+        std::vector<int> slots = cabinet_slots(*snapshot_, known.id);
+        for (const int slot : known.slots)
+            if (std::find(slots.begin(), slots.end(), slot) == slots.end())
+                known.gone.push_back(slot);
+        std::erase_if(known.gone, [&](int slot) {
+            return std::find(slots.begin(), slots.end(), slot) != slots.end();
+        });
+        known.slots = std::move(slots);
+        std::string text = board_->cabinets[i].profile;
+        for (const int slot : known.slots) text += ' ' + std::to_string(slot);
+        announce(Kind::cabinet_discovery, i, known.announced, std::hash<std::string>{}(text) | 1U,
+                 {});
+    }
 }
 
 void StateBook::scan_meters() {
@@ -248,12 +290,21 @@ Message StateBook::front(const HealthFacts& facts) const {
             message.payload =
                 account_balance_json(snapshot_->accounts[entry.row], settings_.currency, zone_);
             break;
+        case Kind::cabinet_state:
+            message.topic = "cabinet/" + cabinets_[entry.row].id + "/state";
+            message.payload = cabinets_[entry.row].state;
+            break;
         case Kind::gateway_discovery:
             return mqtt::gateway_discovery(settings_, *snapshot_);
         case Kind::meter_discovery:
             return mqtt::meter_discovery(settings_, snapshot_->meters[entry.row]);
         case Kind::account_discovery:
             return mqtt::account_discovery(settings_, snapshot_->accounts[entry.row]);
+        case Kind::cabinet_discovery: {
+            const Cabinet& cabinet = cabinets_[entry.row];
+            return mqtt::cabinet_discovery(settings_, board_->cabinets[entry.row], cabinet.slots,
+                                           cabinet.gone);
+        }
         case Kind::removal:
             return device_removal(settings_, removals_.front());
     }
@@ -288,12 +339,16 @@ void StateBook::handed_over(MonoMs now) {
             accounts_[entry.row].at = now;
             accounts_[entry.row].waits = false;
             break;
+        case Kind::cabinet_state:
+            cabinets_[entry.row].waits = false;
+            break;
         case Kind::removal:
             removals_.pop_front();
             break;
         case Kind::gateway_discovery:
         case Kind::meter_discovery:
         case Kind::account_discovery:
+        case Kind::cabinet_discovery:
             break;
     }
 }

@@ -67,6 +67,8 @@ class StateBook {
         gateway_discovery,
         meter_discovery,
         account_discovery,
+        cabinet_state,
+        cabinet_discovery,
         removal,
     };
     struct Entry {
@@ -88,9 +90,18 @@ class StateBook {
         std::size_t announced = 0;
     };
 
+    struct Cabinet {
+        std::string id, state;  // its payload as published, or waiting
+        bool waits = false;
+        std::vector<int> slots, gone;  // announced; announced once and taken away again
+        std::size_t announced = 0;
+    };
+
     void scan_bridge();
     void scan_meters();
     void scan_accounts(MonoMs now);
+    void scan_cabinets();
+    void announce_cabinets();
     // Once a connection for each device, before its first state, and again where it changed. `mark`
     // 0: there is no such device, or no longer.
     void announce(Kind kind, std::size_t row, std::size_t& announced, std::size_t mark,
@@ -107,7 +118,9 @@ class StateBook {
     std::deque<Entry> queue_;
     std::vector<Meter> meters_;
     std::vector<Account> accounts_;
-    std::string info_, health_key_;  // published or waiting
+    std::vector<Cabinet> cabinets_;
+    std::shared_ptr<const KeyBoard> board_;  // that the cabinets were looked up in
+    std::string info_, health_key_;          // published or waiting
     bool info_waits_ = false, health_waits_ = false, seal_waits_ = false;
     std::optional<SealHead> seal_;
     std::optional<MonoMs> scan_due_;

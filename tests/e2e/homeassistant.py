@@ -3,11 +3,14 @@
 that Home Assistant holds it to, each template against what the state topic really carries; devices
 that are none any more disappear, whoever announced them; and all are told again on its birth.
 """
+import datetime
 import json
 import re
 import subprocess
 
-from house import House, check, equal, main, wait_for
+from house import House, UnixConnection, check, equal, main, wait_for
+
+CABINET = '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-1"\n'
 
 # What Home Assistant allows beside each device class: units, and state classes (None: no key).
 SENSORS = {
@@ -21,14 +24,14 @@ SENSORS = {
     "timestamp": ({None}, {None}),
     None: ({None}, {"measurement", None}),
 }
-BINARY = {"problem", "connectivity"}
+BINARY = {"problem", "connectivity", "door", "tamper", "occupancy"}
 ROOT = {"device", "origin", "state_topic", "qos", "availability", "availability_mode", "components"}
 PART = {
     "platform", "unique_id", "default_entity_id", "name", "value_template", "device_class",
     "unit_of_measurement", "state_class", "suggested_display_precision", "entity_category",
-    "enabled_by_default", "json_attributes_topic", "state_topic",
+    "enabled_by_default", "json_attributes_topic", "state_topic", "event_types",
 }  # fmt: skip
-OPTIONAL = {"power", "flow"}
+OPTIONAL = {"power", "flow", "ends", "last_event_at"}
 
 
 def publish(house, topic, payload, retained=True):
@@ -37,6 +40,24 @@ def publish(house, topic, payload, retained=True):
          *(["-r"] if retained else []), *(["-m", payload] if payload else ["-n"])],
         check=True, timeout=60,
     )  # fmt: skip
+
+
+def push(house, first, *kinds):
+    """What the cabinet says happened at its first slot."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+    events = [{"v": 1, "src": "kc-01", "boot": 7, "seq": first + n, "ts": now, "clk": "sync",
+               "type": kind, "door": 1, **({"slot": 1} if kind.startswith("key.") else {})}
+              for n, kind in enumerate(kinds)]  # fmt: skip
+    status, answer = UnixConnection.request(
+        house.socket, "POST", "/api/v1/cabinets/kc-01/events",
+        {"src": "kc-01", "boot": 7, "events": events},
+    )  # fmt: skip
+    equal(f"the cabinet is heard: {answer}", status, 200)
+
+
+def slots(listener):
+    state = json.loads(listener.latest()["gatehouse/e2e/cabinet/kc-01/state"])
+    return {number: slot["occupied"] for number, slot in state["slots"].items()}
 
 
 def object_of(topic):
@@ -50,6 +71,11 @@ def check_part(object_id, key, part, state):
     check(f"{where}: {part['default_entity_id']}",
           re.fullmatch(platform + r"\.[a-z0-9_]+", part["default_entity_id"]))  # fmt: skip
     kind = part.get("device_class")
+    if platform == "event":
+        equal(f"{where}: no template", part.get("value_template"), None)
+        check(f"{where}: {state['event_type']} is one of its types",
+              state["event_type"] in part["event_types"])  # fmt: skip
+        return
     if platform == "sensor":
         units, classes = SENSORS[kind]
         check(f"{where}: unit of {kind}", part.get("unit_of_measurement") in units)
@@ -76,7 +102,10 @@ def check_announcements(configs, states):
         equal(f"{object_id}: available with the gateway", config["availability"][0]["topic"],
               "gatehouse/e2e/status")  # fmt: skip
         for each in config["availability"]:
-            check(f"{object_id}: {each}", states[each["topic"]] in ("online", "offline"))
+            said = states[each["topic"]]
+            if "value_template" in each:
+                said = "online" if json.loads(said)["online"] else "offline"
+            check(f"{object_id}: {each}", said in ("online", "offline"))
         for key, part in config["components"].items():
             topic = part.get("state_topic", config["state_topic"])
             check_part(object_id, key, part, json.loads(states[topic]))
@@ -137,7 +166,7 @@ def test():
         house.tcp_bus("b1")
         for unit in (1, 2):
             house.slaves.register("b1", unit, 100 * unit)
-        house.write_config()
+        house.write_config(CABINET)
         house.config.write_text(
             house.config.read_text().replace(
                 'client_id = "e2e"\n', 'client_id = "e2e"\nhomeassistant = true\n'
@@ -150,17 +179,22 @@ def test():
         (house.registry / "people.csv").write_text(
             "person,kind,name,phone,unit\np-1,owner,Lin Anna,13812345678,u-1\n"
         )
+        house._csv("keys.csv", "key,class,cabinet,slot,opens",
+                   [("k-1", "entrusted", "kc-01", 1, "u-1"),
+                    ("k-2", "equipment", "kc-01", 12, "")])  # fmt: skip
         listener = Listener(house)
         # A device of a registry of before, one of a site that is called like this one and more, and
         # one of another program.
-        for other in ("e2e_meter_gone", "e2e_meter_x-2_meter_1", "e2e2_meter_1", "0xa4c138"):
+        for other in ("e2e_meter_gone", "e2e_cabinet_kc-09", "e2e_meter_x-2_meter_1",
+                      "e2e2_meter_1", "0xa4c138"):  # fmt: skip
             publish(house, f"homeassistant/device/{other}/config", '{"device":{}}')
         house.launch()
         house.ctl("import", house.registry)
         house.wait_register("e.1", 100)
         house.wait_register("E-2", 200)
+        push(house, 1, "door.opened", "key.removed", "door.closed")
         whole = sorted(["e2e_gateway", "e2e_meter_e-2e-1", "e2e_meter_E-2", "e2e_account_a-1",
-                        "e2e_account_a-2"])  # fmt: skip
+                        "e2e_account_a-2", "e2e_cabinet_kc-01"])  # fmt: skip
         wait_for("all devices and no stranger of this site", lambda: listener.own() == whole)
         check("others are left alone", {"e2e2_meter_1", "0xa4c138"} <= set(listener.configs()))
         # Health is told once a minute, so the gateway's state came with the connection.
@@ -172,6 +206,12 @@ def test():
         wait_for("power is known by now", lambda: "power" in listener.parts("e2e_meter_E-2"))
         configs["e2e_meter_E-2"] = listener.configs()["e2e_meter_E-2"]
         check_announcements(configs, listener.latest())
+        wait_for("which key is out", lambda: slots(listener) == {"1": False, "12": True})
+        cabinet = json.loads(configs["e2e_cabinet_kc-01"])["components"]
+        equal("its slots", sorted(key for key in cabinet if key.startswith("slot_")),
+              ["slot_1", "slot_12"])  # fmt: skip
+        push(house, 4, "door.opened", "key.returned", "door.closed")
+        wait_for("and back", lambda: slots(listener) == {"1": True, "12": True})
         balance = json.loads(configs["e2e_account_a-2"])["components"]["low"]
         check("low credit is a problem with its numbers beside it",
               balance["json_attributes_topic"].endswith("account/a-2/balance"))  # fmt: skip
@@ -194,13 +234,21 @@ def test():
         house.ctl("import", house.registry)
         wait_for("so does a meter that was taken out",
                  lambda: "e2e_meter_E-2" not in listener.own())  # fmt: skip
-        left = ["e2e_account_a-1", "e2e_gateway", "e2e_meter_e-2e-1"]
+        left = ["e2e_account_a-1", "e2e_cabinet_kc-01", "e2e_gateway", "e2e_meter_e-2e-1"]
         equal("the rest stays", listener.own(), left)
 
         house.kill()
         publish(house, "homeassistant/device/e2e_account_a-9/config", '{"device":{}}')
         house.launch()
         wait_for("and after a crash as well", lambda: listener.own() == left)
+        house.daemon.stop()
+        house.config.write_text(house.config.read_text().replace(CABINET, ""))
+        house.launch()
+        left.remove("e2e_cabinet_kc-01")
+        wait_for("a cabinet that is gone disappears", lambda: listener.own() == left)
+        everything = "".join(message.text for message in listener.states.messages())
+        check("no name and no phone in any state or event",
+              "Lin Anna" not in everything and "13812345678" not in everything)  # fmt: skip
         equal("verify", house.ctl("verify")["ok"], True)
 
 

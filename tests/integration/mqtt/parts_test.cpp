@@ -1,4 +1,5 @@
 // The parts that need no broker: window, backoff, routes.
+#include "daemon/engine/key_board.hpp"
 #include "daemon/mqtt/backoff.hpp"
 #include "daemon/mqtt/discovery.hpp"
 #include "daemon/mqtt/event_window.hpp"
@@ -219,6 +220,121 @@ TEST_CASE("devices are announced once, again on a birth, and taken away with wha
     CHECK(configs().empty());
     book.forget();
     CHECK(configs() == Topics{gateway});
+}
+
+Key key_at(const std::string& id, int slot) {
+    Key key;
+    key.key = id;
+    key.cabinet = "kc.1";
+    key.slot = slot;
+    return key;
+}
+
+// Three keys at home in one cabinet; of each, where it is.
+void hang(Snapshot& snapshot, const std::vector<std::pair<int, KeyPlace>>& keys) {
+    auto registry = std::make_shared<Registry>();
+    auto board = std::make_shared<KeyBoard>();
+    CabinetView cabinet;
+    cabinet.cabinet = "kc.1";
+    cabinet.profile = "kcm-1";
+    cabinet.seen = true;
+    cabinet.keys = static_cast<int>(keys.size());
+    for (const auto& [slot, place] : keys) {
+        registry->keys.push_back(key_at("k-" + std::to_string(slot), slot));
+        KeyView view;
+        view.key = registry->keys.back().key;
+        view.cabinet = "kc.1";
+        view.slot = slot;
+        view.place = place;
+        cabinet.out += place == KeyPlace::out ? 1 : 0;
+        board->keys.push_back(view);
+    }
+    board->cabinets.push_back(cabinet);
+    snapshot.registry = registry;
+    snapshot.keys = board;
+}
+
+TEST_CASE("a key cabinet has a retained state, told again only where it changed") {
+    test::FakeSource source;
+    Settings settings = test::settings_for(1883);
+    const test::EastZone zone;
+    StateBook book(settings, zone);
+    const std::string topic = "gatehouse/riverside/cabinet/kc.1/state";
+    const auto told_now = [&] {
+        book.scan(source.snapshot(), 0);
+        std::vector<std::string> found;
+        for (; !book.empty(); book.handed_over(0)) {
+            const Message message = book.front({});
+            if (message.topic != topic) continue;
+            CHECK(message.retained);
+            found.push_back(message.payload);
+        }
+        return found;
+    };
+    using Payloads = std::vector<std::string>;
+    source.change([](Snapshot& snapshot) {
+        hang(snapshot, {{2, KeyPlace::in}, {7, KeyPlace::out}, {9, KeyPlace::unknown}});
+    });
+    CHECK(told_now() ==
+          Payloads{R"({"schema":1,"cabinet":"kc.1","online":true,"keys":3,"out":1,"slots":)"
+                   R"({"2":{"key":"k-2","occupied":true},"7":{"key":"k-7","occupied":false},)"
+                   R"("9":{"key":"k-9","occupied":null}},"gaps":0})"});
+    source.change([](Snapshot& snapshot) {
+        hang(snapshot, {{2, KeyPlace::in}, {7, KeyPlace::out}, {9, KeyPlace::unknown}});
+    });
+    CHECK(told_now().empty());
+    // Back, and into the wrong slot.
+    source.change([](Snapshot& snapshot) {
+        hang(snapshot, {{2, KeyPlace::out}, {7, KeyPlace::in}});
+        auto board = std::make_shared<KeyBoard>(*snapshot.keys);
+        board->keys[1].slot = 2;
+        snapshot.keys = board;
+    });
+    CHECK(told_now() ==
+          Payloads{R"({"schema":1,"cabinet":"kc.1","online":true,"keys":2,"out":1,"slots":)"
+                   R"({"2":{"key":"k-7","occupied":true},"7":{"key":"k-7","occupied":false}},)"
+                   R"("gaps":0})"});
+    book.forget();
+    CHECK(told_now().size() == 1);
+}
+
+TEST_CASE("Home Assistant is told of a cabinet's slots, and of those that are none any more") {
+    test::FakeSource source;
+    Settings settings = test::settings_for(1883);
+    settings.homeassistant_prefix = "ha";
+    const test::EastZone zone;
+    StateBook book(settings, zone);
+    const auto config = [&] {
+        book.scan(source.snapshot(), 0);
+        std::string found;
+        for (; !book.empty(); book.handed_over(0)) {
+            const Message message = book.front({});
+            if (message.topic == "ha/device/riverside_cabinet_kc-2e-1/config")
+                found = message.payload;
+        }
+        return found;
+    };
+    const auto holds = [](const std::string& text, const char* part) {
+        return text.find(part) != std::string::npos;
+    };
+    source.change([](Snapshot& snapshot) {
+        hang(snapshot, {{2, KeyPlace::in}, {7, KeyPlace::in}});
+    });
+    const std::string both = config();
+    CHECK(holds(both, R"("slot_2":{"platform":"binary_sensor","unique_id")"));
+    CHECK(holds(both, R"("slot_7":{"platform":"binary_sensor","unique_id")"));
+    CHECK(holds(both, R"("event_types":["session.open",)"));
+    CHECK(holds(both, R"("key.extended","log.filled"])"));
+    book.heard_device("riverside_cabinet_kc-2e-1");
+    CHECK(config().empty());
+    source.change([](Snapshot& snapshot) { hang(snapshot, {{7, KeyPlace::in}}); });
+    const std::string one = config();
+    CHECK(holds(one, R"("slot_2":{"platform":"binary_sensor"})"));
+    CHECK(holds(one, R"("slot_7":{"platform":"binary_sensor","unique_id")"));
+    source.change([](Snapshot& snapshot) {
+        hang(snapshot, {{2, KeyPlace::in}, {7, KeyPlace::in}});
+    });
+    CHECK(config() == both);
 }
 
 TEST_CASE("only devices of this site are its own") {
