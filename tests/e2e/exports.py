@@ -283,6 +283,14 @@ def reports(house, month):
         balance += Decimal(row["in"] or 0) - Decimal(row["out"] or 0)
         equal(f"balance after {row['seq']}", Decimal(row["balance_after"]), balance)
     equal("the end", Decimal(closing["balance_after"]), balance)
+    register = Decimal(100)
+    for row in (row for row in entries if row["summary"] == "charge"):
+        equal(f"charge {row['seq']}: from", Decimal(row["start"]), register)
+        register += Decimal(row["quantity"])
+        equal(f"charge {row['seq']}: to", (Decimal(row["end"]), row["multiplier"]), (register, "1"))
+    equal("to where the meter stood", register, Decimal(103 + KILLS))
+    known = table(house, "/ledger-book.csv?account=a-1&lang=zh-CN")[1]
+    check(f"in Chinese: {sorted(known)}", {"起码", "止码", "倍率", "用量"} <= set(known))
     day = next(row["at"][:10] for row in entries if row["summary"] == "topup")
     (daily,) = table(house, f"/reports/daily/{day}.csv")
     equal("a day's takings", (daily["collector"], daily["method"], daily["count"],

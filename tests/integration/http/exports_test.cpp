@@ -223,6 +223,7 @@ TEST_CASE("reports answer as JSON and refuse what they do not know") {
     REQUIRE(at(daily.body, "/items/0/collector") == "s-01");
     REQUIRE(at(daily.body, "/items/0/electricity") == "100.00");
     REQUIRE(at(daily.body, "/items/0/receipt_first") == "R-1");
+    REQUIRE(at(daily.body, "/items/0/void_numbers").empty());
     REQUIRE(at(daily.body, "/due") == "100.00");
     REQUIRE(at(daily.body, "/now/quarantined") == "1");
     REQUIRE(house.ask("GET", "/api/v1/reports/daily/2026-11-22").body.find("s-01") ==
@@ -244,4 +245,14 @@ TEST_CASE("reports answer as JSON and refuse what they do not know") {
     REQUIRE(at(monthly.body, "/items/0/old_final") == "110.000");
     REQUIRE(at(monthly.body, "/items/0/new_opening") == "0.000");
     REQUIRE(at(monthly.body, "/items/0/register_use") == "15.000");
+    REQUIRE(at(monthly.body, "/items/0/band_1") == "(absent)");
+    REQUIRE(at(monthly.body, "/items/0/band_2") == "4.000");
+    REQUIRE(at(monthly.body, "/items/0/band_3") == "(absent)");
+    REQUIRE(at(monthly.body, "/items/0/band_4") == "9.000");
+    REQUIRE(at(monthly.body, "/items/0/note") ==
+            "night 2.000; bands of all its meters: charges of a-9");
+    const Got sheet = house.ask("GET", "/api/v1/reports/monthly/2026-10.csv?lang=zh-CN");
+    CHECK(sheet.body.find(",实际用量,尖用量,峰用量,平用量,谷用量,") != std::string::npos);
+    CHECK(sheet.body.find(",15.000,,4.000,,9.000,") != std::string::npos);
+    CHECK(sheet.body.find(",night 2.000; 分时用量合计见账户a-9的收费明细,") != std::string::npos);
 }

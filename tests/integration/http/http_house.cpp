@@ -41,6 +41,25 @@ constexpr char kOctober[] =
     R"("quantity":"5.000","quality":"good","end_seq":5})"
     "\n]"
     R"(,"totals":{"electricity":{"unit":"15.000","meters":1}})";
+// By the hour: what the meter counted in each band, a tier's adder, and a line of two meters.
+constexpr char kOctoberCharges[] =
+    ",\"items\":[\n"
+    R"({"kind":"line","account":"a-0","band":"peak","meters":["e-0"],"quantity":"4.000"},)"
+    "\n"
+    R"({"kind":"line","account":"a-0","band":"off-peak","meters":["e-0"],"quantity":"9.000"},)"
+    "\n"
+    R"({"kind":"line","account":"a-0","band":"night","meters":["e-0"],"quantity":"2.000"},)"
+    "\n"
+    R"({"kind":"line","account":"a-0","tier":1,"meters":["e-0"],"quantity":"15.000"},)"
+    "\n"
+    R"({"kind":"line","account":"a-9","band":"尖","meters":["e-0","e-9"],"quantity":"1.000"},)"
+    "\n"
+    R"({"kind":"correction","account":"a-0","band":"peak","quantity":"7.000"})"
+    "\n]";
+
+const char* october_of(std::string_view file) {
+    return file == "readings" ? kOctober : file == "charges" ? kOctoberCharges : "";
+}
 
 }  // namespace
 
@@ -322,8 +341,7 @@ void HttpHouse::fill_store(const Registry& registry) {
     std::vector<PeriodFile> files;
     for (const char* name : {"readings", "charges", "ledger", "summary"}) {
         SealedText text;
-        text.append(std::string("{\"file\":\"") + name + "\"" +
-                    (std::string_view(name) == "readings" ? kOctober : "") + "}\n");
+        text.append(std::string("{\"file\":\"") + name + "\"" + october_of(name) + "}\n");
         files.push_back(text.finish(name));
         store->keep_period_part(october.month, name, 0, files.back().deflated);
     }

@@ -17,13 +17,13 @@ boost::json::value json_of(const Got& got) {
 
 TEST_CASE("a file of a closed month is the same bytes under its hash, and 304 for who has it") {
     HttpHouse house;
-    const std::string path = "/api/v1/periods/2026-10/charges";
+    const std::string path = "/api/v1/periods/2026-10/ledger";
     const Got first = house.ask("GET", path);
     REQUIRE(first.status == 200);
-    REQUIRE(first.body == "{\"file\":\"charges\"}\n");
-    // printf '{"file":"charges"}\n' | sha256sum
+    REQUIRE(first.body == "{\"file\":\"ledger\"}\n");
+    // printf '{"file":"ledger"}\n' | sha256sum
     REQUIRE(first.header("ETag") ==
-            "\"d6c5874cbe3fce24a47e1026143a25ad39718ef10f765dc16cd8fbc595787a76\"");
+            "\"3bf096e59f363db83060f1b765677e89fa6b642f75bdb9e5facd4f2889f86a5f\"");
     REQUIRE(first.header("Cache-Control").find("immutable") != std::string::npos);
     REQUIRE(house.ask("GET", path).body == first.body);
     const Got again = house.ask("GET", path, "", "If-None-Match: " + first.header("ETag") + "\r\n");
