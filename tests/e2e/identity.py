@@ -96,7 +96,9 @@ def a_fall(house):
 
 def a_replacement(house):
     """Another serial number is held until two people enter the exchange; the total goes on."""
-    before = balance(house, "a-1")
+    # After the kill -9 before this what was not stored is confirmed anew first.
+    before = OPENING - charge(FLAT, Decimal("1.5"))
+    wait_balance(house, "a-1", before)
     set_serial(house, 1, 2002)
     house.slaves.register("b1", 1, 13)
     item = held(house, "e-1", "serial_changed")
