@@ -127,11 +127,19 @@ MeterState restore(const LastReading& reading) {
     // whole lap; then the rounded register is the better witness.
     Int128 apart = Int128{counted->count} - reading.figure.count;
     if (apart < 0) apart = -apart;
+    // A dial that was typed a step too low left the total where it was: that belongs to the figure
+    // of before, else what lies between would be counted once more with the next sample.
     const Rational half_a_unit{reading.multiplier.numerator, reading.multiplier.denominator * 2};
-    const auto allowed = add(half_a_unit, Rational{1, 1});
-    if (reading.exact || !allowed || compare(*allowed, Rational{apart, 1}) < 0) {
-        state.base.base_figure = *counted;
+    auto slack = std::optional(half_a_unit);
+    if (reading.typed != Typed::no) {
+        slack = multiply(baseline.tolerance, reading.multiplier);
+        slack = slack ? multiply(*slack, Rational{1'000, 1}) : slack;
     }
+    if (slack && compare(*slack, half_a_unit) < 0) slack = half_a_unit;
+    const auto allowed = slack ? add(*slack, Rational{1, 1}) : slack;
+    const bool exact_sample = reading.exact && reading.typed == Typed::no;
+    if (exact_sample || !allowed || compare(*allowed, Rational{apart, 1}) < 0)
+        state.base.base_figure = *counted;
     return state;
 }
 

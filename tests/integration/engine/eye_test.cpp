@@ -129,6 +129,34 @@ TEST_CASE_METHOD(Eye, "a dead meter is read by eye, and the electronics come bac
     CHECK(proof() == "");
 }
 
+TEST_CASE_METHOD(Eye, "a dial that was typed a step too low charges nothing, whatever restarts") {
+    settle("e-103", "1000.75");
+    const auto restarted = [&] {
+        reopen();
+        settle("e-103", "1000.75");
+        CHECK(meter("e-103").total == Milli{1'000'750});
+        CHECK(balance("a-103") == "0.00");
+    };
+    for (int again = 0; again < 3; ++again) {
+        pass(kMinute);
+        REQUIRE(dial("e-103", "1000").kind == ReplyKind::created);
+        CHECK(meter("e-103").total == Milli{1'000'750});
+        restarted();
+    }
+    // By eye alone, with whole figures that two people read differently.
+    REQUIRE(dial("w-101", "103").kind == ReplyKind::created);
+    for (int again = 0; again < 3; ++again) {
+        pass(kMinute);
+        REQUIRE(dial("w-101", "102").kind == ReplyKind::created);
+        reopen();
+        pass(kMinute);
+        REQUIRE(dial("w-101", "103").kind == ReplyKind::created);
+        CHECK(meter("w-101").total == Milli{103'000});
+    }
+    CHECK(balance("a-101") == "100.00");
+    CHECK(proof().empty());
+}
+
 TEST_CASE_METHOD(Eye, "a reading by eye is refused with field and reason, and changes nothing") {
     settle("e-103", "1000.00");
     pass(kHour);
