@@ -500,10 +500,17 @@ void take_leg(Context& context, const Leg& leg, std::uint64_t seq) {
 }  // namespace
 
 // A clock that was set back brings no closed month back, and one that was lost none that is over:
-// it is not before the newest row.
+// it is not before the newest row. One that runs ahead and that nobody vouches for would put money
+// into a month that comes in years: it is believed up to the end of the month after that row's,
+// and beyond it is wrong.
 std::string booking_month(const Context& context) {
     const UtcMs at = std::max(context.now_ms(), context.clock.floor_ms());
-    const std::string now = month_scope(context.day_of(at));
+    std::string now = month_scope(context.day_of(at));
+    const std::optional<UtcMs> newest = context.clock.newest_row_ms();
+    if (!context.clock.trusted() && newest) {
+        const LocalDate last = context.day_of(*newest);
+        if (now > month_scope(next_month(last))) now = month_scope(last);
+    }
     const std::optional<LocalDate> sealed = parse_month(context.world.sealed_through);
     return sealed ? std::max(now, month_scope(next_month(*sealed))) : now;
 }

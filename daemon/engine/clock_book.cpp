@@ -10,6 +10,7 @@ ClockBook::ClockBook(Trust trust, UtcMs build_date_ms, std::optional<UtcMs> newe
                      std::function<std::optional<bool>()> system_synchronised)
     : trust_(trust),
       floor_ms_(std::max(build_date_ms, newest_trusted_ms.value_or(build_date_ms))),
+      newest_row_ms_(newest_trusted_ms),
       system_synchronised_(std::move(system_synchronised)),
       reason_("not looked at yet") {}
 
@@ -81,6 +82,7 @@ bool ClockBook::confirm(MonoMs mono_ms, UtcMs wall_ms) {
 
 void ClockBook::stored(UtcMs at) {
     floor_ms_ = std::max(floor_ms_, at);
+    newest_row_ms_ = std::max(newest_row_ms_.value_or(at), at);
 }
 
 void ClockBook::follow(MonoMs mono_ms, std::int64_t offset_ms) {

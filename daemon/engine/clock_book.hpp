@@ -40,6 +40,8 @@ class ClockBook {
     [[nodiscard]] UtcMs time(MonoMs mono_ms, UtcMs wall_ms) const;
     [[nodiscard]] const std::string& reason() const { return reason_; }
     [[nodiscard]] UtcMs floor_ms() const { return floor_ms_; }
+    // The time of the newest trusted row; nothing in books that have none.
+    [[nodiscard]] std::optional<UtcMs> newest_row_ms() const { return newest_row_ms_; }
 
   private:
     // Steps smaller than this are the slewing of a synchronised clock and are not worth a row.
@@ -53,6 +55,7 @@ class ClockBook {
 
     Trust trust_;
     UtcMs floor_ms_;
+    std::optional<UtcMs> newest_row_ms_;
     std::function<std::optional<bool>()> system_synchronised_;
     std::optional<std::int64_t> offset_ms_;
     std::vector<std::pair<MonoMs, std::int64_t>> steps_;  // since when which offset holds

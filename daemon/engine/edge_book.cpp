@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/registry_files.hpp"
 
@@ -324,6 +325,9 @@ void settle_edges(Context& context) {
             meter.dated.reset();
             split_edges(context, index, point);
             meter.last = std::move(point);
+            // What was shown by the clock as it was seen is shown as it is dated now.
+            touch_meter(context, index);
+            ++meter.state_version;
         }
         if (meter.account) context.repriced.insert(*meter.account);
     }

@@ -64,11 +64,17 @@ const Tariff* tariff_before(const Context& context, const AccountBooks::ChargedM
 std::vector<const Tariff*> tariffs_before(const Context& context, const AccountRuntime& account,
                                           UtcMs edge) {
     std::vector<const Tariff*> tariffs;
-    for (const auto& meter : context.store.account_books().charged_meters(account.row->account)) {
-        const Tariff* tariff = tariff_before(context, meter, account, edge);
+    const auto add = [&](const Tariff* tariff) {
         if (tariff != nullptr && std::find(tariffs.begin(), tariffs.end(), tariff) == tariffs.end())
             tariffs.push_back(tariff);
-    }
+    };
+    for (const auto& meter : context.store.account_books().charged_meters(account.row->account))
+        add(tariff_before(context, meter, account, edge));
+    // What a change of the registry brought is due from that change on, and waits for no dead
+    // meter.
+    for (const MeterRuntime& meter : context.world.meters)
+        if (!meter.edges.empty() && context.best(meter.edges.front().at) < edge)
+            add(tariff_by_registry(context, meter, account, edge));
     return tariffs;
 }
 

@@ -212,14 +212,13 @@ void load_changes(Context& context, World& world, LoadedDays& days) {
     }
 }
 
-// The next edge is worked out from the newest dated figure; only where that is the last edge is the
-// register there wanted.
+// The next edge may be worked out from the last one: also where a newer sample is there now, since
+// the clock may turn out to have been ahead when that was read.
 void load_settled_registers(Context& context, World& world,
                             const std::vector<std::uint64_t>& settled_by) {
     for (std::size_t i = 0; i < world.meters.size(); ++i) {
         MeterRuntime& meter = world.meters[i];
-        const auto last = meter.last ? context.trusted(*meter.last) : std::nullopt;
-        if (settled_by[i] != 0 && (!last || *last < meter.settled_until))
+        if (settled_by[i] != 0)
             meter.settled_register =
                 context.store.register_of(settled_by[i]).value_or(meter.settled_register);
     }

@@ -114,6 +114,28 @@ TEST_CASE("a clock that was far ahead hides no line of the month") {
     CHECK(house.proof() == "");
 }
 
+TEST_CASE("what is paid while the clock runs years ahead stands in no month that comes in years") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.crash();
+    const std::int64_t ahead = 4'000 * kDay;
+    house.clock.wall += ahead;
+    house.synchronised = false;
+    house.open();
+    REQUIRE(house.top_up("a-103", "50.00", "k-1").kind == ReplyKind::created);
+    house.clock.wall -= ahead;
+    house.synchronised = true;
+    house.pass(kMinute);
+    REQUIRE(house.top_up("a-103", "10.00", "k-2").kind == ReplyKind::created);
+    const auto entries = house.entries("a-103");
+    REQUIRE(entries.size() == 2);
+    CHECK(entries[0].entry.month == "2026-11");
+    CHECK(entries[1].entry.month == "2026-11");
+    CHECK(house.proof() == "");
+}
+
 TEST_CASE("a run that nobody ever trusted does not keep its meters from their days") {
     House house;
     house.synchronised = false;

@@ -480,6 +480,29 @@ std::string with_daily_fee(const std::string& id, const std::string& fee) {
 
 }  // namespace
 
+// Seed 24 of the worlds whose clock may run ahead.
+TEST_CASE("a tariff that comes with a meter which is dead is due from that day on") {
+    FileTexts files = with_tariff(with_daily_fee("mine", "0.10"),
+                                  "a-103,1-103,electricity,mine,,\na-102,1-102,electricity,mine,,");
+    files["tariffs/next.toml"] = with_daily_fee("next", "0.30");
+    Tariffs house(files);
+    house.settle("e-103", "1000.00");
+    house.settle("e-102", "500.00");
+    const Reply changed =
+        house.import({{"meters.csv",
+                       "meter,unit,service,account,tariff\ne-103,1-103,electricity,a-102,next\n"}});
+    REQUIRE(changed.kind == ReplyKind::ok);
+    house.settle_from("e-102", "500.00", kMidnight24 + kMinute);
+    house.until(kMidnight24 + 6 * kMinute);
+    CHECK(house.book("a-102").back() == "fee -0.30 fee:next/line/2026-11-23");
+    // What it used since is charged once it answers; the fee of the day stays the one.
+    house.settle_from("e-103", "1001.00", kMidnight24 + kHour);
+    house.pass(kMinute);
+    const auto book = house.book("a-102");
+    CHECK(std::count(book.begin(), book.end(), "fee -0.30 fee:next/line/2026-11-23") == 1);
+    CHECK(house.proof() == "");
+}
+
 TEST_CASE("a change that was passed before the day before it is posted leaves that day its fee") {
     FileTexts files = with_tariff(with_daily_fee("mine", "0.10"), "a-103,1-103,electricity,mine,,");
     files["tariffs/next.toml"] = with_daily_fee("next", "0.30");
