@@ -35,6 +35,42 @@ bool is_trial_day(const AccountRuntime& account, LocalDate day) {
     return account.row->live_from && day < *account.row->live_from;
 }
 
+// By the tariffs that charge the account's meters now.
+std::vector<const Tariff*> tariffs_with_fees(const World& world, const AccountRuntime& account) {
+    std::vector<const Tariff*> tariffs;
+    for (const std::size_t index : account.meters) {
+        const Tariff* tariff = world.meters[index].tariff;
+        const bool due = tariff != nullptr &&
+                         std::any_of(tariff->versions.begin(), tariff->versions.end(),
+                                     [](const TariffVersion& version) {
+                                         return !version.fixed.empty() || version.minimum.count > 0;
+                                     });
+        if (due && std::find(tariffs.begin(), tariffs.end(), tariff) == tariffs.end())
+            tariffs.push_back(tariff);
+    }
+    return tariffs;
+}
+
+// What those days bring beside the use: fees as fee_book charges them, and the line that brings a
+// month up to its minimum, but not in the month in which the trial began.
+Fen fees_of(const Tariff& tariff, LocalDate from, LocalDate through, Settlement& lines) {
+    Fen fees;
+    std::string month;  // whose fees are in
+    for (std::int64_t day = days_since_epoch(from); day <= days_since_epoch(through); ++day) {
+        const LocalDate date = date_from_days(day);
+        const TariffVersion* version = version_on(tariff, date);
+        if (version == nullptr) continue;
+        const bool first = std::exchange(month, month_scope(date)) != month_scope(date);
+        for (const FixedFee& fee : version->fixed)
+            if (fee.per == FeePeriod::day || first) fees += fee.amount;
+        const bool ends = date.day == days_in_month(date.year, date.month);
+        if (ends && version->minimum.count > 0 && month_scope(from) != month)
+            static_cast<void>(
+                settle_minimum(lines, minimum_line(tariff, *version, month), version->minimum));
+    }
+    return fees;
+}
+
 }  // namespace
 
 void preview_use(const Context& context, const World& world, AccountRuntime& account,
@@ -42,13 +78,16 @@ void preview_use(const Context& context, const World& world, AccountRuntime& acc
     const LocalDate day = context.day_of(at);
     if (!account.trial || !is_trial_day(account, day)) return;
     if (!account.trial_lines)
-        account.trial_lines = std::make_shared<Settlement>(begun(world, account, day));
-    add(context, world, *account.trial_lines, meter, at, quantity);
+        account.trial_lines =
+            std::make_shared<TrialLines>(TrialLines{begun(world, account, day), day});
+    account.trial_lines->from = std::min(account.trial_lines->from, day);
+    add(context, world, account.trial_lines->lines, meter, at, quantity);
 }
 
 Fen preview_balance(const Context& context, const World& world, const AccountRuntime& account) {
     const LocalDate today = context.day_of(context.now_ms());
-    Settlement lines = account.trial_lines ? *account.trial_lines : begun(world, account, today);
+    Settlement lines =
+        account.trial_lines ? account.trial_lines->lines : begun(world, account, today);
     for (const std::size_t index : account.meters) {
         const MeterRuntime& meter = world.meters[index];
         if (!meter.marked || !meter.last) continue;
@@ -59,7 +98,11 @@ Fen preview_balance(const Context& context, const World& world, const AccountRun
         }
         add(context, world, lines, meter, context.best(*meter.last), meter.last->total - before);
     }
-    return account.row->opening_balance.value_or(Fen{}) - outstanding(lines);
+    Fen fees;
+    if (account.trial_lines && account.posted_through)
+        for (const Tariff* tariff : tariffs_with_fees(world, account))
+            fees += fees_of(*tariff, account.trial_lines->from, *account.posted_through, lines);
+    return account.row->opening_balance.value_or(Fen{}) - outstanding(lines) - fees;
 }
 
 void load_previews(Context& context, World& world) {

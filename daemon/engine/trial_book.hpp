@@ -11,8 +11,8 @@ namespace gatehouse {
 void preview_use(const Context& context, const World& world, AccountRuntime& account,
                  const MeterRuntime& meter, UtcMs at, Milli quantity);
 
-// The opening balance less everything used since the trial began, posted days and today; fixed fees
-// and minimums are left out.
+// The opening balance less everything used since the trial began, posted days and today, the fixed
+// fees of its posted days and the minimums of its whole months.
 [[nodiscard]] Fen preview_balance(const Context& context, const World& world,
                                   const AccountRuntime& account);
 

@@ -182,6 +182,12 @@ struct MonthFees {
     bool posted = false;
 };
 
+// What an account on trial used so far, priced, and the first day of that.
+struct TrialLines {
+    Settlement lines;
+    LocalDate from;
+};
+
 struct AccountRuntime {
     const Account* row = nullptr;
     const Unit* unit = nullptr;
@@ -195,7 +201,7 @@ struct AccountRuntime {
     bool opening_booked = false;
     bool judged = false;
     bool trial = false;
-    std::shared_ptr<Settlement> trial_lines;  // of the trial book; null: nothing was used yet
+    std::shared_ptr<TrialLines> trial_lines;  // of the trial book; null: nothing was used yet
     std::optional<Fen> preview;               // the balance that it would have; on trial alone
     std::string not_yet;
     std::optional<int> days_left;

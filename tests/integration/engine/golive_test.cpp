@@ -137,6 +137,34 @@ TEST_CASE_METHOD(NewHouse, "a trial is priced as a preview, and goes live on its
     CHECK(proof().empty());
 }
 
+TEST_CASE_METHOD(NewHouse, "a trial's preview has the fees and the minimum of its days") {
+    FileTexts all = files("a-103,1-103,electricity,mine,100.00,,2027-01-05\n");
+    all["tariffs/mine.toml"] =
+        "[[tariff]]\nid = \"mine\"\nservice = \"electricity\"\nsource = \"a test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"1.00\" } ]\nminimum = \"15.00\"\n"
+        "fixed = [ { name = \"service\", per = \"month\", amount = \"2.00\" },\n"
+        "          { name = \"line\", per = \"day\", amount = \"0.30\" } ]\n";
+    REQUIRE(import(all).kind == ReplyKind::ok);
+    settle("e-103", "1000.00");
+    const auto a_minute_into_day = [&](int days, const char* face) {
+        clock.pass(kMorning + (days - 1) * kDay + 16 * kHour + kMinute - clock.wall);
+        settle("e-103", face);
+        pass(6 * kMinute);
+        pass(6 * kMinute);
+        return format(*account("a-103").preview);
+    };
+    // The 23rd to the 30th: 8 kWh, 2.00 and 8 x 0.30; no minimum in the month in which it began.
+    CHECK(a_minute_into_day(8, "1008.00") == "87.60");
+    // December: 5 kWh, 2.00 and 31 x 0.30, and 10.00 that are missing of the minimum.
+    const std::string preview = a_minute_into_day(39, "1013.00");
+    CHECK(preview == "61.30");
+    reopen();
+    settle("e-103", "1013.00");
+    CHECK(format(*account("a-103").preview) == preview);
+    CHECK(book("a-103").empty());
+}
+
 TEST_CASE_METHOD(NewHouse, "the last day of a trial is posted after midnight and costs no fee") {
     FileTexts all = files("a-103,1-103,electricity,mine,10.00,,2026-11-25\n");
     all["tariffs/mine.toml"] =
