@@ -270,9 +270,10 @@ void World::jump_clock() {
     });
 }
 
-// The box wakes up in another century and learns the time later.
+// The box wakes up in another century, or years ahead, and learns the time later.
 void World::lose_clock() {
-    clock_.wall = 978'307'200'000 + dice_.below(kDay);
+    clock_.wall = dice_.percent(70) ? 978'307'200'000 + dice_.below(kDay)
+                                    : now_ + dice_.from_to(200, 4'000) * kDay;
     synchronised_ = false;
     ++deeds_.untrusted_starts;
     later(10 * kMinute, 10 * kHour, [this] {

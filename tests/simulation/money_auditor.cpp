@@ -45,6 +45,7 @@ void Tally::add(const Tally& other) {
     rollovers += other.rollovers;
     released += other.released;
     settled += other.settled;
+    corrected += other.corrected;
     below_truth += other.below_truth;
 }
 
@@ -69,11 +70,20 @@ void Auditor::imported(const Plan& plan, std::int64_t event, Books& books) {
 }
 
 void Auditor::read(Books& books) {
+    // All rows of a correction stand in one transaction, side by side.
+    std::vector<ReadingOnDisk> batch;
     for (const ReadingOnDisk& row : books.readings_after(reading_seq_)) {
-        take(books, row);
+        const bool same = !batch.empty() && row.supersedes != 0 && row.meter == batch[0].meter &&
+                          row.run == batch[0].run && row.mono_ms == batch[0].mono_ms;
+        if (!same) correct(books, std::exchange(batch, {}));
+        if (row.supersedes != 0)
+            batch.push_back(row);
+        else
+            take(books, row);
         reading_seq_ = row.seq;
         ++tally_.readings;
     }
+    correct(books, batch);
     read_entries(books);
 }
 
@@ -140,6 +150,7 @@ void Auditor::begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
     expect(row, "the first total", meter.base_total, row.total);
     meter.marked = !meter.terms.account.empty();
     meter.mark = row.total;
+    meter.mark_seq = row.seq;
     // An opening register counts from its date where it has one, else from the first reading.
     if (opening)
         meter.settled_until = row.stands_at.value_or(0);
@@ -147,6 +158,7 @@ void Auditor::begin(MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
         meter.settled_until = at.value_or(0);
     meter.settled_total = row.total;
     meter.settled_register = row.register_value;
+    meter.settled_seq = row.seq;
     meter.last_at = meter.settled_until == 0 ? std::nullopt : std::optional(meter.settled_until);
     meter.last_total = row.total;
     meter.last_register = row.register_value;
@@ -220,9 +232,9 @@ std::vector<Auditor::Anchor> Auditor::anchors_of(Books& books, const MeterAudit&
     for (const Anchor& dated : dated_later(books, meter)) add(dated);
     if (meter.dated) add(*meter.dated);
     add({meter.settled_until, meter.settled_total, meter.settled_register});
-    // A new process has the last stored sample and the last edge, and none that was dated before.
-    const bool told = from_last || end.run == meter.last_stamp.first;
-    if (told && books.time_then(end.run, end.mono_ms)) anchors.resize(1);
+    // Where the last sample turned out to lie before the last edge, the one before it may be known
+    // still; a new process knows the edge alone.
+    if (from_last && books.time_then(end.run, end.mono_ms)) anchors.resize(1);
     // An end that people accepted, and nobody after it, is no edge that a new process knows of.
     if (meter.terms.account.empty() && last && meter.last_total >= meter.settled_total)
         anchors.push_back({*last, meter.last_total, meter.last_register});
@@ -247,7 +259,9 @@ void Auditor::end_estimates(Books& books, MeterAudit& meter, const ReadingOnDisk
                             std::int64_t read_at) {
     const std::int64_t end_at = counts_at(meter, read_at);
     for (const ReadingOnDisk& estimate : std::exchange(meter.estimated, {})) {
-        if (read_at - next_edge(meter).at <= kOnEdgeMs)
+        // Where people took the last reading for the end, no sample came.
+        const bool sampled = row.quality != RowQuality::estimated;
+        if (sampled && read_at - next_edge(meter).at <= kOnEdgeMs)
             disagree(name_of(estimate) + ": estimated, although a sample came in five minutes");
         const std::int64_t total = total_at(meter, row, face);
         const std::vector<Anchor> anchors = anchors_of(books, meter, row);
@@ -279,6 +293,7 @@ void Auditor::pass_edge(MeterAudit& meter, const ReadingOnDisk& row, Ratio face)
     meter.settled_until = edge.at;
     meter.settled_total = row.total;
     meter.settled_register = row.register_value;
+    meter.settled_seq = row.seq;
     if (registry) change_terms(meter, row, face);
 }
 
@@ -295,6 +310,7 @@ void Auditor::change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio fa
     meter.terms = next;
     meter.marked = !next.account.empty();
     meter.mark = row.total;
+    meter.mark_seq = row.seq;
     ++tally_.changes;
 }
 
@@ -308,6 +324,7 @@ void Auditor::charge(MeterAudit& meter, const ReadingOnDisk& row, std::int64_t e
         for (Charge& one : open)
             if (one.meter == row.meter) one.at_once = true;
     meter.mark = row.total;
+    meter.mark_seq = row.seq;
     ++tally_.charges;
 }
 
@@ -320,6 +337,7 @@ void Auditor::replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
         meter.settled_until = std::max(meter.settled_until, at);
         meter.settled_total = row.total;
         meter.settled_register = row.register_value;
+        meter.settled_seq = row.seq;
         charge(meter, row, at, true);
         return;
     }
@@ -356,16 +374,22 @@ void Auditor::move(MeterAudit& meter, const ReadingOnDisk& row) {
     meter.settled_until = std::max(meter.settled_until, at);
     meter.settled_total = row.total;
     meter.settled_register = row.register_value;
+    meter.settled_seq = row.seq;
     if (!successor_.contains(meter.terms.account)) return;
     meter.passed.push_back({0, at, meter.terms});
     meter.terms = meter.registry;
     meter.marked = !meter.terms.account.empty();
     meter.mark = row.total;
+    meter.mark_seq = row.seq;
     ++tally_.moved;
 }
 
 void Auditor::take(Books& books, const ReadingOnDisk& row) {
     MeterAudit& meter = meters_.at(row.meter);
+    meter.rows[row.seq] = {row.kind,      row.quality == RowQuality::estimated,
+                           row.stands_at, {row.run, row.mono_ms},
+                           row.total,     row.register_value,
+                           row.account};
     // Behind its estimates the last reading that people accepted stands once more, and then ends.
     const bool accepted = row.kind == RowKind::interval || row.kind == RowKind::move;
     if (row.quality == RowQuality::estimated && row.kind == RowKind::interval) return;

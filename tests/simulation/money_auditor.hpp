@@ -69,7 +69,7 @@ struct Screen {
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
                  acts = 0, months = 0, moved = 0, replaced = 0, changes = 0, rollovers = 0,
-                 released = 0, settled = 0, below_truth = 0;
+                 released = 0, settled = 0, corrected = 0, below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -82,6 +82,14 @@ class Auditor {
     void imported(const Plan& plan, std::int64_t event, Books& books);
     // The same, with a version whose first day had come.
     void imported_late(const Plan& plan, std::int64_t event, const LateVersion& late, Books& books);
+    // What people may say a row was: between its neighbours, none of which is an estimate.
+    struct Correctable {
+        std::int64_t seq = 0, low = 0, high = 0;  // registers
+    };
+    [[nodiscard]] std::vector<Correctable> correctable(const std::string& meter) const;
+    void corrects(std::int64_t seq, std::int64_t register_value) {
+        corrected_to_[seq] = register_value;
+    }
     // A top-up was acknowledged: from now on its entry is in the books once.
     void acknowledged(const std::string& key, const std::string& account, std::int64_t fen,
                       const std::string& receipt);
@@ -127,7 +135,18 @@ class Auditor {
         std::pair<std::int64_t, std::int64_t> stamp;
         std::int64_t total = 0, register_value = 0;
     };
+    // A stored row, by the figures that stand in its place now.
+    struct Row {
+        RowKind kind = RowKind::interval;
+        bool estimated = false;
+        std::optional<std::int64_t> stands_at;
+        std::pair<std::int64_t, std::int64_t> stamp;
+        std::int64_t total = 0, register_value = 0;
+        std::string account;
+    };
     struct MeterAudit {
+        std::map<std::int64_t, Row> rows;  // by seq
+        std::int64_t settled_seq = 0, mark_seq = 0;
         Terms terms, registry;  // in force, and as the registry has them
         std::deque<Edge> edges;
         std::vector<Edge> passed;  // of them, with what held before each
@@ -164,6 +183,11 @@ class Auditor {
         LateVersion version;
         std::int64_t event = 0;
     };
+    // What a correction moves on one posted stretch, once it is settled.
+    struct Moved {
+        std::string cause;
+        std::int64_t seq = 0, quantity = 0;
+    };
     struct AccountAudit {
         PlanAccount plan;
         bool opened = false;
@@ -175,6 +199,7 @@ class Auditor {
         std::vector<Charge> history;                               // posted, in that order
         std::vector<Seed> seeds;                                   // of its ladders
         std::vector<std::pair<std::string, std::int64_t>> minima;  // tariff and last day
+        std::vector<Moved> moved;
         std::vector<Late> unheard;          // prices by which it is not settled yet, or never is
         std::shared_ptr<const Prices> own;  // without them; null: those of everybody
         std::set<std::string> months;       // touched since they were compared
@@ -252,15 +277,20 @@ class Auditor {
     }
     void hold_prices(AccountAudit& account) const;
     void settle_late(Books& books);
+    void correct(Books& books, const std::vector<ReadingOnDisk>& batch);
+    void check_estimates(Books& books, const MeterAudit& meter, std::int64_t seq) const;
+    void move_charges(const std::string& meter, std::int64_t seq, std::int64_t by,
+                      const std::string& cause);
     void post_anew(AccountAudit& account);
     void seed(AccountAudit& account, const std::string& tariff, std::int64_t day,
               std::int64_t quantity);
     void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
     void post(Books& books);
-    [[nodiscard]] bool is_posted(const AccountAudit& account, const Charge& charge,
+    [[nodiscard]] bool is_posted(Books& books, const AccountAudit& account, const Charge& charge,
                                  const std::string& newest) const;
     void post_day(AccountAudit& account, std::int64_t day);
-    void owe_fees(AccountAudit& account, std::int64_t edge, bool daily);
+    enum class Due { with_the_posting, by_the_day };
+    void owe_fees(AccountAudit& account, std::int64_t edge, bool daily, Due due);
     [[nodiscard]] std::set<std::string> tariffs_before(const std::string& account,
                                                        std::int64_t edge, bool begun_since) const;
     void compare_fees(AccountAudit& account) const;
@@ -283,8 +313,9 @@ class Auditor {
     const Calendar* calendar_;
     const std::map<std::string, Witness>* witness_;
     Prices prices_;
-    Plan published_;                        // whose prices they are
-    std::set<std::string> late_;            // causes of price settlements
+    Plan published_;                                     // whose prices they are
+    std::set<std::string> late_;                         // causes of price settlements
+    std::map<std::int64_t, std::int64_t> corrected_to_;  // registers by seq, as people typed them
     std::set<std::string> settled_causes_;  // of the entries that were not compared yet
     std::map<std::string, MeterAudit> meters_;
     std::map<std::string, AccountAudit> accounts_;

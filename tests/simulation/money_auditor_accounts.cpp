@@ -10,7 +10,11 @@ namespace {
 
 constexpr std::int64_t kPostedAfterMs = 5 * 60'000, kMarginMs = 5'000;
 constexpr std::int64_t kSetBackMs = 4 * 3'600'000;
-constexpr std::int64_t kNobodysTime = 1'000'000'000'000;  // a clock that was lost shows 2001
+
+// A clock that was lost shows 2001, or a year that has not come.
+bool is_nobodys(const Screen& screen, std::int64_t at) {
+    return at < 1'000'000'000'000 || at > screen.now_ms + 100 * std::int64_t{86'400'000};
+}
 
 [[noreturn]] void disagree(const std::string& text) {
     throw Disagreement(text);
@@ -105,13 +109,17 @@ void Auditor::put_in_order(std::vector<Charge>& posted, const std::string& poste
 
 // With its row, with its day, or, where that was posted before, with the end of it or the next day
 // that is posted: a band's end within a day that is over already is no cause of its own.
-bool Auditor::is_posted(const AccountAudit& account, const Charge& charge,
+bool Auditor::is_posted(Books& books, const AccountAudit& account, const Charge& charge,
                         const std::string& newest) const {
     const std::int64_t day = calendar_->day_of(charge.edge - 1);
     if (charge.at_once) return true;
     if (text_of(civil_of(day)) > newest) return false;
     if (text_of(civil_of(day)) > account.posted_through) return true;
     if (charge.waited && newest > account.posted_through) return true;
+    // It came, and a day was posted, since the audit before: which of them was first?
+    if (newest > account.posted_through &&
+        charge.seq <= books.charged_up_to(account.plan.id, charge.meter))
+        return true;
     for (const Charge& one : account.open)
         if (one.meter == charge.meter && one.edge >= charge.edge &&
             one.edge == calendar_->midnight(calendar_->day_of(one.edge)))
@@ -130,7 +138,7 @@ void Auditor::post(Books& books) {
         }
         std::vector<Charge> posted, open;
         for (const Charge& charge : account.open)
-            (is_posted(account, charge, newest) ? posted : open).push_back(charge);
+            (is_posted(books, account, charge, newest) ? posted : open).push_back(charge);
         account.open = std::move(open);
         for (Charge& charge : account.open) charge.waited = true;
         const std::string before = std::exchange(account.posted_through, newest);
@@ -139,7 +147,12 @@ void Auditor::post(Books& books) {
             use(account, account.books, charge);
             account.history.push_back(charge);
             account.months.insert(month_text(calendar_->day_of(charge.edge - 1)));
-            owe_fees(account, charge.edge, false);
+            // What goes along with a change of today leaves the fees of its own days to them.
+            const bool along =
+                charge.at_once && std::any_of(posted.begin(), posted.end(), [&](const Charge& one) {
+                    return one.at_once && one.meter == charge.meter && one.seq > charge.seq;
+                });
+            owe_fees(account, charge.edge, false, along ? Due::by_the_day : Due::with_the_posting);
         }
         if (!newest.empty())
             for (std::int64_t day = day_of_text(before) + 1; day <= day_of_text(newest); ++day)
@@ -160,7 +173,7 @@ std::set<std::string> Auditor::tariffs_before(const std::string& account, std::i
 }
 
 // A fee of a month is due with the first posting whose use lies in it, one of a day with the day.
-void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily) {
+void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily, Due due) {
     const std::int64_t day = calendar_->day_of(edge - 1);
     const Civil date = civil_of(day);
     const std::int64_t last =
@@ -168,9 +181,10 @@ void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily) {
     // Before it was open, or live, nothing is due.
     if (!ledgered(account) || !account.first_day || last < *account.first_day) return;
     if (account.plan.live_day && day < *account.plan.live_day) return;
-    for (const std::string& tariff : tariffs_before(account.plan.id, edge, false))
-        for (const Prices::Fee& fee : prices_of(account).fees(tariff, day, daily))
-            account.fees[fee.cause].insert(fee.fen);
+    if (due == Due::with_the_posting)
+        for (const std::string& tariff : tariffs_before(account.plan.id, edge, false))
+            for (const Prices::Fee& fee : prices_of(account).fees(tariff, day, daily))
+                account.fees[fee.cause].insert(fee.fen);
     // A meter that began, or changed its terms, after the edge and before its posting may bring its
     // tariff's in; that of a month is due with the next one all the same.
     std::set<std::string> early = tariffs_before(account.plan.id, edge, true);
@@ -184,7 +198,7 @@ void Auditor::owe_fees(AccountAudit& account, std::int64_t edge, bool daily) {
 
 void Auditor::post_day(AccountAudit& account, std::int64_t day) {
     const std::int64_t edge = calendar_->midnight(day + 1);
-    owe_fees(account, edge, true);
+    owe_fees(account, edge, true, Due::with_the_posting);
     const Civil date = civil_of(day);
     if (date.day != days_of_month(date.year, date.month)) return;
     // No minimum in the month in which an account opened.
@@ -261,7 +275,7 @@ std::optional<OwnLines> Auditor::with_rest(const Screen& screen,
             if (charge.meter == id) use(account, lines, charge);
         const MeterScreen& shown = screen.meters.at(id);
         if (!shown.total || !shown.read_at || *shown.total <= meter.mark) continue;
-        if (*shown.read_at < kNobodysTime) return std::nullopt;
+        if (is_nobodys(screen, *shown.read_at)) return std::nullopt;
         use(account, lines,
             {id, meter.terms.tariff, 0, *shown.read_at + 1, *shown.total - meter.mark,
              meter.terms.persons, false});
@@ -320,6 +334,7 @@ void Auditor::compare_meters(const Screen& screen) const {
         if (!meter.begun || !shown.total || !shown.read_at) continue;
         if (*shown.total < meter.last_total) disagree("meter " + id + ": its total fell");
         if (!screen.trusted || !screen.writable || !meter.last_at) continue;
+        if (is_nobodys(screen, *shown.read_at)) continue;
         const NextEdge edge = next_edge(meter);
         // A change of the registry comes after the sample of the same instant.
         const bool registry = edge.kind == NextEdge::Kind::registry;

@@ -57,9 +57,158 @@ void Auditor::post_anew(AccountAudit& account) {
     account.books = std::move(lines);
 }
 
+std::vector<Auditor::Correctable> Auditor::correctable(const std::string& id) const {
+    const MeterAudit& meter = meters_.at(id);
+    std::vector<Correctable> found;
+    if (meter.dated || !meter.undated.empty() || !meter.estimated.empty()) return found;
+    for (auto row = meter.rows.begin(); row != meter.rows.end(); ++row) {
+        const RowKind kind = row->second.kind;
+        if (kind != RowKind::interval && kind != RowKind::freeze && kind != RowKind::month &&
+            kind != RowKind::change)
+            continue;
+        auto before = row, after = std::next(row);
+        while (before != meter.rows.begin() && (before == row || before->second.estimated))
+            --before;
+        // A figure that is repeated was wrong each time.
+        while (after != meter.rows.end() &&
+               (after->second.estimated || after->second.total == row->second.total))
+            ++after;
+        if (before == row || after == meter.rows.end() || before->second.estimated) continue;
+        const std::int64_t low = before->second.register_value, high = after->second.register_value;
+        const std::int64_t stands = row->second.register_value;
+        if (low <= stands && stands <= high) found.push_back({row->first, low, high});
+    }
+    return found;
+}
+
+// One stretch ends with the row and the next begins with it: what the one has more the other has
+// less. What is not posted yet moves at once.
+void Auditor::move_charges(const std::string& id, std::int64_t seq, std::int64_t by,
+                           const std::string& cause) {
+    MeterAudit& meter = meters_.at(id);
+    bool ends = false;
+    for (auto& [name, account] : accounts_) {
+        Charge *own = nullptr, *next = nullptr;
+        bool own_posted = false, next_posted = false;
+        const auto see = [&](std::vector<Charge>& charges, bool posted) {
+            for (Charge& charge : charges) {
+                if (charge.meter != id || charge.seq < seq) continue;
+                if (charge.seq == seq) {
+                    own = &charge;
+                    own_posted = posted;
+                } else if (next == nullptr || charge.seq < next->seq) {
+                    next = &charge;
+                    next_posted = posted;
+                }
+            }
+        };
+        see(account.history, true);
+        see(account.open, false);
+        if (own == nullptr) continue;
+        ends = true;
+        const auto move = [&](Charge* charge, bool posted, std::int64_t quantity) {
+            if (charge == nullptr) return;
+            if (posted)
+                account.moved.push_back({cause, charge->seq, quantity});
+            else
+                charge->quantity += quantity;
+        };
+        move(own, own_posted, by);
+        move(next, next_posted, -by);
+    }
+    if (ends && meter.mark_seq == seq) meter.mark += by;
+    if (meter.settled_seq == seq) meter.settled_total += by;
+}
+
+// What was estimated lies on the lines between what was read beside it, one after the other.
+void Auditor::check_estimates(Books& books, const MeterAudit& meter, std::int64_t seq) const {
+    const auto at = [&](const Row& row) {
+        return row.stands_at ? *row.stands_at
+                             : books.time_of(row.stamp.first, row.stamp.second).value_or(0);
+    };
+    auto first = meter.rows.find(seq), end = first;
+    while (first->second.estimated) --first;
+    while (end->second.estimated) ++end;
+    Row from = first->second;
+    for (auto row = std::next(first); row != end; ++row) {
+        const Row& to = end->second;
+        const std::int64_t total = at_edge(from.total, at(from), to.total, at(to), at(row->second));
+        if (total != row->second.total)
+            disagree("reading " + std::to_string(row->first) + ": estimated anew as " +
+                     decimal_of(row->second.total, 3) + ", and lies at " + decimal_of(total, 3));
+        from = row->second;
+    }
+}
+
+// People typed what the face showed then: the row and those that repeat it stand there, and what
+// was estimated around them follows.
+void Auditor::correct(Books& books, const std::vector<ReadingOnDisk>& batch) {
+    if (batch.empty()) return;
+    MeterAudit& meter = meters_.at(batch[0].meter);
+    const Ratio multiplier = ratio_of(meter.terms.multiplier);
+    std::optional<std::int64_t> wrong;
+    std::string cause;
+    std::int64_t root = 0;
+    for (const ReadingOnDisk& row : batch) {
+        if (!corrected_to_.contains(row.supersedes) || row.quality != RowQuality::manual) continue;
+        root = row.supersedes;
+        cause = "correction:" + std::to_string(row.seq);
+    }
+    if (cause.empty()) disagree("meter " + batch[0].meter + ": nobody asked for its correction");
+    for (const ReadingOnDisk& row : batch) {
+        Row& stood = meter.rows.at(row.supersedes);
+        const std::int64_t before = stood.total;
+        if (row.quality == RowQuality::manual) {
+            const auto asked = corrected_to_.find(row.supersedes);
+            if (asked != corrected_to_.end() && asked->second != row.register_value)
+                disagree("reading " + std::to_string(row.seq) + ": another register was typed");
+            const std::int64_t total = before +
+                                       figure_of(thousandths(row.register_value), multiplier) -
+                                       figure_of(thousandths(stood.register_value), multiplier);
+            const bool repeats = !wrong || *wrong == before;
+            if (!stood.estimated && total != row.total)
+                disagree("reading " + std::to_string(row.seq) + ": the corrected total is " +
+                         decimal_of(total, 3) + " by the auditor and " + decimal_of(row.total, 3) +
+                         " in the books");
+            if (!repeats) disagree("reading " + std::to_string(row.seq) + ": was another figure");
+            wrong = before;
+            stood.estimated = false;
+        } else if (!stood.estimated) {
+            disagree("reading " + std::to_string(row.seq) + ": is no estimate of an estimate");
+        }
+        stood.total = row.total;
+        stood.register_value = row.register_value;
+        if (row.total != before) move_charges(row.meter, row.supersedes, row.total - before, cause);
+        if (meter.settled_seq == row.supersedes) meter.settled_register = row.register_value;
+    }
+    const auto typed = meter.rows.find(root);
+    auto before = typed, after = typed;
+    while (before != meter.rows.begin() && (before == typed || before->second.estimated)) --before;
+    while (after != meter.rows.end() &&
+           (after->second.estimated || after->second.total == typed->second.total))
+        ++after;
+    if (before->second.total > typed->second.total ||
+        (after != meter.rows.end() && after->second.total < typed->second.total))
+        disagree("reading " + std::to_string(typed->first) + ": was corrected to a total of " +
+                 decimal_of(typed->second.total, 3) + ", which its neighbours do not hold");
+    for (const ReadingOnDisk& row : batch)
+        if (meter.rows.at(row.supersedes).estimated) check_estimates(books, meter, row.supersedes);
+    ++tally_.corrected;
+}
+
 void Auditor::settle_late(Books& books) {
     for (auto& [id, account] : accounts_) {
         bool moved = false;
+        for (auto one = account.moved.begin(); one != account.moved.end();) {
+            if (!books.posted(id, one->cause)) {
+                ++one;
+                continue;
+            }
+            for (Charge& charge : account.history)
+                if (charge.seq == one->seq) charge.quantity += one->quantity;
+            moved = true;
+            one = account.moved.erase(one);
+        }
         for (auto late = account.unheard.begin(); late != account.unheard.end();) {
             const bool settled = books.settled(id, late->event);
             if (!settled && books.settling_state(id, late->event) == "left" && !account.plan.closed)

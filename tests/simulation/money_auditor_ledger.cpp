@@ -68,7 +68,9 @@ void Auditor::take_money(const EntryOnDisk& entry, const std::string& name, Acco
         // A minimum shrinks as what comes late is charged on its own line; nothing else does, but
         // of a month that is closed all that comes is a correction.
         other_is("revenue:" + entry.service);
-        if (!is_closed_for(entry) && (entry.band != "minimum" || entry.amount <= 0))
+        const bool people_typed = entry.cause.rfind("correction:", 0) == 0;
+        if (!is_closed_for(entry) &&
+            ((entry.band != "minimum" && !people_typed) || entry.amount <= 0))
             disagree(name + ": a correction of nothing that shrank");
         return;
     } else if (entry.kind == "price_settlement") {

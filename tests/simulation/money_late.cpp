@@ -1,5 +1,6 @@
-// Prices that are published after their first day: two people sign them, every account that was
-// charged by them is settled, and now and then the power goes in between.
+// What comes late: prices that are published after their first day, signed by two people, by which
+// every account that was charged is settled, now and then with a power cut in between; and stored
+// figures that somebody says were others.
 #include "tests/simulation/money_world.hpp"
 
 namespace gatehouse::money {
@@ -36,6 +37,43 @@ void World::late_price() {
     known_ = plan_.tariffs;
     ++deeds_.late_prices;
     auditor_.imported_late(plan_, event, *late, *books_);
+    look(true);
+}
+
+// Somebody finds an old picture of the face.
+void World::correct_figure() {
+    if (copy_ || import_due_) return;
+    TrueMeter* meter = quiet_meter();
+    if (meter == nullptr) return;
+    look(true);
+    const std::vector<Auditor::Correctable> rows = auditor_.correctable(meter->id);
+    if (rows.empty()) return;
+    // Mostly one of the newest: what lies far back is in the months that are closed.
+    const std::int64_t among = dice_.percent(70) ? 10 : 1'000'000;
+    const auto count = static_cast<std::int64_t>(rows.size());
+    const Auditor::Correctable& row =
+        rows[static_cast<std::size_t>(count - 1 - dice_.below(std::min(among, count)))];
+    const std::int64_t typed = dice_.from_to(row.low, row.high) / meter->step * meter->step;
+    if (typed < row.low) return;
+    ReadFace command;
+    command.actor = "local";
+    command.meter = meter->id;
+    command.register_value = decimal_of(typed, 3);
+    command.by = "s-01";
+    command.second = "s-02";
+    command.supersedes = static_cast<std::uint64_t>(row.seq);
+    command.reason = "the picture shows it";
+    auditor_.corrects(row.seq, typed);
+    const Reply reply = ask(command);
+    if (!is_done(reply)) {
+        const bool known = reply.kind == ReplyKind::unavailable || reply.type == "clock" ||
+                           reply.type == "settling" || reply.type == "not-correctable" ||
+                           reply.type == "not-between" || reply.type == "moved-on";
+        if (!known) throw Disagreement("a correction is refused: " + told(reply));
+        ++deeds_.corrections_refused;
+        return;
+    }
+    ++deeds_.corrections;
     look(true);
 }
 

@@ -59,7 +59,7 @@ Statement& Books::prepared(const char* sql) {
 std::vector<ReadingOnDisk> Books::readings_after(std::int64_t seq) {
     Statement& rows = prepared(
         "SELECT r.seq,c.epoch,r.run,r.mono_ms,run.base_ms+r.mono_ms+r.skew_ms,m.meter,c.account,"
-        "r.kind,r.quality,r.register,r.total,r.stands_at_ms,r.face FROM reading r "
+        "r.kind,r.quality,r.register,r.total,r.stands_at_ms,r.face,r.supersedes FROM reading r "
         "JOIN meter_context c ON c.id=r.context JOIN meter m ON m.id=c.meter "
         "JOIN run ON run.run=r.run WHERE r.seq>? ORDER BY r.seq");
     std::vector<ReadingOnDisk> all;
@@ -79,6 +79,7 @@ std::vector<ReadingOnDisk> Books::readings_after(std::int64_t seq) {
         row.total = rows.number(10);
         if (!rows.null(11)) row.stands_at = rows.number(11);
         row.face = rows.text(12);
+        row.supersedes = rows.null(13) ? 0 : rows.number(13);
         all.push_back(std::move(row));
     }
     return all;
@@ -274,6 +275,15 @@ std::string Books::settling_state(const std::string& account, std::int64_t event
     const std::string state = rows.bind(event, account).step() ? rows.text(0) : "";
     rows.reset();
     return state;
+}
+
+std::int64_t Books::charged_up_to(const std::string& account, const std::string& meter) {
+    Statement& rows = prepared(
+        "SELECT reading FROM mark WHERE account=(SELECT id FROM account WHERE account.account=?) "
+        "AND meter=(SELECT id FROM meter WHERE meter.meter=?)");
+    const std::int64_t reading = rows.bind(account, meter).step() ? rows.number(0) : 0;
+    rows.reset();
+    return reading;
 }
 
 std::int64_t Books::newest_event(const std::string& kind) {

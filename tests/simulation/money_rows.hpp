@@ -50,7 +50,8 @@ struct ReadingOnDisk {
     RowQuality quality = RowQuality::good;
     std::int64_t register_value = 0, total = 0;
     std::optional<std::int64_t> stands_at;
-    std::string face;  // the register as an exact fraction, where 1e-3 cannot hold it
+    std::int64_t supersedes = 0;  // the row in whose place it stands; 0: none
+    std::string face;             // the register as an exact fraction, where 1e-3 cannot hold it
 };
 struct LegOnDisk {
     std::string book;
@@ -91,6 +92,8 @@ class Books {
     [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
     [[nodiscard]] std::string newest_day_posted(const std::string& account);  // "" or 2026-11-23
     [[nodiscard]] std::string oldest_day_posted(const std::string& account);
+    // The newest reading of the meter that stands in the account's lines; 0: none.
+    [[nodiscard]] std::int64_t charged_up_to(const std::string& account, const std::string& meter);
     [[nodiscard]] std::int64_t entries_with_cause(const std::string& cause);
     // The first hole in a series after `seq` that no recorded gap explains; "" where there is none.
     [[nodiscard]] std::string hole_in(const std::string& series, std::int64_t& seq);

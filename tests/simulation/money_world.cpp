@@ -59,6 +59,8 @@ void Deeds::add(const Deeds& other) {
     moves_refused += other.moves_refused;
     closes += other.closes;
     late_prices += other.late_prices;
+    corrections += other.corrections;
+    corrections_refused += other.corrections_refused;
     swaps += other.swaps;
     resets += other.resets;
     quarantines += other.quarantines;
@@ -229,6 +231,7 @@ void World::plan_acts(UtcMs begin) {
     sometimes(300, [this] { change_registry(); });
     sometimes(400, [this] { close_month(); });
     sometimes(120, [this] { late_price(); });
+    sometimes(60 * homes, [this] { correct_figure(); });
     sometimes(25 * homes, [this] { change_holder(); });
     sometimes(3 * homes, [this] { close_account(); });
     sometimes(1'200, [this] { power_cut(false); });

@@ -36,7 +36,8 @@ struct Deeds {
     std::int64_t steps = 0, samples = 0, wrong = 0, cuts = 0, restores = 0, full_disks = 0,
                  clock_jumps = 0, untrusted_starts = 0, imports = 0, topups = 0, repeated = 0,
                  refused = 0, acts = 0, acts_refused = 0, months = 0, moves = 0, moves_refused = 0,
-                 closes = 0, late_prices = 0, swaps = 0, resets = 0, quarantines = 0, dead = 0;
+                 closes = 0, late_prices = 0, corrections = 0, corrections_refused = 0, swaps = 0,
+                 resets = 0, quarantines = 0, dead = 0;
     Tally audited;
     void add(const Deeds& other);
 };
@@ -141,6 +142,7 @@ class World final : public Poller {
 
     // what comes late (money_late.cpp)
     void late_price();
+    void correct_figure();
 
     // the ends of months (money_periods.cpp)
     void close_month();
