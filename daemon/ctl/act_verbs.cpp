@@ -79,13 +79,16 @@ int quarantine_reject(const Options& options) {
 namespace {
 
 int print_correction(const json::object& result) {
+    const bool looked = !text(result, "dry_run").empty();
     std::cout << text(result, "meter") << " stood at " << text(result, "register") << " at "
-              << text(result, "at") << " and not at " << text(result, "old_register")
-              << ": reading " << text(result, "reading") << " supersedes "
+              << text(result, "at") << " and not at " << text(result, "old_register") << ": "
+              << (looked ? "nothing was changed, a reading would supersede "
+                         : "reading " + text(result, "reading") + " supersedes ")
               << text(result, "supersedes") << "\n";
     for (const json::value& item : list(result, "money")) {
         const json::object& row = item.get_object();
-        std::cout << "account " << text(row, "account") << " is charged " << text(row, "new")
+        std::cout << "account " << text(row, "account")
+                  << (looked ? " would be charged " : " is charged ") << text(row, "new")
                   << " instead of " << text(row, "old") << "\n";
     }
     return kDone;
@@ -106,7 +109,8 @@ int dial(const Options& options) {
         }
         body.object["supersedes"] = *seq;
     }
-    const Answer answer = act(options, "meters", "readings", body);
+    const Answer answer =
+        act(options, "meters", options.dry_run ? "readings?dry_run=1" : "readings", body);
     if (!answer.ok()) return report(options, answer);
     if (options.json) return print_document(answer);
     const json::object result = document(answer);

@@ -126,11 +126,15 @@ void add_act_verbs(CLI::App& app, Verbs& verbs) {
     auto* dial = verbs.verb(app, "dial", "Enter a reading by eye", gatehouse::ctl::dial);
     verbs.text(dial, "METER", o.subject, "Meter")->required();
     verbs.text(dial, "FACE", o.face, "What its face shows, before the multiplier")->required();
-    two(dial);
+    verbs.text(dial, "--by", o.by, "Staff who looked; needed, but for --dry-run");
+    verbs.text(dial, "--second", o.second, "The second person who looked; likewise");
+    verbs.text(dial, "--at", o.at, "When, such as 2026-11-23T20:15 (now)");
     verbs.text(dial, "--photo", o.photo, "Name or number of the picture");
     verbs.text(dial, "--supersedes", o.supersedes,
                "The stored reading that was wrong: what it changes is posted as corrections");
     verbs.text(dial, "--reason", o.reason, "Why, of a correction");
+    dial->add_flag("--dry-run", o.dry_run,
+                   "Say what a correction would charge, and change nothing");
     auto* confirm = verbs.verb(app, "confirm", "The face agrees with a profile in conflict",
                                gatehouse::ctl::confirm_face);
     verbs.text(confirm, "METER", o.subject, "Meter")->required();

@@ -1,4 +1,5 @@
 #include "daemon/engine/alert_desk.hpp"
+#include "daemon/engine/meter_acts.hpp"
 
 #include <algorithm>
 #include <array>
@@ -376,8 +377,7 @@ Reply acknowledge_alert(Context& context, const AckAlert& command) {
     Reply reply;
     static constexpr std::array<const char*, 5> kWays{"phone", "visit", "posted", "message",
                                                       "other"};
-    if (context.world.staff.find(command.by) == context.world.staff.end())
-        reply.errors.push_back({"/by", "`" + command.by + "` is nobody in staff.csv"});
+    check_staff(context, reply, "/by", command.by);
     if (std::find(kWays.begin(), kWays.end(), command.via) == kWays.end())
         reply.errors.push_back(
             {"/via", "`" + command.via + "` is none of phone, visit, posted, message, other"});

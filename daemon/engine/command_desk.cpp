@@ -1,4 +1,6 @@
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/money_desk.hpp"
 
 #include <sodium.h>
 
@@ -118,7 +120,7 @@ Reply judged_refusal(const std::vector<Refusal>& refusals) {
 }
 
 Reply top_up(Context& context, const TopUp& command) {
-    const KeyedRequest request{"topup", command.idempotency_key, command.body_hash};
+    const KeyedRequest request{act_route::kTopUp, command.idempotency_key, command.body_hash};
     if (std::optional<Reply> before = answered(context, request)) return *std::move(before);
     const auto found = context.world.account_index.find(command.account);
     if (found == context.world.account_index.end())
@@ -129,10 +131,7 @@ Reply top_up(Context& context, const TopUp& command) {
         judge_topup(facts_of(account), command.amount, command.method, command.reference);
     Reply reply;
     if (!judgement.refusals.empty()) reply = judged_refusal(judgement.refusals);
-    if (context.world.staff.find(command.by) == context.world.staff.end())
-        reply.errors.push_back({"/by", command.by.empty()
-                                           ? "`by` is missing: name the staff who took the money"
-                                           : "`" + command.by + "` is nobody in staff.csv"});
+    check_staff(context, reply, "/by", command.by);
     check_text(reply, "/payer", command.payer, kTextMax);
     check_text(reply, "/note", command.note, kTextMax);
     check_text(reply, "/receipt", command.receipt, kReferenceMax);
@@ -188,11 +187,13 @@ void note_clock(Context& context, const std::string& kind) {
 }
 
 Reply confirm_clock(Context& context, const ConfirmClock& command) {
-    if (context.world.staff.find(command.by) == context.world.staff.end()) {
-        Reply reply =
-            refusal(ReplyKind::invalid, "invalid", "`" + command.by + "` is nobody in staff.csv");
-        reply.errors.push_back({"/by", reply.detail});
-        return reply;
+    Reply judged;
+    check_staff(context, judged, "/by", command.by);
+    if (!judged.errors.empty()) {
+        judged.kind = ReplyKind::invalid;
+        judged.type = "invalid";
+        judged.detail = judged.errors.front().message;
+        return judged;
     }
     if (!context.clock.confirm(context.now.mono_ms, context.now.wall_ms))
         return refusal(ReplyKind::refused, "clock", context.clock.reason());

@@ -181,11 +181,10 @@ std::string corrected_json(const Context& context, const Correction& correction,
         *std::find_if(correction.rows.begin(), correction.rows.end(),
                       [&](const Replaced& one) { return one.row.seq == correction.around.root; });
     JsonWriter json;
-    json.begin_object()
-        .field("meter", meter.row->meter)
-        .field("state", "corrected")
-        .field("reading", reading)
-        .field("supersedes", correction.around.root)
+    json.begin_object().field("meter", meter.row->meter).field("state", "corrected");
+    if (command.dry_run) json.field("dry_run", true);
+    if (reading != 0) json.field("reading", reading);
+    json.field("supersedes", correction.around.root)
         .field("old_register", format(correction.around.row->register_value))
         .field("register", command.register_value)
         .field("old_total", format(correction.around.row->total))
@@ -196,9 +195,9 @@ std::string corrected_json(const Context& context, const Correction& correction,
     json.key("money").begin_array();
     write_figures(json, figures, "correction");
     json.end_array()
-        .field("by", command.by)
-        .field("second", command.second)
-        .field("reason", command.reason)
+        .field_if("by", command.by)
+        .field_if("second", command.second)
+        .field_if("reason", command.reason)
         .field("authenticated", context.vouched(command.by, command.second))
         .end_object();
     return json.take();
@@ -380,6 +379,11 @@ LateWork::Done carry_out(Context& context, const ReadFace& command, const Correc
         return {refusal(ReplyKind::conflict, "moved-on",
                         "the meter's books went on meanwhile; nothing was changed, ask again"),
                 0};
+    if (command.dry_run) {
+        Reply reply;
+        reply.json = corrected_json(context, correction, command, 0, figures);
+        return {std::move(reply), 0};
+    }
     return take_over(context, command, correction, figures);
 }
 
@@ -390,8 +394,10 @@ LateJudged correct_reading(Context& context, const ReadFace& command) {
     if (found == context.world.meter_index.end()) return {no_such_meter(command.meter), {}};
     MeterRuntime& meter = context.world.meters[found->second];
     Reply reply;
-    check_two(context, reply, command.by, command.second);
-    check_reason(reply, command.reason);
+    if (!command.dry_run) {
+        check_two(context, reply, command.by, command.second);
+        check_reason(reply, command.reason);
+    }
     const auto typed = check_face(reply, "/register", command.register_value, meter);
     if (!command.at.empty())
         reply.errors.push_back({"/at",

@@ -115,6 +115,7 @@ struct ReadFace {
     std::uint64_t supersedes = 0;
     std::string reason = {};
     std::optional<ReadingAround> around = {};
+    bool dry_run = false;  // of a correction alone: what it would change, signed by nobody
 };
 struct ConfirmFace {  // it agrees with what a profile in conflict reads
     std::string actor, meter, register_value, by;

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/money_desk.hpp"
 
 namespace gatehouse {
 namespace {
@@ -14,6 +15,19 @@ constexpr std::size_t kKeyMax = 128;
 std::string stored_key(const KeyedRequest& request) {
     const std::string_view route = request.route;
     return route == "topup" ? request.key : std::string(route) + " " + request.key;
+}
+
+// One key is one act, of whatever kind: a program that counts its keys anew for each kind would
+// else take money twice under one that it believes to be done.
+std::optional<IdempotencyRow> find_key(const Context& context, const KeyedRequest& request) {
+    if (auto own = context.store.idempotency(stored_key(request))) return own;
+    for (const char* route : act_route::kAll) {
+        if (std::string_view(route) == request.route) continue;
+        if (auto other =
+                context.store.idempotency(stored_key({route, request.key, request.body_hash})))
+            return other;
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -30,7 +44,7 @@ std::optional<Reply> answered(Context& context, const KeyedRequest& request) {
     if (request.key.size() > kKeyMax)
         return refusal(ReplyKind::bad_request, "idempotency-key-invalid",
                        "the Idempotency-Key is longer than 128 bytes; a UUID is enough");
-    const std::optional<IdempotencyRow> row = context.store.idempotency(stored_key(request));
+    const std::optional<IdempotencyRow> row = find_key(context, request);
     if (!row) return std::nullopt;
     if (row->body_hash != request.body_hash || row->route != request.route)
         return refusal(ReplyKind::key_reused, "idempotency-key-reused",

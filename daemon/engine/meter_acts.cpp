@@ -55,8 +55,9 @@ void check_two(const Context& context, Reply& reply, const std::string& by,
             {"/second", "`" + second + "` is the same person as by; two different ones must look"});
 }
 
+// Blanks say nothing.
 void check_reason(Reply& reply, const std::string& reason) {
-    if (reason.empty())
+    if (reason.find_first_not_of(" \t\r\n") == std::string::npos)
         reply.errors.push_back({"/reason", "is missing: say why in a few words"});
     else if (reason.size() > kTextMax)
         reply.errors.push_back({"/reason", "longer than 1,000 bytes; shorten it"});

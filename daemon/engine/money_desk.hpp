@@ -15,11 +15,14 @@
 
 namespace gatehouse {
 
-// The routes of these acts and of the closing desk's: whose keys meet, and how a cause begins.
+// The routes of all acts that take a key, which is one act's whatever its route: how a cause
+// begins.
 namespace act_route {
 inline constexpr const char *kReversal = "reversal", *kRefund = "refund", *kTransfer = "transfer",
                             *kAdjustment = "adjustment", *kClose = "close", *kOccupant = "occupant",
-                            *kPool = "pool", *kRemap = "remap";
+                            *kPool = "pool", *kRemap = "remap", *kTopUp = "topup";
+inline constexpr const char* kAll[] = {kReversal, kRefund, kTransfer, kAdjustment, kClose,
+                                       kOccupant, kPool,   kRemap,    kTopUp};
 }  // namespace act_route
 
 [[nodiscard]] Reply reverse_entry(Context& context, const ReverseEntry& command);

@@ -117,7 +117,9 @@ Response get_tokens(Call& call) {
 void post_token(Call& call, Respond respond) {
     submit_act<AddToken>(call, std::move(respond), [&](Body& body, AddToken& act) {
         act.name = body.required_text("name");
-        act.scopes = body.required_texts("scopes");
+        // The command line's option is --scope, with commas between; both names are taken.
+        const char* name = !body.has("scopes") && body.has("scope") ? "scope" : "scopes";
+        act.scopes = body.required_texts(name, /*commas=*/true);
         act.expires_at = body.text("expires_at");
         if (body.has("addresses")) act.addresses = body.required_texts("addresses");
         for (std::size_t i = 0; i < act.addresses.size(); ++i) {
@@ -131,7 +133,8 @@ void post_token(Call& call, Respond respond) {
             if (std::find(known.begin(), known.end(), scope) != known.end()) continue;
             std::string all;
             for (const char* name : known) all += (all.empty() ? "" : " ") + std::string(name);
-            body.wrong("/scopes/" + std::to_string(i), scope + " is no scope; known are: " + all);
+            body.wrong("/" + std::string(name) + "/" + std::to_string(i),
+                       scope + " is no scope; known are: " + all);
         }
         if (!act.expires_at.empty() && !parse_iso8601(act.expires_at, call.app.zone)) {
             body.wrong("/expires_at", act.expires_at + " is no time; write 2027-01-01");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
+#include <sstream>
 #include <utility>
 
 #include "daemon/http/message.hpp"
@@ -148,10 +149,16 @@ bool Body::flag(std::string_view name) {
     return false;
 }
 
-std::vector<std::string> Body::required_texts(std::string_view name) {
+std::vector<std::string> Body::required_texts(std::string_view name, bool commas) {
     const json::value* value = find(name, /*required=*/true);
     if (value == nullptr) return {};
     const std::string pointer = "/" + std::string(name);
+    if (commas && value->is_string() && !value->get_string().empty()) {
+        std::vector<std::string> parts;
+        std::istringstream text(checked_text(*value, pointer));
+        for (std::string part; std::getline(text, part, ',');) parts.push_back(part);
+        return parts;
+    }
     if (!value->is_array() || value->get_array().empty() || value->get_array().size() > kListMax) {
         wrong(pointer, "is to be a list of 1 to " + std::to_string(kListMax) + " strings");
         return {};

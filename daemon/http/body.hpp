@@ -30,7 +30,8 @@ class Body {
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t least,
                                         std::int64_t most);
     bool flag(std::string_view name);  // absent: false
-    std::vector<std::string> required_texts(std::string_view name);
+    // With commas allowed, one string with commas between is such a list too.
+    std::vector<std::string> required_texts(std::string_view name, bool commas = false);
     // Members are texts of any length, such as files in base64.
     std::vector<std::pair<std::string, std::string>> required_map(std::string_view name);
 

@@ -189,7 +189,7 @@ Response repairs_page(const Call& call, const std::string& document, const std::
 std::vector<json::object> loan_items(Call& call) {
     Query query(call.request);
     const auto from = query.time("from", call.app.zone);
-    const auto to = query.time("to", call.app.zone);
+    const auto to = query.through("to", call.app.zone);
     static_cast<void>(query.text("lang"));
     query.finish();
     const auto reader = call.app.readers.take();

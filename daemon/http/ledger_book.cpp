@@ -59,7 +59,7 @@ class LedgerBook {
         const auto account = query.text("account");
         const auto building = query.text("building");
         from_ = query.time("from", app_.zone).value_or(0);
-        to_ = query.time("to", app_.zone).value_or(INT64_MAX);
+        to_ = query.through("to", app_.zone).value_or(INT64_MAX);
         query.finish();
         if (account.has_value() == building.has_value())
             throw Refused{problem(400, "query", "Name either account= or building=.")};

@@ -67,6 +67,13 @@ std::optional<UtcMs> Query::time(std::string_view name, const Zone& zone) {
     return at;
 }
 
+std::optional<UtcMs> Query::through(std::string_view name, const Zone& zone) {
+    const auto given = text(name);
+    const auto day = given ? parse_date(*given) : std::nullopt;
+    if (day) return zone.midnight(date_from_days(days_since_epoch(*day) + 1));
+    return time(name, zone);
+}
+
 void Query::finish() {
     for (const auto& [key, value] : request_.query) {
         if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;

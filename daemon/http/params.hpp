@@ -29,6 +29,8 @@ class Query {
     [[nodiscard]] std::uint64_t after_seq();
     [[nodiscard]] bool flag(std::string_view name);  // absent, 0, false: no; empty, 1, true: yes
     [[nodiscard]] std::optional<UtcMs> time(std::string_view name, const Zone& zone);
+    // Where a report ends: a date alone is its last day, and the end is that day's.
+    [[nodiscard]] std::optional<UtcMs> through(std::string_view name, const Zone& zone);
     void finish();  // 400 where a parameter was not asked for
 
   private:

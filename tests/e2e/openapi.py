@@ -176,6 +176,12 @@ def meters(caller, house):
     caller.good("POST", "/meters/w-1/readings",
                 {"register": "12.5", "by": "s-01", "second": "s-02"})  # fmt: skip
     caller.refused(422, "POST", "/meters/w-1/readings", {"register": "dial", "by": "s-01"})
+    wrong = next(row for row in caller.good("GET", "/readings?after=0&limit=1000")["items"]
+                 if row["meter"] == "e-1" and row["kind"] == "month"
+                 and row["register"].startswith("100"))  # fmt: skip
+    body = {"register": "100", "supersedes": wrong["seq"]}
+    caller.good("POST", "/meters/e-1/readings?dry_run=1", body)
+    caller.refused(422, "POST", "/meters/e-1/readings?dry_run=1", {"register": "100"})
     caller.good("POST", "/meters/e-5/confirm", {"register": "500", "by": "s-01"})
     caller.good("POST", "/meters/e-3/replacement",
                 {"old_final": "330", "new_serial": "B-1", "new_opening": "5", "by": "s-01",

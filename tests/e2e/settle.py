@@ -126,7 +126,12 @@ def corrected(house):
     check(f"a reason is wanted: {alone}", "/reason" in str(alone.problem["errors"]))
     beyond = house.refused("dial", "e-1", "131", *seq, *SIGNED)
     check(f"between its neighbours: {beyond}", "must lie between" in str(beyond))
+    shown = house.ctl("dial", "e-1", "108", *seq, "--dry-run")
+    before = len(entries(house, "a-1"))
     done = house.ctl("dial", "e-1", "108", *seq, *SIGNED)
+    equal("as it was shown", (shown["dry_run"], "reading" in shown, shown["money"]),
+          (True, False, done["money"]))  # fmt: skip
+    equal("and nothing was booked by looking", before, len(entries(house, "a-1")) - 2)
     cause = f"correction:{done['reading']}"
     moved = [e for e in entries(house, "a-1") if e["cause"] == cause]
     equal("what it moved", [(e["kind"], Decimal(e["amount"])) for e in moved],

@@ -234,6 +234,11 @@ TEST_CASE("reports answer as JSON and refuse what they do not know") {
     REQUIRE(at(book.body, "/items/0/summary") == "opening");
     REQUIRE(at(book.body, "/items/1/in") == "100.00");
     REQUIRE(at(book.body, "/items/2/balance_after") == "100.00");
+    // A date alone is the last day of the book.
+    const std::string day = at(book.body, "/items/1/at").substr(0, 10);
+    const Got one = house.ask("GET", "/api/v1/ledger-book?account=a-0&from=" + day + "&to=" + day);
+    REQUIRE(one.status == 200);
+    REQUIRE(one.body.find("100.00") != std::string::npos);
     REQUIRE(house.ask("GET", "/api/v1/ledger-book").status == 400);
     REQUIRE(house.ask("GET", "/api/v1/ledger-book?account=no").status == 404);
     REQUIRE(house.ask("GET", "/api/v1/ledger-book?building=no").status == 404);

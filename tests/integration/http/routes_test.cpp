@@ -299,6 +299,16 @@ TEST_CASE("acknowledging, testing alerts, the clock and tokens are commands to t
                 .status == 200);
     REQUIRE(house.ask("POST", "/api/v1/tokens", R"({"name":"office","scopes":["everything"]})")
                 .status == 422);
+    // As the command line writes them.
+    REQUIRE(
+        house.ask("POST", "/api/v1/tokens", R"({"name":"two","scope":"readings:read,meters:read"})")
+            .status == 200);
+    REQUIRE(house.engine.seen<AddToken>().back().scopes ==
+            std::vector<std::string>{"readings:read", "meters:read"});
+    const Got unknown = house.ask("POST", "/api/v1/tokens", R"({"name":"office","scope":["all"]})");
+    REQUIRE(unknown.status == 422);
+    REQUIRE(at(unknown.body, "/errors/0/pointer") == "/scope/0");
+    REQUIRE(house.ask("POST", "/api/v1/tokens", R"({"name":"office"})").status == 422);
     REQUIRE(house.ask("DELETE", "/api/v1/tokens/t1").status == 200);
     REQUIRE(house.engine.seen<RevokeToken>().at(0).id == "t1");
     REQUIRE(house.ask("GET", "/api/v1/tokens/t1").status == 405);
