@@ -163,6 +163,9 @@ Response table_meter_readings(Call& call);
 Response table_ledger(Call& call);
 Response table_charges(Call& call);
 Response table_quarantine(Call& call);
+Response table_units(Call& call);  // register_tables.cpp
+Response table_keys(Call& call);
+Response table_tickets(Call& call);
 Response table_alerts(Call& call);
 Response table_period_file(Call& call);  // periods.cpp
 Response get_monthly(Call& call);        // reports.cpp

@@ -158,7 +158,7 @@ def looks(caller, month):
         caller.good("GET", target)
     for step in ("raw", "hour", "day", "month"):
         caller.good("GET", f"/meters/e-1/readings?step={step}")
-    for target in ("/meters.csv", "/accounts.xlsx"):
+    for target in ("/meters.csv", "/accounts.xlsx", "/units.csv", "/keys.xlsx", "/tickets.csv"):
         path, _, suffix = target.rpartition(".")
         kind = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument"
                                            ".spreadsheetml.sheet"}[suffix]  # fmt: skip

@@ -122,6 +122,20 @@ TEST_CASE("a closed month's table is the same bytes under their own hash, and 30
     REQUIRE(house.ask("GET", "/api/v1/periods/2026-09/charges.xlsx").status == 404);
 }
 
+TEST_CASE("rooms, keys and tickets go as tables as well") {
+    HttpHouse house;
+    const Got units = house.ask("GET", "/api/v1/units.csv?lang=zh-CN");
+    REQUIRE(units.status == 200);
+    REQUIRE(units.body.find("房号,房屋,楼栋") == 3);
+    REQUIRE(units.body.find("\r\nh-0,") != std::string::npos);
+    for (const char* list : {"keys", "tickets"}) {
+        const std::string target = std::string("/api/v1/") + list;
+        REQUIRE(house.ask("GET", target + ".csv").header("Content-Type") ==
+                "text/csv; charset=utf-8");
+        REQUIRE(house.ask("GET", target + ".xlsx").body.starts_with("PK"));
+    }
+}
+
 TEST_CASE("a cell that a spreadsheet would run is escaped, a number is not") {
     std::string out;
     http::append_csv(out,
