@@ -198,7 +198,7 @@ class Mover {
             return TicketRefusal{
                 "", "ticket-keys-out",
                 "a key that was taken for ticket " + ticket_.number +
-                    " is not back; return it, or close with `override` and a reason"};
+                    " is not back; return it, or close with a reason"};
         if (move_.override_ && move_.reason.empty())
             return missing("/reason", "say why it is closed with a key out");
         return std::nullopt;

@@ -195,7 +195,8 @@ void post_ticket_action(Call& call, Respond respond) {
         move.receipt = body.text("receipt");
     }
     if (*action == A::visit) move.rating = body.required_text("rating");
-    if (*action == A::close) move.override_ = body.flag("override");
+    // A reason says that the keys may stay out; `override` alone asks for one.
+    if (*action == A::close) move.override_ = body.flag("override") || !move.reason.empty();
     if (*action == A::link) {
         act.loan = body.text("loan");
         act.key = body.text("key");
