@@ -1,8 +1,13 @@
 // Rooms, keys and tickets as tables: their columns.
+#include <string_view>
+#include <utility>
+
 #include "daemon/http/exports.hpp"
 
 namespace gatehouse::http {
 namespace {
+
+using Word = std::pair<std::string_view, std::string_view>;
 
 constexpr Word kUnitStates[] = {
     {"not_delivered", "未交付"}, {"vacant", "空置"}, {"fitting_out", "装修"},
