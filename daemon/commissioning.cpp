@@ -211,4 +211,26 @@ bool BusCommissioning::set_clock(const std::string& meter, std::int64_t offset_m
     return why.empty();
 }
 
+void BusCommissioning::attach_cabinets(cabinet::CabinetService* cabinets) {
+    const std::lock_guard lock(mutex_);
+    cabinets_ = cabinets;
+}
+
+bool BusCommissioning::can_set_cabinet_clock(const std::string& cabinet, std::string& why) {
+    const std::lock_guard lock(mutex_);
+    why = cabinets_ == nullptr ? "it is not asked yet" : cabinets_->clock_problem(cabinet);
+    return why.empty();
+}
+
+bool BusCommissioning::set_cabinet_clock(const std::string& cabinet, std::int64_t offset_ms,
+                                         CabinetClockHandler handler, std::string& why) {
+    const std::lock_guard lock(mutex_);
+    if (cabinets_ == nullptr) return false;
+    why = cabinets_->set_clock(cabinet, offset_ms,
+                               [handler = std::move(handler)](const cabinet::ClockOutcome& came) {
+                                   handler({came.done, came.before_ms, came.after_ms, came.reason});
+                               });
+    return why.empty();
+}
+
 }  // namespace gatehouse

@@ -1,6 +1,6 @@
 // What a technician does on a bus, between HTTP and the bus service: the search for meters and the
-// setting of a meter's clock. It translates and keeps the last search of each bus, and decides
-// nothing. Any thread.
+// setting of a meter's or a key cabinet's clock. It translates and keeps the last search of each
+// bus, and decides nothing. Any thread.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@
 #include "daemon/config/config.hpp"
 #include "daemon/http/ports.hpp"
 #include "daemon/reload.hpp"
+#include "drivers/cabinet/cabinet_service.hpp"
 #include "drivers/modbus/bus_service.hpp"
 #include "drivers/modbus/clock_job.hpp"
 #include "drivers/modbus/scan_job.hpp"
@@ -26,6 +27,7 @@ class BusCommissioning final : public http::Commissioning {
                      const Clock& clock)
         : config_(config), profiles_(profiles), clock_(clock) {}
     void attach(modbus::BusService* buses, const Zone* zone, RegistryNow registry);
+    void attach_cabinets(cabinet::CabinetService* cabinets);
 
     [[nodiscard]] Started start_scan(const http::ScanRequest& request, std::string& why) override;
     [[nodiscard]] std::optional<http::ScanView> scan(const std::string& bus) override;
@@ -33,6 +35,9 @@ class BusCommissioning final : public http::Commissioning {
     [[nodiscard]] bool can_set_clock(const std::string& meter, std::string& why) override;
     [[nodiscard]] bool set_clock(const std::string& meter, std::int64_t offset_ms,
                                  ClockHandler handler, std::string& why) override;
+    [[nodiscard]] bool can_set_cabinet_clock(const std::string& cabinet, std::string& why) override;
+    [[nodiscard]] bool set_cabinet_clock(const std::string& cabinet, std::int64_t offset_ms,
+                                         CabinetClockHandler handler, std::string& why) override;
 
   private:
     struct Place {
@@ -49,6 +54,7 @@ class BusCommissioning final : public http::Commissioning {
     const Clock& clock_;
     std::mutex mutex_;
     modbus::BusService* buses_ = nullptr;
+    cabinet::CabinetService* cabinets_ = nullptr;
     const Zone* zone_ = nullptr;
     RegistryNow registry_;
     std::map<std::string, std::shared_ptr<modbus::ScanJob>> scans_;  // the last one of each bus

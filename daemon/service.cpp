@@ -248,6 +248,7 @@ struct Parts {
             clock, engine->snapshot()->run,
             cabinet_push_sink(*engine, [](const std::string& line) { spdlog::warn("{}", line); }),
             cabinet_seen_sink(*engine));
+        commissioning.attach_cabinets(cabinets.get());
         commissioning.attach(buses.get(), zone.get(),
                              [this] { return engine->snapshot()->registry; });
         server =

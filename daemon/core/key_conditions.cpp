@@ -120,6 +120,7 @@ class Watch {
             {KeyFactKind::credential_attack, 3, true}, {KeyFactKind::duress, 4, true},
             {KeyFactKind::tamper, 3, false},           {KeyFactKind::log_gap, 3, true},
             {KeyFactKind::log_overwritten, 3, true},   {KeyFactKind::stock_mismatch, 3, false},
+            {KeyFactKind::log_restarted, 3, true},
         };
         const auto* rule = std::find_if(std::begin(kRules), std::end(kRules),
                                         [&](const Rule& one) { return one.kind == fact.kind; });
@@ -189,6 +190,8 @@ constexpr Saying kSayings[] = {
     {"stock_mismatch", "the count differs from the book", "盘点不符"},
     {"log_gap", "events of the cabinet are missing", "钥匙柜记录缺口"},
     {"log_overwritten", "the cabinet has lost events", "钥匙柜记录被覆盖"},
+    {"log_restarted", "the cabinet counts anew: another board, or one that lost its memory",
+     "钥匙柜记录重新编号（换板或丢失记忆）"},
     {"clock_skew", "the cabinet's clock is wrong", "钥匙柜时钟偏差"},
     {"ticket_mismatch", "the ticket named does not fit", "所报派工单不符"},
     {"key_back_ticket_open", "the key is back and the ticket goes on", "钥匙已还，工单未完"},

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/core/key_fold.hpp"
+#include "daemon/core/key_numbering.hpp"
 
 namespace gatehouse {
 namespace {
@@ -70,6 +71,8 @@ const char* to_string(KeyFactKind kind) {
             return "log_overwritten";
         case KeyFactKind::stock_mismatch:
             return "stock_mismatch";
+        case KeyFactKind::log_restarted:
+            return "log_restarted";
     }
     return "";
 }
@@ -86,7 +89,7 @@ KeyIndex index_keys(const std::vector<Key>& keys) {
 }
 
 std::string cabinet_of(const std::string& source) {
-    return source.substr(0, source.find('/'));
+    return source.substr(0, source.find_first_of("/~"));
 }
 
 std::optional<SeqGap> gap_before(const SourceState& source, const KeyEventId& next) {
@@ -140,6 +143,7 @@ KeyFold::KeyFold(Custody& custody, const KeyEvent& event, const KeyIndex& index,
 
 void KeyFold::run() {
     if (const auto gap = gap_before(source_, event_.id)) miss(gap->from, gap->through);
+    if (!source_.begun && is_later_numbering(event_.id.source)) restart();
     source_.begun = true;
     source_.boot = event_.id.boot;
     source_.seq = event_.id.seq;
@@ -319,6 +323,12 @@ void KeyFold::miss(std::int64_t from, std::int64_t through) {
     KeyFact& fact = tell(KeyFactKind::log_gap, cabinet());
     fact.from = from;
     fact.through = through;
+    forget_places();
+}
+
+// What was in the memory of the board before may never be told.
+void KeyFold::restart() {
+    tell(KeyFactKind::log_restarted, cabinet());
     forget_places();
 }
 

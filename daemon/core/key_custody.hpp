@@ -24,7 +24,8 @@ inline constexpr std::int64_t kForcedAfterMs = 10'000;
 inline constexpr std::int64_t kCustodyWindowMs = 72 * 3'600'000LL;
 
 // What the box itself saw of a cabinet with a log of its own is no row of that log: its source is
-// the cabinet's name and "/box", with seqs of its own. Of any source, the cabinet.
+// the cabinet's name and "/box", with seqs of its own. Of any source, later numberings included
+// (key_numbering.hpp), the cabinet.
 inline constexpr const char* kBoxSuffix = "/box";
 [[nodiscard]] std::string cabinet_of(const std::string& source);
 
@@ -107,6 +108,7 @@ enum class KeyFactKind {
     log_gap,
     log_overwritten,
     stock_mismatch,
+    log_restarted,  // it counts anew: another board, or one without memory
 };
 [[nodiscard]] const char* to_string(KeyFactKind kind);  // the code of 5.8 in lower case
 struct KeyFact {

@@ -111,6 +111,9 @@ struct KeyPush {
     };
     std::vector<Bad> bad;
     std::optional<UtcMs> device_now;  // the cabinet's clock as it sent this
+    // Of a cabinet that is asked: its newest seq of that boot, read with this. It counts so now.
+    std::optional<std::int64_t> newest;
+    std::string serial;  // of the cabinet's electronics, where it says so
 };
 
 // A cabinet that is asked: whether it answers, and how far its clock is from ours.

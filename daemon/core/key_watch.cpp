@@ -163,6 +163,7 @@ const std::vector<std::string>& key_alert_codes() {
                                                 "stock_mismatch",
                                                 "log_gap",
                                                 "log_overwritten",
+                                                "log_restarted",
                                                 "clock_skew",
                                                 "cabinet_offline",
                                                 "ticket_mismatch",

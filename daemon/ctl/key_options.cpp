@@ -91,6 +91,10 @@ void add_cabinets(CLI::App& app, Words& words) {
     words.verb(*cabinets, "events", "What one said", cabinet_events)
         ->add_option("CABINET", words.options().subject, "Id in gatehouse.toml")
         ->required();
+    CLI::App* clock =
+        words.verb(*cabinets, "set-clock", "Set one's own clock to the daemon's", cabinet_clock);
+    clock->add_option("CABINET", words.options().subject, "Id in gatehouse.toml")->required();
+    clock->add_option("--by", words.options().by, "Staff who ordered it")->required();
 }
 
 void add_tickets(CLI::App& app, Words& words) {

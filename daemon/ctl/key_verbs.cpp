@@ -181,6 +181,33 @@ int cabinet_events(const Options& options) {
     return kDone;
 }
 
+int cabinet_clock(const Options& options) {
+    BodyBuilder body;
+    body.field("by", options.by);
+    const Answer answer =
+        call(options.socket_path, "POST", "/api/v1/cabinets/" + encode(options.subject) + "/clock",
+             body.take(), {});
+    if (!answer.ok()) return report(options, answer);
+    const json::object setting = document(answer);
+    const bool done = truth(setting, "done");
+    if (options.json) {
+        print_document(answer);
+        return done ? kDone : kFailed;
+    }
+    const std::string before = text(setting, "skew_before_s"),
+                      after = text(setting, "skew_after_s");
+    if (!done) {
+        std::cerr << "gatehousectl: the clock of " << text(setting, "cabinet")
+                  << " was not set: " << text(setting, "reason")
+                  << (after.empty() ? "" : "; it is off by " + after + " s") << "\n";
+        return kFailed;
+    }
+    std::cout << text(setting, "cabinet") << "  before "
+              << (before.empty() ? "no time" : "off by " + before + " s") << "  now off by "
+              << after << " s\n";
+    return kDone;
+}
+
 int tickets(const Options& options) {
     const Listing listing = all_items(options, "/api/v1/tickets",
                                       query_of(options, {"state", "unit", "kind", "from", "to"}));

@@ -35,6 +35,7 @@ int status(const Options& options);
 int read_meter(const Options& options);
 int scan_bus(const Options& options);
 int set_clock(const Options& options);
+int cabinet_clock(const Options& options);
 int accounts(const Options& options);
 int topup(const Options& options);
 int reverse(const Options& options);

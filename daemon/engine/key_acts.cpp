@@ -185,6 +185,45 @@ Reply KeyRoom::act(const KeyAct& act) {
     return reply;
 }
 
+Reply KeyRoom::clock(const CabinetClock& clock) {
+    using What = CabinetClock::What;
+    Reply reply;
+    if (clock.what == What::ordered) {
+        check_staff(context_, reply, "/by", clock.by);
+        if (is_refused(reply)) return reply;
+        if (!context_.clock.trusted())
+            return refusal(ReplyKind::refused, "clock",
+                           "the daemon's own clock is not trusted (" + context_.clock.reason() +
+                               "); no cabinet is set by it");
+    }
+    const auto seconds = [](const std::optional<std::int64_t>& ms) {
+        return ms ? std::optional(*ms / 1'000) : std::nullopt;
+    };
+    JsonWriter subject, body;
+    subject.begin_object().field("cabinet", clock.cabinet).end_object();
+    body.begin_object()
+        .field("cabinet", clock.cabinet)
+        .field("by", clock.by)
+        .field_if("skew_before_s", seconds(clock.before_ms))
+        .field_if("skew_after_s", seconds(clock.after_ms))
+        .field_if("reason", clock.reason)
+        .field("at", context_.iso(context_.now_ms()))
+        .end_object();
+    // The cabinet's own word of it is cabinet.clock_set.
+    const char* kind = clock.what == What::ordered ? "cabinet.clock_ordered"
+                       : clock.what == What::set   ? "cabinet.clock_corrected"
+                                                   : "cabinet.clock_failed";
+    log_event(context_, kind, subject.take(), body.take(),
+              {"cabinet:" + clock.cabinet, "staff:" + clock.by});
+    if (clock.after_ms) watch_[clock.cabinet].skew_ms = *clock.after_ms;
+    context_.urgent = true;
+    moved_ = true;
+    JsonWriter json;
+    json.begin_object().field("offset_ms", context_.clock.offset_ms()).end_object();
+    reply.json = json.take();
+    return reply;
+}
+
 std::shared_ptr<const KeyBoard> KeyRoom::board() {
     if (board_ && !moved_) return board_;
     auto fresh = std::make_shared<KeyBoard>();
@@ -221,7 +260,8 @@ std::shared_ptr<const KeyBoard> KeyRoom::board() {
         view.cabinet = cabinet.id;
         view.profile = cabinet.profile;
         view.kind = cabinet.kind;
-        if (const auto at = now_.sources.find(cabinet.id); at != now_.sources.end()) {
+        view.source = numberings_.current(context_.store.key_books(), cabinet.id);
+        if (const auto at = now_.sources.find(view.source); at != now_.sources.end()) {
             view.seen = at->second.begun;
             view.boot = at->second.boot;
             view.seq = at->second.seq;

@@ -25,6 +25,7 @@ struct KeyView {
 };
 struct CabinetView {
     std::string cabinet, profile, kind;  // kind: modbus, mqtt, http
+    std::string source;                  // that its events are counted under now
     bool seen = false;                   // something was heard of it, in this run or before
     bool online = true;
     std::string reason;

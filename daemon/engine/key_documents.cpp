@@ -128,6 +128,7 @@ std::string cabinet_json(const CabinetView& view, const Zone& zone) {
         .field("seen", view.seen)
         .field("online", view.seen && view.online)
         .field_if("reason", view.reason)
+        .field_if("source", view.source == view.cabinet ? "" : view.source)
         .field("boot", view.boot)
         .field("seq", view.seq)
         .field("clock_skew_s", view.skew_ms / 1000);

@@ -17,17 +17,6 @@ constexpr std::size_t kTrimMax = 500;       // events a turn
 constexpr std::size_t kWindowMax = 50'000;  // beyond it the oldest are folded earlier
 // Tickets that ended so long ago explain no key that is still looked at.
 constexpr std::int64_t kTicketsMs = kCustodyWindowMs + 86'400'000;
-// A clock this far from ours is not late delivery but a wrong clock.
-constexpr std::int64_t kWrongClockMs = 7 * 86'400'000LL, kAheadMs = 60'000;
-
-// Whether the cabinet says the same again; what the box made of it may have changed.
-bool is_same(const std::string& kept, const KeyEvent& again) {
-    KeyEvent before;
-    from_book(kept, before);
-    return before.type == again.type && before.slot == again.slot && before.tag == again.tag &&
-           before.device_at.value_or(before.at) == (again.at == 0 ? before.at : again.at);
-}
-
 }  // namespace
 
 KeyRoom::KeyRoom(Context& context) : context_(context) {
@@ -37,6 +26,7 @@ KeyRoom::KeyRoom(Context& context) : context_(context) {
 
 void KeyRoom::load() {
     KeyBooks& books = context_.store.key_books();
+    numberings_.reset();
     registry_ = context_.world.registry;
     index_ = index_keys(registry_->keys);
     base_ = {};
@@ -251,68 +241,6 @@ bool KeyRoom::is_person(const std::string& id) const {
                        [&](const Person& person) { return person.person == id; });
 }
 
-// Who a card belongs to, and when it happened by a clock that may be believed.
-void KeyRoom::resolve(KeyEvent& event, std::optional<UtcMs> device_now) const {
-    event.received_at = context_.now_ms();
-    const UtcMs said = event.at;
-    if (device_now) {
-        const std::int64_t skew = event.received_at - *device_now;
-        if (skew > options_.rules.skew_ms || skew < -options_.rules.skew_ms) event.at += skew;
-    }
-    const std::int64_t behind = event.received_at - event.at;
-    if (said == 0 || behind > kWrongClockMs || behind < -kAheadMs) event.at = event.received_at;
-    if (said != 0 && said != event.at) event.device_at = said;
-    if (!event.card.empty()) {
-        event.card = hashed_card(context_, event.card);
-        if (event.person.empty()) {
-            for (const Staff& staff : registry_->staff)
-                if (std::find(staff.cards.begin(), staff.cards.end(), event.card) !=
-                    staff.cards.end())
-                    event.person = staff.staff;
-        }
-    }
-    if (!event.person.empty() && !is_person(event.person)) event.person.clear();
-    if (!event.second.empty() && !is_person(event.second)) event.second.clear();
-}
-
-std::set<std::pair<std::string, SeqGap>> KeyRoom::gaps() const {
-    std::set<std::pair<std::string, SeqGap>> all;
-    for (const KeyFact& fact : findings_.facts)
-        if (fact.kind == KeyFactKind::log_gap)
-            all.insert({fact.cabinet, {fact.from, fact.through}});
-    return all;
-}
-
-// A hole in what a cabinet told is an event of its own, and so is what fills it.
-void KeyRoom::log_gaps(const std::set<std::pair<std::string, SeqGap>>& before) {
-    const auto now = gaps();
-    const auto tell = [&](const char* kind, const std::string& cabinet, const SeqGap& gap) {
-        const std::string topic = "cabinet/" + cabinet + "/event";
-        const std::uint64_t seq = context_.store.next(Series::event);
-        JsonWriter subject, body;
-        subject.begin_object().field("cabinet", cabinet).end_object();
-        body.begin_object()
-            .field("schema", 1)
-            .field("id", cabinet + "/gap/" + std::to_string(gap.from))
-            .field("seq", seq)
-            .field("prev", context_.world.topic_heads[topic])
-            .field("event_type", kind)
-            .field("cabinet", cabinet)
-            .field("from", gap.from)
-            .field("to", gap.through)
-            .field("origin", "derived")
-            .field("at", context_.iso(context_.now_ms()))
-            .field("received_at", context_.iso(context_.now_ms()))
-            .end_object();
-        log_event(context_, std::string("cabinet.") + (kind[4] == 'g' ? "log_gap" : "log_filled"),
-                  subject.take(), body.take(), {"cabinet:" + cabinet}, topic);
-    };
-    for (const auto& [cabinet, gap] : now)
-        if (!before.contains({cabinet, gap})) tell("log.gap", cabinet, gap);
-    for (const auto& [cabinet, gap] : before)
-        if (!now.contains({cabinet, gap})) tell("log.filled", cabinet, gap);
-}
-
 void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
     KeyBooks& books = context_.store.key_books();
     const auto before = gaps();
@@ -346,88 +274,6 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
     watch();
 }
 
-Reply KeyRoom::push(const KeyPush& push) {
-    std::vector<KeyEvent> fresh;
-    std::set<KeyEventId> seen;
-    std::vector<KeyPush::Bad> bad = push.bad;
-    std::int64_t duplicates = 0;
-    for (std::size_t i = 0; i < push.events.size(); ++i) {
-        KeyEvent one = push.events[i];
-        // A loss that begins among what is kept (the daemon ended between commit and
-        // acknowledgement) is one of what lies behind that.
-        if (one.type == KeyEventType::log_overwritten) {
-            const std::int64_t kept_through =
-                context_.store.key_books().newest_seq(one.id.source, one.id.boot);
-            if (one.from <= kept_through && kept_through < one.through)
-                one.from = one.id.seq = kept_through + 1;
-        }
-        if (const auto kept =
-                context_.store.key_books().event_body(one.id.source, one.id.boot, one.id.seq)) {
-            ++duplicates;
-            // A cabinet that counts anew under the same boot would lose what it says now.
-            if (!is_same(*kept, one)) bad.push_back({i, "identity_reused"});
-            continue;
-        }
-        if (!seen.insert(one.id).second) {
-            ++duplicates;
-            continue;
-        }
-        KeyEvent event = one;
-        resolve(event, push.device_now);
-        fresh.push_back(std::move(event));
-    }
-    CabinetWatch& watched = watch_[push.source];
-    watched.cabinet = push.source;
-    watched.known = true;
-    if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
-    if (!fresh.empty()) ingest(std::move(fresh));
-    // Of that boot alone: a cabinet frees what is acknowledged, and counts anew after each boot.
-    const std::int64_t kept = context_.store.key_books().newest_seq(push.source, push.boot);
-    JsonWriter json;
-    json.begin_object().key("ack").begin_object();
-    json.field("boot", push.boot).field("seq", kept).end_object();
-    json.field("dup", duplicates).key("bad").begin_array();
-    for (const KeyPush::Bad& one : bad)
-        json.begin_object().field("i", one.index).field("code", one.code).end_object();
-    json.end_array().key("gap").begin_array();
-    for (const auto& [cabinet, gap] : gaps())
-        if (cabinet == push.source)
-            json.begin_object().field("from", gap.from).field("to", gap.through).end_object();
-    json.end_array().end_object();
-    Reply reply;
-    reply.json = json.take();
-    return reply;
-}
-
-Reply KeyRoom::see(const CabinetSeen& seen) {
-    CabinetWatch& watched = watch_[seen.cabinet];
-    const bool was_known = watched.known;
-    watched.cabinet = seen.cabinet;
-    watched.skew_ms = seen.skew_ms;
-    watched.known = true;
-    Reply reply;
-    reply.json = "{}";
-    const bool was_online = !watched.offline_since;
-    if (was_known && was_online == seen.online) return reply;
-    if (!seen.online)
-        watched.offline_since = context_.now_ms();
-    else
-        watched.offline_since.reset();
-    reasons_[seen.cabinet] = seen.reason;
-    moved_ = true;
-    if (!was_known && seen.online) return reply;
-    JsonWriter subject, body;
-    subject.begin_object().field("cabinet", seen.cabinet).end_object();
-    body.begin_object()
-        .field("cabinet", seen.cabinet)
-        .field_if("reason", seen.reason)
-        .field("at", context_.iso(context_.now_ms()))
-        .end_object();
-    log_event(context_, seen.online ? "cabinet.online" : "cabinet.offline", subject.take(),
-              body.take(), {"cabinet:" + seen.cabinet});
-    return reply;
-}
-
 // The books as they are now: loaded, and with the registry of the newest import.
 void KeyRoom::follow_books() {
     if (!loaded_) load();
@@ -446,6 +292,7 @@ Reply KeyRoom::carry_out(const RoomCommand& command) {
     if (const auto* one = std::get_if<KeyPush>(&what)) return push(*one);
     if (const auto* one = std::get_if<CabinetSeen>(&what)) return see(*one);
     if (const auto* one = std::get_if<KeyAct>(&what)) return act(*one);
+    if (const auto* one = std::get_if<CabinetClock>(&what)) return clock(*one);
     if (const auto* one = std::get_if<OpenTicket>(&what)) return open(*one);
     if (const auto* one = std::get_if<TicketAct>(&what)) return move(*one);
     return write(std::get<WriteRegister>(what));
@@ -489,9 +336,12 @@ void KeyRoom::watch() {
     }
     std::vector<CabinetWatch> cabinets;
     for (const auto& [id, one] : watch_) cabinets.push_back(one);
-    for (const auto& [id, source] : now_.sources)
-        if (source.offline_since && !watch_.contains(id))
-            cabinets.push_back({id, true, source.offline_since, 0});
+    for (const auto& [id, source] : now_.sources) {
+        const std::string cabinet = cabinet_of(id);
+        if (source.offline_since && !watch_.contains(cabinet) &&
+            id == numberings_.current(context_.store.key_books(), cabinet))
+            cabinets.push_back({cabinet, true, source.offline_since, 0});
+    }
     std::set<std::string> inactive;
     const LocalDate today = context_.day_of(context_.now_ms());
     for (const Staff& staff : registry_->staff)

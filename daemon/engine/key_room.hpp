@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "daemon/core/key_watch.hpp"
 #include "daemon/engine/key_board.hpp"
+#include "daemon/engine/key_numberings.hpp"
 #include "daemon/engine/world.hpp"
 #include "daemon/store/key_books.hpp"
 
@@ -53,8 +55,17 @@ struct WriteRegister {
     // Reported with it, in the same transaction: what an inspection round found.
     std::vector<OpenTicket> faults;
 };
+// A cabinet's clock is to be set, or what came of it; the write is its driver's, and begins only
+// after the order is stored.
+struct CabinetClock {
+    std::string cabinet, by;
+    enum class What { ordered, set, failed } what = What::ordered;
+    std::optional<std::int64_t> before_ms, after_ms;  // its clock before ours
+    std::string reason;
+};
 struct RoomWork {
-    std::variant<KeyPush, CabinetSeen, KeyAct, OpenTicket, TicketAct, WriteRegister> what;
+    std::variant<KeyPush, CabinetSeen, KeyAct, OpenTicket, TicketAct, WriteRegister, CabinetClock>
+        what;
 };
 
 class KeyRoom {
@@ -82,6 +93,7 @@ class KeyRoom {
     [[nodiscard]] Reply push(const KeyPush& push);
     [[nodiscard]] Reply see(const CabinetSeen& seen);
     [[nodiscard]] Reply act(const KeyAct& act);
+    [[nodiscard]] Reply clock(const CabinetClock& clock);
     void check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
                    std::optional<UtcMs>& until);
     [[nodiscard]] Reply open(const OpenTicket& open);
@@ -93,6 +105,8 @@ class KeyRoom {
     void resolve(KeyEvent& event, std::optional<UtcMs> device_now) const;
     [[nodiscard]] bool is_person(const std::string& id) const;
     void log_key_event(KeyEvent& event, const KeyMoved* moved);
+    void log_restart(const KeyEvent& first);
+    void shorten_loss(KeyEvent& event, KeyNumberings::Place& place);
     void log_gaps(const std::set<std::pair<std::string, SeqGap>>& before);
     [[nodiscard]] std::set<std::pair<std::string, SeqGap>> gaps() const;
 
@@ -120,6 +134,7 @@ class KeyRoom {
     bool loaded_ = false, moved_ = true;
     std::shared_ptr<const Registry> registry_;  // that the index points into
     KeyIndex index_;
+    KeyNumberings numberings_;
     Custody base_, now_;
     CustodyFindings findings_;
     std::vector<KeyEvent> window_;         // in the one order

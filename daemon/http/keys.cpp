@@ -17,22 +17,11 @@ namespace {
 
 constexpr std::size_t kLoansShown = 50;
 
-std::shared_ptr<const KeyBoard> board_of(const Call& call) {
-    return call.snapshot->keys ? call.snapshot->keys : std::make_shared<const KeyBoard>();
-}
-
 const Key* key_row(const Call& call, const std::string& id) {
     const auto& keys = call.snapshot->registry->keys;
     const auto at =
         std::find_if(keys.begin(), keys.end(), [&](const Key& key) { return key.key == id; });
     return at == keys.end() ? nullptr : &*at;
-}
-
-const CabinetView& find_cabinet(Call& call, const KeyBoard& board) {
-    for (const CabinetView& view : board.cabinets)
-        if (view.cabinet == call.params[0]) return view;
-    throw Refused{
-        problem(404, "not-found", "No cabinet " + call.params[0] + " stands in gatehouse.toml.")};
 }
 
 std::optional<KeyAct::What> what_of(const std::string& word) {

@@ -133,6 +133,13 @@ struct ClockSetting {
     std::string reason;                        // where it is not done
 };
 
+// What came of setting a key cabinet's clock: how far it was before ours, and is now.
+struct CabinetClockSetting {
+    bool done = false;
+    std::optional<std::int64_t> before_ms, after_ms;
+    std::string reason;  // where it is not done
+};
+
 // What is done on a bus at a person's wish. Any thread; must not block.
 class Commissioning {
   public:
@@ -151,6 +158,13 @@ class Commissioning {
     using ClockHandler = std::function<void(ClockSetting)>;
     [[nodiscard]] virtual bool set_clock(const std::string& meter, std::int64_t offset_ms,
                                          ClockHandler handler, std::string& why) = 0;
+
+    // The same of a key cabinet that is asked.
+    [[nodiscard]] virtual bool can_set_cabinet_clock(const std::string& cabinet,
+                                                     std::string& why) = 0;
+    using CabinetClockHandler = std::function<void(CabinetClockSetting)>;
+    [[nodiscard]] virtual bool set_cabinet_clock(const std::string& cabinet, std::int64_t offset_ms,
+                                                 CabinetClockHandler handler, std::string& why) = 0;
 };
 
 struct MqttStatus {

@@ -111,6 +111,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/cabinets", "keys:read", get_cabinets},
     {"GET", "/api/v1/cabinets/{cabinet}/events", "keys:read", get_cabinet_events},
     {"POST", "/api/v1/cabinets/{cabinet}/events", "cabinets:write", nullptr, post_cabinet_events},
+    {"POST", "/api/v1/cabinets/{cabinet}/clock", "meters:write", nullptr, post_cabinet_clock},
     listed("/api/v1/tickets", "tickets:read", get_tickets, table_tickets),
     {"POST", "/api/v1/tickets", "tickets:write", nullptr, post_ticket},
     {"GET", "/api/v1/tickets/{ticket}", "tickets:read", get_ticket},

@@ -119,6 +119,7 @@ void post_key(Call& call, Respond respond);
 Response get_cabinets(Call& call);
 Response get_cabinet_events(Call& call);
 void post_cabinet_events(Call& call, Respond respond);
+void post_cabinet_clock(Call& call, Respond respond);
 Response get_tickets(Call& call);  // tickets.cpp
 Response get_ticket(Call& call);
 void post_ticket(Call& call, Respond respond);

@@ -104,6 +104,24 @@ std::int64_t KeyBooks::newest_seq(const std::string& source, std::int64_t boot) 
     return query.step() ? query.maybe_i64().value_or(-1) : -1;
 }
 
+std::vector<KeyBooks::BootRow> KeyBooks::boots(const std::string& source) {
+    std::vector<BootRow> rows;
+    Query query(connection_,
+                "SELECT boot,max(seq),min(CASE WHEN at_ms<>received_ms THEN at_ms END),"
+                "max(CASE WHEN at_ms<>received_ms THEN at_ms END) FROM key_event WHERE source=? "
+                "GROUP BY boot ORDER BY boot");
+    query << source;
+    while (query.step()) {
+        BootRow row;
+        row.boot = query.i64();
+        row.seq = query.i64();
+        row.first = query.maybe_i64().value_or(0);
+        row.last = query.maybe_i64().value_or(0);
+        rows.push_back(row);
+    }
+    return rows;
+}
+
 std::vector<std::uint64_t> KeyBooks::events_of(const std::string& source, std::uint64_t after,
                                                std::size_t limit) {
     std::vector<std::uint64_t> rows;

@@ -77,6 +77,13 @@ class KeyBooks {
     [[nodiscard]] std::vector<KeyEventRow> fresh_events();
     [[nodiscard]] std::int64_t newest_seq(const std::string& source,
                                           std::int64_t boot);  // -1: none
+    // The boots of a source: when their events happened by clocks of their own (what has the time
+    // of its receipt is left out; 0 where nothing else is kept), and the newest seq.
+    struct BootRow {
+        std::int64_t boot = 0, seq = 0;
+        UtcMs first = 0, last = 0;
+    };
+    [[nodiscard]] std::vector<BootRow> boots(const std::string& source);
     // Rows of the event log of a cabinet's events, by seq.
     [[nodiscard]] std::vector<std::uint64_t> events_of(const std::string& source,
                                                        std::uint64_t after, std::size_t limit);

@@ -33,6 +33,13 @@ struct BoardAsk {
     KeyPush push;                      // hand; committed() follows
 };
 
+// What came of setting a cabinet's clock. Its clock before ours, where it had a time.
+struct ClockOutcome {
+    bool done = false;  // read back, and right
+    std::optional<std::int64_t> before_ms, after_ms;
+    std::string reason;  // where it is not done
+};
+
 // What came of a read or a write: words, or the board's own refusal.
 struct BoardReply {
     std::vector<std::uint16_t> words;
@@ -53,8 +60,13 @@ class Board {
     virtual void committed(bool kept, const Moment& now) = 0;
     // Its clock beside ours, where it has one and it was set.
     [[nodiscard]] virtual std::optional<std::int64_t> skew_ms() const { return std::nullopt; }
-    // Its clock is to be set at the next opportunity. False: it has none.
-    [[nodiscard]] virtual bool set_clock() { return false; }
+    [[nodiscard]] virtual bool has_clock() const { return false; }
+    // Its clock is to be set to the monotonic clock and that offset, at the next opportunity.
+    virtual void set_clock(std::int64_t offset_ms) { static_cast<void>(offset_ms); }
+    // What came of that, once.
+    [[nodiscard]] virtual std::optional<ClockOutcome> clock_outcome() { return std::nullopt; }
+    // It is not waited for any more, and must not be set later.
+    virtual void cancel_clock() {}
 };
 
 }  // namespace gatehouse::cabinet

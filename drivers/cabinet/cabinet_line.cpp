@@ -25,6 +25,7 @@ CabinetLine::CabinetLine(const Clock& clock, const PushSink& push, const SeenSin
       link_(std::move(link)),
       pollers_(std::move(pollers)),
       wanted_at_(pollers_.size()),
+      clock_done_(pollers_.size()),
       beat_mono_ms_(clock.mono_ms()) {}
 
 CabinetLine::~CabinetLine() {
@@ -174,6 +175,7 @@ void CabinetLine::count_strangers(std::size_t index, const modbus::Request& abou
 }
 
 void CabinetLine::tell_seen() {
+    tell_clocks();
     std::vector<CabinetSeen> news;
     {
         const std::lock_guard lock(pollers_mutex_);
@@ -191,16 +193,34 @@ void CabinetLine::rest_until(MonoMs until) {
                                [this] { return mailbox_->stopping || mailbox_->woken; });
 }
 
-bool CabinetLine::set_clock(const std::string& cabinet, std::string& problem) {
+bool CabinetLine::set_clock(const std::string& cabinet, std::int64_t offset_ms,
+                            CabinetService::ClockDone done, std::string& problem) {
+    const std::lock_guard lock(pollers_mutex_);
+    for (std::size_t i = 0; i < pollers_.size(); ++i) {
+        if (pollers_[i].cabinet() != cabinet) continue;
+        problem = pollers_[i].set_clock(offset_ms, now());
+        if (problem.empty()) clock_done_[i] = std::move(done);
+        return true;
+    }
+    return false;
+}
+
+std::optional<std::string> CabinetLine::clock_problem(const std::string& cabinet) const {
+    const std::lock_guard lock(pollers_mutex_);
+    for (const CabinetPoller& poller : pollers_)
+        if (poller.cabinet() == cabinet) return poller.clock_problem();
+    return std::nullopt;
+}
+
+void CabinetLine::tell_clocks() {
+    std::vector<std::pair<CabinetService::ClockDone, ClockOutcome>> over;
     {
         const std::lock_guard lock(pollers_mutex_);
-        const auto found = std::find_if(pollers_.begin(), pollers_.end(), [&](const auto& poller) {
-            return poller.cabinet() == cabinet;
-        });
-        if (found == pollers_.end()) return false;
-        problem = found->set_clock();
+        for (std::size_t i = 0; i < pollers_.size(); ++i)
+            if (const auto outcome = pollers_[i].clock_outcome(now()))
+                over.emplace_back(std::exchange(clock_done_[i], nullptr), *outcome);
     }
-    return true;
+    for (const auto& [done, outcome] : over) done(outcome);
 }
 
 std::vector<CabinetStatus> CabinetLine::status() const {

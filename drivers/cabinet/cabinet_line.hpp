@@ -28,7 +28,10 @@ class CabinetLine {
     void ask_to_stop();
     void join();
     // False: it is none of this line's.
-    [[nodiscard]] bool set_clock(const std::string& cabinet, std::string& problem);
+    [[nodiscard]] bool set_clock(const std::string& cabinet, std::int64_t offset_ms,
+                                 CabinetService::ClockDone done, std::string& problem);
+    // Nothing: it is none of this line's. Why its clock cannot be set now; empty: it can.
+    [[nodiscard]] std::optional<std::string> clock_problem(const std::string& cabinet) const;
     [[nodiscard]] std::vector<CabinetStatus> status() const;
     [[nodiscard]] modbus::Heartbeat heartbeat() const;
 
@@ -55,6 +58,7 @@ class CabinetLine {
     void carry_out(std::size_t index, const PollerAction& action);
     void count_strangers(std::size_t index, const modbus::Request& about);
     void tell_seen();
+    void tell_clocks();
     void rest_until(MonoMs until);
     [[nodiscard]] Moment now() const;
 
@@ -67,6 +71,7 @@ class CabinetLine {
     mutable std::mutex pollers_mutex_;  // held while a poller decides, never during an exchange
     std::vector<CabinetPoller> pollers_;
     std::vector<MonoMs> wanted_at_;
+    std::vector<CabinetService::ClockDone> clock_done_;  // under pollers_mutex_
     const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
     bool connected_ = false;
     MonoMs connect_at_ = 0;

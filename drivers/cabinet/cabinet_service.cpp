@@ -96,14 +96,24 @@ void CabinetService::stop() {
     for (const auto& line : ending) line->join();
 }
 
-std::string CabinetService::set_clock(const std::string& cabinet) {
+std::string CabinetService::clock_problem(const std::string& cabinet) const {
+    const std::lock_guard lock(impl_->mutex);
+    for (const auto& line : impl_->lines)
+        if (auto problem = line->clock_problem(cabinet)) return *problem;
+    for (const CabinetStatus& status : impl_->left_out)
+        if (status.cabinet == cabinet) return status.reason;
+    return "it is not asked";
+}
+
+std::string CabinetService::set_clock(const std::string& cabinet, std::int64_t offset_ms,
+                                      ClockDone done) {
     const std::lock_guard lock(impl_->mutex);
     std::string problem;
     for (const auto& line : impl_->lines)
-        if (line->set_clock(cabinet, problem)) return problem;
+        if (line->set_clock(cabinet, offset_ms, done, problem)) return problem;
     for (const CabinetStatus& status : impl_->left_out)
         if (status.cabinet == cabinet) return status.reason;
-    return "no cabinet that is asked is named " + cabinet;
+    return "it is not asked";
 }
 
 std::vector<CabinetStatus> CabinetService::status() const {

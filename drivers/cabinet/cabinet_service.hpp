@@ -45,8 +45,13 @@ class CabinetService {
     // Waits at most for the exchange that is on the wire.
     void stop();
 
-    // Sets the cabinet's clock from ours with its next turn. Empty, or why that cannot be.
-    [[nodiscard]] std::string set_clock(const std::string& cabinet);
+    // Why the cabinet's clock cannot be set now; empty: it can.
+    [[nodiscard]] std::string clock_problem(const std::string& cabinet) const;
+    // Sets the cabinet's clock to the monotonic one and that offset, with its next turn. Empty, or
+    // why that cannot be; `done` is called once, late, unless the service stops first.
+    using ClockDone = std::function<void(const ClockOutcome& outcome)>;
+    [[nodiscard]] std::string set_clock(const std::string& cabinet, std::int64_t offset_ms,
+                                        ClockDone done);
     [[nodiscard]] std::vector<CabinetStatus> status() const;
     [[nodiscard]] std::vector<modbus::Heartbeat> heartbeats() const;
 

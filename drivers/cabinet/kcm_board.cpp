@@ -9,6 +9,8 @@ namespace {
 constexpr std::int64_t kAgainMs = 2'000;       // what was not committed is handed again
 constexpr std::int64_t kSettleMs = 200;        // between two looks at the board's seconds
 constexpr std::int64_t kSettleMostMs = 3'000;  // a clock that stands still is not waited for
+constexpr std::int64_t kClockWaitsMs = 5'000;  // for a log that is being read
+constexpr std::int64_t kClockGoodMs = 2'000;   // its registers have whole seconds
 constexpr int kInputs = 0x0000, kFaults = 0x1000, kDoor = 0x2000;
 constexpr int kIllegalFunction = 1, kIllegalAddress = 2;
 
@@ -35,6 +37,7 @@ KcmBoard::KcmBoard(std::string cabinet, std::shared_ptr<const CabinetProfile> pr
 BoardAsk KcmBoard::next(const Moment& now) {
     if (contacts_) return contacts_->next(now);
     BoardAsk ask;
+    if (step_ == Step::clock && !clock_offset_ms_) step_ = Step::head;
     if (step_ == Step::wait || now.mono_ms < due_) {
         ask.until = step_ == Step::wait ? now.mono_ms + poll_interval_ms_ : due_;
         return ask;
@@ -66,7 +69,8 @@ BoardAsk KcmBoard::next(const Moment& now) {
         case Step::clock:
             ask.kind = BoardAsk::Kind::write;
             ask.first = kKcmClock;
-            ask.words = kcm_clock(now.wall_ms);
+            clock_.before_ms = off_by(now);
+            ask.words = kcm_clock(now.mono_ms + clock_offset_ms_.value_or(0));
             break;
         case Step::hand:
             ask.kind = BoardAsk::Kind::hand;
@@ -90,9 +94,16 @@ std::string KcmBoard::answered(const BoardReply& reply, const Moment& now) {
             take_stock(reply, now);
             return "";
         case Step::clock:
-            clock_due_ = false;
             step_ = Step::head;
-            return reply.exception == 0 ? "" : "the board refuses to have its clock set";
+            if (reply.exception != 0) {
+                clock_.reason = "the board refuses to have its clock set, with exception " +
+                                std::to_string(reply.exception);
+                clock_over_ = true;
+            } else if (clock_offset_ms_) {
+                clock_written_ = true;
+                skew_before_ms_ = std::exchange(skew_ms_, std::nullopt);
+            }
+            return "";
         case Step::ack:
             // What it did not take stands in its head, and is acknowledged again with the next
             // poll.
@@ -123,11 +134,44 @@ void KcmBoard::was_away() {
     stock_due_ = true;
 }
 
-bool KcmBoard::set_clock() {
-    if (contacts_) return false;
-    clock_due_ = true;
+void KcmBoard::set_clock(std::int64_t offset_ms) {
+    cancel_clock();
+    clock_offset_ms_ = offset_ms;
     if (step_ == Step::head) due_ = 0;
-    return true;
+}
+
+std::optional<ClockOutcome> KcmBoard::clock_outcome() {
+    if (!clock_over_) return std::nullopt;
+    return clock_;
+}
+
+void KcmBoard::cancel_clock() {
+    clock_offset_ms_.reset();
+    clock_since_.reset();
+    clock_ = {};
+    clock_written_ = clock_over_ = false;
+}
+
+// What the log told until then is read first where that takes no long time, so that its times are
+// corrected by the clock that they were written with.
+bool KcmBoard::clock_is_next(const Moment& now) {
+    if (!clock_offset_ms_ || clock_written_ || clock_over_) return false;
+    if (!clock_since_) clock_since_ = now.mono_ms;
+    return head_.newest <= head_.acked || now.mono_ms - *clock_since_ >= kClockWaitsMs;
+}
+
+std::optional<std::int64_t> KcmBoard::off_by(const Moment& now) const {
+    if (head_.utc_s == 0) return std::nullopt;
+    return head_.utc_s * 1'000 + 500 - (now.mono_ms + clock_offset_ms_.value_or(0));
+}
+
+void KcmBoard::check_clock(const Moment& now) {
+    if (!clock_written_ || clock_over_) return;
+    clock_.after_ms = off_by(now);
+    clock_.done =
+        clock_.after_ms && *clock_.after_ms<kClockGoodMs&& * clock_.after_ms> - kClockGoodMs;
+    if (!clock_.done) clock_.reason = "it took the time and shows another one";
+    clock_over_ = true;
 }
 
 // The registers have whole seconds, so each look is off by up to half of one. What was taken once
@@ -139,8 +183,9 @@ void KcmBoard::take_skew(const Moment& now) {
 }
 
 std::optional<UtcMs> KcmBoard::device_now(const Moment& now) const {
-    if (!skew_ms_) return std::nullopt;
-    return now.wall_ms + *skew_ms_;
+    const auto skew_ms = skew_before_ms_ ? skew_before_ms_ : skew_ms_;
+    if (!skew_ms) return std::nullopt;
+    return now.wall_ms + *skew_ms;
 }
 
 std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
@@ -154,6 +199,11 @@ std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
     const Step step = step_;
     head_ = std::get<KcmHead>(head);
     take_skew(now);
+    check_clock(now);
+    if (went_back()) {
+        rest(now);
+        return "";
+    }
     take_boot();
     if (step == Step::confirm) return confirm(now);
     if (step == Step::settle) {
@@ -163,6 +213,28 @@ std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
     before_boot_ = head_.boot;
     decide(now);
     return "";
+}
+
+// A board that counts lower than before, or takes an acknowledgement back, was replaced, or has
+// lost its memory. It is believed when it says so twice: one head may be an older answer that came
+// late.
+bool KcmBoard::went_back() {
+    const bool same = boot_ == head_.boot;
+    const bool back = (boot_ && head_.boot < *boot_) ||
+                      (same && (head_.newest < committed_ || head_.acked < acked_seen_));
+    if (!back) {
+        set_back_ = false;
+        acked_seen_ = same ? std::max(acked_seen_, head_.acked) : head_.acked;
+        return false;
+    }
+    if (!std::exchange(set_back_, true)) return true;
+    set_back_ = false;
+    acked_seen_ = head_.acked;
+    boot_.reset();
+    kept_.clear();
+    lost_told_.reset();
+    stock_due_ = true;
+    return false;
 }
 
 void KcmBoard::take_boot() {
@@ -175,7 +247,8 @@ void KcmBoard::take_boot() {
 }
 
 void KcmBoard::decide(const Moment& now) {
-    if (clock_due_) {
+    if (head_.newest <= head_.acked) skew_before_ms_.reset();
+    if (clock_is_next(now)) {
         step_ = Step::clock;
     } else if (head_.acked < committed_ && committed_ <= head_.newest && ack_seq_ != committed_) {
         ack_seq_ = committed_;
@@ -252,6 +325,7 @@ std::string KcmBoard::confirm(const Moment& now) {
     KeyPush push;
     push.source = cabinet_;
     push.boot = *boot_;
+    push.newest = head_.newest;
     push.device_now = device_now(now);
     handed_.clear();
     KeyEvent loss;
@@ -263,6 +337,12 @@ std::string KcmBoard::confirm(const Moment& now) {
     for (Record& record : found) {
         KeyEvent event = *event_of(record);
         if (event.id.seq != next++) break;  // the rest was torn; it comes with the next window
+        if (event.type == KeyEventType::clock_set && skew_before_ms_) {
+            // What stands before it has the clock that was wrong, what stands behind it has not.
+            if (!handed_.empty()) break;
+            skew_before_ms_.reset();
+            push.device_now = device_now(now);
+        }
         // The same words under a boot that has changed: committed before, not acknowledged in time.
         if (std::find(kept_.begin(), kept_.end(), record) == kept_.end())
             push.events.push_back(std::move(event));

@@ -23,13 +23,17 @@ class KcmBoard final : public Board {
     void was_away() override;
     void committed(bool kept, const Moment& now) override;
     [[nodiscard]] std::optional<std::int64_t> skew_ms() const override { return skew_ms_; }
-    [[nodiscard]] bool set_clock() override;
+    [[nodiscard]] bool has_clock() const override { return contacts_ == nullptr; }
+    void set_clock(std::int64_t offset_ms) override;
+    [[nodiscard]] std::optional<ClockOutcome> clock_outcome() override;
+    void cancel_clock() override;
 
   private:
     enum class Step { head, window, confirm, hand, wait, ack, stock, settle, clock };
     using Record = std::vector<std::uint16_t>;
 
     [[nodiscard]] std::string take_head(const BoardReply& reply, const Moment& now);
+    [[nodiscard]] bool went_back();
     void take_boot();
     void decide(const Moment& now);
     [[nodiscard]] std::string take_window(const BoardReply& reply, const Moment& now);
@@ -41,6 +45,9 @@ class KcmBoard final : public Board {
     void hand(KeyPush push);
     void rest(const Moment& now);
     void take_skew(const Moment& now);
+    void check_clock(const Moment& now);
+    [[nodiscard]] bool clock_is_next(const Moment& now);
+    [[nodiscard]] std::optional<std::int64_t> off_by(const Moment& now) const;
     [[nodiscard]] std::optional<UtcMs> device_now(const Moment& now) const;
 
     const std::string cabinet_;
@@ -55,6 +62,7 @@ class KcmBoard final : public Board {
     std::optional<std::int64_t> boot_;
     std::int64_t before_boot_ = 0;      // of the head before the window
     std::int64_t committed_ = 0;        // of this boot, as far as this process knows
+    std::int64_t acked_seen_ = 0;       // likewise
     std::vector<Record> kept_;          // records committed last, to know them under another boot
     std::optional<int> lost_told_;      // of the board's count
     std::vector<std::uint16_t> words_;  // of the window
@@ -62,7 +70,15 @@ class KcmBoard final : public Board {
     std::int64_t ack_seq_ = 0;
     KeyPush push_;
     bool hands_log_ = false;
-    bool stock_due_ = true, clock_due_ = false;
+    bool stock_due_ = true;
+    bool set_back_ = false;  // its numbering was seen to have gone back, once so far
+    // An order to set its clock: to the monotonic one and this offset.
+    std::optional<std::int64_t> clock_offset_ms_;
+    std::optional<MonoMs> clock_since_;  // it waits for the log to be read
+    ClockOutcome clock_;
+    bool clock_written_ = false, clock_over_ = false;
+    // Its clock as it was, until the record that tells of the setting was read.
+    std::optional<std::int64_t> skew_before_ms_;
     bool spare_input_ = true;  // one input more than slots: where they count from 1
     KeyEvent stock_;
     std::int64_t stock_second_ = 0;

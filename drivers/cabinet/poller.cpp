@@ -11,6 +11,7 @@ constexpr int kFailedPollsMax = 3;              // from then on it is offline
 constexpr std::int64_t kOfflineRestMs = 5'000;  // between two looks at one that does not answer
 constexpr std::int64_t kGuardMs = 1'000;        // no board is later than that and its timeout
 constexpr std::int64_t kHandedMostMs = 60'000;
+constexpr std::int64_t kClockMostMs = 20'000;
 constexpr std::int64_t kTellAgainMs = 60'000, kSkewMovedMs = 2'000;
 
 }  // namespace
@@ -153,9 +154,31 @@ void CabinetPoller::committed(std::uint64_t ticket, bool kept, const Moment& now
     ask_ = {};  // it may have something to do at once
 }
 
-std::string CabinetPoller::set_clock() {
-    if (!status_.online) return "the cabinet does not answer: " + status_.reason;
-    return board_->set_clock() ? "" : "the cabinet has no clock that could be set";
+std::string CabinetPoller::clock_problem() const {
+    if (!status_.online) return "it does not answer: " + status_.reason;
+    if (clock_until_) return "its clock is being set already";
+    return board_->has_clock() ? "" : "it has no clock that could be set";
+}
+
+std::string CabinetPoller::set_clock(std::int64_t offset_ms, const Moment& now) {
+    if (std::string problem = clock_problem(); !problem.empty()) return problem;
+    board_->set_clock(offset_ms);
+    clock_until_ = now.mono_ms + kClockMostMs;
+    ask_ = {};  // it has something to do at once
+    return "";
+}
+
+std::optional<ClockOutcome> CabinetPoller::clock_outcome(const Moment& now) {
+    if (!clock_until_) return std::nullopt;
+    auto outcome = board_->clock_outcome();
+    if (!outcome && !status_.online)
+        outcome = ClockOutcome{false, {}, {}, "it does not answer any more: " + status_.reason};
+    if (!outcome && now.mono_ms >= *clock_until_)
+        outcome = ClockOutcome{false, {}, {}, "it did not come to it in time"};
+    if (!outcome) return std::nullopt;
+    board_->cancel_clock();
+    clock_until_.reset();
+    return outcome;
 }
 
 std::optional<CabinetSeen> CabinetPoller::seen(const Moment& now) {

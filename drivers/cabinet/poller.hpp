@@ -56,8 +56,13 @@ class CabinetPoller {
     void committed(std::uint64_t ticket, bool kept, const Moment& now);
     // There is no connection: counts as a poll that failed.
     void unreachable(const std::string& reason, const Moment& now);
-    // An order to set the cabinet's clock. Empty, or why it cannot be carried out.
-    [[nodiscard]] std::string set_clock();
+    // Why its clock cannot be set now; empty: it can.
+    [[nodiscard]] std::string clock_problem() const;
+    // An order to set the cabinet's clock to the monotonic one and that offset. Empty, or why it
+    // cannot be carried out.
+    [[nodiscard]] std::string set_clock(std::int64_t offset_ms, const Moment& now);
+    // What came of it, once and in time, whatever the cabinet does.
+    [[nodiscard]] std::optional<ClockOutcome> clock_outcome(const Moment& now);
 
     // What somebody must hear of, once; nothing mostly.
     [[nodiscard]] std::optional<CabinetSeen> seen(const Moment& now);
@@ -81,6 +86,7 @@ class CabinetPoller {
     std::uint64_t ticket_ = 0;
     bool handed_ = false;
     MonoMs handed_at_ = 0;
+    std::optional<MonoMs> clock_until_;  // an order to set its clock is under way
     bool told_ = false, told_online_ = false;
     std::string told_reason_;
     std::int64_t told_skew_ms_ = 0;

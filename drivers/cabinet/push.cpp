@@ -137,6 +137,7 @@ class Decoder {
         if (const bj::value* value = &whole.at("events"); !value->is_array())
             return PushRefusal{"malformed", "`events` is no list"};
         push_.device_now = time_of(whole, "now", zone_);
+        push_.serial = text_of(whole, "serial");
         return events(whole.at("events").get_array(), number_of(whole, "boot"));
     }
 
@@ -172,6 +173,11 @@ class Decoder {
         if (own_boot) boot = own_boot;
         if (!boot || *boot < 0) return push_.bad.push_back({i, "boot"});
         if (!seq || *seq < 0) return push_.bad.push_back({i, "seq"});
+        if (const std::string serial = text_of(object, "serial"); !serial.empty()) {
+            // One push is of one board: which numbering its numbers are of hangs on that.
+            if (push_.serial.empty()) push_.serial = serial;
+            if (serial != push_.serial) return push_.bad.push_back({i, "serial"});
+        }
         event.id.boot = *boot;
         event.id.seq = *seq;
         push_.boot = std::max(push_.boot, *boot);

@@ -74,6 +74,7 @@ const char* cabinet_help() {
            "cabinet ID visit SLOT CARD      badge, door, take or bring, door\n"
            "cabinet ID tamper on | off      its housing\n"
            "cabinet ID power off | on       it says nothing; then it starts anew\n"
+           "cabinet ID swap                 another board in its place, which counts anew\n"
            "cabinet ID clock SECONDS        its clock is off by so much from now on\n"
            "cabinet ID flood N              N events in its log at once\n";
 }
@@ -186,6 +187,15 @@ std::string Cabinet::act(const std::string& what, std::int64_t now_ms) {
     if ((verb == "badge" || verb == "deny") && count == 2) {
         if (credential_of(words[1]) == 0) return "'" + words[1] + "' is no card like w34:012345678";
         return badge(verb == "badge", words, now_ms);
+    }
+    if (verb == "swap" && count == 1) {
+        boot_ = next_seq_ = 1;
+        acked_ = 0;
+        lost_ = 0;
+        log_.clear();
+        log(kBoot, 0, 0, 0, 0, 0, now_ms);
+        tell("boot", 0, "", now_ms);
+        return "";
     }
     if (verb == "power" && count == 2) return power(words[1] == "on", now_ms);
     if (verb == "tamper" && count == 2) {

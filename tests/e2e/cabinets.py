@@ -159,6 +159,42 @@ def overwritten_while_nobody_asked(house, simulator):
     equal("and what does not", key(house, "k-9")["state"], "out")
 
 
+def another_board(house, simulator):
+    """It counts from 1 under a boot that was used before: each event once, under a new source."""
+    before = len(simulator.truth("kc-01"))
+    simulator.act("kc-01", "swap")
+    simulator.act("kc-01", f"visit 4 {CARD}")
+    wait_for("it counts anew", lambda: cabinet(house, "kc-01").get("source") == "kc-01~2")
+    wait_for("key 4 is out", lambda: key(house, "k-4")["state"] == "out")
+    house.daemon.kill()
+    simulator.act("kc-01", "flood 10")
+    house.launch()
+    newest = simulator.truth("kc-01")[-1]["seq"]
+    wait_for("the log is read", lambda: cabinet(house, "kc-01")["seq"] >= newest)
+    real = [f"kc-01~2/{row['boot']}/{row['seq']}" for row in simulator.truth("kc-01")[before:]]
+    told = [e["id"] for e in events(house, "kc-01") if e["id"].startswith("kc-01~2/")]
+    equal("each event of the new board once", told, real)
+    told = [e["id"] for e in events(house, "kc-01") if e["event_type"] == "log.restarted"]
+    equal("told once", told, ["kc-01~2"])
+    wait_for("what hangs there is known", lambda: key(house, "k-1")["state"] == "in")
+
+
+def its_clock(house, simulator):
+    simulator.act("kc-01", "clock 3600")
+    wait_for("its skew is seen", lambda: cabinet(house, "kc-01")["clock_skew_s"] > 3590)
+    equal("contacts have no clock",
+          house.refused("cabinets", "set-clock", "kc-02", "--by", "s-01").code, 2)  # fmt: skip
+    equal("nobody", house.refused("cabinets", "set-clock", "kc-01", "--by", "x").code, 2)
+    said = house.ctl("cabinets", "set-clock", "kc-01", "--by", "s-01")
+    check(f"before and after: {said}", "before off by 36" in said and "now off by" in said)
+    check("it is right", abs(cabinet(house, "kc-01")["clock_skew_s"]) <= 2)
+    kinds = [row["kind"] for row in house.get("/cabinets/kc-01/events?limit=1000")["items"]]
+    check("the order and what came of it",
+          kinds.index("cabinet.clock_ordered") < kinds.index("cabinet.clock_corrected"))
+    wait_for("its own word of it", lambda: simulator.truth("kc-01")[-1]["event"] == "clock.set"
+             and cabinet(house, "kc-01")["seq"] == simulator.truth("kc-01")[-1]["seq"])
+
+
 def power_away(house, simulator):
     simulator.act("kc-01", "power off")
     wait_for("it is offline", lambda: not cabinet(house, "kc-01")["online"])
@@ -175,6 +211,8 @@ def test():
         killed_while_it_talks(house, simulator)
         overwritten_while_nobody_asked(house, simulator)
         power_away(house, simulator)
+        another_board(house, simulator)
+        its_clock(house, simulator)
 
 
 if __name__ == "__main__":

@@ -283,19 +283,119 @@ TEST_CASE("a clock that is off is told, and set on command alone") {
         books.keep(push);
         return true;
     };
-    CHECK_FALSE(life.poller().set_clock().empty());  // it does not answer yet
+    // It does not answer yet.
+    CHECK_FALSE(life.poller().set_clock(Life::kEpochMs, life.moment()).empty());
     life.run_for(5'000);
     auto seen = life.poller().seen(life.moment());
     REQUIRE(seen);
     CHECK(seen->skew_ms > 3'599'000);
     life.run_for(60'000);
     CHECK(books.last(KeyEventType::clock_set) == nullptr);
-    CHECK(life.poller().set_clock().empty());
+    CHECK(life.poller().set_clock(Life::kEpochMs, life.moment()).empty());
+    CHECK(life.poller().clock_problem() == "its clock is being set already");
     life.run_for(2'000);
     REQUIRE(books.last(KeyEventType::clock_set) != nullptr);
+    const auto outcome = life.poller().clock_outcome(life.moment());
+    REQUIRE(outcome);
+    CHECK(outcome->done);
+    CHECK(outcome->before_ms.value_or(0) > 3'599'000);
+    CHECK(std::abs(outcome->after_ms.value_or(9'999)) <= 1'000);
+    CHECK_FALSE(life.poller().clock_outcome(life.moment()));
+    CHECK(life.poller().clock_problem().empty());
     seen = life.poller().seen(life.moment());
     REQUIRE(seen);
     CHECK(std::abs(seen->skew_ms) <= 1'000);
+}
+
+TEST_CASE("what was logged before the clock was set is told by the clock that it was logged with") {
+    simulator::CabinetSpec spec = board_of(8);
+    spec.clock_off_ms = 3'600'000;
+    simulator::Cabinet cabinet(spec, 1, Life::kEpochMs);
+    std::int64_t now = 1'000;
+    std::map<std::int64_t, std::int64_t> off;  // by seq: the clock of its push before ours
+    Life life(cabinet, Life::kcm(1), now);
+    life.sink = [&](const KeyPush& push) {
+        for (const KeyEvent& event : push.events)
+            if (event.id.source == "kc-01")
+                off[event.id.seq] = *push.device_now - (Life::kEpochMs + now);
+        return true;
+    };
+    life.run_for(5'000);
+    // Between the head that says that all is read and the write somebody takes a key.
+    life.before = [&](const PollerAction& action) {
+        if (action.kind == PollerAction::Kind::write && action.write.first == kKcmClock)
+            act(cabinet, "take 3", now);
+        return true;
+    };
+    REQUIRE(life.poller().set_clock(Life::kEpochMs, life.moment()).empty());
+    life.run_for(3'000);
+    REQUIRE(off.size() == 2);  // the key, and the clock
+    CHECK(off[1] > 3'599'000);
+    CHECK(std::abs(off[2]) <= 1'000);
+}
+
+TEST_CASE("the clock: a board that refuses it, one that goes away meanwhile, one that is busy") {
+    std::int64_t now = 1'000;
+    simulator::Cabinet cabinet(board_of(4), 1, Life::kEpochMs);
+    Life life(cabinet, Life::kcm(1), now);
+    bool keeps = true;
+    life.sink = [&](const KeyPush&) { return keeps; };
+    life.run_for(5'000);
+    life.silent = true;
+    REQUIRE(life.poller().set_clock(Life::kEpochMs, life.moment()).empty());
+    life.run_for(10'000);
+    auto outcome = life.poller().clock_outcome(life.moment());
+    REQUIRE(outcome);
+    CHECK(outcome->reason.starts_with("it does not answer any more: "));
+    life.silent = false;
+    life.run_for(10'000);
+    // Not carried out later, when nobody waits for it.
+    CHECK(cabinet.newest() == 0);
+
+    act(cabinet, "flood 20", now);
+    keeps = false;  // nothing can be kept, so the log is never empty
+    life.run_for(5'000);
+    REQUIRE(life.poller().set_clock(Life::kEpochMs, life.moment()).empty());
+    life.run_for(12'000);
+    outcome = life.poller().clock_outcome(life.moment());
+    REQUIRE(outcome);
+    CHECK(outcome->done);
+}
+
+TEST_CASE(
+    "a board in another's place counts anew: it is believed the second time, and read whole") {
+    std::int64_t now = 1'000;
+    simulator::Cabinet cabinet(board_of(8), 1, Life::kEpochMs);
+    act(cabinet, "power off", now);
+    act(cabinet, "power on", now);
+    act(cabinet, "flood 30", now);
+    std::vector<KeyPush> pushes;
+    Life life(cabinet, Life::kcm(1), now);
+    life.sink = [&](const KeyPush& push) {
+        pushes.push_back(push);
+        return true;
+    };
+    life.run_for(20'000);
+    REQUIRE(cabinet.acked() == cabinet.newest());
+    for (const bool same_boot : {false, true}) {
+        INFO("the same boot number " << same_boot);
+        act(cabinet, "swap", now);
+        act(cabinet, "flood 9", now);
+        pushes.clear();
+        life.run_for(20'000);
+        std::vector<std::int64_t> seqs;
+        for (const KeyPush& push : pushes) {
+            for (const KeyEvent& event : push.events) {
+                if (event.id.source != "kc-01") continue;
+                CHECK(event.id.boot == 1);
+                CHECK(push.newest == cabinet.newest());
+                seqs.push_back(event.id.seq);
+            }
+        }
+        CHECK(seqs == range(1, 10));
+        CHECK(cabinet.acked() == 10);
+        CHECK(pushes.back().events.back().type == KeyEventType::inventory);
+    }
 }
 
 TEST_CASE("a board of the map without a log is asked like one of contacts") {

@@ -188,6 +188,46 @@ TEST_CASE("a reading at once carries a verdict, of its values and of the books")
     REQUIRE(at(unjudged.body, "/register") == "42.000");
 }
 
+TEST_CASE("a cabinet's clock: the log first, then the wire, then the log; a pusher's never") {
+    HttpHouse house;
+    house.engine.script = [&](const Command& command) {
+        const auto* room = std::get_if<RoomCommand>(&command);
+        REQUIRE(room != nullptr);
+        return Reply{ReplyKind::ok, R"({"offset_ms":1795000000000})", "", "", {}};
+    };
+    const auto post = [&](const char* body) {
+        return house.ask("POST", "/api/v1/cabinets/kc-01/clock", body);
+    };
+    REQUIRE(house.ask("POST", "/api/v1/cabinets/kc-09/clock", R"({"by":"s-01"})").status == 404);
+    const Got pusher = post(R"({"by":"s-01"})");
+    REQUIRE(pusher.status == 422);
+    REQUIRE(holds(pusher.body, "it pushes by http"));
+    auto board = std::make_shared<KeyBoard>(*house.world().keys);
+    board->cabinets[0].kind = "modbus";
+    house.world().keys = board;
+    house.publish();
+    REQUIRE(post("{}").status == 422);
+    REQUIRE(holds(post(R"({"by":"s-01"})").body, "it has no clock that could be set"));
+    REQUIRE(house.engine.seen<RoomCommand>().empty());
+
+    house.commissioning.cabinet_setting = http::CabinetClockSetting{true, -3'600'400, 300, ""};
+    const Got set = post(R"({"by":"s-01"})");
+    REQUIRE(set.status == 200);
+    REQUIRE(at(set.body, "/done") == "true");
+    REQUIRE(at(set.body, "/skew_before_s") == "-3600");
+    REQUIRE(at(set.body, "/skew_after_s") == "0");
+    REQUIRE(house.commissioning.offset == 1'795'000'000'000);
+    using What = CabinetClock::What;
+    const auto what = [&](std::size_t i) {
+        return std::get<CabinetClock>(house.engine.seen<RoomCommand>().at(i).work->what).what;
+    };
+    REQUIRE(what(0) == What::ordered);
+    REQUIRE(what(1) == What::set);
+    house.commissioning.busy = true;
+    REQUIRE(at(post(R"({"by":"s-01"})").body, "/reason") == "its clock is being set already");
+    REQUIRE(what(3) == What::failed);
+}
+
 TEST_CASE("a meter's clock is set only after the order is stored, and the log has both") {
     HttpHouse house;
     std::string order = R"({"offset_ms":1795000000000})";

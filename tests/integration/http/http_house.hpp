@@ -101,7 +101,20 @@ class ScriptedCommissioning : public http::Commissioning {
         handler(*setting);
         return true;
     }
-    std::optional<http::ClockSetting> setting;  // absent: no clock
+    [[nodiscard]] bool can_set_cabinet_clock(const std::string&, std::string& why) override {
+        if (!cabinet_setting) why = "it has no clock that could be set";
+        return cabinet_setting.has_value();
+    }
+    [[nodiscard]] bool set_cabinet_clock(const std::string&, std::int64_t offset_ms,
+                                         CabinetClockHandler handler, std::string& why) override {
+        offset = offset_ms;
+        why = "its clock is being set already";
+        if (busy) return false;
+        handler(*cabinet_setting);
+        return true;
+    }
+    std::optional<http::CabinetClockSetting> cabinet_setting;  // absent: no clock
+    std::optional<http::ClockSetting> setting;                 // absent: no clock
     std::int64_t offset = 0;
     bool busy = false;
     Started answer = Started::yes;

@@ -1,0 +1,65 @@
+#include "daemon/core/key_numbering.hpp"
+
+#include <algorithm>
+
+namespace gatehouse {
+namespace {
+
+constexpr std::int64_t kLaterMs = 60'000;         // clocks of whole seconds, set now and then
+constexpr std::int64_t kEarlierMs = 30 * 60'000;  // a clock may be behind after an outage
+
+UtcMs last_of(const Numbering& numbering) {
+    UtcMs last = 0;
+    for (const auto& [boot, span] : numbering.boots) last = std::max(last, span.last);
+    return last;
+}
+
+// The number was used for something else; by a board that counts anew, or does a cabinet tell an
+// old event in other words? Only what happened after all that boot ever told can be new.
+bool is_used_again(const Numbering& numbering, std::int64_t boot, std::optional<UtcMs> at) {
+    if (!at) return true;
+    const auto span = numbering.boots.find(boot);
+    return span == numbering.boots.end() || *at > span->second.last + kLaterMs;
+}
+
+}  // namespace
+
+std::string numbering_source(const std::string& cabinet, std::size_t n) {
+    return n <= 1 ? cabinet : cabinet + kNumberingMark + std::to_string(n);
+}
+
+bool is_later_numbering(const std::string& source) {
+    return source.find(kNumberingMark) != std::string::npos;
+}
+
+bool contradicts(const Numbering& numbering, std::int64_t boot, UtcMs at) {
+    return std::any_of(numbering.boots.begin(), numbering.boots.end(), [&](const auto& one) {
+        if (one.first > boot) return at > one.second.last + kLaterMs;
+        return one.first < boot && at < one.second.first - kEarlierMs;
+    });
+}
+
+std::size_t numbering_of(const std::vector<Numbering>& numberings, const std::vector<KeptAs>& kept,
+                         std::int64_t boot, std::optional<UtcMs> at) {
+    const auto same = std::find(kept.rbegin(), kept.rend(), KeptAs::same);
+    if (same != kept.rend()) return static_cast<std::size_t>(kept.rend() - same) - 1;
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < numberings.size(); ++i) {
+        if (kept[i] != KeptAs::nothing || (at && contradicts(numberings[i], boot, *at))) continue;
+        // The one that was heard of last; without a time, the one that began last.
+        if (!best || !at || last_of(numberings[i]) >= last_of(numberings[*best])) best = i;
+    }
+    if (best) return *best;
+    for (std::size_t i = numberings.size(); i-- > 0;)
+        if (kept[i] == KeptAs::other && (!at || !contradicts(numberings[i], boot, *at)) &&
+            !is_used_again(numberings[i], boot, at))
+            return i;
+    return numberings.size();
+}
+
+bool counts_anew(std::int64_t boot, std::int64_t newest, std::int64_t kept_boot,
+                 std::int64_t kept_seq) {
+    return boot < kept_boot || (boot == kept_boot && newest < kept_seq);
+}
+
+}  // namespace gatehouse

@@ -1,0 +1,51 @@
+// Which numbering of a cabinet an event belongs to. A board that was replaced or lost its memory
+// counts from the start again, and so under numbers that were used before: each such numbering is a
+// source of its own ("kc-01", then "kc-01~2"), so that (source, boot, seq) stays one event, nothing
+// is taken for a repetition that is none, and nothing is late for ever. Pure, any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/core/key_event.hpp"
+
+namespace gatehouse {
+
+inline constexpr char kNumberingMark = '~';
+// The n-th numbering of a cabinet as a source; 1: the cabinet's own name.
+[[nodiscard]] std::string numbering_source(const std::string& cabinet, std::size_t n);
+[[nodiscard]] bool is_later_numbering(const std::string& source);
+
+// When what is kept of one boot happened. Of events whose own clock could be believed alone.
+struct BootSpan {
+    UtcMs first = 0, last = 0;
+};
+struct Numbering {
+    std::string source;
+    std::string serial;  // of the electronics; empty: it never said
+    std::map<std::int64_t, BootSpan> boots;
+};
+
+// What is kept of a numbering under an event's boot and seq.
+enum class KeptAs { nothing, same, other };
+
+// That event cannot be of the same numbering as what is kept: a lower boot that is later, or a
+// higher one that is earlier by more than a clock goes wrong while the power is away.
+[[nodiscard]] bool contradicts(const Numbering& numbering, std::int64_t boot, UtcMs at);
+
+// Where an event of a cabinet that pushes belongs: the place in `numberings`; their size: it is the
+// first of a new one. `at`: its time, where its own clock can be believed. The order in which
+// events come does not matter where clocks are right.
+[[nodiscard]] std::size_t numbering_of(const std::vector<Numbering>& numberings,
+                                       const std::vector<KeptAs>& kept, std::int64_t boot,
+                                       std::optional<UtcMs> at);
+
+// A cabinet that is asked tells how it counts now, and nothing of it comes late: that this is less
+// than what is kept says it all.
+[[nodiscard]] bool counts_anew(std::int64_t boot, std::int64_t newest, std::int64_t kept_boot,
+                               std::int64_t kept_seq);
+
+}  // namespace gatehouse

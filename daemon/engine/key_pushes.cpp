@@ -1,0 +1,195 @@
+// What comes in from cabinets: a push into the books, holes and new numberings told, and whether a
+// cabinet that is asked answers.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/import_desk.hpp"
+#include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_room.hpp"
+
+namespace gatehouse {
+namespace {
+
+// A clock this far from ours is not late delivery but a wrong clock.
+constexpr std::int64_t kWrongClockMs = 7 * 86'400'000LL, kAheadMs = 60'000;
+
+}  // namespace
+
+// Who a card belongs to, and when it happened by a clock that may be believed.
+void KeyRoom::resolve(KeyEvent& event, std::optional<UtcMs> device_now) const {
+    event.received_at = context_.now_ms();
+    const UtcMs said = event.at;
+    if (device_now) {
+        const std::int64_t skew = event.received_at - *device_now;
+        if (skew > options_.rules.skew_ms || skew < -options_.rules.skew_ms) event.at += skew;
+    }
+    const std::int64_t behind = event.received_at - event.at;
+    if (said == 0 || behind > kWrongClockMs || behind < -kAheadMs) event.at = event.received_at;
+    if (said != 0 && said != event.at) event.device_at = said;
+    if (!event.card.empty()) {
+        event.card = hashed_card(context_, event.card);
+        if (event.person.empty()) {
+            for (const Staff& staff : registry_->staff)
+                if (std::find(staff.cards.begin(), staff.cards.end(), event.card) !=
+                    staff.cards.end())
+                    event.person = staff.staff;
+        }
+    }
+    if (!event.person.empty() && !is_person(event.person)) event.person.clear();
+    if (!event.second.empty() && !is_person(event.second)) event.second.clear();
+}
+
+std::set<std::pair<std::string, SeqGap>> KeyRoom::gaps() const {
+    std::set<std::pair<std::string, SeqGap>> all;
+    for (const KeyFact& fact : findings_.facts)
+        if (fact.kind == KeyFactKind::log_gap)
+            all.insert({fact.cabinet, {fact.from, fact.through}});
+    return all;
+}
+
+// A hole in what a cabinet told is an event of its own, and so is what fills it.
+void KeyRoom::log_gaps(const std::set<std::pair<std::string, SeqGap>>& before) {
+    const auto now = gaps();
+    const auto tell = [&](const char* kind, const std::string& cabinet, const SeqGap& gap) {
+        const std::string topic = "cabinet/" + cabinet + "/event";
+        const std::uint64_t seq = context_.store.next(Series::event);
+        JsonWriter subject, body;
+        subject.begin_object().field("cabinet", cabinet).end_object();
+        body.begin_object()
+            .field("schema", 1)
+            .field("id", cabinet + "/gap/" + std::to_string(gap.from))
+            .field("seq", seq)
+            .field("prev", context_.world.topic_heads[topic])
+            .field("event_type", kind)
+            .field("cabinet", cabinet)
+            .field("from", gap.from)
+            .field("to", gap.through)
+            .field("origin", "derived")
+            .field("at", context_.iso(context_.now_ms()))
+            .field("received_at", context_.iso(context_.now_ms()))
+            .end_object();
+        log_event(context_, std::string("cabinet.") + (kind[4] == 'g' ? "log_gap" : "log_filled"),
+                  subject.take(), body.take(), {"cabinet:" + cabinet}, topic);
+    };
+    for (const auto& [cabinet, gap] : now)
+        if (!before.contains({cabinet, gap})) tell("log.gap", cabinet, gap);
+    for (const auto& [cabinet, gap] : before)
+        if (!now.contains({cabinet, gap})) tell("log.filled", cabinet, gap);
+}
+
+// Another numbering of a cabinet begins: another board, or one that lost its memory.
+void KeyRoom::log_restart(const KeyEvent& first) {
+    const std::string cabinet = cabinet_of(first.id.source);
+    const std::string topic = "cabinet/" + cabinet + "/event";
+    const std::uint64_t seq = context_.store.next(Series::event);
+    JsonWriter subject, body;
+    subject.begin_object().field("cabinet", cabinet).end_object();
+    body.begin_object()
+        .field("schema", 1)
+        .field("id", first.id.source)
+        .field("seq", seq)
+        .field("prev", context_.world.topic_heads[topic])
+        .field("event_type", "log.restarted")
+        .field("cabinet", cabinet)
+        .field("first", format(first.id))
+        .field("origin", "derived")
+        .field("at", context_.iso(first.at))
+        .field("received_at", context_.iso(first.received_at))
+        .end_object();
+    log_event(context_, "cabinet.log_restarted", subject.take(), body.take(),
+              {"cabinet:" + cabinet}, topic);
+}
+
+// A loss that begins among what is kept (the daemon ended between commit and acknowledgement) is
+// one of what lies behind that.
+void KeyRoom::shorten_loss(KeyEvent& event, KeyNumberings::Place& place) {
+    if (event.type != KeyEventType::log_overwritten || place.begins) return;
+    KeyBooks& books = context_.store.key_books();
+    const std::int64_t kept = books.newest_seq(place.source, event.id.boot);
+    if (event.from <= kept && kept < event.through) event.from = event.id.seq = kept + 1;
+}
+
+Reply KeyRoom::push(const KeyPush& push) {
+    KeyBooks& books = context_.store.key_books();
+    KeyNumberings::Pending pending;
+    std::vector<KeyPush::Bad> bad = push.bad;
+    std::int64_t duplicates = 0;
+    std::string counted = numberings_.current(books, push.source);
+    for (std::size_t i = 0; i < push.events.size(); ++i) {
+        KeyEvent event = push.events[i];
+        resolve(event, push.device_now);
+        const bool own = event.id.source == push.source;  // else what the box itself saw
+        KeyNumberings::Place place{event.id.source, KeptAs::nothing, false};
+        if (own) {
+            place = numberings_.place(books, pending, push, push.events[i], event);
+            shorten_loss(event, place);
+            event.id.source = place.source;
+            if (event.id.boot == push.boot) counted = place.source;
+        }
+        // It was read again, or this push holds it twice.
+        if (pending.contains(event.id) ||
+            books.event_body(event.id.source, event.id.boot, event.id.seq)) {
+            ++duplicates;
+            if (place.kept == KeptAs::other) bad.push_back({i, "identity_reused"});
+            continue;
+        }
+        if (own) numberings_.keep(books, push, place, event);
+        if (place.begins) log_restart(event);
+        pending.emplace(event.id, std::move(event));
+    }
+    CabinetWatch& watched = watch_[push.source];
+    watched.cabinet = push.source;
+    watched.known = true;
+    if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
+    std::vector<KeyEvent> fresh;
+    for (auto& [id, event] : pending) fresh.push_back(std::move(event));
+    if (!fresh.empty()) ingest(std::move(fresh));
+    // Of that boot alone: a cabinet frees what is acknowledged, and counts anew after each boot.
+    const std::int64_t kept = books.newest_seq(counted, push.boot);
+    JsonWriter json;
+    json.begin_object().key("ack").begin_object();
+    json.field("boot", push.boot).field("seq", kept).end_object();
+    json.field("dup", duplicates).key("bad").begin_array();
+    for (const KeyPush::Bad& one : bad)
+        json.begin_object().field("i", one.index).field("code", one.code).end_object();
+    json.end_array().key("gap").begin_array();
+    for (const auto& [cabinet, gap] : gaps())
+        if (cabinet == push.source)
+            json.begin_object().field("from", gap.from).field("to", gap.through).end_object();
+    json.end_array().end_object();
+    Reply reply;
+    reply.json = json.take();
+    return reply;
+}
+
+Reply KeyRoom::see(const CabinetSeen& seen) {
+    CabinetWatch& watched = watch_[seen.cabinet];
+    const bool was_known = watched.known;
+    watched.cabinet = seen.cabinet;
+    watched.skew_ms = seen.skew_ms;
+    watched.known = true;
+    Reply reply;
+    reply.json = "{}";
+    const bool was_online = !watched.offline_since;
+    if (was_known && was_online == seen.online) return reply;
+    if (!seen.online)
+        watched.offline_since = context_.now_ms();
+    else
+        watched.offline_since.reset();
+    reasons_[seen.cabinet] = seen.reason;
+    moved_ = true;
+    if (!was_known && seen.online) return reply;
+    JsonWriter subject, body;
+    subject.begin_object().field("cabinet", seen.cabinet).end_object();
+    body.begin_object()
+        .field("cabinet", seen.cabinet)
+        .field_if("reason", seen.reason)
+        .field("at", context_.iso(context_.now_ms()))
+        .end_object();
+    log_event(context_, seen.online ? "cabinet.online" : "cabinet.offline", subject.take(),
+              body.take(), {"cabinet:" + seen.cabinet});
+    return reply;
+}
+
+}  // namespace gatehouse
