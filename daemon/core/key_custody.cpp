@@ -141,8 +141,16 @@ KeyFold::KeyFold(Custody& custody, const KeyEvent& event, const KeyIndex& index,
       findings_(findings),
       source_(custody.sources[event.id.source]) {}
 
-void KeyFold::run() {
+void KeyFold::look_before() {
+    // A loss that begins among what is known says itself what is missing, after a restart as well.
+    if (event_.type == KeyEventType::log_overwritten && event_.from <= source_.seq + 1 &&
+        source_.seq < event_.through)
+        return;
     if (const auto gap = gap_before(source_, event_.id)) miss(gap->from, gap->through);
+}
+
+void KeyFold::run() {
+    look_before();
     if (!source_.begun && is_later_numbering(event_.id.source)) restart();
     source_.begun = true;
     source_.boot = event_.id.boot;

@@ -1,17 +1,24 @@
 #include "daemon/core/key_numbering.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace gatehouse {
 namespace {
 
-constexpr std::int64_t kLaterMs = 60'000;         // clocks of whole seconds, set now and then
-constexpr std::int64_t kEarlierMs = 30 * 60'000;  // a clock may be behind after an outage
+constexpr std::int64_t kLaterMs = 60'000;  // clocks of whole seconds, set now and then
 
 UtcMs last_of(const Numbering& numbering) {
     UtcMs last = 0;
     for (const auto& [boot, span] : numbering.boots) last = std::max(last, span.last);
     return last;
+}
+
+// A higher boot before a lower one began: of another board, or of one whose clock stood still while
+// the power was away. Where a numbering knows nothing of the kind, it is that one's.
+bool disagrees(const Numbering& numbering, std::int64_t boot, UtcMs at) {
+    return std::any_of(numbering.boots.begin(), numbering.boots.end(),
+                       [&](const auto& one) { return one.first < boot && at < one.second.first; });
 }
 
 // The number was used for something else; by a board that counts anew, or does a cabinet tell an
@@ -34,8 +41,7 @@ bool is_later_numbering(const std::string& source) {
 
 bool contradicts(const Numbering& numbering, std::int64_t boot, UtcMs at) {
     return std::any_of(numbering.boots.begin(), numbering.boots.end(), [&](const auto& one) {
-        if (one.first > boot) return at > one.second.last + kLaterMs;
-        return one.first < boot && at < one.second.first - kEarlierMs;
+        return one.first > boot && at > one.second.last + kLaterMs;
     });
 }
 
@@ -43,11 +49,16 @@ std::size_t numbering_of(const std::vector<Numbering>& numberings, const std::ve
                          std::int64_t boot, std::optional<UtcMs> at) {
     const auto same = std::find(kept.rbegin(), kept.rend(), KeptAs::same);
     if (same != kept.rend()) return static_cast<std::size_t>(kept.rend() - same) - 1;
+    // The one that was heard of last; without a time, the one that began last.
     std::optional<std::size_t> best;
+    std::pair<bool, UtcMs> best_rank;
     for (std::size_t i = 0; i < numberings.size(); ++i) {
         if (kept[i] != KeptAs::nothing || (at && contradicts(numberings[i], boot, *at))) continue;
-        // The one that was heard of last; without a time, the one that began last.
-        if (!best || !at || last_of(numberings[i]) >= last_of(numberings[*best])) best = i;
+        const std::pair rank{!at || !disagrees(numberings[i], boot, *at),
+                             at ? last_of(numberings[i]) : 0};
+        if (best && rank < best_rank) continue;
+        best = i;
+        best_rank = rank;
     }
     if (best) return *best;
     for (std::size_t i = numberings.size(); i-- > 0;)

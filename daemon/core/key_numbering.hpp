@@ -32,8 +32,8 @@ struct Numbering {
 // What is kept of a numbering under an event's boot and seq.
 enum class KeptAs { nothing, same, other };
 
-// That event cannot be of the same numbering as what is kept: a lower boot that is later, or a
-// higher one that is earlier by more than a clock goes wrong while the power is away.
+// That event cannot be of the same numbering as what is kept: its boot is lower and it is later.
+// The other way round proves nothing, since a clock may stand still while the power is away.
 [[nodiscard]] bool contradicts(const Numbering& numbering, std::int64_t boot, UtcMs at);
 
 // Where an event of a cabinet that pushes belongs: the place in `numberings`; their size: it is the

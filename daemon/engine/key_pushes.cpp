@@ -13,6 +13,7 @@ namespace {
 
 // A clock this far from ours is not late delivery but a wrong clock.
 constexpr std::int64_t kWrongClockMs = 7 * 86'400'000LL, kAheadMs = 60'000;
+constexpr std::int64_t kSkewShownMs = 1'000;  // so much makes another snapshot
 
 }  // namespace
 
@@ -167,6 +168,8 @@ Reply KeyRoom::see(const CabinetSeen& seen) {
     CabinetWatch& watched = watch_[seen.cabinet];
     const bool was_known = watched.known;
     watched.cabinet = seen.cabinet;
+    const std::int64_t drift = seen.skew_ms - watched.skew_ms;
+    if (drift >= kSkewShownMs || drift <= -kSkewShownMs) moved_ = true;
     watched.skew_ms = seen.skew_ms;
     watched.known = true;
     Reply reply;

@@ -288,6 +288,37 @@ TEST_CASE("shuffled and doubled input gives the same custody as ordered input") 
     }
 }
 
+TEST_CASE("a loss over a restart of the board is told once, and no gap before it") {
+    House house;
+    KeyEvent loss = event(11, T::log_overwritten, 30);
+    loss.id.boot = 2;
+    loss.from = 11;
+    loss.through = 29;
+    KeyEvent next = event(30, T::door_closed, 31);
+    next.id.boot = 2;
+    std::vector<KeyEvent> events{loss, next};
+    for (int seq = 1; seq <= 17; ++seq) events.push_back(event(seq, T::power, seq));
+    house.play(events);
+    CHECK(house.facts() == "log_overwritten@kc-01");
+    CHECK(house.custody.sources.at("kc-01").seq == 30);
+}
+
+TEST_CASE("another numbering of a cabinet is told, and nothing there is known until seen") {
+    House house;
+    KeyEvent first = event(1, T::boot, 100);
+    first.id = {"kc-01~2", 1, 1};
+    house.play({event(1, T::key_removed, 0, "s-1", 1), first});
+    CHECK(house.facts() == "log_restarted@kc-01");
+    CHECK(house.key("k-1").place == KeyPlace::unknown);
+    CHECK(house.key("k-1").loan->holder == "s-1");
+    KeyEvent stock = event(1, T::inventory, 110);
+    stock.id = {std::string("kc-01") + kBoxSuffix, 7, 1};
+    stock.present = {1, 2, 3};
+    house.play({stock});
+    CHECK(house.key("k-1").place == KeyPlace::in);
+    CHECK(house.facts() == "log_restarted@kc-01");
+}
+
 TEST_CASE("a log that was overwritten goes on behind its loss, and the loss is one fact") {
     House house;
     KeyEvent loss = event(2, T::log_overwritten, 4);
