@@ -8,6 +8,7 @@
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/registry_acts.hpp"
+#include "daemon/store/key_books.hpp"
 #include "daemon/store/reader.hpp"
 
 namespace gatehouse {
@@ -55,7 +56,7 @@ std::string erase(Context& context, const ErasureRow& row, const PersonTraces& t
     json.begin_object();
     write_row(json, context, row);
     json.field("authenticated", authenticated)
-        .field("texts", traces.entries.size() + traces.acks.size() + traces.keys.size())
+        .field("texts", traces.texts())
         .field("event_bodies", traces.events.size());
     if (restored) json.field("restored", true);
     json.end_object();
@@ -68,7 +69,13 @@ std::string erase(Context& context, const ErasureRow& row, const PersonTraces& t
     return document;
 }
 
-void check_person(const Context& context, Reply& reply, const std::string& person) {
+void check_person(Context& context, Reply& reply, const std::string& person) {
+    if (const std::string key = context.store.key_books().key_held_by(person); !key.empty()) {
+        reply.kind = ReplyKind::refused;
+        reply.type = "holds-key";
+        reply.detail = "`" + person + "` has the key " + key + ": write its return down first";
+        return;
+    }
     for (const AccountRuntime& account : context.world.accounts) {
         if (account.row->holder != person || !account.row->closed.empty()) continue;
         reply.kind = ReplyKind::refused;

@@ -10,11 +10,11 @@
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
-#include "daemon/engine/erasure_desk.hpp"
 #include "daemon/engine/golive_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/meter_profiles.hpp"
+#include "daemon/engine/people_desk.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/trial_book.hpp"
 
@@ -245,6 +245,10 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
             plan.problems.push_back(at_row(parsed.places, files::Table::people, person.person,
                                            "name", std::move(fault)));
     }
+    for (const Staff& staff : merged.registry.staff)
+        if (std::string fault = leaver_fault(context, staff); !fault.empty())
+            plan.problems.push_back(at_row(parsed.places, files::Table::staff, staff.staff,
+                                           "active_to", std::move(fault)));
     check_served(merged.registry, parsed.places, plan.problems);
     check_books(context, merged.registry, parsed.places, plan.problems);
     plan.late = late_versions(context, merged.registry, parsed.places, plan.problems);

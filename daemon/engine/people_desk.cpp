@@ -6,6 +6,7 @@
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/row_documents.hpp"
+#include "daemon/store/key_books.hpp"
 
 namespace gatehouse {
 namespace {
@@ -126,6 +127,20 @@ Reply answer_access(Context& context, const AnswerAccess& command) {
     log_event(context, command.grant ? "file.access_granted" : "file.access_refused",
               subject_of("unit", row->unit), std::string(reply.json), {"unit:" + row->unit});
     return reply;
+}
+
+// Keys come back before somebody leaves; a date that stands already is not asked again, since the
+// alert about it does.
+std::string leaver_fault(Context& context, const Staff& staff) {
+    if (!staff.active_to || !context.clock.trusted()) return {};
+    if (*staff.active_to >= context.day_of(context.now_ms())) return {};
+    const auto known = context.world.staff.find(staff.staff);
+    if (known == context.world.staff.end() || known->second->active_to == staff.active_to)
+        return {};
+    const std::string key = context.store.key_books().key_held_by(staff.staff);
+    if (key.empty()) return {};
+    return "`" + staff.staff + "` has the key " + key +
+           ": write its return or its hand-over down first";
 }
 
 }  // namespace gatehouse

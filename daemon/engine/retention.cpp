@@ -78,7 +78,18 @@ std::size_t Retention::drop_keys(Context& context) const {
             ++dropped;
         }
     }
-    return dropped + books.drop_before(now - kKeysKeptDays * 24 * kHourMs, kKeysASlice);
+    const UtcMs before = now - kKeysKeptDays * 24 * kHourMs;
+    for (const std::string& number : books.worded_tickets(before, kKeysASlice)) {
+        books.remove_ticket_words(number);
+        for (const std::uint64_t event : books.ticket_log(number))
+            context.store.remove_event_body(event, "retention");
+        ++dropped;
+    }
+    for (const std::uint64_t event : books.drop_calls(before, kKeysASlice)) {
+        context.store.remove_event_body(event, "retention");
+        ++dropped;
+    }
+    return dropped + books.drop_before(before, kKeysASlice);
 }
 
 void Retention::slice(Context& context) {

@@ -88,7 +88,7 @@ std::vector<ErasureRow> erasures_in(sql::Connection& connection) {
 
 // A time in which an account was a person's; the end is open where it still is.
 struct Holding {
-    std::string account;
+    std::string account, unit;
     std::int64_t id = 0;
     std::int64_t from_run = 0, to_run = 0;
     MonoMs from_mono_ms = 0, to_mono_ms = 0;
@@ -103,7 +103,8 @@ std::vector<Holding> holdings_of(sql::Connection& connection, const std::string&
     constexpr std::int64_t kOpen = std::numeric_limits<std::int64_t>::max();
     std::vector<Holding> held;
     Query query(connection,
-                "SELECT holder_history.account,account.account,run,mono_ms,holder_history.holder "
+                "SELECT holder_history.account,account.account,account.unit,run,mono_ms,"
+                "holder_history.holder "
                 "FROM holder_history JOIN account ON account.id=holder_history.account "
                 "WHERE holder_history.account IN "
                 "(SELECT account FROM holder_history WHERE holder=?) "
@@ -113,6 +114,7 @@ std::vector<Holding> holdings_of(sql::Connection& connection, const std::string&
         Holding row;
         row.id = query.i64();
         row.account = query.text();
+        row.unit = query.text();
         row.from_run = query.i64();
         row.from_mono_ms = query.i64();
         row.to_run = kOpen;
@@ -133,6 +135,64 @@ void each_covered(Query& query, const Holding& holding, Take take) {
         const std::int64_t run = query.i64();
         if (holding.covers(run, query.i64())) take(seq, query);
     }
+}
+
+// An account keeps its last holder when it is closed; the flat has another one from then on.
+Holding until_closed(sql::Connection& connection, Holding holding) {
+    Query query(connection,
+                "SELECT run,mono_ms FROM event_about JOIN event ON event.seq=event_about.seq JOIN "
+                "event_kind ON event_kind.id=event.kind WHERE about=? AND "
+                "event_kind.name='account.closed'");
+    query << "account:" + holding.account;
+    while (query.step()) {
+        const std::int64_t run = query.i64();
+        const MonoMs mono_ms = query.i64();
+        if (std::pair(run, mono_ms) >= std::pair(holding.to_run, holding.to_mono_ms)) continue;
+        holding.to_run = run;
+        holding.to_mono_ms = mono_ms;
+    }
+    return holding;
+}
+
+// What the office wrote of their flat while it was theirs: tickets, calls, hand-overs, documents.
+void trace_unit(sql::Connection& connection, const Holding& holding, PersonTraces& traces) {
+    if (holding.unit.empty()) return;
+    {
+        Query query(connection,
+                    "SELECT 0,run,mono_ms,number FROM ticket JOIN ticket_move ON ticket_move.id="
+                    "(SELECT min(id) FROM ticket_move WHERE ticket=number) JOIN event ON "
+                    "event.seq=ticket_move.event WHERE unit=?");
+        query << holding.unit;
+        each_covered(query, holding,
+                     [&](std::uint64_t, Query& row) { traces.tickets.push_back(row.text()); });
+    }
+    {
+        Query query(connection,
+                    "SELECT id,run,mono_ms FROM office_register JOIN event ON "
+                    "event.seq=office_register.event WHERE unit=? AND "
+                    "office_register.kind IN ('call','handover','document')");
+        query << holding.unit;
+        each_covered(query, holding, [&](std::uint64_t id, Query&) {
+            traces.registers.push_back(static_cast<std::int64_t>(id));
+        });
+    }
+    Query query(connection,
+                "SELECT event.seq,run,mono_ms FROM event_about JOIN event ON "
+                "event.seq=event_about.seq JOIN event_kind ON event_kind.id=event.kind JOIN "
+                "event_body ON event_body.seq=event.seq WHERE about=? AND (event_kind.name IN "
+                "('unit.handover','document.issued') OR (event_kind.name LIKE 'ticket.%' AND "
+                "body LIKE '%\"reason\":%'))");
+    query << "unit:" + holding.unit;
+    each_covered(query, holding, [&](std::uint64_t at, Query&) { traces.events.push_back(at); });
+}
+
+// Why they took a key, in somebody's words; whenever that was.
+void trace_keys(sql::Connection& connection, const std::string& person, PersonTraces& traces) {
+    Query query(connection,
+                "SELECT id FROM key_event WHERE json_extract(body,'$.reason') IS NOT NULL AND "
+                "(json_extract(body,'$.person')=?1 OR json_extract(body,'$.to')=?1)");
+    query << person;
+    while (query.step()) traces.key_events.push_back(query.i64());
 }
 
 }  // namespace
@@ -177,6 +237,10 @@ void Store::erase(const ErasureRow& row, const PersonTraces& traces) {
         query << ack;
         query.run();
     }
+    KeyBooks& books = impl_->key_books;
+    for (const std::string& number : traces.tickets) books.remove_ticket_words(number);
+    for (const std::int64_t id : traces.registers) books.remove_register_words(id);
+    for (const std::int64_t id : traces.key_events) books.remove_key_event_words(id);
     // Asked again with the same key it is still the same act, and no longer told in words.
     for (const std::string& key : traces.keys) {
         Query query(impl_->connection,
@@ -248,7 +312,9 @@ std::vector<ErasureRow> StoreReader::erasures() {
 PersonTraces StoreReader::traces(const std::string& person) {
     const Impl::Moment moment(*impl_);
     PersonTraces traces;
+    trace_keys(impl_->connection, person, traces);
     for (const Holding& holding : holdings_of(impl_->connection, person)) {
+        trace_unit(impl_->connection, until_closed(impl_->connection, holding), traces);
         for (const std::uint64_t seq : impl_->entries_of(book::household(holding.account), 0)) {
             Query query(impl_->connection,
                         "SELECT seq,run,mono_ms FROM entry JOIN entry_text ON "

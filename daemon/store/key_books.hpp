@@ -98,6 +98,7 @@ class KeyBooks {
     [[nodiscard]] std::vector<KeyLoanRow> loans_of(const std::string& key, std::size_t limit);
     [[nodiscard]] std::vector<KeyLoanRow> loans_between(UtcMs from, UtcMs to, std::size_t limit);
     [[nodiscard]] std::optional<KeyLoanRow> loan(const std::string& id);
+    [[nodiscard]] std::string key_held_by(const std::string& person);  // empty: none
     std::int64_t add_link(const KeyLinkRow& row);
     void supersede_links(const std::string& loan, std::int64_t by_id);
     [[nodiscard]] std::vector<KeyLinkRow> links_of_loan(const std::string& loan);      // in force
@@ -136,6 +137,16 @@ class KeyBooks {
     // Events that came before and are folded for good, with their rows of the log; `denied`: those
     // of access that was denied alone. They are dropped; the caller removes the bodies.
     std::vector<std::uint64_t> drop_events(UtcMs before, bool denied, std::size_t limit);
+    // What people wrote is taken away: of a ticket, in a row of a register, with a key.
+    void remove_ticket_words(const std::string& number);
+    void remove_register_words(std::int64_t id);
+    void remove_key_event_words(std::int64_t id);
+    // Tickets that ended before and still have words; and the rows of the log about one.
+    [[nodiscard]] std::vector<std::string> worded_tickets(UtcMs ended_before, std::size_t limit);
+    [[nodiscard]] std::vector<std::uint64_t> ticket_log(const std::string& number);
+    // Calls and rounds that were written down before; they are dropped, their rows of the log told.
+    std::vector<std::uint64_t> drop_calls(UtcMs before, std::size_t limit);
+
     // Loans, links and tickets' moves that ended before (DESIGN.md 9); how many rows went.
     std::size_t drop_before(UtcMs at, std::size_t limit);
 

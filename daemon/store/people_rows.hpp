@@ -41,10 +41,17 @@ struct ErasureRow {
 
 // Where people wrote something beside a person's accounts, while they were that person's.
 struct PersonTraces {
-    std::vector<std::uint64_t> entries;  // with words of people
-    std::vector<std::uint64_t> events;   // whose bodies hold such words
-    std::vector<std::uint64_t> acks;     // of alerts, with a note or a result
-    std::vector<std::string> keys;       // under which answers with such words are kept
+    std::vector<std::uint64_t> entries;    // with words of people
+    std::vector<std::uint64_t> events;     // whose bodies hold such words
+    std::vector<std::uint64_t> acks;       // of alerts, with a note or a result
+    std::vector<std::string> keys;         // under which answers with such words are kept
+    std::vector<std::string> tickets;      // of their unit, reported in their time
+    std::vector<std::int64_t> registers;   // likewise calls, hand-overs and documents
+    std::vector<std::int64_t> key_events;  // where they took or got a key, with a reason
+    [[nodiscard]] std::size_t texts() const {
+        return entries.size() + acks.size() + keys.size() + tickets.size() + registers.size() +
+               key_events.size();
+    }
 };
 
 }  // namespace gatehouse
