@@ -25,6 +25,7 @@
 #include "daemon/mqtt/publisher.hpp"
 #include "daemon/ports.hpp"
 #include "daemon/reload.hpp"
+#include "daemon/repairs_filer.hpp"
 #include "daemon/store/reader.hpp"
 #include "daemon/system_clock.hpp"
 #include "drivers/cabinet/push.hpp"
@@ -195,9 +196,10 @@ class HeapTrim {
 };
 
 // Waits for the end; feeds the watchdog only while every worker moves. `hangup` is what SIGHUP
-// does.
+// does; `file_repairs` is called now and then.
 void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, HeapTrim heap,
-           bool mqtt, const std::function<bool()>& hangup) {
+           bool mqtt, const std::function<bool()>& hangup,
+           const std::function<void()>& file_repairs) {
     std::string told;
     bool fed = true;
     bool taken = true;
@@ -208,6 +210,7 @@ void watch(const sigset_t& signals, const Engine& engine, RunningParts& parts, H
         if (signal == SIGHUP) taken = hangup();
         heap.look();
         parts.note_counts();
+        file_repairs();
         const std::vector<std::string> stalled = parts.stalled();
         if (stalled.empty()) sd_notify(0, "WATCHDOG=1");
         if (!stalled.empty() && fed) spdlog::error("stalled: {}", stalled.front());
@@ -350,8 +353,14 @@ int run_service(const config::Config& config) {
         parts.start();
         spdlog::info("gatehoused {} serves {}", GATEHOUSE_VERSION, config.site.id);
         sd_notify(0, "READY=1");
-        watch(signals, *parts.engine, parts.running, HeapTrim(parts.clock), config.mqtt.has_value(),
-              [&parts] { return reload_now(parts.live, *parts.engine, *parts.server); });
+        RepairsFiler filer(*parts.engine, parts.database, config.site.currency, *parts.zone);
+        watch(
+            signals, *parts.engine, parts.running, HeapTrim(parts.clock), config.mqtt.has_value(),
+            [&parts] { return reload_now(parts.live, *parts.engine, *parts.server); },
+            [&] {
+                if (!filer.look(parts.clock.mono_ms()))
+                    spdlog::warn("a month of repairs could not be filed now; it is tried again");
+            });
         sd_notify(0, "STOPPING=1");
         parts.stop();
         spdlog::info("stopped");

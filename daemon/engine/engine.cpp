@@ -162,7 +162,9 @@ struct Engine::Impl {
     Reply carry(const TransferMoney& one) { return transfer_money(context, one); }
     Reply carry(const AdjustMoney& one) { return adjust_money(context, one); }
     Reply carry(const CloseAccount& one) { return close_account(context, one); }
-    Reply carry(const ChangeOccupant& one) { return change_occupant(context, one); }
+    Reply carry(const ChangeOccupant& one) {
+        return keys.record(one.record.get(), change_occupant(context, one));
+    }
     Reply carry(const BeginPeriod& one) { return begin_period(context, one); }
     Reply carry(const KeepPeriodPart& one) { return keep_period_part(context, one); }
     Reply carry(const SealPeriod& one) { return seal_period(context, one); }
@@ -171,6 +173,11 @@ struct Engine::Impl {
     template <class One>
     auto carry(const One& one) -> decltype(serve_people(std::declval<Context&>(), one)) {
         return serve_people(context, one);
+    }
+    Reply carry(const ErasePerson& one) {
+        Reply reply = erase_person(context, one);
+        keys.reset();  // it may hold the words in memory
+        return reply;
     }
     Reply carry(const ChangeSettings& one) { return change_settings(context, options, one); }
     Reply carry(const RoomCommand& one) { return keys.carry_out(one); }

@@ -163,6 +163,8 @@ struct CloseAccount {
     bool accept_last_reading = false;  // where a meter does not answer
     std::vector<Sample> fresh;         // read for this act
 };
+// What is done about keys and tickets (key_room.hpp).
+struct RoomWork;
 // A unit's holder goes, another comes: one act. `at` is ISO 8601, empty: now.
 struct ChangeOccupant {
     Act act;
@@ -171,6 +173,8 @@ struct ChangeOccupant {
     std::string ladder;                         // anew, continue; empty: anew
     bool accept_last_reading = false;
     std::vector<Sample> fresh;
+    // The record of the hand-over, written down with the accounts that it opened or not at all.
+    std::shared_ptr<const RoomWork> record;
 };
 // A month's end: from the first step on nothing more is booked into it, and what its files say
 // stands still; they are written from that and kept part by part, so that none holds the engine
@@ -217,8 +221,6 @@ struct AnswerAccess {
     std::string actor, by, id, reason;
     bool grant = true;
 };
-// What is done about keys and tickets (key_room.hpp).
-struct RoomWork;
 struct RoomCommand {
     std::string actor;
     std::shared_ptr<const RoomWork> work;

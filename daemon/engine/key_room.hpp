@@ -50,8 +50,10 @@ struct TicketAct {
 // A row of a plain register, its body made already.
 struct WriteRegister {
     std::string kind, unit, subject, by, body;
-    std::string event;     // kind of its row in the event log
-    std::string log_body;  // what that row says; empty: the body
+    std::string event;       // kind of its row in the event log
+    std::string log_body;    // what that row says; empty: the body
+    bool by_itself = false;  // nobody asked for it, and nobody signs
+    bool once = false;       // one row a kind and subject
     // Reported with it, in the same transaction: what an inspection round found.
     std::vector<OpenTicket> faults;
 };
@@ -73,6 +75,9 @@ class KeyRoom {
     explicit KeyRoom(Context& context);
 
     [[nodiscard]] Reply carry_out(const RoomCommand& command);
+    // The record of a move, where one comes with it and the move was made: with the accounts that
+    // it closed and opened, in the same transaction. The reply of the move.
+    [[nodiscard]] Reply record(const RoomWork* work, Reply moved);
     void tick();
     // The books were loaded anew.
     void reset() { loaded_ = false; }

@@ -8,6 +8,12 @@
 namespace gatehouse {
 namespace {
 
+constexpr int kRepairsFiledOnDay = 3;
+
+std::string name_of(LocalDate month) {
+    return format_date(month).substr(0, 7);
+}
+
 // The state in which the moves so far left a ticket; nothing: it was not reported yet.
 std::optional<TicketState> state_at(const std::vector<TicketMoveRow>& moves, UtcMs at) {
     std::optional<TicketState> state;
@@ -101,6 +107,50 @@ std::string repair_month_json(const RepairMonth& month, const std::string& name,
     counts_fields(json, month.total);
     json.field("currency", currency).end_object().field("foots", month.total.foots()).end_object();
     return json.take();
+}
+
+std::string filed_repairs(KeyBooks& books, LocalDate month, const Zone& zone,
+                          const std::string& currency) {
+    const RepairMonth repairs =
+        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    const auto time = [&](JsonWriter& json, const char* name, const std::optional<UtcMs>& at) {
+        if (at) json.field(name, format_iso8601(*at, zone));
+    };
+    return repair_month_json(repairs, name_of(month), currency, [&](const Ticket& ticket) {
+        JsonWriter json;
+        json.begin_object()
+            .field("number", ticket.number)
+            .field("kind", to_string(ticket.kind))
+            .field("category", ticket.category)
+            .field("urgency", to_string(ticket.urgency))
+            .field_if("unit", ticket.unit)
+            .field_if("place", ticket.place)
+            .field("state", to_string(ticket.state))
+            .field("reported_at", format_iso8601(ticket.reported_at, zone));
+        time(json, "done_at", ticket.done_at);
+        time(json, "cancelled_at", ticket.cancelled_at);
+        time(json, "visited_at", ticket.visited_at);
+        json.field_if("rating", ticket.rating).field_if("receipt", ticket.receipt);
+        if (ticket.material) json.field("material", format(*ticket.material));
+        if (ticket.labour) json.field("labour", format(*ticket.labour));
+        json.field("reopened", ticket.reopened).end_object();
+        return json.take();
+    });
+}
+
+std::optional<LocalDate> month_to_file(KeyBooks& books, UtcMs now, const Zone& zone) {
+    const LocalDate today = zone.local(now).date;
+    const int ended = today.year * 12 + today.month - 1;  // months before this one are over
+    for (int back = 3; back >= 1; --back) {
+        if (back == 1 && today.day < kRepairsFiledOnDay) continue;
+        const int count = ended - back;
+        const LocalDate month{count / 12, count % 12 + 1, 1};
+        const UtcMs from = zone.midnight(month), to = zone.midnight(next_month(month));
+        if (books.register_row(kRepairsFiled, name_of(month))) continue;
+        // A month in which nothing was written down is none of this register's.
+        if (!books.moves_between(from, to).empty()) return month;
+    }
+    return std::nullopt;
 }
 
 }  // namespace gatehouse

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,15 @@ struct RepairMonth {
 [[nodiscard]] std::string repair_month_json(const RepairMonth& month, const std::string& name,
                                             const std::string& currency,
                                             const std::function<std::string(const Ticket&)>& row);
+
+// The month as it is filed: numbers, times, counts and places, and none of the words that people
+// wrote, so that nothing of it has to go when a person is erased and its hash stands for ever.
+inline constexpr const char* kRepairsFiled = "repairs_month";  // of the registers
+[[nodiscard]] std::string filed_repairs(KeyBooks& books, LocalDate month, const Zone& zone,
+                                        const std::string& currency);
+
+// Months that are over by two days and are not filed yet, the oldest first: the first three days of
+// the next month are for what is still to be written down. At most three months back.
+[[nodiscard]] std::optional<LocalDate> month_to_file(KeyBooks& books, UtcMs now, const Zone& zone);
 
 }  // namespace gatehouse

@@ -1,7 +1,11 @@
 // Tickets in the key room: how one is opened, moved and shown. Which moves there are is core's.
 #include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <utility>
 
+#include "daemon/core/assert.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_codec.hpp"
@@ -265,7 +269,11 @@ Reply KeyRoom::move(const TicketAct& act) {
 
 Reply KeyRoom::write(const WriteRegister& row) {
     Reply reply;
-    check_staff(context_, reply, "/by", row.by);
+    if (!row.by_itself) check_staff(context_, reply, "/by", row.by);
+    if (row.once)
+        if (const auto there = context_.store.key_books().register_row(row.kind, row.subject))
+            return refusal(ReplyKind::conflict, "written-already",
+                           row.subject + " was written down on " + context_.iso(there->at));
     if (!row.unit.empty() && !context_.world.units.contains(row.unit))
         reply.errors.push_back({"/unit", "no unit `" + row.unit + "` stands in units.csv"});
     if (is_refused(reply)) return reply;
@@ -305,6 +313,21 @@ Reply KeyRoom::write(const WriteRegister& row) {
     reply.kind = ReplyKind::created;
     reply.json = json.take();
     return reply;
+}
+
+Reply KeyRoom::record(const RoomWork* work, Reply moved) {
+    // The same act asked again was written down with the first one.
+    if (work == nullptr || moved.kind != ReplyKind::created) return moved;
+    follow_books();
+    WriteRegister row = std::get<WriteRegister>(work->what);
+    const boost::json::object act = boost::json::parse(moved.json).as_object();
+    row.body.pop_back();
+    for (const char* name : {"holder", "moved_at", "closed", "opened"})
+        row.body += std::string(",\"") + name + "\":" + boost::json::serialize(act.at(name));
+    row.body += "}";
+    const Reply written = write(row);
+    GH_ASSERT(written.kind == ReplyKind::created);
+    return moved;
 }
 
 }  // namespace gatehouse

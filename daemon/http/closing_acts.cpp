@@ -1,11 +1,13 @@
 // The end of an account and the change of a unit's occupant. Before the engine is asked, each meter
 // of it is read twice, so that the books close on what it shows now; a meter that does not answer
 // is the engine's to judge.
+#include <memory>
 #include <mutex>
 #include <set>
 #include <utility>
 
 #include "daemon/http/act_body.hpp"
+#include "daemon/http/handover.hpp"
 
 namespace gatehouse::http {
 
@@ -116,9 +118,16 @@ void post_occupant(Call& call, Respond respond) {
             command.reference = body.text("reference");
             command.ladder = body.text("ladder");
             command.accept_last_reading = body.flag("accept_last_reading");
+            std::string record;
+            if (has_handover(body)) {
+                WriteRegister row = read_handover(call, body, command.act.by, "in");
+                // What the electronics say may change until the same act is asked again.
+                record = call.request.body;
+                command.record = std::make_shared<const RoomWork>(RoomWork{std::move(row)});
+            }
             return fields_hash({command.at, command.holder, command.settle, command.to,
                                 command.method, command.reference, command.ladder,
-                                command.accept_last_reading ? "1" : ""});
+                                command.accept_last_reading ? "1" : "", record});
         });
     const std::vector<std::string> meters =
         meters_of(*call.snapshot, accounts_of(*call.snapshot, change.unit));

@@ -18,13 +18,6 @@ namespace json = boost::json;
 
 namespace {
 
-std::string minute(const std::optional<UtcMs>& at, const Zone& zone) {
-    if (!at) return "";
-    std::string text = format_iso8601(*at, zone).substr(0, 16);
-    text[10] = ' ';
-    return text;
-}
-
 std::string text_of(const json::object& object, const char* name) {
     const json::value* value = object.if_contains(name);
     if (value == nullptr || value->is_null()) return "";
@@ -73,6 +66,13 @@ Page page_of(const Call& call, const char* english, const char* chinese) {
 }
 
 }  // namespace
+
+std::string minute(const std::optional<UtcMs>& at, const Zone& zone) {
+    if (!at) return "";
+    std::string text = format_iso8601(*at, zone).substr(0, 16);
+    text[10] = ' ';
+    return text;
+}
 
 Response key_list_page(const Call& call, const KeyBoard& board) {
     Page page = page_of(call, "Keys kept", "钥匙保管清单");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 
 namespace gatehouse::http {
 
+// "2026-11-23 14:03"; empty where there is none.
+[[nodiscard]] std::string minute(const std::optional<UtcMs>& at, const Zone& zone);
 [[nodiscard]] Response key_list_page(const Call& call, const KeyBoard& board);
 [[nodiscard]] Response key_register_page(const Call& call,
                                          const std::vector<boost::json::object>& loans);

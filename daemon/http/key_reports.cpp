@@ -11,6 +11,7 @@
 #include "daemon/engine/repair_summary.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/exports.hpp"
+#include "daemon/http/item_rows.hpp"
 #include "daemon/http/key_pages.hpp"
 #include "daemon/http/page.hpp"
 #include "daemon/http/room.hpp"
@@ -22,7 +23,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kLoansMax = 20'000;
-constexpr const char* kFrozen = "repairs_month";
 
 const std::pair<std::string_view, std::string_view> kUrgencies[] = {
     {"urgent", "急"}, {"normal", "一般"}, {"planned", "计划"}};
@@ -80,22 +80,6 @@ const Column kKeyColumns[] = {
     {"origin", "记录来源", Cell::word, kOrigins},
 };
 const TableSpec kKeyRegister{"keys", "钥匙领用登记表", kKeyColumns};
-
-class Items final : public RowSource {
-  public:
-    Items(const TableSpec& spec, std::vector<json::object> items)
-        : spec_(spec), items_(std::move(items)) {}
-    bool next(Row& row) override {
-        if (at_ == items_.size()) return false;
-        fill_row(items_[at_++], spec_, row);
-        return true;
-    }
-
-  private:
-    const TableSpec& spec_;
-    std::vector<json::object> items_;
-    std::size_t at_ = 0;
-};
 
 LocalDate month_of(const Call& call) {
     const auto month = parse_month(call.params[0]);
@@ -223,7 +207,7 @@ Response get_repairs(Call& call) {
     const LocalDate month = month_of(call);
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
-    const auto frozen = books.register_row(kFrozen, call.params[0]);
+    const auto frozen = books.register_row(kRepairsFiled, call.params[0]);
     if (call.request.wants_html) {
         const std::string document = frozen ? frozen->body : month_document(call, books, month);
         return repairs_page(call, document, frozen ? sha256_hex(frozen->body) : "");
@@ -234,7 +218,8 @@ Response get_repairs(Call& call) {
     if (frozen)
         json.field("frozen_at", format_iso8601(frozen->at, call.app.zone))
             .field("sha256", sha256_hex(frozen->body))
-            .field("amended", frozen->body != document);
+            .field("amended", frozen->body != filed_repairs(books, month, call.app.zone,
+                                                            call.app.options.currency));
     std::string head = json.take();
     if (head.size() > 1) head += ",";
     return json_response(head + document.substr(1));
@@ -252,7 +237,7 @@ Response table_repairs(Call& call) {
     std::vector<json::object> items;
     for (const Ticket& ticket : repairs.tickets)
         items.push_back(repair_item(call, books, ticket, items.size() + 1));
-    return table_response(call, kRepairs, std::make_unique<Items>(kRepairs, std::move(items)));
+    return table_response(call, kRepairs, std::make_unique<ItemRows>(kRepairs, std::move(items)));
 }
 
 void post_repairs_freeze(Call& call, Respond respond) {
@@ -266,15 +251,16 @@ void post_repairs_freeze(Call& call, Respond respond) {
         throw Refused{problem(409, "month-open", call.params[0] + " is not over yet.")};
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
-    if (const auto there = books.register_row(kFrozen, call.params[0]))
+    if (const auto there = books.register_row(kRepairsFiled, call.params[0]))
         throw Refused{problem(409, "month-frozen",
                               call.params[0] + " was frozen on " +
                                   format_iso8601(there->at, call.app.zone) +
                                   "; what changed since shows as `amended`.")};
-    row.kind = kFrozen;
+    row.kind = kRepairsFiled;
+    row.once = true;
     row.subject = call.params[0];
     row.event = "repairs.frozen";
-    row.body = month_document(call, books, month);
+    row.body = filed_repairs(books, month, call.app.zone, call.app.options.currency);
     JsonWriter log;
     log.begin_object().field("month", row.subject).field("sha256", sha256_hex(row.body));
     log.field("by", row.by).end_object();
@@ -293,7 +279,7 @@ Response get_key_register(Call& call) {
 
 Response table_key_register(Call& call) {
     return table_response(call, kKeyRegister,
-                          std::make_unique<Items>(kKeyRegister, loan_items(call)));
+                          std::make_unique<ItemRows>(kKeyRegister, loan_items(call)));
 }
 
 }  // namespace gatehouse::http

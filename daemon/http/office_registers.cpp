@@ -9,6 +9,7 @@
 
 #include "daemon/core/meter_counter.hpp"
 #include "daemon/http/act.hpp"
+#include "daemon/http/handover.hpp"
 #include "daemon/http/key_pages.hpp"
 #include "daemon/http/room.hpp"
 
@@ -116,27 +117,25 @@ Response get_handovers(Call& call) {
     return list_register(call, "handover", call.params[0]);
 }
 
-// Move-in or move-out: base readings as read from the faces, keys as counts, a checklist, who was
-// there. A register that the electronics do not confirm is taken all the same, to be reconciled.
-void post_handover(Call& call, Respond respond) {
-    Body body = body_of(call);
+bool has_handover(const Body& body) {
+    return body.has("readings") || body.has("keys") || body.has("checklist");
+}
+
+// A register that the electronics do not confirm is taken all the same, to be reconciled.
+WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
+                            const std::string& direction) {
     WriteRegister row;
     row.kind = "handover";
     row.event = "unit.handover";
     row.unit = call.params[0];
-    row.by = by_of(call, body);
-    const std::string direction = body.required_text("direction");
+    row.by = by;
     const std::string witness = body.text("witness"), receiver = body.text("receiver");
-    const std::string at = body.text("at"), note = body.text("note");
-    const auto readings = body.has("readings") ? body.required_map("readings")
-                                               : std::vector<std::pair<std::string, std::string>>();
-    const auto keys = body.has("keys") ? body.required_map("keys")
-                                       : std::vector<std::pair<std::string, std::string>>();
-    const auto checklist = body.has("checklist")
-                               ? body.required_map("checklist")
-                               : std::vector<std::pair<std::string, std::string>>();
-    if (direction != "in" && direction != "out")
-        body.wrong("/direction", "`" + direction + "` is neither in nor out");
+    const std::string note = body.text("note");
+    using Pairs = std::vector<std::pair<std::string, std::string>>;
+    const auto map = [&](const char* name) {
+        return body.has(name) ? body.required_map(name) : Pairs();
+    };
+    const Pairs readings = map("readings"), keys = map("keys"), checklist = map("checklist");
     JsonWriter text;
     bool reconcile = false;
     text.begin_object().field("direction", direction).key("readings").begin_array();
@@ -153,7 +152,6 @@ void post_handover(Call& call, Respond respond) {
             .field("electronic", says)
             .end_object();
     }
-    body.finish();
     text.end_array();
     for (const auto& [name, list] :
          {std::pair{"keys", &keys}, std::pair{"checklist", &checklist}}) {
@@ -164,11 +162,29 @@ void post_handover(Call& call, Respond respond) {
     text.field("reconcile", reconcile)
         .field_if("witness", witness)
         .field_if("receiver", receiver)
-        .field_if("at", at)
         .field_if("note", note)
         .field("by", row.by)
         .end_object();
     row.body = text.take();
+    return row;
+}
+
+// Move-in or move-out without a change of the accounts.
+void post_handover(Call& call, Respond respond) {
+    Body body = body_of(call);
+    const std::string by = by_of(call, body);
+    const std::string direction = body.required_text("direction");
+    if (direction != "in" && direction != "out")
+        body.wrong("/direction", "`" + direction + "` is neither in nor out");
+    const std::string at = body.text("at");
+    WriteRegister row = read_handover(call, body, by, direction);
+    body.finish();
+    if (!at.empty()) {
+        JsonWriter when;
+        when.begin_object().field("at", at).end_object();
+        row.body.pop_back();
+        row.body += "," + when.take().substr(1);
+    }
     submit_work(call, {std::move(row)}, std::move(respond));
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/core/units.hpp"
 #include "daemon/http/exports.hpp"
+#include "daemon/http/item_rows.hpp"
 #include "daemon/http/params.hpp"
 #include "daemon/http/period_tables.hpp"
 
@@ -177,22 +178,6 @@ void follow_up(JsonWriter& json, Call& call) {
         .field("quarantined", held.size())
         .end_object();
 }
-
-class ItemRows final : public RowSource {
-  public:
-    ItemRows(const TableSpec& spec, std::vector<json::object> items)
-        : spec_(spec), items_(std::move(items)) {}
-    bool next(Row& row) override {
-        if (at_ == items_.size()) return false;
-        fill_row(items_[at_++], spec_, row);
-        return true;
-    }
-
-  private:
-    const TableSpec& spec_;
-    std::vector<json::object> items_;
-    std::size_t at_ = 0;
-};
 
 }  // namespace
 

@@ -128,6 +128,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/documents", "tickets:write", nullptr, post_document},
     {"GET", "/api/v1/units/{unit}/handover", "tickets:read", get_handovers},
     {"POST", "/api/v1/units/{unit}/handover", "tickets:write", nullptr, post_handover},
+    listed("/api/v1/units/{unit}/files", "tickets:read", get_unit_files, table_unit_files),
+    {"POST", "/api/v1/units/{unit}/files", "tickets:write", nullptr, post_unit_file},
     {"GET", "/api/v1/calls", "tickets:read", get_calls},
     {"POST", "/api/v1/calls", "tickets:write", nullptr, post_call},
     {"GET", "/api/v1/rounds", "tickets:read", get_rounds},

@@ -120,6 +120,9 @@ Response get_cabinets(Call& call);
 Response get_cabinet_events(Call& call);
 void post_cabinet_events(Call& call, Respond respond);
 void post_cabinet_clock(Call& call, Respond respond);
+Response get_unit_files(Call& call);
+Response table_unit_files(Call& call);
+void post_unit_file(Call& call, Respond respond);
 Response get_tickets(Call& call);  // tickets.cpp
 Response get_ticket(Call& call);
 void post_ticket(Call& call, Respond respond);

@@ -10,6 +10,7 @@
 #include "daemon/engine/key_documents.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
+#include "daemon/http/key_pages.hpp"
 #include "daemon/http/page.hpp"
 #include "daemon/http/room.hpp"
 
@@ -39,13 +40,6 @@ Ticket find_ticket(Call& call, KeyBooks& books) {
     const auto row = books.ticket(call.params[0]);
     if (!row) throw Refused{problem(404, "not-found", "No ticket " + call.params[0] + ".")};
     return ticket_of(*row);
-}
-
-std::string minute(const std::optional<UtcMs>& at, const Zone& zone) {
-    if (!at) return "";
-    std::string text = format_iso8601(*at, zone).substr(0, 16);
-    text[10] = ' ';
-    return text;
 }
 
 // 派工单: what the repairer takes along and both sign.

@@ -6,6 +6,7 @@ daemon's wall clock is the test's own.
 import datetime
 import socket
 import subprocess
+import zoneinfo
 
 from house import House, UnixConnection, check, equal, main, wait_for
 
@@ -284,10 +285,17 @@ def registers(house, desk):
                                       "receiver": "p-1", "by": "s-01"})  # fmt: skip
     equal("handed over", house.get("/units/u-1/handover")["items"][0]["row"]["keys"],
           {"door": "5", "mailbox": "1"})  # fmt: skip
+    desk.post("/units/u-1/files", {"name": "入住通知书", "state": "held", "place": "柜3-12",
+                                   "by": "s-01"})  # fmt: skip
+    files = house.get("/units/u-1/files")
+    equal("one of six is there", files["missing"], 5)
+    held = [row for row in files["items"] if row["state"] == "held"]
+    equal("and where", [(row["name"], row["place"]) for row in held], [("入住通知书", "柜3-12")])
     for target, word in ((f"/reports/repairs/{month}", "Repairs"), ("/reports/keys", "Keys lent"),
                          ("/keys", "Keys kept"), ("/units/u-1/handover", "Handed over"),
                          (f"/reports/visits/{month}", "Return visits"),
                          ("/reports/shift", "Shift hand-over"),
+                         ("/units/u-1/files", "File directory"),
                          (f"/tickets/{made['tickets'][0]}", "Dispatch slip")):  # fmt: skip
         check(f"{target} on paper", word in page(house, target))
     found = house.get("/search?q=Flat%201")["items"]
@@ -297,6 +305,32 @@ def registers(house, desk):
     file = house.get("/units/u-1")
     equal("in the household's file", (file["tickets"][0]["state"], file["keys"][0]["key"]),
           ("closed", "k-1"))  # fmt: skip
+
+
+def the_month_is_filed(house):
+    """By itself, on the third day after it, without the words that people wrote."""
+    local = house.clock.now().astimezone(zoneinfo.ZoneInfo(house.zone))
+    month = local.strftime("%Y-%m")
+    day = (local.replace(day=1) + datetime.timedelta(days=32)).replace(day=3, hour=9)
+    house.clock.set(day)
+    house.daemon.kill()
+    house.launch()
+
+    def filed():
+        repairs = house.get(f"/reports/repairs/{month}")
+        return repairs if repairs.get("frozen_at") else None
+
+    repairs = wait_for("it is filed", filed)
+    check("as it stands, and it foots", repairs["foots"] and not repairs["amended"])
+    found, after = [], 0
+    while True:
+        part = house.get(f"/events?after={after}&limit=1000")
+        found += [row["body"] for row in part["items"] if row["kind"] == "repairs.frozen"]
+        if not part["has_more"]:
+            break
+        after = part["next"]
+    equal("once, under its hash", [(row["month"], row["sha256"]) for row in found],
+          [(month, repairs["sha256"])])  # fmt: skip
 
 
 def test():
@@ -317,6 +351,7 @@ def test():
         killed(house, desk, number)
         the_day_ends(house, desk, listener)
         registers(house, desk)
+        the_month_is_filed(house)
         story = house.get("/timeline?key=k-1")["items"]
         kinds = [row["kind"] for row in story]
         told = {"key.removed", "custody.linked", "alert.raised"} <= set(kinds)

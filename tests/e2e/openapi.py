@@ -143,6 +143,8 @@ class Caller:
         connection.close()
 
 
+# It takes a board that is asked: cabinets.py has one.
+ELSEWHERE = ("POST /api/v1/cabinets/{cabinet}/clock",)
 SIGNED = {"by": "s-01", "second": "s-02", "reason": "the test"}
 
 
@@ -302,6 +304,11 @@ def office(caller, house, month):
     caller.good("POST", "/rounds", {"area": "Stair 1", "by": "s-01", "items": {"lamps": "pass"}})
     caller.good("POST", "/documents", {"name": "Notice 7", "receiver": "Flat 1", "unit": "u-1",
                                        "by": "s-01"})  # fmt: skip
+    caller.good("POST", "/units/u-1/files", {"name": "入住通知书", "state": "held",
+                                             "place": "cabinet 3", "by": "s-01"})  # fmt: skip
+    caller.good("GET", "/units/u-1/files")
+    caller.refused(404, "GET", "/units/none/files")
+    caller.refused(422, "POST", "/cabinets/kc-01/clock", {"by": "s-01"})
     caller.good("POST", "/calls", {"text": "When is it open?", "unit": "u-1", "by": "s-01"})
     caller.good("POST", "/units/u-1/handover", {"direction": "in", "keys": {"door": "5"},
                                                 "receiver": "p-2", "by": "s-01"})  # fmt: skip
@@ -386,7 +393,8 @@ def test():
         people(house, book, caller, port)
         looks(caller, month)
         caller.good("POST", "/verify", {})
-        equal("operations that nobody carried out to a good end", book.left(), [])
+        left = [one for one in book.left() if one not in ELSEWHERE]
+        equal("operations that nobody carried out to a good end", left, [])
 
 
 if __name__ == "__main__":

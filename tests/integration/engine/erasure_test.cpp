@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "daemon/engine/key_room.hpp"
 #include "daemon/store/reader.hpp"
 #include "tests/integration/engine/engine_house.hpp"
 #include "tests/support/catch.hpp"
@@ -19,6 +20,7 @@ FileTexts with_people() {
         "person,kind,name,phone,unit,company\n"
         "p-1,owner,Ouyang Feilong,13912345678,1-101,Feilong Trading\n"
         "p-2,tenant,Hu Fei,13700001111,1-101,\n";
+    files["keys.csv"] = "key,class,place,opens\nk-1,entrusted,drawer,1-101\n";
     files["accounts.csv"] =
         "account,unit,service,tariff,opening_balance,opening_ladder,hoarding_cap,holder\n"
         "a-101,1-101,all,flat;water,100.00,,500.00,p-1\n"
@@ -81,6 +83,61 @@ class Erasing : public House {
         for (const Person& person : registry()->people)
             if (person.person == id) return person.name + person.phone + person.company;
         return "none";
+    }
+    template <class Work>
+    Reply work(Work what) {
+        RoomCommand command;
+        command.work = std::make_shared<const RoomWork>(RoomWork{std::move(what)});
+        return ask(std::move(command));
+    }
+    // What the office writes of a flat and of who is there: all of it names Ouyang.
+    void write_of_the_flat() {
+        OpenTicket open;
+        open.kind = "repair";
+        open.unit = "1-101";
+        open.text = "Ouyang says that the lamp is dark";
+        open.by = "s-01";
+        REQUIRE(work(open).kind == ReplyKind::created);
+        open.text = "Ouyang's tap drips";
+        REQUIRE(work(open).kind == ReplyKind::created);
+        open.unit = "1-102";
+        open.text = "the neighbours complain";
+        REQUIRE(work(open).kind == ReplyKind::created);
+        TicketAct cancel;
+        cancel.number = StoreReader(path()).key_books().tickets({}, 10).front().number;
+        cancel.move.action = TicketAction::cancel;
+        cancel.move.by = "s-01";
+        cancel.move.reason = "Mr Ouyang did it himself";
+        REQUIRE(work(cancel).kind == ReplyKind::ok);
+        for (const auto& [kind, event, body] :
+             {std::tuple{"call", "call.logged", R"({"text":"Ouyang asks","by":"s-01"})"},
+              std::tuple{
+                  "handover", "unit.handover",
+                  R"({"direction":"out","keys":{"door":"5"},"witness":"Ouyang","by":"s-01"})"},
+              std::tuple{"document", "document.issued",
+                         R"({"name":"notice","receiver":"Ouyang","by":"s-01"})"}}) {
+            WriteRegister row;
+            row.kind = kind;
+            row.event = event;
+            row.unit = "1-101";
+            row.by = "s-01";
+            row.body = body;
+            if (row.kind == "call") row.log_body = R"({"by":"s-01"})";
+            REQUIRE(work(row).kind == ReplyKind::created);
+        }
+        KeyAct take;
+        take.key = "k-1";
+        take.by = "s-01";
+        take.person = "p-1";
+        take.reason = "Ouyang forgot his own";
+        REQUIRE(work(take).kind == ReplyKind::created);
+    }
+    void bring_the_key() {
+        KeyAct bring;
+        bring.what = KeyAct::What::bring;
+        bring.key = "k-1";
+        bring.by = "s-01";
+        REQUIRE(work(bring).kind == ReplyKind::ok);
     }
     void keep_copy() {
         crash();
@@ -165,6 +222,118 @@ TEST_CASE_METHOD(Erasing, "an erased person is in no byte of the books, and the 
         CHECK(events("person.erased").size() == 1);
         CHECK(proof() == "");
     }
+}
+
+TEST_CASE_METHOD(Erasing, "a move and its record are one: the accounts in it, once, or neither") {
+    ChangeOccupant change;
+    change.act = act("k-moved");
+    change.unit = "1-101";
+    change.holder = "p-2";
+    change.settle = "refund";
+    WriteRegister row;
+    row.kind = "handover";
+    row.event = "unit.handover";
+    row.unit = "1-101";
+    row.by = "s-01";
+    row.body = R"({"direction":"in","keys":{"door":"5"},"by":"s-01"})";
+    change.record = std::make_shared<const RoomWork>(RoomWork{row});
+    ChangeOccupant wrong = change;
+    wrong.act.idempotency_key = "k-wrong";
+    wrong.holder = "p-9";
+    CHECK(ask(wrong).kind == ReplyKind::invalid);
+    REQUIRE(ask(change).kind == ReplyKind::created);
+    CHECK(ask(change).kind == ReplyKind::ok);
+    StoreReader reader(path());
+    const auto rows = reader.key_books().registers("handover", "1-101", 0, 10);
+    REQUIRE(rows.size() == 1);
+    INFO(rows[0].body);
+    CHECK(field(rows[0].body, "holder") == "p-2");
+    CHECK(rows[0].body.find(R"("opened":[{"account":"a-101.2")") != std::string::npos);
+    CHECK(rows[0].body.find(R"("keys":{"door":"5"})") != std::string::npos);
+    CHECK(events("unit.handover").size() == 1);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Erasing, "words of tickets, calls, hand-overs and loans go, and the rows stay") {
+    write_of_the_flat();
+    pass(2'000);
+    move_out();
+    OpenTicket later;  // of who lives there now
+    later.kind = "repair";
+    later.unit = "1-101";
+    later.text = "a tap of the new tenant";
+    later.by = "s-01";
+    REQUIRE(work(later).kind == ReplyKind::created);
+    const Reply held = erase();
+    CHECK(held.type == "holds-key");
+    CHECK(on_disk("Ouyang"));
+    bring_the_key();
+    SECTION("at once") {
+        const Reply done = erase();
+        INFO(done.detail);
+        REQUIRE(done.kind == ReplyKind::ok);
+    }
+    SECTION("and when an older copy is put back") {
+        keep_copy();
+        REQUIRE(erase().kind == ReplyKind::ok);
+        put_back();
+        CHECK(events("person.erased").size() == 1);
+    }
+    pass(2'000);
+    CHECK_FALSE(on_disk("Ouyang"));
+    StoreReader reader(path());
+    KeyBooks books = reader.key_books();
+    const auto tickets = books.tickets({}, 10);
+    REQUIRE(tickets.size() == 4);
+    for (const std::size_t theirs : {0U, 1U})
+        CHECK(tickets[theirs].body.find(R"("text":"***")") != std::string::npos);
+    CHECK(tickets[2].body.find("the neighbours complain") != std::string::npos);
+    CHECK(tickets[3].body.find("a tap of the new tenant") != std::string::npos);
+    REQUIRE(books.moves(tickets[0].number).size() == 2);
+    CHECK(books.moves(tickets[0].number)[1].note.empty());
+    const auto handovers = books.registers("handover", "1-101", 0, 10);
+    REQUIRE(handovers.size() == 1);
+    CHECK(handovers[0].body == R"({"direction":"out","keys":{"door":"5"},"by":"s-01"})");
+    CHECK(books.registers("call", "1-101", 0, 10).size() == 1);
+    const auto loans = books.loans_of("k-1", 10);
+    REQUIRE(loans.size() == 1);
+    CHECK(loans[0].holder == "p-1");
+    CHECK(proof() == "");
+    // What was in memory is gone as well: a ticket that moves on writes its row anew.
+    TicketAct sent;
+    sent.number = tickets[1].number;
+    sent.move.action = TicketAction::dispatch;
+    sent.move.by = "s-01";
+    sent.move.crew = {"s-01"};
+    REQUIRE(work(sent).kind == ReplyKind::ok);
+    pass(2'000);
+    CHECK_FALSE(on_disk("Ouyang"));
+}
+
+TEST_CASE_METHOD(Erasing, "after two years tickets have no words, calls are gone, and all proves") {
+    write_of_the_flat();
+    bring_the_key();
+    clock.pass(729 * kDay);
+    for (int i = 0; i < 20; ++i) pass(1'000);
+    CHECK(StoreReader(path()).key_books().registers("call", "", 0, 10).size() == 1);
+    clock.pass(3 * kDay);
+    for (int i = 0; i < 60; ++i) pass(1'000);
+    pass(31'000);
+    StoreReader reader(path());
+    KeyBooks books = reader.key_books();
+    CHECK(books.registers("call", "", 0, 10).empty());
+    CHECK(books.registers("handover", "", 0, 10).size() == 1);
+    const auto tickets = books.tickets({}, 10);
+    REQUIRE(tickets.size() == 3);
+    CHECK(tickets[0].body.find(R"("text":"***")") != std::string::npos);
+    // They are not over, so they are still worked on.
+    CHECK(tickets[1].body.find("tap drips") != std::string::npos);
+    CHECK(tickets[2].body.find("the neighbours complain") != std::string::npos);
+    std::size_t removed = 0;
+    for (const char* kind : {"ticket.reported", "ticket.cancelled"})
+        for (const StoredEvent& event : events(kind)) removed += event.removed == "retention";
+    CHECK(removed == 2);
+    CHECK(proof() == "");
 }
 
 TEST_CASE_METHOD(Erasing, "an older copy that is put back forgets the person again") {

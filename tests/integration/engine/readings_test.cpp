@@ -125,8 +125,8 @@ TEST_CASE_METHOD(Standing, "Beijing's ladder: each tier at its own price, from w
         CHECK(part.register_value == Milli{6'931'000});
         CHECK(part.before.quantity == Milli{});
     }
-    CHECK(tiers == std::vector<std::pair<int, std::string>>{
-                       {1, "1.000"}, {2, "1920.000"}, {3, "10.000"}});
+    CHECK(tiers ==
+          std::vector<std::pair<int, std::string>>{{1, "1.000"}, {2, "1920.000"}, {3, "10.000"}});
     reopen();
     CHECK(balance("a-102") == "-841.91");
 }

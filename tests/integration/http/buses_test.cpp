@@ -2,6 +2,7 @@
 // a reading.
 #include <string>
 
+#include "daemon/engine/key_room.hpp"
 #include "tests/integration/http/http_house.hpp"
 #include "tests/support/catch.hpp"
 
@@ -205,7 +206,7 @@ TEST_CASE("a cabinet's clock: the log first, then the wire, then the log; a push
     auto board = std::make_shared<KeyBoard>(*house.world().keys);
     board->cabinets[0].kind = "modbus";
     house.world().keys = board;
-    house.publish();
+    house.show();
     REQUIRE(post("{}").status == 422);
     REQUIRE(holds(post(R"({"by":"s-01"})").body, "it has no clock that could be set"));
     REQUIRE(house.engine.seen<RoomCommand>().empty());

@@ -83,6 +83,7 @@ TEST_CASE("every list that offices take answers as CSV and XLSX, and HEAD of bot
         for (const auto& [name, id] : {std::pair{"{meter}", "e-0"},
                                        {"{account}", "a-0"},
                                        {"{month}", "2026-10"},
+                                       {"{unit}", "h-0"},
                                        {"{date}", "2026-11-23"}}) {
             const std::size_t place = target.find(name);
             if (place != std::string::npos) target.replace(place, std::string(name).size(), id);

@@ -75,6 +75,7 @@ TEST_CASE("the demo's registry is whole: 60 homes, all ten profiles, and no acco
     REQUIRE(listed(parsed.problems).empty());
     registry_files::Known known;
     known.buses = std::vector<std::string>{"b1", "b2", "b3", "b4"};
+    known.cabinets = std::vector<std::string>{"kc-01"};
     known.profile_fault = [](const Meter& meter) {
         return shipped_profiles().find(meter.profile) != nullptr ? std::string() : "unknown";
     };

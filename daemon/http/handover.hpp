@@ -1,0 +1,17 @@
+// The record of a move as a body has it: for the route of the record alone, and for a change of
+// occupant that brings one. One thread a call.
+#pragma once
+
+#include "daemon/engine/key_room.hpp"
+#include "daemon/http/body.hpp"
+#include "daemon/http/routes.hpp"
+
+namespace gatehouse::http {
+
+// Whether the body has any part of such a record.
+[[nodiscard]] bool has_handover(const Body& body);
+// Base readings, keys as counts, a checklist, who was there. `direction` is in or out.
+[[nodiscard]] WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
+                                          const std::string& direction);
+
+}  // namespace gatehouse::http
