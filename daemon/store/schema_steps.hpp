@@ -153,8 +153,8 @@ BEGIN SELECT RAISE(ABORT, 'what was re-mapped is append-only'); END;
 )sql";
 
 // Words that people wrote beside keys and tickets may be taken away, and nothing else of those rows
-// may change: a body only ever becomes shorter, and a note empty. (What was taken away is not looked
-// at: a trigger may not parse JSON where the schema is not trusted.)
+// may change: a body only ever becomes shorter, and a note empty. What was taken away is not looked
+// at, since a trigger may not parse JSON where the schema is not trusted.
 inline constexpr const char* kOfficeWords = R"sql(
 DROP TRIGGER key_event_keeps;
 CREATE TRIGGER key_event_keeps BEFORE UPDATE OF source,boot,seq,event,at_ms,received_ms
