@@ -48,8 +48,9 @@ void World::correct_figure() {
     look(true);
     const std::vector<Auditor::Correctable> rows = auditor_.correctable(meter->id);
     if (rows.empty()) return;
-    // Mostly one of the newest: what lies far back is in the months that are closed.
-    const std::int64_t among = dice_.percent(70) ? 10 : 1'000'000;
+    // Mostly one of the newest, now and then one of weeks ago, whose month may be closed; interval
+    // rows of a hundred days ago are not kept.
+    const std::int64_t among = dice_.percent(70) ? 10 : 150;
     const auto count = static_cast<std::int64_t>(rows.size());
     const Auditor::Correctable& row =
         rows[static_cast<std::size_t>(count - 1 - dice_.below(std::min(among, count)))];
