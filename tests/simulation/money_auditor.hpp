@@ -285,6 +285,7 @@ class Auditor {
     void seed(AccountAudit& account, const std::string& tariff, std::int64_t day,
               std::int64_t quantity);
     void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
+    void see_days(Books& books, bool all);
     void post(Books& books);
     [[nodiscard]] bool is_posted(Books& books, const AccountAudit& account, const Charge& charge,
                                  const std::string& newest) const;
@@ -301,7 +302,7 @@ class Auditor {
     void compare_balance(const Screen& screen, const AccountAudit& account) const;
     void compare_level(const Screen& screen, const AccountAudit& account, bool exact) const;
     void compare_meters(const Screen& screen) const;
-    void compare_days(Books& books, const Screen& screen) const;
+    void compare_days(const Screen& screen) const;
     void check_paid();
     // Nothing where a part of it is not dated yet: its day is anybody's guess.
     [[nodiscard]] std::optional<OwnLines> with_rest(const Screen& screen,
@@ -319,6 +320,7 @@ class Auditor {
     std::set<std::string> settled_causes_;  // of the entries that were not compared yet
     std::map<std::string, MeterAudit> meters_;
     std::map<std::string, AccountAudit> accounts_;
+    std::map<std::string, std::string> newest_days_;  // posted, by account
     std::map<std::string, Paid> paid_;
     std::vector<std::string> fresh_;  // keys whose entry was not looked for yet
     std::map<std::string, std::pair<std::string, std::int64_t>> topups_;  // as booked, by cause

@@ -127,9 +127,27 @@ bool Auditor::is_posted(Books& books, const AccountAudit& account, const Charge&
     return false;
 }
 
+// Days only come on top, and who has left gets none: what no account has reached yet is looked
+// through, with some days of margin, and all of it at the end.
+void Auditor::see_days(Books& books, bool all) {
+    constexpr int kMarginDays = 3;
+    std::string from;
+    for (const auto& [id, account] : accounts_) {
+        const auto newest = newest_days_.find(id);
+        if (account.plan.closed || newest == newest_days_.end() || newest->second.empty()) continue;
+        if (from.empty() || newest->second < from) from = newest->second;
+    }
+    if (!from.empty()) from = text_of(civil_of(day_of_text(from) - kMarginDays));
+    for (const auto& [id, day] : books.newest_days_posted(all ? "" : from)) {
+        std::string& known = newest_days_[id];
+        if (day < known) disagree("account " + id + ": the posting of day " + known + " is gone");
+        known = day;
+    }
+}
+
 void Auditor::post(Books& books) {
     for (auto& [id, account] : accounts_) {
-        const std::string newest = books.newest_day_posted(id);
+        const std::string newest = newest_days_[id];
         if (account.open.empty() && newest == account.posted_through) continue;
         if (!account.first_day && !newest.empty()) {
             // The day before the account's first is keyed as posted when it opens.
@@ -345,12 +363,13 @@ void Auditor::compare_meters(const Screen& screen) const {
 }
 
 // A day is posted once every meter has its freeze, at the latest five minutes after it ended.
-void Auditor::compare_days(Books& books, const Screen& screen) const {
+void Auditor::compare_days(const Screen& screen) const {
     if (!screen.trusted || !screen.writable || screen.up_ms < kPostedAfterMs + kMarginMs) return;
     const std::int64_t ended = calendar_->day_of(screen.now_ms - kPostedAfterMs - kMarginMs) - 1;
     for (const auto& [id, account] : accounts_) {
         if (account.plan.closed) continue;
-        const std::string newest = books.newest_day_posted(id);
+        const auto found = newest_days_.find(id);
+        const std::string newest = found == newest_days_.end() ? "" : found->second;
         if (!newest.empty() && newest < text_of(civil_of(ended)))
             disagree("account " + id + ": the newest posted day is " + newest + ", " +
                      text_of(civil_of(ended)) + " has ended");
@@ -364,7 +383,7 @@ void Auditor::compare(Books& books, const Screen& screen) {
     compare_ledger(books);
     compare_months(books);
     compare_meters(screen);
-    compare_days(books, screen);
+    compare_days(screen);
     for (auto& [id, account] : accounts_) {
         compare_lines(books, account);
         compare_fees(account);
@@ -380,6 +399,7 @@ void Auditor::audit(Books& books, const Screen& screen) {
     // Who takes a ladder over takes it as the last posting of who left it has it.
     for (auto& [id, account] : accounts_)
         if (account.goes_on_from.empty()) open_account(books, screen, account);
+    see_days(books, false);
     post(books);
     for (auto& [id, account] : accounts_) open_account(books, screen, account);
     compare(books, screen);
@@ -389,6 +409,9 @@ void Auditor::audit(Books& books, const Screen& screen) {
 void Auditor::final_audit(Books& books, const Screen& screen,
                           const std::map<std::string, Ratio>& true_faces) {
     audit(books, screen);
+    const std::map<std::string, std::string> seen = newest_days_;
+    see_days(books, true);
+    if (newest_days_ != seen) disagree("a day was posted that no audit saw");
     const std::int64_t today = calendar_->day_of(screen.now_ms);
     for (const auto& [id, account] : accounts_) {
         compare_level(screen, account, true);

@@ -35,11 +35,16 @@ const std::vector<std::string> kNames{"nothing",     "half_down",       "day_twi
                                       "edge_up",     "forgotten_key",   "tomorrows_price",
                                       "one_sample",  "month_of_posting"};
 Plant planted = Plant::nothing;
+std::int64_t postings = 0;
 
 }  // namespace
 
 std::vector<std::string> plant_names() {
     return kNames;
+}
+
+std::int64_t postings_made() {
+    return postings;
 }
 
 void plant(const std::string& name) {
@@ -55,6 +60,19 @@ Fen planted_target(Price price, Milli quantity) {
     const Fen right = real_target(price, quantity);
     const Int128 rest = Int128{price.count} * quantity.count % 1'000'000'000;
     return planted == Plant::half_down && rest == 500'000'000 ? right - Fen{1} : right;
+}
+
+bool real_add_posting(Store* store, const std::string& account, const std::string& cause)
+    GATEHOUSE_REAL(
+        "_ZN9gatehouse5Store11add_postingERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
+        "S8_");
+bool counted_add_posting(Store* store, const std::string& account, const std::string& cause)
+    GATEHOUSE_WRAP(
+        "_ZN9gatehouse5Store11add_postingERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"
+        "S8_");
+bool counted_add_posting(Store* store, const std::string& account, const std::string& cause) {
+    ++postings;
+    return real_add_posting(store, account, cause);
 }
 
 void real_put_mark(Store* store, const MarkRow& mark, bool begins)

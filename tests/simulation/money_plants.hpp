@@ -4,6 +4,7 @@
 // before any thread or engine.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,5 +12,7 @@ namespace gatehouse::money {
 
 [[nodiscard]] std::vector<std::string> plant_names();  // "nothing" first
 void plant(const std::string& name);
+// How many this process made; counting the rows would cost more the longer a world lives.
+[[nodiscard]] std::int64_t postings_made();
 
 }  // namespace gatehouse::money

@@ -200,13 +200,14 @@ bool Books::posted(const std::string& account, const std::string& cause) {
     return found;
 }
 
-std::string Books::newest_day_posted(const std::string& account) {
+std::map<std::string, std::string> Books::newest_days_posted(const std::string& from) {
     Statement& rows = prepared(
-        "SELECT cause FROM posting WHERE cause>='day:' AND cause<'day;' AND "
-        "account=(SELECT id FROM account WHERE account.account=?) ORDER BY cause DESC LIMIT 1");
-    const std::string cause = rows.bind(account).step() ? rows.text(0) : "";
-    rows.reset();
-    return cause.empty() ? "" : cause.substr(4);
+        "SELECT a.account,max(p.cause) FROM posting p JOIN account a ON a.id=p.account "
+        "WHERE p.cause>='day:'||? AND p.cause<'day;' GROUP BY p.account");
+    std::map<std::string, std::string> all;
+    rows.bind(from);
+    while (rows.step()) all[rows.text(0)] = rows.text(1).substr(4);
+    return all;
 }
 
 std::string Books::oldest_day_posted(const std::string& account) {
@@ -302,14 +303,6 @@ bool Books::has_event(std::int64_t seq, const std::string& kind) {
     const bool found = rows.bind(seq, kind).step();
     rows.reset();
     return found;
-}
-
-std::int64_t Books::postings() {
-    Statement& rows = prepared("SELECT count(*) FROM posting");
-    rows.step();
-    const std::int64_t count = rows.number(0);
-    rows.reset();
-    return count;
 }
 
 std::vector<Books::Held> Books::open_quarantines() {

@@ -90,7 +90,8 @@ class Books {
     // What whole steps hold back, by tariff.
     [[nodiscard]] std::map<std::string, std::int64_t> rests_of(const std::string& account);
     [[nodiscard]] bool posted(const std::string& account, const std::string& cause);
-    [[nodiscard]] std::string newest_day_posted(const std::string& account);  // "" or 2026-11-23
+    // By account, of those that have one of that day or later; "" looks through all.
+    [[nodiscard]] std::map<std::string, std::string> newest_days_posted(const std::string& from);
     [[nodiscard]] std::string oldest_day_posted(const std::string& account);
     // The newest reading of the meter that stands in the account's lines; 0: none.
     [[nodiscard]] std::int64_t charged_up_to(const std::string& account, const std::string& meter);
@@ -102,7 +103,6 @@ class Books {
     [[nodiscard]] std::int64_t newest_reading();
     [[nodiscard]] std::int64_t newest_event(const std::string& kind);
     [[nodiscard]] bool has_event(std::int64_t seq, const std::string& kind);
-    [[nodiscard]] std::int64_t postings();
     // What a late price or figure with that event changes on the account: `waiting`, `left`, or "".
     [[nodiscard]] bool settled(const std::string& account, std::int64_t event);
     [[nodiscard]] std::string settling_state(const std::string& account, std::int64_t event);

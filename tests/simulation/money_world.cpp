@@ -5,6 +5,7 @@
 
 #include "daemon/engine/replay_proof.hpp"
 #include "daemon/store/reader.hpp"
+#include "tests/simulation/money_plants.hpp"
 
 namespace gatehouse::money {
 namespace {
@@ -182,13 +183,13 @@ Screen World::screen() const {
 void World::look(bool always) {
     if (import_due_ && deeds_.imports == 0) return;
     const std::int64_t entries = books_->newest_entry();
-    const std::int64_t postings = books_->postings();
+    const std::int64_t postings = postings_made();
     if (!always && entries == audited_entries_ && postings == audited_postings_ &&
         deeds_.steps < next_look_)
         return;
     static_cast<void>(ask(AckAlert{"local", "nobody", "s-01", "phone", "", ""}));
     audited_entries_ = books_->newest_entry();
-    audited_postings_ = books_->postings();
+    audited_postings_ = postings_made();
     next_look_ = deeds_.steps + 50;
     auditor_.audit(*books_, screen());
 }
