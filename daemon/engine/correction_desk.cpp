@@ -136,6 +136,21 @@ std::optional<Milli> judge_total(const Context& context, const Correction& corre
     return std::nullopt;
 }
 
+// What was estimated beside the row lies on a line between two instants; both must be known.
+std::optional<Reply> judge_times(const Context& context, const Correction& correction) {
+    const auto& around = correction.around;
+    const bool estimates =
+        std::any_of(around.before.begin() + 1, around.before.end(), is_estimated) ||
+        std::any_of(around.after.begin(), around.after.end(), is_estimated);
+    if (!estimates) return std::nullopt;
+    for (const ReadingRow* row : {before_of(correction), &*around.row, after_of(correction)})
+        if (row != nullptr && !row->stands_at && !context.trusted(row->at))
+            return use_adjust("when reading " + std::to_string(row->seq) +
+                              " was read is not known, and what was estimated from it to reading " +
+                              std::to_string(around.root) + " cannot be estimated anew");
+    return std::nullopt;
+}
+
 // What was estimated between the corrected row and its neighbours lies on the lines to it now.
 void estimate_anew(const Context& context, Correction& correction, Milli total,
                    Milli register_value) {
@@ -426,6 +441,7 @@ LateJudged correct_reading(Context& context, const ReadFace& command) {
     end_run(meter, correction);
     const auto total = judge_total(context, correction, reply);
     if (!total) return {std::move(reply), {}};
+    if (auto refused = judge_times(context, correction)) return {*std::move(refused), {}};
     const auto register_value = round_to_milli(correction.typed.face);
     if (!register_value) return {wrong_field("/register", "invalid", "cannot be counted"), {}};
     estimate_anew(context, correction, *total, *register_value);

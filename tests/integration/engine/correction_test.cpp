@@ -206,6 +206,37 @@ TEST_CASE("what was estimated on the way to a wrong figure is estimated anew") {
     CHECK(house.proof() == "");
 }
 
+// Seed 5001 of the money simulation, 90 days of 40 households.
+TEST_CASE("what was estimated beside a row that nobody can date is not estimated anew") {
+    Wrong house;
+    house.settle("e-103", "1000.00");
+    house.read("e-103", "1001.00", kMidnight24 - 12 * kHour);
+    house.crash();
+    house.synchronised = false;
+    house.open();
+    house.settle("e-103", "1010.00");
+    house.read("e-103", "1011.00", house.clock.wall + kHour);
+    house.pass(kMinute);
+    house.crash();
+    house.synchronised = true;
+    house.open();
+    house.fail("e-103");
+    house.read("e-103", "1013.00", kMidnight24 + kDay + 12 * kHour);
+    house.read("e-103", "1014.00", kMidnight24 + 2 * kDay + kMinute);
+    // The second of the two midnights that were estimated behind the row of the run without a
+    // clock.
+    const auto rows = house.readings("e-103");
+    REQUIRE(rows.size() == 7);
+    REQUIRE(format(rows[3].row.register_value) == "1011.000");
+    REQUIRE(rows[5].row.quality == ReadingQuality::estimated);
+    const std::string before = house.balance("a-103");
+    const Reply refused = house.correct("e-103", rows[5].row.seq, "1012.00");
+    CHECK(refused.type == "not-correctable");
+    CHECK(refused.detail.find("was read is not known") != std::string::npos);
+    CHECK(house.balance("a-103") == before);
+    CHECK(house.proof() == "");
+}
+
 TEST_CASE("in a month that was sealed what is more is a correction as well") {
     const UtcMs december = kMidnight24 + 7 * kDay;
     Wrong house(three_homes(), december - 16 * kHour);
