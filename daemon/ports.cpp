@@ -113,7 +113,7 @@ EngineOptions engine_options(const config::Config& config, const std::string& da
     keys->rules.max_hold_ms = config.keys.max_hold_ms;
     keys->rules.alerts = {config.keys.alerts.begin(), config.keys.alerts.end()};
     for (const config::Cabinet& cabinet : config.cabinets) {
-        const std::string kind = cabinet.url == "mqtt:" ? "mqtt"
+        const std::string kind = cabinet.url == "mqtt:"   ? "mqtt"
                                  : cabinet.url == "http:" ? "http"
                                                           : "modbus";
         keys->cabinets.push_back({cabinet.id, cabinet.profile, kind});
@@ -158,7 +158,10 @@ std::vector<modbus::BusPlan> bus_plans(const config::Config& config, const Regis
             if (meter.bus != bus.id || meter.status != MeterStatus::active || !meter.address)
                 continue;
             auto profile = profiles.find(meter.profile);
-            if (profile && profile->service != meter.service) profile.reset();
+            // What the engine does not read is not asked for either.
+            const bool fits = profile && profile->service == meter.service &&
+                              meter.channel.value_or(0) < profile->channels;
+            if (!fits) profile.reset();
             plan.meters.push_back(
                 {meter.meter, *meter.address, meter.channel.value_or(0), std::move(profile)});
         }

@@ -103,6 +103,7 @@ ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
         if (profile) {
             fact.traits = profile->traits();
             fact.service = profile->service;
+            fact.channels = profile->channels;
         }
         return fact;
     };

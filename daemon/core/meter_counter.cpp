@@ -42,6 +42,13 @@ std::optional<CounterBase> first_base(const Rational& face, const Rational& mult
     return CounterBase{*start, *start, multiplier};
 }
 
+bool counts_from(const Rational& face, const Rational& multiplier) {
+    constexpr Milli kMost{100'000'000'000'000'000};
+    const auto shown = round_to_milli(face);
+    const auto counted = figure(face, multiplier);
+    return shown && counted && *shown <= kMost && *counted <= kMost;
+}
+
 std::optional<CounterBase> new_base(Milli total, const Rational& face, const Rational& multiplier) {
     const auto start = figure(face, multiplier);
     if (!start) return std::nullopt;

@@ -28,6 +28,8 @@ struct CounterBase {
 // The base at which total equals register x multiplier: an opening register or a first baseline.
 [[nodiscard]] std::optional<CounterBase> first_base(const Rational& face,
                                                     const Rational& multiplier);
+// Whether a meter can begin to count there: face and total with room for all that it will count.
+[[nodiscard]] bool counts_from(const Rational& face, const Rational& multiplier);
 // The base of a change of multiplier (same face) or of a replacement (the new meter's opening):
 // the total stays, from here on the new face and multiplier count.
 [[nodiscard]] std::optional<CounterBase> new_base(Milli total, const Rational& face,

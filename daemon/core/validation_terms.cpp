@@ -82,7 +82,9 @@ std::optional<MeterTerms> make_terms(const Meter& meter, const Shared<MeterTrait
     if (meter.opening_register) {
         terms.opening_register = parse_rational(*meter.opening_register);
         const auto tolerance = typed_tolerance(*meter.opening_register, profile->step);
-        if (!terms.opening_register || !tolerance) return std::nullopt;
+        if (!terms.opening_register || !tolerance ||
+            !counts_from(*terms.opening_register, terms.multiplier))
+            return std::nullopt;
         terms.opening_tolerance = *tolerance;
     }
     if (meter.opening_at) {

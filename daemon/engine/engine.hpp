@@ -21,6 +21,10 @@
 #include "daemon/store/people_rows.hpp"
 #include "daemon/store/rows.hpp"
 
+namespace gatehouse::registry_files {
+struct Parsed;
+}
+
 namespace gatehouse {
 
 // How a command ended; the HTTP status that tells it stands beside each.
@@ -67,6 +71,9 @@ struct TestAlert {
 struct ImportRegistry {
     std::string actor;
     std::vector<std::pair<std::string, std::string>> files;  // name, bytes
+    // The same, read already by who sends them, so that the engine does not stand still for it.
+    // Theirs no longer: the engine replaces card numbers in it. Null: it reads `files`.
+    std::shared_ptr<registry_files::Parsed> parsed = {};
     std::string by, second, reason;
     bool dry_run = false;
     // What finance counted in the old system; the import is refused where the files differ.
@@ -258,6 +265,7 @@ struct ProfileFact {
     std::optional<MeterTraits> traits;
     std::string reason;                   // where traits is absent
     std::optional<Service> service = {};  // what such a meter counts; absent: either
+    int channels = 0;                     // that one device has, from 0 on; 0: not known
 };
 using ProfileLookup = std::function<ProfileFact(const std::string& profile)>;
 

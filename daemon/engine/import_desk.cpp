@@ -213,9 +213,11 @@ struct Plan {
 
 Plan plan_import(Context& context, const ImportRegistry& command) {
     Plan plan;
-    files::Parsed parsed = files::parse(command.files);
-    plan.warnings = std::move(parsed.warnings);
-    plan.problems = std::move(parsed.problems);
+    files::Parsed own;
+    if (command.parsed == nullptr) own = files::parse(command.files);
+    files::Parsed& parsed = command.parsed != nullptr ? *command.parsed : own;
+    plan.warnings = parsed.warnings;
+    plan.problems = parsed.problems;
     const std::string key = card_key(context, command.dry_run);
     files::hash_cards(parsed.registry,
                       [&](const std::string& card) { return hmac256_hex(key, card); });
@@ -229,6 +231,11 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     known.profile_primary = [&](const std::string& profile) {
         const ProfileFact fact = context.profiles(profile);
         return fact.traits && fact.traits->primary_side;
+    };
+    known.channel_fault = [&](const Meter& meter) {
+        const int channels = meter.profile.empty() ? 0 : context.profiles(meter.profile).channels;
+        const bool has = channels == 0 || meter.channel.value_or(0) < channels;
+        return has ? std::string() : channel_fault(meter, channels);
     };
     if (!context.options.profiles.empty()) known.profiles = context.options.profiles;
     known.cabinets = context.options.cabinets;
@@ -410,7 +417,8 @@ bool begin_settling(Context& context, const ImportRegistry& command, const LateV
         context.store.add_late_version(version);
     }
     context.store.add_settling({event, "version", "version:" + std::to_string(event), command.by,
-                                command.second, command.reason});
+                                command.second, command.reason,
+                                context.vouched(command.by, command.second)});
     bool waits = false;
     for (const std::string& id : late.accounts) {
         const AccountRuntime& account = context.world.accounts[context.world.account_index.at(id)];
@@ -453,7 +461,7 @@ LateWork::Done take_over(Context& context, const ImportRegistry& command, Plan p
     body.end_object();
     const std::uint64_t seq = log_event(context, "registry.imported", "{}", body.take());
     open_edges(context, edged, seq);
-    context.store.put_registry(plan.merged, context.now);
+    context.store.put_registry(plan.merged, context.now, context.world.registry.get());
     context.world.registry = std::make_shared<const Registry>(std::move(plan.merged));
     bind_registry(context, context.world);
     close_edges_of_retired(context, edged);

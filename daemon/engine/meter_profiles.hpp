@@ -15,6 +15,8 @@
 namespace gatehouse {
 
 // What is known of the profile that a row names; without traits its reason says why.
+// Why a device with so many channels has none for the row, in words.
+[[nodiscard]] std::string channel_fault(const Meter& row, int channels);
 [[nodiscard]] ProfileFact profile_of(const ProfileLookup& lookup, const Meter& row);
 
 class MeterProfiles {
@@ -35,7 +37,7 @@ class MeterProfiles {
 
     const ProfileLookup& lookup_;
     const Zone& zone_;
-    std::map<std::tuple<std::string, Service, std::string, std::string>, Known> known_;
+    std::map<std::tuple<std::string, Service, std::string, std::string, int>, Known> known_;
 };
 
 }  // namespace gatehouse

@@ -8,7 +8,7 @@ void change_registry(Context& context, const std::function<void(Registry&)>& cha
     Registry registry = *context.world.registry;
     change(registry);
     if (registry == *context.world.registry) return;
-    context.store.put_registry(registry, context.now);
+    context.store.put_registry(registry, context.now, context.world.registry.get());
     context.world.registry = std::make_shared<const Registry>(std::move(registry));
     bind_registry(context, context.world);
     context.registry_moved = true;

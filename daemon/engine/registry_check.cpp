@@ -126,7 +126,8 @@ class Checker {
     }
 
     void meters() {
-        std::map<std::tuple<std::string, int, std::optional<int>>, std::string> places;
+        // A meter without a channel is read as one with the first.
+        std::map<std::tuple<std::string, int, int>, std::string> places;
         for (const Meter& meter : registry_.meters) {
             const auto& id = meter.meter;
             reference(Table::meters, id, "unit", meter.unit, Table::units);
@@ -135,8 +136,8 @@ class Checker {
             profile(meter);
             if (meter.address && meter.status == MeterStatus::active &&
                 !lacks(Table::meters, id, {"bus", "address", "channel", "status"})) {
-                const auto [first, fresh] =
-                    places.emplace(std::tuple(meter.bus, *meter.address, meter.channel), id);
+                const auto [first, fresh] = places.emplace(
+                    std::tuple(meter.bus, *meter.address, meter.channel.value_or(0)), id);
                 if (!fresh) {
                     problem(Table::meters, id, "address",
                             "meter " + in_quotes(id) + " stands at bus " + in_quotes(meter.bus) +
@@ -192,6 +193,13 @@ class Checker {
                         "meter " + in_quotes(meter.meter) +
                             " has a bus but no profile; it will not be read");
             }
+            return;
+        }
+        if (std::string fault; known_.channel_fault &&
+                               !(fault = known_.channel_fault(meter)).empty() &&
+                               !lacks(Table::meters, meter.meter, {"profile", "channel"})) {
+            problem(Table::meters, meter.meter, "channel",
+                    "meter " + in_quotes(meter.meter) + ": " + fault);
             return;
         }
         const auto& names = known_.profiles;

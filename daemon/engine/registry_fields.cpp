@@ -1,4 +1,5 @@
 #include "daemon/engine/registry_fields.hpp"
+#include "daemon/core/meter_counter.hpp"
 
 #include "daemon/engine/registry_codecs.hpp"
 
@@ -263,6 +264,14 @@ RowProblems row_problems(const Meter& row) {
     if (row.opening_at && !row.opening_register) {
         add("opening_at", "meter '" + row.meter +
                               "' has opening_at but no opening_register; give both or neither");
+    }
+    const auto opening = parse_rational(row.opening_register.value_or("0"));
+    const auto multiplier = parse_rational(row.multiplier);
+    if (opening && multiplier && multiplier->numerator > 0 && !counts_from(*opening, *multiplier)) {
+        add("opening_register", "meter '" + row.meter + "': opening_register " +
+                                    *row.opening_register + " with multiplier " + row.multiplier +
+                                    " is beyond what can be counted; give the figure on the "
+                                    "meter's face, not its number");
     }
     if (row.parent == row.meter && !row.parent.empty()) {
         add("parent", "meter '" + row.meter + "' names itself as its parent");

@@ -126,6 +126,8 @@ struct Known {
     std::function<std::string(const Meter& meter)> profile_fault;
     // Whether its register has CT and PT in it, so that a multiplier would apply them twice.
     std::function<bool(const std::string& profile)> profile_primary;
+    // Why the profile has no such channel as the row names; empty where it has.
+    std::function<std::string(const Meter& meter)> channel_fault;
 };
 struct Checked {
     std::vector<Problem> problems;

@@ -26,6 +26,8 @@ class Merger {
     template <class Row>
     void csv(Table table, std::vector<Row>& rows, const std::vector<Row>& fresh) {
         const auto known = index_of(rows);
+        if (rows.empty()) rows.reserve(fresh.size());
+        out_.changes.reserve(out_.changes.size() + fresh.size());
         for (const Row& row : fresh) {
             const auto found = known.find(id_of(row));
             Change change{table, id_of(row), Outcome::added, {}};

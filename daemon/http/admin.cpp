@@ -1,5 +1,6 @@
 // What the administrator does: the registry, tokens, the clock, and the proof of the books.
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -102,6 +103,8 @@ void post_registry(Call& call, Respond respond) {
     body.finish();
     // The engine compares once more: between the look and the import others may import.
     if (!call.request.if_match.empty()) import.seen = call.snapshot->registry;
+    import.parsed = std::make_shared<registry_files::Parsed>(registry_files::parse(import.files));
+    import.files.clear();
     submit(call, std::move(import), std::move(respond));
 }
 
@@ -132,7 +135,7 @@ void post_token(Call& call, Respond respond) {
             const std::string& scope = act.scopes[i];
             if (std::find(known.begin(), known.end(), scope) != known.end()) continue;
             std::string all;
-            for (const char* name : known) all += (all.empty() ? "" : " ") + std::string(name);
+            for (const char* one : known) all += (all.empty() ? "" : " ") + std::string(one);
             body.wrong("/" + std::string(name) + "/" + std::to_string(i),
                        scope + " is no scope; known are: " + all);
         }

@@ -504,8 +504,7 @@ Registry load_registry(Connection& c) {
     return registry;
 }
 
-void put_registry(Connection& c, const Registry& wanted) {
-    const Registry stored = load_registry(c);
+void put_registry(Connection& c, const Registry& wanted, const Registry& stored) {
     put_changed(c, wanted.units, stored.units, [](const Unit& row) { return row.unit; });
     put_changed(c, wanted.people, stored.people, [](const Person& row) { return row.person; });
     put_changed(c, wanted.tariffs, stored.tariffs, [](const Tariff& row) { return row.tariff; });

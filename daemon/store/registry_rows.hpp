@@ -9,7 +9,8 @@ namespace gatehouse::store {
 
 [[nodiscard]] Registry load_registry(sql::Connection& connection);
 // Writes what differs from what is stored; what is stored and not named stays.
-void put_registry(sql::Connection& connection, const Registry& registry);
+// Only what differs from `before`, which is what stands there.
+void put_registry(sql::Connection& connection, const Registry& registry, const Registry& before);
 
 // Of tariff_rows.cpp: a version with its tiers, bands and fixed fees; versions into their tariffs.
 void put_tariff_version(sql::Connection& connection, const std::string& tariff,

@@ -102,7 +102,8 @@ class Store {
     // --- upserts
     // Whole registry as it is to be; only rows that differ are written. `at` dates the history of
     // holders.
-    void put_registry(const Registry& registry, const Stamp& at);
+    // `before` is what stands there, where the caller has it at hand; else it is read.
+    void put_registry(const Registry& registry, const Stamp& at, const Registry* before = nullptr);
     std::int64_t put_epoch(const EpochRow& epoch);  // returns id
     void put_day(const DayRow& day);
     void put_hour(const HourRow& hour);
@@ -199,6 +200,11 @@ class Store {
     std::size_t drop_oldest_day(std::int64_t before_day);
 
     // --- questions inside or outside a transaction
+    // The receipt of a top-up of the account that was paid in that way under that number, and was
+    // not reversed since.
+    [[nodiscard]] std::optional<std::string> receipt_of_payment(const std::string& account,
+                                                                const std::string& method,
+                                                                const std::string& reference);
     [[nodiscard]] std::optional<IdempotencyRow> idempotency(const std::string& key);
     // By its id; by its seq; and the id of the entry that undid one, empty where none did.
     struct NumberedEntry {

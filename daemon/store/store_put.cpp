@@ -8,7 +8,7 @@ namespace gatehouse {
 
 using sql::Query;
 
-void Store::put_registry(const Registry& registry, const Stamp& at) {
+void Store::put_registry(const Registry& registry, const Stamp& at, const Registry* before) {
     impl_->need_transaction();
     std::unordered_map<std::string, std::string> holders;
     {
@@ -18,10 +18,11 @@ void Store::put_registry(const Registry& registry, const Stamp& at) {
             holders[std::move(account)] = query.text();
         }
     }
-    store::put_registry(impl_->connection, registry);
+    store::put_registry(impl_->connection, registry,
+                        before != nullptr ? *before : store::load_registry(impl_->connection));
     for (const Account& account : registry.accounts) {
-        const auto before = holders.find(account.account);
-        if (before == holders.end() ? account.holder.empty() : before->second == account.holder) {
+        const auto held = holders.find(account.account);
+        if (held == holders.end() ? account.holder.empty() : held->second == account.holder) {
             continue;
         }
         Query query(impl_->connection, "INSERT OR REPLACE INTO holder_history VALUES(?,?,?,?,?)");

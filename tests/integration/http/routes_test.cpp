@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "daemon/engine/registry_files.hpp"
 #include "daemon/http/openapi.hpp"
 #include "daemon/http/routes.hpp"
 #include "tests/integration/http/http_house.hpp"
@@ -325,8 +326,8 @@ TEST_CASE("the registry goes in and out as files") {
     REQUIRE(import.status == 200);
     const auto seen = house.engine.seen<ImportRegistry>();
     REQUIRE(seen.at(0).dry_run);
-    REQUIRE(seen.at(0).files.at(0) ==
-            std::pair<std::string, std::string>("units.csv", "unit\nh-1\n"));
+    REQUIRE(seen.at(0).parsed);
+    REQUIRE(seen.at(0).parsed->registry.units.at(0).unit == "h-1");
     for (const std::string body :
          {R"({})", R"({"files":{}})", R"({"files":{"units.csv":1}})",
           R"({"files":{"units.csv":"no base64"}})", R"({"files":{"../units.csv":"dW5pdAo="}})",
@@ -429,12 +430,12 @@ TEST_CASE("the dashboard and the alert rules of config name metrics that there a
         for (std::sregex_iterator at(text.begin(), text.end(), wanted), end; at != end; ++at) {
             INFO(name << ": " << at->str());
             // Of a histogram a query names the parts.
-            const std::string name = std::regex_replace(at->str(), std::regex("_bucket$"), "");
-            const std::size_t type = metrics.find("# TYPE " + name + " ");
+            const std::string metric = std::regex_replace(at->str(), std::regex("_bucket$"), "");
+            const std::size_t type = metrics.find("# TYPE " + metric + " ");
             CHECK(type != std::string::npos);
-            if (name != at->str() && type != std::string::npos)
-                CHECK(metrics.compare(type, name.size() + 17, "# TYPE " + name + " histogram") ==
-                      0);
+            if (metric != at->str() && type != std::string::npos)
+                CHECK(metrics.compare(type, metric.size() + 17,
+                                      "# TYPE " + metric + " histogram") == 0);
         }
     }
 }

@@ -136,6 +136,33 @@ TEST_CASE(
         holds(checked.warnings, 5, 28, "will not be read: profile eastron-sdm120 is broken: /m/"));
 }
 
+TEST_CASE("a channel that the profile does not have, a place taken twice, a number for a figure") {
+    auto folder = house();
+    folder["meters.csv"] =
+        "meter,unit,service,bus,address,channel,profile,multiplier,opening_register\n"
+        "e-1,1-101,electricity,b1,1,1,eastron-sdm120,1,\n"
+        "e-2,1-102,electricity,b1,2,,eastron-sdm120,1,\n"
+        "e-3,1-102,electricity,b1,2,0,eastron-sdm120,1,\n"
+        "e-4,1-102,electricity,b1,4,0,eastron-sdm120,1,92233720368547758\n"
+        "e-5,1-102,electricity,b1,5,0,eastron-sdm120,1000000,99999999999\n"
+        "e-6,1-102,electricity,b1,6,0,eastron-sdm120,1000,9999999.99\n";
+    folder.erase("pools.csv");
+    Known outside = known();
+    outside.channel_fault = [](const Meter& meter) {
+        return meter.channel.value_or(0) < 1 ? std::string() : std::string("it has one channel");
+    };
+    const auto parsed = parse(files_of(folder));
+    auto problems = parsed.problems;
+    for (const Problem& one : check(merge({}, parsed).registry, outside, parsed.places).problems)
+        problems.push_back(one);
+    INFO(listed(problems));
+    CHECK(holds(problems, 2, 28, "it has one channel"));
+    CHECK(holds(problems, 4, 26, "where meter 'e-2' is already"));
+    CHECK(std::count_if(problems.begin(), problems.end(), [](const Problem& one) {
+              return one.message.find("beyond what can be counted") != std::string::npos;
+          }) == 2);
+}
+
 TEST_CASE("meters that name an account must fit it") {
     auto folder = house();
     folder["meters.csv"] =
