@@ -284,12 +284,13 @@ std::vector<LineKey> minimums_of(Context& context, std::size_t index, std::optio
     return moved;
 }
 
+// What waits for staff gives no freeze, however well its meter answers.
 bool day_ready(const Context& context, const AccountRuntime& account, UtcMs edge, bool waited) {
     if (waited) return true;
     return std::all_of(account.meters.begin(), account.meters.end(), [&](std::size_t index) {
         const MeterRuntime& meter = context.world.meters[index];
         const bool expected = !meter.row->bus.empty() && meter.profile->traits.has_value() &&
-                              (meter.online || !meter.seen);
+                              (meter.online || !meter.seen) && !meter.quarantine && !meter.hold;
         return !expected || !meter.last || meter.settled_until >= edge;
     });
 }
@@ -349,6 +350,17 @@ std::string lines_needed(const Context& context, const World& world,
     return month_scope(oldest);
 }
 
+namespace {
+
+// What the old system left it is booked once the clock is trusted, and until then what stands in
+// the ledger is not what the household has.
+bool awaits_opening(const AccountRuntime& account) {
+    const auto& opening = account.row->opening_balance;
+    return !account.opening_booked && !account.trial && opening && opening->count != 0;
+}
+
+}  // namespace
+
 void reprice(Context& context, std::size_t index, Mover moved_by) {
     AccountRuntime& account = context.world.accounts[index];
     const Mover mover = judged_as(context, account, moved_by);
@@ -383,7 +395,8 @@ void reprice(Context& context, std::size_t index, Mover moved_by) {
     account.as_of = as_of(context, account);
     account.days_left = ledgered ? days_left_of(context, account, now) : std::nullopt;
     account.judged = account.judged || account.ledger_seq != 0 || outstanding(now).count != 0;
-    if (ledgered && account.judged && account.row->closed.empty() && context.writable) {
+    if (ledgered && account.judged && account.row->closed.empty() && context.writable &&
+        !awaits_opening(account)) {
         const LevelJudgement judgement =
             judge_level(level_input(context, account, mover), thresholds_now(context, account));
         // What changes a level is kept, so that the books can show what the alert rests on.
@@ -530,7 +543,8 @@ std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, Entry
     stored.balance_after = account.ledger + entry.amount;
     stored.at = {context.now_ms(), context.clock.trusted()};
     stored.method = extra.method;
-    extra.vouched = !entry.second.empty() && context.vouched(entry.by, entry.second);
+    extra.vouched =
+        !entry.second.empty() && (extra.vouched || context.vouched(entry.by, entry.second));
     stored.vouched = extra.vouched;
     extra.event = log_event(context, std::string("entry.") + to_string(entry.kind),
                             entry_subject(entry), entry_json(stored, context.zone));

@@ -6,6 +6,7 @@
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/alert_watch.hpp"
 #include "daemon/engine/command_desk.hpp"
+#include "daemon/engine/fee_book.hpp"
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/money_desk.hpp"
@@ -40,10 +41,11 @@ Reply clock_refusal(const Context& context) {
                        "); confirm it with `gatehousectl clock confirm` first");
 }
 
-Reply balance_left(const AccountRuntime& account) {
+Reply balance_left(const AccountRuntime& account, Fen left) {
     return refusal(ReplyKind::conflict, "balance-left",
-                   how_to_settle(account.row->account, account.balance) +
-                       "; then close it again. Everything used until now is in that figure");
+                   how_to_settle(account.row->account, left) +
+                       "; then close it again. Everything used until now is in that figure, and "
+                       "so are the month's fees");
 }
 
 void meters_json(JsonWriter& json, const Context& context, const std::vector<MovedMeter>& meters) {
@@ -163,15 +165,15 @@ Reply close_account(Context& context, const CloseAccount& command) {
     if (auto refused = judge_move(context, context.world.accounts[index].meters, at,
                                   command.accept_last_reading))
         return *std::move(refused);
-    if (context.world.accounts[index].balance.count != 0)
-        return balance_left(context.world.accounts[index]);
+    const Fen left = context.world.accounts[index].balance - fees_of_closing(context, index, at);
+    if (left.count != 0) return balance_left(context.world.accounts[index], left);
     std::vector<Leaving> leaving(1);
     leaving[0].account = index;
     leaving[0].meters = freeze_and_post(context, index, at);
     // Two meters on one ladder may be priced in another order than the balance was; the rest of a
     // fen stands in the ledger now and is settled like any other.
-    if (context.world.accounts[index].ledger.count != 0)
-        return balance_left(context.world.accounts[index]);
+    const AccountRuntime& account = context.world.accounts[index];
+    if (account.ledger.count != 0) return balance_left(account, account.ledger);
     end_rows(context, leaving, at);
     go_on(context, leaving[0].meters);
     finish(context, command.act, leaving, at);

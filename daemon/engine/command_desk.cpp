@@ -155,6 +155,14 @@ Reply top_up(Context& context, const TopUp& command) {
         }
         return reply;
     }
+    const bool numbered = judgement.method != Method::cash && !command.reference.empty();
+    if (const auto paid = numbered ? context.store.receipt_of_payment(
+                                         command.account, command.method, command.reference)
+                                   : std::nullopt)
+        return refusal(ReplyKind::conflict, "payment-booked",
+                       "the payment with the reference `" + command.reference + "` is on account " +
+                           command.account + " already, receipt " + *paid +
+                           "; nothing was booked, and a wrong receipt is undone by its reversal");
     Entry entry = topup_entry(command.account, judgement.amount, judgement.method, command.by,
                               cause_of(request));
     entry.receipt = draw_receipt(context);

@@ -66,7 +66,7 @@ std::optional<Reply> judge_place(const Context& context, const MeterRuntime& met
     if (around.begins)
         return use_adjust(name + " is where the meter began to be charged on its terms");
     if (!meter.epoch || row.epoch != meter.epoch->id)
-        return use_adjust(name + " is of a meter that was replaced since");
+        return use_adjust(name + " was counted before the meter or its multiplier was changed");
     for (const RemapRow& one : context.store.account_books().remaps_of_meter(row.meter))
         if (time_of(context, row) >= one.from && around.root <= one.through_reading)
             return use_adjust(name + " was re-mapped with its meter since");
@@ -327,7 +327,8 @@ LateWork::Done take_over(Context& context, const ReadFace& command, const Correc
     if (meter.account) context.repriced.insert(*meter.account);
     if (account.empty()) return done;
     context.store.add_settling({event, "correction", "correction:" + std::to_string(reading),
-                                command.by, command.second, command.reason});
+                                command.by, command.second, command.reason,
+                                context.vouched(command.by, command.second)});
     context.store.put_settling_state(event, account, SettlingState::waiting);
     done.event = event;
     return done;

@@ -113,6 +113,24 @@ void post_fees(Context& context, std::size_t index, LocalDate day, UtcMs edge, b
     }
 }
 
+Fen fees_of_closing(Context& context, std::size_t index, UtcMs at) {
+    const AccountRuntime& account = context.world.accounts[index];
+    const LocalDate day = context.day_of(at - 1);
+    Fen sum;
+    if (!covers_ledger(account) || is_before_live(account, day) ||
+        !was_open_on(context, account, last_of_month(day)))
+        return sum;
+    for (const Tariff* tariff : tariffs_before(context, account, at)) {
+        const TariffVersion* version = version_on(*tariff, day);
+        if (version == nullptr) continue;
+        for (const FixedFee& fee : version->fixed)
+            if (fee.per == FeePeriod::month &&
+                !context.store.posted(account.row->account, fee_cause(*tariff, fee, day)))
+                sum += fee.amount;
+    }
+    return sum;
+}
+
 bool month_fees_due(Context& context, AccountRuntime& account, const Tariff& tariff,
                     LocalDate day) {
     const TariffVersion* version = version_on(tariff, day);

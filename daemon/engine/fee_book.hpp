@@ -24,6 +24,8 @@ namespace gatehouse {
 // cause of its own: fee:<tariff>/<name>/<month or day>.
 void post_fees(Context& context, std::size_t account, LocalDate day, UtcMs edge, bool daily);
 
+// What closing the account at that instant would book of monthly fees besides what was used.
+[[nodiscard]] Fen fees_of_closing(Context& context, std::size_t account, UtcMs at);
 // Whether monthly fees of the tariff are still to come in the month of that day.
 [[nodiscard]] bool month_fees_due(Context& context, AccountRuntime& account, const Tariff& tariff,
                                   LocalDate day);

@@ -186,6 +186,39 @@ static bool charges_something(const Entry& entry) {
            entry.kind == EntryKind::adjustment || undoes_fee(entry);
 }
 
+void Files::write_entry(FileWriter& file, const StoredEntry& stored, const Leg& side) {
+    const Entry& entry = stored.entry;
+    const std::string holder(book::holder_of(side.account));
+    const std::string account = holder.empty() ? entry.account : holder;
+    JsonWriter json;
+    json.begin_object()
+        .field("seq", stored.seq)
+        .field("entry", entry.entry)
+        .field("at", format_iso8601(stored.at.at, *frame_.zone));
+    if (!stored.at.trusted) json.field("time_untrusted", true);
+    json.field("kind", to_string(entry.kind)).field_if("account", account);
+    if (const Account* row = names_.account(account)) json.field_if("unit", row->unit);
+    json.field("amount", format(side.amount)).field("cause", entry.cause);
+    if (entry.line) json.field("refers_to", entry.line->scope);
+    if (stored.line != 0) json.field("line", stored.line);
+    json.field_if("receipt", entry.receipt)
+        .field_if("method", stored.method)
+        .field_if("by", entry.by)
+        .field_if("second", entry.second)
+        .field_if("reverses", entry.reverses)
+        .key("legs")
+        .begin_array();
+    // The legs balance once an entry; another household's row of it only has its side.
+    const bool own = holder.empty() || holder == entry.account;
+    for (const Leg& leg : own ? entry.legs : std::vector<Leg>())
+        json.begin_object()
+            .field("account", leg.account)
+            .field("amount", format(leg.amount))
+            .end_object();
+    json.end_array().end_object();
+    file.item(json);
+}
+
 PeriodFile Files::ledger() {
     FileWriter file("ledger", frame_);
     file.begin_items();
@@ -200,37 +233,18 @@ PeriodFile Files::ledger() {
             booked_ -= entry.amount;
             if (!in_charges) of_earlier_ -= entry.amount;
         }
-        JsonWriter json;
-        json.begin_object()
-            .field("seq", stored.seq)
-            .field("entry", entry.entry)
-            .field("at", format_iso8601(stored.at.at, *frame_.zone));
-        if (!stored.at.trusted) json.field("time_untrusted", true);
-        json.field("kind", to_string(entry.kind)).field_if("account", entry.account);
-        if (const Account* account = names_.account(entry.account))
-            json.field_if("unit", account->unit);
-        json.field("amount", format(entry.amount)).field("cause", entry.cause);
-        if (entry.line) json.field("refers_to", entry.line->scope);
-        if (stored.line != 0) json.field("line", stored.line);
-        json.field_if("receipt", entry.receipt)
-            .field_if("method", stored.method)
-            .field_if("by", entry.by)
-            .field_if("second", entry.second)
-            .field_if("reverses", entry.reverses)
-            .key("legs")
-            .begin_array();
-        for (const Leg& leg : entry.legs) {
-            json.begin_object()
-                .field("account", leg.account)
-                .field("amount", format(leg.amount))
-                .end_object();
-            if (!book::holder_of(leg.account).empty()) moved_ += leg.amount;
+        // A transfer moves two households' money, and each of them has its row.
+        std::vector<Leg> households;
+        for (const Leg& leg : entry.legs)
+            if (!book::holder_of(leg.account).empty()) households.push_back(leg);
+        if (households.empty()) households.push_back({"", entry.amount});
+        for (const Leg& leg : households) {
+            if (!leg.account.empty()) moved_ += leg.amount;
+            write_entry(file, stored, leg);
+            auto& [count, sum] = kinds_[to_string(entry.kind)];
+            ++count;
+            sum += leg.amount;
         }
-        json.end_array().end_object();
-        file.item(json);
-        auto& [count, sum] = kinds_[to_string(entry.kind)];
-        ++count;
-        sum += entry.amount;
     });
     file.end_items();
     rows_["ledger"] = file.count();

@@ -136,6 +136,8 @@ class Files {
     PeriodFile charges();
     void line_row(FileWriter& file, const PeriodLine& line);
     void entry_row(FileWriter& file, const StoredEntry& entry);
+    // A row for the household whose side of the entry that is.
+    void write_entry(FileWriter& file, const StoredEntry& entry, const Leg& side);
     PeriodFile ledger();
     PeriodFile summary(const std::vector<PeriodFile>& files);
     void use_totals(JsonWriter& json);

@@ -56,7 +56,8 @@ void Files::reading_rows(FileWriter& file, const Meter& meter, const PeriodMeter
         const bool unread = !ended && row.end.day < days_since_epoch(frame_.bounds.last);
         JsonWriter json = head(row.end.account.empty() ? payer : row.end.account);
         json.field("epoch", row.epoch)
-            .field_if("serial", row.serial.empty() ? meter.serial : row.serial)
+            // What meters.csv says is of the meter that hangs there now.
+            .field_if("serial", row.serial.empty() && !ended ? meter.serial : row.serial)
             .field("multiplier", row.multiplier);
         figure_fields(json, "start", row.start, *frame_.zone);
         figure_fields(json, "end", row.end, *frame_.zone);

@@ -308,7 +308,8 @@ LateWork::Done take_over(Context& context, const RemapMeter& command, const Rema
     change_registry(context, [&](Registry& registry) { set_right(registry, remap); });
     for (const Moving& one : remap.moving) move_mark(context, remap, one, figures, event);
     context.store.add_settling({event, "remap", "remap:" + std::to_string(event), command.act.by,
-                                command.act.second, command.act.reason});
+                                command.act.second, command.act.reason,
+                                context.vouched(command.act.by, command.act.second)});
     for (const std::string& account : accounts_of(remap)) {
         context.store.put_settling_state(event, account, SettlingState::waiting);
         context.repriced.insert(context.world.account_index.at(account));

@@ -154,6 +154,7 @@ void book_settled(Context& context, std::size_t index, Entry entry, const Settli
     EntryExtra extra;
     extra.note = cause.reason;
     extra.reference = reference;
+    extra.vouched = cause.vouched;
     book_entry(context, index, std::move(entry), std::move(extra), line);
 }
 

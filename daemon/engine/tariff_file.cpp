@@ -19,6 +19,17 @@ namespace {
 constexpr std::int64_t kLimitMax = 1'000'000'000'000;  // 1e-3
 constexpr std::size_t kLabelMax = 256;
 
+// Bands and fees are named in the words of the office: 峰, 服务费. Their names stand between signs
+// in keys and causes, and in one cell of a file.
+constexpr const char* kPriceName =
+    "it must be 1 to 64 bytes of letters, digits and . _ - without blanks or other signs";
+bool is_price_name(std::string_view name) {
+    if (name.empty() || name.size() > kIdentifierMax || !is_utf8(name)) return false;
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0x80U) != 0 || is_identifier({&c, 1});
+    });
+}
+
 class Reader {
   public:
     Reader(const std::string& file, TariffFile& out) : out_(out), report_(file), warnings_(file) {}
@@ -368,9 +379,8 @@ void Reader::bands(Section& section, TariffVersion& out) {
     each_table(section, "bands", kTiersMax, [&](Section& item) {
         Band band;
         band.name = item.required_text("name").value_or("");
-        if (!is_identifier(band.name) && item.has("name")) {
-            item.problem("name", item.path("name") + " is '" + band.name +
-                                     "'; it must be 1 to 64 characters of a-z A-Z 0-9 . _ -");
+        if (!is_price_name(band.name) && item.has("name")) {
+            item.problem("name", item.path("name") + " is '" + band.name + "'; " + kPriceName);
         }
         if (band.name == kMinimumBand) {
             item.problem("name", item.path("name") + " is '" + band.name +
@@ -406,10 +416,9 @@ void Reader::fixed(Section& section, TariffVersion& out) {
     each_table(section, "fixed", kTiersMax, [&](Section& item) {
         FixedFee fee;
         fee.name = item.required_text("name").value_or("");
-        if (item.has("name") && (!is_identifier(fee.name) || !names.insert(fee.name).second)) {
-            item.problem("name", item.path("name") + " is '" + fee.name +
-                                     "'; it must be 1 to 64 characters of a-z A-Z 0-9 . _ -, "
-                                     "each name once");
+        if (item.has("name") && (!is_price_name(fee.name) || !names.insert(fee.name).second)) {
+            item.problem("name", item.path("name") + " is '" + fee.name + "'; " + kPriceName +
+                                     ", each name once");
         }
         if (!item.has("per")) {
             item.missing("per", "write month or day");

@@ -144,6 +144,7 @@ struct SettlingRow {
     std::string kind;   // "version", "correction"
     std::string cause;  // of its entries
     std::string by, second, reason;
+    bool vouched = false;  // they were logged in
 };
 enum class SettlingState { waiting, left };  // left: the account stays as it was charged
 

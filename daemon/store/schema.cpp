@@ -529,7 +529,7 @@ const std::vector<const char*>& migrations() {
     static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
     static const std::vector<const char*> all{first.c_str(), kTerms,        kPeriods,     kReplays,
                                               kPools,        kPeopleAccess, kKeysTickets, kErasures,
-                                              kKeyRetention, kRemaps,       kOfficeWords};
+                                              kKeyRetention, kRemaps,       kOfficeWords, kSigned};
     return all;
 }
 

@@ -178,4 +178,12 @@ CREATE INDEX ticket_words ON ticket(ended_ms) WHERE instr(body, '"text":"***"') 
 CREATE INDEX key_loan_holder ON key_loan(holder);
 )sql";
 
+// Who signed what came late may have been logged in, and the entries that follow from it days later
+// say so. A payment is found by the number that its bank gave it.
+inline constexpr const char* kSigned = R"sql(
+ALTER TABLE settling_cause
+ADD COLUMN vouched INTEGER NOT NULL DEFAULT 0 CHECK(vouched IN (0, 1));
+CREATE INDEX entry_text_reference ON entry_text(reference) WHERE reference <> '';
+)sql";
+
 }  // namespace gatehouse::store

@@ -10,6 +10,19 @@ std::optional<IdempotencyRow> Store::idempotency(const std::string& key) {
     return store::find_idempotency(impl_->connection, key);
 }
 
+std::optional<std::string> Store::receipt_of_payment(const std::string& account,
+                                                     const std::string& method,
+                                                     const std::string& reference) {
+    Query query(impl_->connection,
+                "SELECT e.receipt FROM entry_text t JOIN entry e ON e.seq=t.entry "
+                "WHERE t.reference=? AND t.reference<>'' AND e.account=? AND e.method=? "
+                "AND e.receipt IS NOT NULL "
+                "AND NOT EXISTS(SELECT 1 FROM entry r WHERE r.reverses=e.entry) LIMIT 1");
+    query << reference << impl_->account_id(account) << method;
+    if (!query.step()) return std::nullopt;
+    return query.text();
+}
+
 std::optional<Store::NumberedEntry> Store::entry_at(std::uint64_t seq) {
     auto row = store::load_entry(impl_->connection, seq, impl_->bases);
     if (!row) return std::nullopt;

@@ -113,8 +113,9 @@ void Store::add_late_version(const LateVersionRow& row) {
 
 void Store::add_settling(const SettlingRow& row) {
     impl_->need_transaction();
-    Query query(impl_->connection, "INSERT INTO settling_cause VALUES(?,?,?,?,?,?)");
-    query << row.event << row.kind << row.cause << row.by << row.second << row.reason;
+    Query query(impl_->connection, "INSERT INTO settling_cause VALUES(?,?,?,?,?,?,?)");
+    query << row.event << row.kind << row.cause << row.by << row.second << row.reason
+          << std::int64_t{row.vouched};
     query.run();
 }
 
@@ -150,8 +151,9 @@ bool Store::is_settling(const std::string& account) {
 }
 
 std::optional<SettlingRow> Store::find_settling(std::uint64_t event) {
-    Query query(impl_->connection,
-                "SELECT event,kind,cause,by,second,reason FROM settling_cause WHERE event=?");
+    Query query(
+        impl_->connection,
+        "SELECT event,kind,cause,by,second,reason,vouched FROM settling_cause WHERE event=?");
     query << event;
     if (!query.step()) return std::nullopt;
     SettlingRow row;
@@ -161,6 +163,7 @@ std::optional<SettlingRow> Store::find_settling(std::uint64_t event) {
     row.by = query.text();
     row.second = query.text();
     row.reason = query.text();
+    row.vouched = query.i64() != 0;
     return row;
 }
 

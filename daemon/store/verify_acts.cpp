@@ -19,6 +19,13 @@ struct Rule {
     "e.seq<=coalesce((SELECT min(n.last_entry) FROM period n WHERE n.month>p.month)," \
     "9223372036854775807) WHERE " condition " LIMIT 1"
 
+// Every month that the log says was closed, whatever became of its rows.
+#define GATEHOUSE_CLOSED                                                                \
+    " FROM event_about a JOIN event e ON e.seq=a.seq JOIN event_kind k ON k.id=e.kind " \
+    "JOIN event_body b ON b.seq=a.seq"
+#define GATEHOUSE_CLOSED_WHERE \
+    " WHERE a.about>='period:' AND a.about<'period;' AND k.name='period.closed' AND "
+
 constexpr Rule kRules[] = {
     {"SELECT 'entry '||max(seq) FROM entry WHERE kind='topup' GROUP BY cause "
      "HAVING count(*)>1 LIMIT 1",
@@ -70,6 +77,20 @@ constexpr Rule kRules[] = {
     {"SELECT 'period '||month||', file '||name FROM period_file WHERE NOT EXISTS(SELECT 1 "
      "FROM period_content c WHERE c.month=period_file.month AND c.name=period_file.name) LIMIT 1",
      "a sealed file is missing: "},
+    {"SELECT 'period '||json_extract(b.body,'$.period')" GATEHOUSE_CLOSED GATEHOUSE_CLOSED_WHERE
+     "NOT EXISTS(SELECT 1 FROM period p WHERE p.month=json_extract(b.body,'$.period') AND "
+     "p.event=a.seq AND p.state='closed' AND p.closed_by=json_extract(b.body,'$.by')) LIMIT 1",
+     "closed by the log, and not so in the books: "},
+    {"SELECT 'period '||json_extract(b.body,'$.period')||', file '||"
+     "json_extract(f.value,'$.name')" GATEHOUSE_CLOSED
+     ",json_each(b.body,'$.files') f" GATEHOUSE_CLOSED_WHERE
+     "NOT EXISTS(SELECT 1 FROM period_file p WHERE p.month=json_extract(b.body,'$.period') AND "
+     "p.name=json_extract(f.value,'$.name')) LIMIT 1",
+     "named by the log, and not in the books: "},
+    {"SELECT 'entry '||seq FROM entry WHERE kind='topup' AND (method='cash')<>EXISTS(SELECT 1 "
+     "FROM entry_leg l JOIN ledger_account b ON b.id=l.account WHERE l.entry=entry.seq AND "
+     "b.name LIKE 'cash:%') LIMIT 1",
+     "paid in another way than its legs say: "},
 };
 
 }  // namespace

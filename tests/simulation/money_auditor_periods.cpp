@@ -95,13 +95,19 @@ void Auditor::check_files(const std::string& month,
             charges[text_in(row, "account")] += fen_of_text(text_in(row, "amount"));
     }
     const std::string household = "household:";
-    for (const json::value& item : items("ledger"))
+    Sums by_row;
+    for (const json::value& item : items("ledger")) {
+        const json::object& row = item.as_object();
+        if (const std::string account = text_in(row, "account"); !account.empty())
+            by_row[account] += fen_of_text(text_in(row, "amount"));
         for (const json::value& leg : item.as_object().at("legs").as_array()) {
             const std::string book = text_in(leg.as_object(), "account");
             if (book.rfind(household, 0) == 0)
                 ledger[book.substr(household.size())] +=
                     fen_of_text(text_in(leg.as_object(), "amount"));
         }
+    }
+    compare_sums("month " + month + ", ledger by its rows", closed.booked, by_row);
     compare_sums("month " + month + ", charges", closed.lines, charges);
     compare_sums("month " + month + ", ledger", closed.booked, ledger);
 }

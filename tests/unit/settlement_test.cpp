@@ -156,6 +156,16 @@ TEST_CASE("V13: a staircase of polls posts each fen once") {
     }
 }
 
+// A prepaid household owes no late fee; what the rule of one would cost is a line's arithmetic.
+TEST_CASE("V15: a thousandth of 57.30 for each of twelve days, and at least 1.00") {
+    const Tariff by_day = flat("0.0573");
+    Settlement settlement;
+    CHECK(format(use(settlement, by_day, "12", "2026-07")) == "0.69");  // 0.6876
+    const LineKey least = minimum_line(by_day, by_day.versions.front(), "2026-07");
+    REQUIRE(settle_minimum(settlement, least, Fen{100}));
+    CHECK(format(post(settlement)) == "0.31");
+}
+
 TEST_CASE("V18: month lines add up on paper, a year's line alternates") {
     const Tariff t = beijing_electricity();
     Settlement by_month, by_year;

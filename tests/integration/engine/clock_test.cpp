@@ -67,6 +67,22 @@ TEST_CASE("manual trust waits for staff to confirm the clock") {
     CHECK(house.book("a-101") == std::vector<std::string>{"opening 100.00 opening"});
 }
 
+TEST_CASE("who has money from the old system is not out of it while the clock is unknown") {
+    House house;
+    house.options.trust = EngineOptions::Trust::manual;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-101", "1000.00");
+    house.clock.pass(10 * kMinute);
+    house.settle("e-101", "1010.00");
+    CHECK(house.account("a-101").level == 0);
+    CHECK(house.engine().snapshot()->open_alerts.empty());
+    REQUIRE(house.ask(ConfirmClock{"local", "s-01"}).kind == ReplyKind::ok);
+    house.pass(2 * kSecond);
+    CHECK(house.balance("a-101") == "94.72");
+    CHECK(house.events("alert.raised").empty());
+}
+
 TEST_CASE("a clock set back below the newest row is not followed, one set forward is") {
     House house;
     house.open();

@@ -192,6 +192,32 @@ TEST_CASE_METHOD(Moving, "a debt is written off by name, and nothing else settle
     CHECK(proof().empty());
 }
 
+TEST_CASE_METHOD(Moving,
+                 "what is left to refund before an account closes has the month's fee in it") {
+    FileTexts files;
+    files["tariffs/fee.toml"] =
+        "[[tariff]]\nid = \"fee\"\nservice = \"electricity\"\nsource = \"test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2020-01-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"0.50\" } ]\n"
+        "fixed = [ { name = \"服务费\", per = \"month\", amount = \"2.00\" } ]\n";
+    files["accounts.csv"] =
+        "account,unit,service,tariff,opening_balance\na-103,1-103,electricity,fee,\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    settle("e-103", "700.00");
+    REQUIRE(top_up("a-103", "100.00", "k-0").kind == ReplyKind::created);
+    clock.pass(10 * kMinute);
+    settle("e-103", "703.00");
+    REQUIRE(balance("a-103") == "98.50");
+    // 100.00 - 3 x 0.50 - 2.00
+    const Reply left = close("a-103", "k-1");
+    CHECK(left.type == "balance-left");
+    CHECK(left.detail.find("a-103 has 96.50 left; refund it") != std::string::npos);
+    REQUIRE(ask(RefundMoney{act("k-2"), "a-103", "96.50", "", ""}).kind == ReplyKind::created);
+    REQUIRE(close("a-103", "k-1").kind == ReplyKind::created);
+    CHECK(ledger("a-103") == "0.00");
+    CHECK(proof().empty());
+}
+
 TEST_CASE_METHOD(Moving, "a fee that falls due with the end is asked about, not written off") {
     FileTexts files;
     files["tariffs/fee.toml"] =

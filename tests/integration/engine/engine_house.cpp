@@ -132,9 +132,9 @@ Reply House::import(const FileTexts& files, bool dry_run) {
     return ask(command);
 }
 
-Reply House::import_signed(const FileTexts& files) {
+Reply House::import_signed(const FileTexts& files, const std::string& actor) {
     ImportRegistry command;
-    command.actor = "local";
+    command.actor = actor;
     command.files.assign(files.begin(), files.end());
     command.by = "s-01";
     command.second = "s-02";

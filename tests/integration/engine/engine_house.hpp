@@ -92,7 +92,8 @@ class House {
 
     Reply ask(Command command);  // submits, steps, and hands back the reply
     Reply import(const FileTexts& files, bool dry_run = false);
-    Reply import_signed(const FileTexts& files);  // by s-01 and s-02
+    Reply import_signed(const FileTexts& files,
+                        const std::string& actor = "local");  // by s-01 and s-02
     Reply top_up(const std::string& account, const std::string& amount, const std::string& key,
                  const std::string& body = "");
 

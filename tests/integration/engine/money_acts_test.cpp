@@ -50,6 +50,40 @@ struct Counter : House {
 
 }  // namespace
 
+TEST_CASE_METHOD(Counter, "one payment of a bank is one receipt, until that is undone") {
+    const auto pay = [&](const std::string& account, const char* method, const char* reference,
+                         const std::string& key) {
+        TopUp paid;
+        paid.actor = "local";
+        paid.account = account;
+        paid.amount = "10.00";
+        paid.method = method;
+        paid.reference = reference;
+        paid.by = "s-01";
+        paid.idempotency_key = key;
+        paid.body_hash = account + method + reference;
+        return ask(paid);
+    };
+    const Reply first = pay("a-103", "qr", "4200001", "k-1");
+    REQUIRE(first.kind == ReplyKind::created);
+    CHECK(pay("a-103", "qr", "4200001", "k-1").json == first.json);
+    const Reply twice = pay("a-103", "qr", "4200001", "k-2");
+    CHECK(twice.kind == ReplyKind::conflict);
+    CHECK(refused(twice) == "payment-booked");
+    CHECK(twice.detail.find("R00000001") != std::string::npos);
+    reopen();
+    CHECK(refused(pay("a-103", "qr", "4200001", "k-2")) == "payment-booked");
+    // Another bank's number, the other household's share of it, and the number beside cash.
+    CHECK(pay("a-103", "transfer", "4200001", "k-3").kind == ReplyKind::created);
+    CHECK(pay("a-101", "qr", "4200001", "k-4").kind == ReplyKind::created);
+    CHECK(pay("a-103", "cash", "4200001", "k-5").kind == ReplyKind::created);
+    CHECK(pay("a-103", "cash", "4200001", "k-6").kind == ReplyKind::created);
+    REQUIRE(reverse(entries("a-103").at(0).entry.entry, "k-7").kind == ReplyKind::created);
+    CHECK(pay("a-103", "qr", "4200001", "k-8").kind == ReplyKind::created);
+    CHECK(refused(pay("a-103", "qr", "4200001", "k-9")) == "payment-booked");
+    CHECK(proof().empty());
+}
+
 TEST_CASE_METHOD(Counter, "who has left takes no money, and blanks are no reason") {
     TopUp paid;
     paid.account = "a-101";

@@ -5,6 +5,7 @@
 #include "daemon/engine/period_documents.hpp"
 #include "daemon/engine/sealed_text.hpp"
 #include "tests/integration/engine/engine_house.hpp"
+#include "tests/integration/store/other_hand.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gatehouse;
@@ -153,6 +154,68 @@ TEST_CASE_METHOD(Months, "its files tie lines, entries and balances together") {
     CHECK(text_of(booked, "booked_in_period") == "5.55");
     CHECK(text_of(december.at("ledger").as_object(), "opening") == "350.00");
     CHECK(text_of(december.at("ledger").as_object(), "closing") == "344.45");
+}
+
+TEST_CASE_METHOD(Months, "money that went from one household to another foots on both sides") {
+    live_november();
+    until(kDecember - kMinute + 12 * kMinute);
+    const Act act{"local", "s-01", "s-02", "wrong room", "k-9", "k-9"};
+    REQUIRE(ask(TransferMoney{act, "a-101", "a-103", "30.00", ""}).kind == ReplyKind::created);
+    close("2026-11");
+    until(kJanuary + 10 * kMinute);
+    close("2026-12");
+    CHECK(rows("2026-12", "ledger", {"kind", "account", "unit", "amount"}) ==
+          Rows{"charge a-103 1-103 -5.55", "transfer a-101 1-101 -30.00",
+               "transfer a-103 1-103 30.00"});
+    const json::object summary = file("2026-12", "summary");
+    const json::object& ledger = summary.at("ledger").as_object();
+    CHECK(text_of(ledger, "moved") == "-5.55");
+    CHECK(text_of(ledger, "opening") == "350.00");
+    CHECK(text_of(ledger, "closing") == "344.45");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Months, "a reading that staff have to judge holds up no month after a restart") {
+    settle("e-103", "1000.00");
+    until(kDecember - kHour);
+    for (int i = 0; i < 3; ++i) {
+        pass(kMinute);
+        settle("e-103", "900000.00");
+    }
+    REQUIRE(events("meter.quarantined").size() == 1);
+    crash();
+    clock.pass(kHour + 10 * kMinute);
+    open();
+    sample("e-103", "900000.00");
+    pass(2 * kSecond);
+    CHECK(begin("2026-11").kind == ReplyKind::ok);
+}
+
+TEST_CASE_METHOD(Months, "a closed month that is taken out of the books is missed by their proof") {
+    live_november();
+    close("2026-11");
+    REQUIRE(proof() == "");
+    const std::string what = GENERATE("the month", "a file");
+    crash();
+    OtherHand hand(path());
+    const auto remove = [&](const char* sql) {
+        const std::string table = std::string(sql).substr(12, std::string(sql).find(' ', 12) - 12);
+        std::string without;
+        for (const char* end : {"_stays", "_keeps"})
+            without += "DROP TRIGGER IF EXISTS " + table + end + ";";
+        REQUIRE(hand.run(without + sql) == "");
+    };
+    if (what == "a file") {
+        remove("DELETE FROM period_content WHERE name='charges'");
+        remove("DELETE FROM period_file WHERE name='charges'");
+    } else {
+        remove("DELETE FROM period_content");
+        remove("DELETE FROM period_file");
+        remove("DELETE FROM period");
+    }
+    open();
+    CAPTURE(what);
+    CHECK(proof().find("2026-11") != std::string::npos);
 }
 
 TEST_CASE_METHOD(Months, "what comes late is a correction in the open month and points back") {

@@ -155,6 +155,23 @@ TEST_CASE("a price of yesterday: shown, refused unsigned, then settled on both l
     CHECK(changed.errors.at(0).message.find("was charged already") != std::string::npos);
 }
 
+TEST_CASE("what two people who were logged in signed is said to be so on each entry of it") {
+    for (const bool logged_in : {true, false}) {
+        Late house(three_homes());
+        use_flat(house);
+        REQUIRE(house.import_signed(dearer("2026-11-24"), logged_in ? "staff:s-01+s-02" : "local")
+                    .kind == ReplyKind::ok);
+        int settled = 0;
+        for (const StoredEntry& row : house.entries("a-103")) {
+            if (row.entry.kind != EntryKind::price_settlement) continue;
+            ++settled;
+            CHECK(row.vouched == logged_in);
+        }
+        CHECK(settled == 2);
+        CHECK(house.proof() == "");
+    }
+}
+
 TEST_CASE("a version of today changes nothing that was posted, and is signed all the same") {
     Late house(three_homes());
     use_flat(house);
