@@ -162,4 +162,18 @@ bool is_identifier(std::string_view text) {
     });
 }
 
+bool is_code(std::string_view text) {
+    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    constexpr int kNumberToCall = 7;
+    if (text.empty() || text.size() > 40 || !letter(text.front())) return false;
+    int digits = 0;
+    for (const char c : text) {
+        digits = digit(c) ? digits + 1 : 0;
+        const bool sign = c == '.' || c == '_' || c == '-' || c == ':';
+        if (digits == kNumberToCall || (!letter(c) && !digit(c) && !sign)) return false;
+    }
+    return true;
+}
+
 }  // namespace gatehouse

@@ -30,5 +30,9 @@ void append_utf8(std::string& out, char32_t code_point);
 [[nodiscard]] std::string_view trim(std::string_view text);
 // Identifiers of the registry: a-z A-Z 0-9 . _ -, 1 to 64 characters.
 [[nodiscard]] bool is_identifier(std::string_view text);
+// What another program or a hand wrote and may be published all the same: a code such as
+// `unknown_card` or `kcm:0x00AB`, 1 to 40 characters that begin with a letter, and no seven digits
+// in a row, which would be a number to call.
+[[nodiscard]] bool is_code(std::string_view text);
 
 }  // namespace gatehouse

@@ -420,6 +420,10 @@ int bad_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char*
     return gatehouse::ctl::fail(options, gatehouse::ctl::kBadInput, "usage", error.what());
 }
 
+std::ptrdiff_t name_end(const std::string& option) {
+    return static_cast<std::ptrdiff_t>(std::min(option.find('='), option.size()));
+}
+
 int run(int argc, char** argv) {
     CLI::App app("gatehousectl: the operator's command line of a running gatehoused");
     app.name("gatehousectl");
@@ -450,6 +454,9 @@ int run(int argc, char** argv) {
     for (int i = argc - 1; i > 0; --i) {
         std::string argument = argv[i];
         if (looks_negative(argument)) argument.insert(argument.begin(), kMark);
+        // Options have the names of the body's fields: pay_method may be written either way.
+        if (argument.starts_with("--"))
+            std::replace(argument.begin(), argument.begin() + name_end(argument), '_', '-');
         arguments.push_back(std::move(argument));
     }
     try {

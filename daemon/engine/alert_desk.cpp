@@ -210,11 +210,10 @@ std::string payload_of(const Context& context, const OpenAlert& alert, const Abo
     json.field_if("escalate_to", escalated_to(telling.state, telling.level));
     if (is_phoned(context, alert.row, about.kind)) json.field("contact", "phone");
     json.field_if("cleared_by", telling.cleared_by);
-    if (telling.acknowledgement != nullptr) {
+    // What was said stands beside the alert, not in what is published.
+    if (telling.acknowledgement != nullptr)
         json.field("acked_by", telling.acknowledgement->by)
             .field("via", telling.acknowledgement->via);
-        json.field_if("result", telling.acknowledgement->result);
-    }
     json.field("text", sentence(facts_of(context, alert.row, about, telling, judgement),
                                 context.options.chinese));
     json.field("opened_at", context.iso(alert.row.opened_at)).field("at", context.iso(at));
@@ -276,7 +275,8 @@ LevelJudgement judgement_of(const Context& context, const AccountRuntime& accoun
     LevelJudgement judgement;
     judgement.level = level;
     judgement.reason = account.reason;
-    judgement.threshold = level >= 3   ? Fen{0}
+    judgement.threshold = level == 4   ? Fen{} - thresholds.overdraft
+                          : level == 3 ? Fen{}
                           : level == 2 ? thresholds.critical_balance
                                        : thresholds.low_balance;
     judgement.threshold_days = level == 2 ? thresholds.critical_days : thresholds.low_days;

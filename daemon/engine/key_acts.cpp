@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/core/text.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_codec.hpp"
@@ -61,6 +62,11 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
         if (const auto at = links_.find(format(moved->loan)); at != links_.end())
             links = &at->second;
     const bool linked = links != nullptr && !links->empty();
+    // The body is published: a cabinet may send anything where an id or a code belongs.
+    const auto code = [](const std::string& text) { return is_code(text) ? text : std::string(); };
+    const auto known_person = [&](const std::string& id) {
+        return is_person(id) ? id : std::string();
+    };
     JsonWriter body;
     body.begin_object()
         .field("schema", 1)
@@ -70,14 +76,16 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
         .field("event_type", event.type == KeyEventType::vendor ? "vendor" : to_string(event.type))
         .field_if("cabinet", cabinet)
         .field_if("slot", event.slot);
-    body.field_if("key", key != nullptr ? key->key : event.key)
-        .field_if("person", person)
-        .field_if("second", event.second)
-        .field_if("ticket", linked ? links->front().ticket : event.ticket);
+    body.field_if("key", key != nullptr ? key->key : code(event.key))
+        .field_if("person", known_person(person))
+        .field_if("second", known_person(event.second))
+        .field_if("ticket", linked ? links->front().ticket : code(event.ticket));
     if (linked) body.field("link", to_string(links->front().kind));
     body.field("origin", to_string(origin)).field_if("door", event.door);
-    body.field_if("detail", event.detail).field_if("to", event.to).field_if("by", event.by);
-    if (event.type == KeyEventType::vendor) body.field_if("word", event.word);
+    body.field_if("detail", code(event.detail))
+        .field_if("to", known_person(event.to))
+        .field_if("by", known_person(event.by));
+    if (event.type == KeyEventType::vendor) body.field_if("word", code(event.word));
     if (!event.begins) body.field("ends", true);
     if (event.through != 0) body.field("from", event.from).field("to", event.through);
     if (moved != nullptr && !moved->loan.source.empty()) body.field("loan", format(moved->loan));

@@ -99,8 +99,7 @@ void write_alert(Context& context, OpenAlert& alert, const KeyCondition& conditi
         .field_if("cleared_by", telling.cleared_by);
     if (telling.acknowledgement != nullptr)
         json.field("acked_by", telling.acknowledgement->by)
-            .field("via", telling.acknowledgement->via)
-            .field_if("result", telling.acknowledgement->result);
+            .field("via", telling.acknowledgement->via);
     json.field("text",
                key_sentence(condition, to_string(telling.state), where_of(context, condition),
                             context.zone, context.options.chinese))

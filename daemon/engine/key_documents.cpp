@@ -1,6 +1,11 @@
 #include "daemon/engine/key_documents.hpp"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "daemon/core/registry.hpp"
+#include "daemon/core/text.hpp"
 #include "daemon/engine/json_writer.hpp"
 
 namespace gatehouse {
@@ -68,6 +73,16 @@ void ticket_head(JsonWriter& json, const Ticket& ticket, const std::string& unit
         time(json, name, *at, zone);
     json.field("reopened", ticket.reopened);
     if (ticket.emergency) json.field("emergency", true);
+}
+
+// keys-and-tickets.md 4.1, and the words of an office that writes English.
+bool is_category(const std::string& word) {
+    static constexpr std::array<std::string_view, 24> kWords{
+        "给排水", "电气",     "门窗锁具",   "土建渗漏", "弱电门禁", "电梯",
+        "消防",   "公共区域", "保洁",       "交房返修", "其他",     "plumbing",
+        "water",  "power",    "electrical", "doors",    "lock",     "structure",
+        "leak",   "access",   "lift",       "fire",     "cleaning", "other"};
+    return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
 }
 
 }  // namespace
@@ -191,8 +206,12 @@ std::string ticket_json(const Ticket& ticket, const std::string& unit_label,
 std::string compact_ticket_json(const Ticket& ticket, const std::string& unit_label,
                                 const Zone& zone) {
     JsonWriter json;
+    // It is published: a category or a place that somebody made up may be anybody's name.
+    Ticket shown = ticket;
+    if (!is_category(shown.category)) shown.category = "其他";
+    if (!is_code(shown.place)) shown.place.clear();
     json.begin_object().field("schema", 1);
-    ticket_head(json, ticket, unit_label, zone);
+    ticket_head(json, shown, unit_label, zone);
     json.end_object();
     return json.take();
 }

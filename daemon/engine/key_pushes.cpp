@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/core/text.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
@@ -39,6 +40,8 @@ void KeyRoom::resolve(KeyEvent& event, std::optional<UtcMs> device_now) const {
     }
     if (!event.person.empty() && !is_person(event.person)) event.person.clear();
     if (!event.second.empty() && !is_person(event.second)) event.second.clear();
+    // Alerts name the ticket in what they publish.
+    if (!is_code(event.ticket)) event.ticket.clear();
 }
 
 std::set<std::pair<std::string, SeqGap>> KeyRoom::gaps() const {

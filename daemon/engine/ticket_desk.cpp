@@ -83,6 +83,15 @@ bool KeyRoom::has_keys_out(const std::string& ticket) const {
     return false;
 }
 
+namespace {
+
+// The event is published; what was said stands in the row of the move.
+std::string words_of(const TicketMove& move) {
+    return move.reason + (move.reason.empty() || move.note.empty() ? "" : "; ") + move.note;
+}
+
+}  // namespace
+
 void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const TicketMove& move,
                           const std::vector<TicketState>& states) {
     KeyBooks& books = context_.store.key_books();
@@ -108,7 +117,6 @@ void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const Ticke
         body.begin_object()
             .field("action", action)
             .field("by", move.by)
-            .field_if("reason", move.reason)
             .field("at", context_.iso(context_.now_ms()))
             .end_object();
         text += "," + body.take().substr(1);
@@ -122,8 +130,7 @@ void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const Ticke
                                                     : std::string("ticket.") + to_string(to);
         const std::uint64_t event = log_event(context_, kind, subject.take(), text, about);
         books.add_move({0, after.number, action, opened ? "" : to_string(from), to_string(to),
-                        move.by, move.note.empty() ? move.reason : move.note, context_.now_ms(),
-                        event});
+                        move.by, words_of(move), context_.now_ms(), event});
         from = to;
     }
     tickets_.insert_or_assign(after.number, after);
@@ -321,10 +328,13 @@ Reply KeyRoom::record(const RoomWork* work, Reply moved) {
     follow_books();
     WriteRegister row = std::get<WriteRegister>(work->what);
     const boost::json::object act = boost::json::parse(moved.json).as_object();
-    row.body.pop_back();
-    for (const char* name : {"holder", "moved_at", "closed", "opened"})
-        row.body += std::string(",\"") + name + "\":" + boost::json::serialize(act.at(name));
-    row.body += "}";
+    for (std::string* text : {&row.body, &row.log_body}) {
+        if (text->empty()) continue;
+        text->pop_back();
+        for (const char* name : {"holder", "moved_at", "closed", "opened"})
+            *text += std::string(",\"") + name + "\":" + boost::json::serialize(act.at(name));
+        *text += "}";
+    }
     const Reply written = write(row);
     GH_ASSERT(written.kind == ReplyKind::created);
     return moved;

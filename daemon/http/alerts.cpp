@@ -7,6 +7,24 @@
 
 namespace gatehouse::http {
 
+namespace {
+
+// What came of it and what was said, which are told here and never published.
+std::string with_words(const ReaderPool::Lease& reader, const std::string& id,
+                       const std::string& payload) {
+    if (payload.find("\"acked_by\"") == std::string::npos) return payload;
+    const auto acks = reader->acks(id);
+    if (acks.empty() || (acks.back().note.empty() && acks.back().result.empty())) return payload;
+    JsonWriter words;
+    words.begin_object()
+        .field_if("result", acks.back().result)
+        .field_if("note", acks.back().note)
+        .end_object();
+    return payload.substr(0, payload.size() - 1) + "," + words.take().substr(1);
+}
+
+}  // namespace
+
 Response get_alerts(Call& call) {
     Query query(call.request);
     const std::string state = query.text("state").value_or("");
@@ -15,19 +33,24 @@ Response get_alerts(Call& call) {
     }
     if (state == "open") {
         using Row = std::shared_ptr<const AlertView>;
+        const auto reader = call.app.readers.take();
         return list_rows(
             call.snapshot->open_alerts, query, [](const Row& alert) { return alert->id; },
-            [](const Row&) { return true; }, [](const Row& alert) { return alert->payload; });
+            [](const Row&) { return true; },
+            [&](const Row& alert) { return with_words(reader, alert->id, alert->payload); });
     }
     const auto limit = query.limit();
     const std::string after = query.text("after").value_or("");
     query.finish();
-    const auto rows = call.app.readers.take()->alerts(/*open_only=*/false, after, limit + 1);
+    const auto reader = call.app.readers.take();
+    if (!after.empty() && !reader->alert(after))
+        throw Refused{problem(400, "cursor", "after=" + after + " names no alert.")};
+    const auto rows = reader->alerts(/*open_only=*/false, after, limit + 1);
     ListWriter list;
     std::string next = after;
     for (const AlertRow& row : rows) {
         if (list.count() == limit) break;
-        list.item(row.payload);
+        list.item(with_words(reader, row.id, row.payload));
         next = row.id;
     }
     list.end_items();

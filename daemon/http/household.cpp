@@ -1,6 +1,8 @@
 // The household's file and who may open it (the manual's rule: customer service alone, others by
 // the head's leave): names and phones are masked until they are revealed with a reason, and every
 // look is a row of the log before it is answered.
+#include "daemon/http/household.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -20,13 +22,6 @@ namespace {
 
 constexpr std::size_t kFileEntries = 100;  // newest of each account
 constexpr std::size_t kFileViews = 20;
-
-// The first character stays: 张**.
-std::string masked_name(const std::string& name) {
-    std::size_t end = name.empty() ? 0 : 1;
-    while (end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) ++end;
-    return name.substr(0, end) + "**";
-}
 
 // 138****5678; what is shorter says nothing.
 std::string masked_phone(const std::string& phone) {
@@ -73,7 +68,13 @@ void views_of(JsonWriter& json, Call& call, const std::string& unit) {
 void people_of(JsonWriter& json, const Registry& registry, const std::string& unit, bool revealed) {
     json.key("holders").begin_array();
     for (const Person& person : registry.people) {
-        if (person.unit != unit) continue;
+        // Who holds an account of the flat belongs to it, wherever people.csv has them.
+        const bool holds = std::any_of(
+            registry.accounts.begin(), registry.accounts.end(), [&](const Account& account) {
+                return account.unit == unit && account.closed.empty() &&
+                       account.holder == person.person;
+            });
+        if (person.unit != unit && !holds) continue;
         json.begin_object()
             .field("person", person.person)
             .field("kind", to_string(person.kind))
@@ -219,16 +220,19 @@ std::string file_json(Call& call, bool revealed) {
 }
 
 // Customer service and its head always; others while the head lets them.
-void check_access(Call& call) {
-    if (call.person.empty()) return;
+bool may_open(Call& call, const std::string& unit) {
     const std::vector<StaffRole>* roles = roles_of(call);
-    if (roles != nullptr && may(*roles, "files:read")) return;
-    for (const AccessRow& one : call.app.readers.take()->accesses()) {
-        if (one.staff == call.person && one.unit == call.params[0] &&
-            one.state == AccessRow::State::granted && one.expires_at &&
-            *one.expires_at > call.snapshot->now_ms)
-            return;
-    }
+    if (roles != nullptr && may(*roles, "files:read")) return true;
+    const auto accesses = call.app.readers.take()->accesses();
+    return std::any_of(accesses.begin(), accesses.end(), [&](const AccessRow& one) {
+        return !unit.empty() && one.staff == call.person && one.unit == unit &&
+               one.state == AccessRow::State::granted && one.expires_at &&
+               *one.expires_at > call.snapshot->now_ms;
+    });
+}
+
+void check_access(Call& call) {
+    if (call.person.empty() || may_open(call, call.params[0])) return;
     throw Refused{problem(403, "file-access",
                           "Household files are customer service's. Ask the head with POST "
                           "/api/v1/units/" +
@@ -245,6 +249,20 @@ void answer_access(Call& call, Respond respond, bool grant) {
 }
 
 }  // namespace
+
+// The first character stays: 张**.
+std::string masked_name(const std::string& name) {
+    std::size_t end = name.empty() ? 0 : 1;
+    while (end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) ++end;
+    return name.substr(0, end) + "**";
+}
+
+bool opens_file(Call& call, const std::string& unit) {
+    if (!call.person.empty()) return may_open(call, unit);
+    App& app = call.app;
+    return app.authoriser.check(call.request, "files:read", *call.snapshot, app.readers).status ==
+           200;
+}
 
 void get_unit(Call& call, Respond respond) {
     Query query(call.request);

@@ -4,12 +4,14 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <optional>
 #include <utility>
 
 #include "daemon/core/meter_counter.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/handover.hpp"
+#include "daemon/http/household.hpp"
 #include "daemon/http/key_pages.hpp"
 #include "daemon/http/room.hpp"
 
@@ -19,6 +21,21 @@ namespace json = boost::json;
 
 namespace {
 
+// Names keep their first character, and what people said or wrote is not shown at all.
+std::string without_words(const std::string& body) {
+    boost::system::error_code error;
+    json::value row = json::parse(body, error);
+    if (error || !row.is_object()) return "{}";
+    for (auto& [name, value] : row.get_object()) {
+        if (!value.is_string() || value.get_string().empty()) continue;
+        const bool person = name == "receiver" || name == "witness";
+        if (person) value = masked_name(std::string(value.get_string()));
+        if (name == "text" || name == "answer" || name == "note") value = "***";
+    }
+    return json::serialize(row);
+}
+
+// Whose words are shown stands in the view log before they are.
 Response list_register(Call& call, const char* kind, const std::string& unit_of_path) {
     Query query(call.request);
     const std::string unit = unit_of_path.empty() ? query.text("unit").value_or("") : unit_of_path;
@@ -28,6 +45,10 @@ Response list_register(Call& call, const char* kind, const std::string& unit_of_
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
     const auto rows = books.registers(kind, unit, static_cast<std::int64_t>(after), limit + 1);
+    // A round of inspection is nobody's file.
+    const bool personal = std::string_view(kind) != "round";
+    const bool words = !personal || opens_file(call, unit);
+    if (personal && words && !rows.empty()) ask_engine(call, NoteView{call.actor, unit, "", kind});
     ListWriter list;
     auto next = static_cast<std::int64_t>(after);
     for (const RegisterRow& row : rows) {
@@ -39,7 +60,7 @@ Response list_register(Call& call, const char* kind, const std::string& unit_of_
             .field("at", format_iso8601(row.at, call.app.zone))
             .field("seq", row.event)
             .key("row")
-            .raw(row.body)
+            .raw(words ? row.body : without_words(row.body))
             .end_object();
         list.item(one.take());
         next = row.id;
@@ -53,8 +74,49 @@ Body body_of(Call& call) {
     return Body(call.request.body, call.app.options.limits.json_depth);
 }
 
+bool is_count(const std::string& text) {
+    return text.size() <= 4 && text.find_first_not_of("0123456789") == std::string::npos &&
+           text.find_first_not_of('0') != std::string::npos;
+}
+
+// A day or a moment, as people write them into a register.
+void check_day(const Call& call, Body& body, const std::string& at) {
+    if (!at.empty() && !parse_date(at) && !parse_iso8601(at, call.app.zone))
+        body.wrong("/at", "`" + at +
+                              "` is neither a day such as 2026-11-23 nor a time such as "
+                              "2026-11-23T20:15:00+08:00");
+}
+
 // What the electronics say of a register that was typed: equal within a step of the figure, apart,
 // or silent, which is what a flat without power says.
+// It hangs there, or is charged to an account of the flat.
+bool is_of_unit(const Call& call, const std::string& meter, const std::string& unit) {
+    const Registry& registry = *call.snapshot->registry;
+    for (const Meter& one : registry.meters) {
+        if (one.meter != meter) continue;
+        return one.unit == unit ||
+               std::any_of(registry.accounts.begin(), registry.accounts.end(),
+                           [&](const Account& account) {
+                               return account.account == one.account && account.unit == unit;
+                           });
+    }
+    return false;
+}
+
+// What somebody has to look at: a register that the electronics do not confirm.
+OpenTicket task_of(const Call& call, const WriteRegister& row, const std::string& what) {
+    const bool chinese = call.app.options.chinese;
+    OpenTicket task;
+    task.kind = "inspection";
+    task.unit = row.unit;
+    task.category = "其他";
+    task.channel = "patrol";
+    task.by = row.by;
+    task.text =
+        (chinese ? "移交表底待电子核对: " : "Registers of a hand-over to be reconciled: ") + what;
+    return task;
+}
+
 const char* agreement(const Call& call, const std::string& meter, const std::string& typed) {
     const auto& meters = call.snapshot->meters;
     for (std::size_t i = 0; i < meters.size(); ++i) {
@@ -69,6 +131,19 @@ const char* agreement(const Call& call, const std::string& meter, const std::str
         return agrees ? "agrees" : "apart";
     }
     return "unknown_meter";
+}
+
+void check_register(const Call& call, Body& body, const std::string& unit, const std::string& meter,
+                    const std::string& typed) {
+    const std::string pointer = "/readings/" + meter;
+    if (std::string_view(agreement(call, meter, typed)) == "unknown_meter")
+        body.wrong(pointer, "no meter `" + meter + "` stands in meters.csv");
+    else if (!is_of_unit(call, meter, unit))
+        body.wrong(pointer, "meter `" + meter + "` neither hangs in " + unit +
+                                " nor is charged to an account of it");
+    const auto face = parse_rational(typed);
+    if (!face || compare(*face, Rational{0, 1}) < 0)
+        body.wrong(pointer, "`" + typed + "` is no register such as 1234.56");
 }
 
 }  // namespace
@@ -90,6 +165,9 @@ void post_document(Call& call, Respond respond) {
     row.unit = body.text("unit");
     const std::string receiver = body.required_text("receiver");
     const bool returned = body.flag("recall");
+    if (!copies.empty() && !is_count(copies))
+        body.wrong("/copies", "`" + copies + "` is no number of copies from 1 to 9999");
+    check_day(call, body, at);
     body.finish();
     JsonWriter text;
     text.begin_object()
@@ -104,11 +182,24 @@ void post_document(Call& call, Respond respond) {
         .field("by", row.by)
         .end_object();
     row.body = text.take();
+    JsonWriter log;
+    log.begin_object()
+        .field_if("unit", row.unit)
+        .field("recall", returned)
+        .field("by", row.by)
+        .end_object();
+    row.log_body = log.take();
     submit_work(call, {std::move(row)}, std::move(respond));
 }
 
 Response get_handovers(Call& call) {
     if (call.request.wants_html) {
+        // The sheet that both sign has their names on it.
+        if (!opens_file(call, call.params[0]))
+            throw Refused{problem(403, "file-access",
+                                  "The sheet of a hand-over is of the household's file, which is "
+                                  "customer service's.")};
+        ask_engine(call, NoteView{call.actor, call.params[0], "", "handover"});
         const auto reader = call.app.readers.take();
         KeyBooks books = reader->key_books();
         return handover_page(call, call.params[0],
@@ -136,36 +227,42 @@ WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
         return body.has(name) ? body.required_map(name) : Pairs();
     };
     const Pairs readings = map("readings"), keys = map("keys"), checklist = map("checklist");
-    JsonWriter text;
-    bool reconcile = false;
-    text.begin_object().field("direction", direction).key("readings").begin_array();
+    JsonWriter figures;
+    std::string open;
+    figures.begin_array();
     for (const auto& [meter, register_value] : readings) {
         const std::string_view says = agreement(call, meter, register_value);
-        if (says == "unknown_meter")
-            body.wrong("/readings/" + meter, "no meter `" + meter + "` stands in meters.csv");
-        if (!parse_rational(register_value))
-            body.wrong("/readings/" + meter, "`" + register_value + "` is no register");
-        reconcile = reconcile || says != "agrees";
-        text.begin_object()
+        check_register(call, body, row.unit, meter, register_value);
+        if (says != "agrees")
+            open += (open.empty() ? "" : "; ") + meter + " " + register_value + " (" +
+                    std::string(says) + ")";
+        figures.begin_object()
             .field("meter", meter)
             .field("register", register_value)
             .field("electronic", says)
             .end_object();
     }
-    text.end_array();
+    figures.end_array();
+    const std::string all = figures.take();
+    JsonWriter text, log;
+    text.begin_object().field("direction", direction).key("readings").raw(all);
     for (const auto& [name, list] :
          {std::pair{"keys", &keys}, std::pair{"checklist", &checklist}}) {
         text.key(name).begin_object();
         for (const auto& [key, value] : *list) text.field(key, value);
         text.end_object();
     }
-    text.field("reconcile", reconcile)
+    text.field("reconcile", !open.empty())
         .field_if("witness", witness)
         .field_if("receiver", receiver)
         .field_if("note", note)
         .field("by", row.by)
         .end_object();
     row.body = text.take();
+    log.begin_object().field("direction", direction).key("readings").raw(all);
+    log.field("reconcile", !open.empty()).field("by", row.by).end_object();
+    row.log_body = log.take();
+    if (!open.empty()) row.faults.push_back(task_of(call, row, open));
     return row;
 }
 
@@ -177,13 +274,21 @@ void post_handover(Call& call, Respond respond) {
     if (direction != "in" && direction != "out")
         body.wrong("/direction", "`" + direction + "` is neither in nor out");
     const std::string at = body.text("at");
+    check_day(call, body, at);
+    if (!has_handover(body))
+        body.wrong("/readings",
+                   "is missing, and so are keys and checklist: write down at least "
+                   "one of them");
     WriteRegister row = read_handover(call, body, by, direction);
     body.finish();
     if (!at.empty()) {
         JsonWriter when;
         when.begin_object().field("at", at).end_object();
-        row.body.pop_back();
-        row.body += "," + when.take().substr(1);
+        const std::string moment = "," + when.take().substr(1);
+        for (std::string* text : {&row.body, &row.log_body}) {
+            text->pop_back();
+            *text += moment;
+        }
     }
     submit_work(call, {std::move(row)}, std::move(respond));
 }

@@ -97,7 +97,7 @@ Response get_tickets(Call& call) {
     filter.kind = query.text("kind").value_or("");
     filter.after = query.text("after").value_or("");
     filter.from = query.time("from", call.app.zone);
-    filter.to = query.time("to", call.app.zone);
+    filter.to = query.through("to", call.app.zone);
     const std::uint64_t limit = query.limit();
     query.finish();
     if (!filter.state.empty() && filter.state != "open" && !parse_ticket_state(filter.state))
@@ -215,8 +215,12 @@ Response get_search(Call& call) {
     };
     std::map<std::string, const char*> found;  // unit -> why
     for (const Person& person : registry.people)
-        if (wanted.size() >= 4 && person.phone.ends_with(wanted) && !person.unit.empty())
-            found.emplace(person.unit, "phone");
+        if (wanted.size() >= 4 && person.phone.ends_with(wanted)) {
+            if (!person.unit.empty()) found.emplace(person.unit, "phone");
+            for (const Account& account : registry.accounts)
+                if (account.holder == person.person && account.closed.empty())
+                    found.emplace(account.unit, "phone");
+        }
     ListWriter list;
     for (const Unit& unit : registry.units) {
         if (list.count() == kSearchMax) break;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -11,6 +12,7 @@
 
 #include "daemon/core/base64.hpp"
 #include "daemon/core/ledger.hpp"
+#include "daemon/core/text.hpp"
 #include "daemon/store/reader_impl.hpp"
 #include "daemon/store/store_impl.hpp"
 
@@ -195,6 +197,102 @@ void trace_keys(sql::Connection& connection, const std::string& person, PersonTr
     while (query.step()) traces.key_events.push_back(query.i64());
 }
 
+// A person as people.csv has them: who lives in a flat need not hold an account of it.
+struct Resident {
+    std::string name, phone, unit;
+};
+
+std::optional<Resident> resident_of(sql::Connection& connection, const std::string& person) {
+    Query query(connection, "SELECT name,phone,unit FROM person WHERE person=?");
+    query << person;
+    if (!query.step()) return std::nullopt;
+    Resident row;
+    row.name = query.text();
+    row.phone = query.text();
+    row.unit = query.text();
+    // Three digits of a number, or one character of a name, would find everybody.
+    constexpr std::size_t kPhoneMin = 7;
+    if (row.phone.size() < kPhoneMin) row.phone.clear();
+    if (code_points(row.name).size() < 2) row.name.clear();
+    return row;
+}
+
+// A number to call is one person's wherever it stands; a name is theirs where it is of their flat,
+// or signs alone as the receiver of a document, a witness or a payer.
+constexpr const char* kNamesThem =
+    "((?1<>'' AND instr(TEXT,?1)>0) OR (?2<>'' AND UNIT=?3 AND ?3<>'' AND instr(TEXT,?2)>0))";
+
+std::string names_them(const std::string& text, const std::string& unit) {
+    std::string condition = kNamesThem;
+    for (const auto& [word, value] : {std::pair{std::string("TEXT"), text}, {"UNIT", unit}})
+        for (std::size_t at = 0; (at = condition.find(word, at)) != std::string::npos;
+             at += value.size())
+            condition.replace(at, word.size(), value);
+    return condition;
+}
+
+void trace_names(sql::Connection& connection, const Resident& resident, PersonTraces& traces) {
+    const auto each = [&](const std::string& sql, auto take) {
+        Query query(connection, connection.prepare(sql.c_str()));
+        query << resident.phone << resident.name << resident.unit;
+        while (query.step()) take(query);
+    };
+    each(
+        "SELECT DISTINCT number FROM ticket LEFT JOIN ticket_move ON ticket_move.ticket=number "
+        "WHERE " +
+            names_them("(body||coalesce(note,''))", "unit"),
+        [&](Query& row) { traces.tickets.push_back(row.text()); });
+    each("SELECT id FROM office_register WHERE kind IN ('call','handover','document') AND (" +
+             names_them("body", "unit") +
+             " OR (?2<>'' AND (json_extract(body,'$.receiver')=?2 OR "
+             "json_extract(body,'$.witness')=?2)))",
+         [&](Query& row) { traces.registers.push_back(row.i64()); });
+    each(
+        "SELECT entry_text.entry FROM entry_text JOIN entry ON entry.seq=entry_text.entry LEFT "
+        "JOIN account "
+        "ON account.id=entry.account WHERE " +
+            names_them("(payer||note||reference)", "account.unit") + " OR (?2<>'' AND payer=?2)",
+        [&](Query& row) { traces.entries.push_back(row.u64()); });
+    each("SELECT alert_ack.seq FROM alert_ack JOIN alert ON alert.n=alert_ack.alert WHERE " +
+             names_them("(note||result)", "alert.unit"),
+         [&](Query& row) { traces.acks.push_back(row.u64()); });
+    each("SELECT id FROM key_event WHERE " + names_them("body", "''") +
+             " OR (?2<>'' AND json_extract(body,'$.by')=?2)",
+         [&](Query& row) { traces.key_events.push_back(row.i64()); });
+    each("SELECT key FROM idempotency WHERE " + names_them("reply", "''"),
+         [&](Query& row) { traces.keys.push_back(row.text()); });
+    each(
+        "SELECT seq FROM event_body WHERE ?1<>'' AND instr(body,?1)>0 UNION "
+        "SELECT event_body.seq FROM event_about JOIN event_body ON "
+        "event_body.seq=event_about.seq WHERE about='unit:'||?3 AND ?2<>'' AND ?3<>'' AND "
+        "instr(body,?2)>0",
+        [&](Query& row) { traces.events.push_back(row.u64()); });
+}
+
+// What an alert's acknowledgement said was published once and stands in the log.
+void trace_results(sql::Connection& connection, PersonTraces& traces) {
+    for (const std::uint64_t ack : traces.acks) {
+        Query query(connection,
+                    "SELECT 1 FROM event_body WHERE seq=? AND instr(body,'\"result\":')>0");
+        query << ack;
+        if (query.step()) traces.events.push_back(ack);
+    }
+}
+
+void keep_once(PersonTraces& traces) {
+    const auto once = [](auto& list) {
+        std::sort(list.begin(), list.end());
+        list.erase(std::unique(list.begin(), list.end()), list.end());
+    };
+    once(traces.entries);
+    once(traces.events);
+    once(traces.acks);
+    once(traces.keys);
+    once(traces.tickets);
+    once(traces.registers);
+    once(traces.key_events);
+}
+
 }  // namespace
 
 std::vector<ErasureRow> Store::load_erasures() {
@@ -236,6 +334,11 @@ void Store::erase(const ErasureRow& row, const PersonTraces& traces) {
         Query query(impl_->connection, "UPDATE alert_ack SET note='',result='' WHERE seq=?");
         query << ack;
         query.run();
+        Query payload(impl_->connection,
+                      "UPDATE alert SET payload=json_remove(payload,'$.result') WHERE "
+                      "n=(SELECT alert FROM alert_ack WHERE seq=?)");
+        payload << ack;
+        payload.run();
     }
     KeyBooks& books = impl_->key_books;
     for (const std::string& number : traces.tickets) books.remove_ticket_words(number);
@@ -350,6 +453,10 @@ PersonTraces StoreReader::traces(const std::string& person) {
         each_covered(query, holding,
                      [&](std::uint64_t, Query& row) { traces.keys.push_back(row.text()); });
     }
+    if (const auto resident = resident_of(impl_->connection, person))
+        trace_names(impl_->connection, *resident, traces);
+    trace_results(impl_->connection, traces);
+    keep_once(traces);
     return traces;
 }
 

@@ -151,7 +151,7 @@ void ContactsBoard::take_slot(std::size_t input, bool here, const Moment& now) {
     bouncing_[input] = bounces;
     KeyEvent& event = begin(KeyEventType::key_fault, now.wall_ms, slot);
     event.begins = bounces;
-    event.detail = "the contact does not settle";
+    event.detail = "unsettled";
     tell(event);
 }
 

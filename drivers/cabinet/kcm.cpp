@@ -94,7 +94,7 @@ std::optional<KeyEvent> decode_kcm_record(const CabinetProfile& profile, const s
     const int result = words[7] & 0x7F;
     if (result != 0) {
         const auto names = profile.words.find(event.type);
-        event.detail = "code " + std::to_string(result);
+        event.detail = "code-" + std::to_string(result);
         if (names != profile.words.end() && names->second.contains(result))
             event.detail = names->second.at(result);
     }

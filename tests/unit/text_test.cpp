@@ -7,6 +7,14 @@
 
 using namespace gatehouse;
 
+TEST_CASE("a code may be published, a name or a number to call may not") {
+    for (const char* code : {"unknown_card", "kcm:0x00AB", "WX-202611-0001", "unsettled", "x"})
+        CHECK(is_code(code));
+    for (const char* words : {"", "张三", "call Zhang", "13812345678", "z13812345678", "a1234567",
+                              "_x", "a\n", "012345678901234567890123456789012345678901"})
+        CHECK_FALSE(is_code(words));
+}
+
 TEST_CASE("the nearest valid name") {
     const std::vector<std::string> names{"poll_interval", "response_timeout", "id", "url",
                                          "单元",          "multiplier"};

@@ -310,6 +310,52 @@ TEST_CASE_METHOD(Erasing, "words of tickets, calls, hand-overs and loans go, and
     CHECK_FALSE(on_disk("Ouyang"));
 }
 
+TEST_CASE_METHOD(Erasing, "who lives in a flat and holds no account of it is erased as well") {
+    FileTexts people;
+    people["people.csv"] =
+        "person,kind,name,phone,unit,company\np-5,tenant,Nakamura,13812345678,1-103,\n";
+    REQUIRE(import(people).kind == ReplyKind::ok);
+    OpenTicket open;
+    open.kind = "repair";
+    open.unit = "1-103";
+    open.text = "Nakamura asks for a lamp";
+    open.by = "s-01";
+    REQUIRE(work(open).kind == ReplyKind::created);
+    open.unit = "1-102";
+    open.text = "call 13812345678 before you come";
+    REQUIRE(work(open).kind == ReplyKind::created);
+    open.text = "the tap of the other flat";
+    REQUIRE(work(open).kind == ReplyKind::created);
+    WriteRegister row;  // of no flat
+    row.kind = "document";
+    row.event = "document.issued";
+    row.by = "s-01";
+    row.body = R"({"name":"notice","receiver":"Nakamura","by":"s-01"})";
+    row.log_body = R"({"by":"s-01"})";
+    REQUIRE(work(row).kind == ReplyKind::created);
+    AckAlert ack{"local", "", "s-01", "phone", "", "13812345678 is answered by a friend"};
+    settle("e-103", "1000.00");
+    clock.pass(10 * 60'000);
+    settle("e-103", "1010.00");
+    const auto alerts = engine().snapshot()->open_alerts;
+    REQUIRE(alerts.size() == 1);
+    ack.alert = alerts.front()->id;
+    REQUIRE(ask(ack).kind == ReplyKind::ok);
+    CHECK(events("alert.acknowledged").back().body.find("13812345678") == std::string::npos);
+    REQUIRE(on_disk("Nakamura"));
+    REQUIRE(on_disk("13812345678"));
+    const Reply done = erase("p-5");
+    INFO(done.detail);
+    REQUIRE(done.kind == ReplyKind::ok);
+    pass(2'000);
+    CHECK_FALSE(on_disk("Nakamura"));
+    CHECK_FALSE(on_disk("13812345678"));
+    const auto tickets = StoreReader(path()).key_books().tickets({}, 10);
+    REQUIRE(tickets.size() == 3);
+    CHECK(tickets[2].body.find("the tap of the other flat") != std::string::npos);
+    CHECK(proof() == "");
+}
+
 TEST_CASE_METHOD(Erasing, "after two years tickets have no words, calls are gone, and all proves") {
     write_of_the_flat();
     bring_the_key();

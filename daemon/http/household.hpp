@@ -1,0 +1,17 @@
+// Who may read what is personal of a household beside its file: the registers of the office hold
+// names and what people said. Customer service and its head may, others while the head lets them,
+// programs with files:read. The pool's threads.
+#pragma once
+
+#include <string>
+
+#include "daemon/http/routes.hpp"
+
+namespace gatehouse::http {
+
+// `unit` empty: of no household in particular, which no leave of the head covers.
+[[nodiscard]] bool opens_file(Call& call, const std::string& unit);
+// 张**, and of a phone number that somebody wrote instead of a name nothing but its first digit.
+[[nodiscard]] std::string masked_name(const std::string& name);
+
+}  // namespace gatehouse::http
