@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/ctl/table.hpp"
+#include "daemon/engine/registry_files.hpp"
 #include "tests/integration/http/http_house.hpp"
 #include "tests/support/catch.hpp"
 
@@ -257,7 +258,11 @@ TEST_CASE("import sends the folder's files and export writes them back") {
     const auto seen = house.engine.seen<ImportRegistry>().at(0);
     REQUIRE(seen.dry_run);
     REQUIRE(seen.by == "s-01");
-    REQUIRE(seen.files.size() == 2);
+    // What is no registry file was left at home, and the tariff without an id is told.
+    REQUIRE(seen.parsed);
+    REQUIRE(seen.parsed->registry.units.size() == 1);
+    REQUIRE_FALSE(seen.parsed->problems.empty());
+    for (const Problem& one : seen.parsed->problems) REQUIRE(one.file == "tariffs/t.toml");
     REQUIRE(ask_ctl(house, {"import", house.folder.file("nothing")}).code == 2);
     std::filesystem::create_directories(house.folder.file("empty"));
     REQUIRE(ask_ctl(house, {"import", house.folder.file("empty")}).code == 2);
