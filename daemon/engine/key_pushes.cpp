@@ -157,10 +157,12 @@ Reply KeyRoom::push(const KeyPush& push) {
     json.field("dup", duplicates).key("bad").begin_array();
     for (const KeyPush::Bad& one : bad)
         json.begin_object().field("i", one.index).field("code", one.code).end_object();
+    // The same holds of what is missing: under another boot those numbers are other events.
     json.end_array().key("gap").begin_array();
-    for (const auto& [cabinet, gap] : gaps())
-        if (cabinet == push.source)
-            json.begin_object().field("from", gap.from).field("to", gap.through).end_object();
+    for (const KeyFact& fact : findings_.facts)
+        if (fact.kind == KeyFactKind::log_gap && fact.event.source == counted &&
+            fact.event.boot == push.boot)
+            json.begin_object().field("from", fact.from).field("to", fact.through).end_object();
     json.end_array().end_object();
     Reply reply;
     reply.json = json.take();

@@ -149,9 +149,10 @@ void post_cabinet_events(Call& call, Respond respond) {
         throw Refused{problem(503, "no-pushes", "This server takes no pushes of cabinets.")};
     auto decoded = call.app.options.decode_push(call.request.body, cabinet.cabinet);
     if (const PushProblem* wrong = std::get_if<PushProblem>(&decoded)) {
-        const int status = wrong->code == "too-large"      ? 413
-                           : wrong->code == "src-mismatch" ? 422
-                                                           : 400;
+        const std::string& code = wrong->code;
+        const int status = code == "too-large" || code == "too-many"       ? 413
+                           : code == "src-mismatch" || code == "no-events" ? 422
+                                                                           : 400;
         throw Refused{problem(status, "push-" + wrong->code, wrong->text + ".")};
     }
     submit_work(call, {std::move(std::get<KeyPush>(decoded))}, std::move(respond));

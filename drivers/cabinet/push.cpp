@@ -120,9 +120,14 @@ class Decoder {
             return PushRefusal{"malformed",
                                "the push is no JSON, or nests deeper than 8: " + error.message()};
         push_.source = cabinet_;
-        if (const bj::object* whole = value.if_object();
-            whole != nullptr && whole->contains("events"))
-            return batch(*whole);
+        if (const bj::object* whole = value.if_object()) {
+            if (whole->contains("events")) return batch(*whole);
+            // Taken as an event it would be answered like one that was kept.
+            if (!is_event(*whole))
+                return PushRefusal{"no-events",
+                                   "the push has no list `events`, and is no single event with "
+                                   "`boot`, `seq` and `type` either"};
+        }
         bj::array alone;
         if (value.is_object()) alone.push_back(value);
         const bj::array* list = value.is_array() ? &value.get_array() : &alone;
@@ -132,6 +137,10 @@ class Decoder {
     }
 
   private:
+    static bool is_event(const bj::object& object) {
+        return object.contains("boot") && object.contains("seq") && object.contains("type");
+    }
+
     std::variant<KeyPush, PushRefusal> batch(const bj::object& whole) {
         if (const auto refused = other_source(whole)) return *refused;
         if (const bj::value* value = &whole.at("events"); !value->is_array())

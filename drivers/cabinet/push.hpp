@@ -16,7 +16,7 @@ inline constexpr std::size_t kPushEventsMax = 256;
 
 // Why nothing of a push could be taken; nothing was.
 struct PushRefusal {
-    std::string code;  // too-large, malformed, src-mismatch, too-many
+    std::string code;  // too-large, malformed, no-events, src-mismatch, too-many
     std::string text;
 };
 // One event, an array of events, or {"src","boot","events":[...]}. `cabinet` is whose topic or

@@ -74,6 +74,12 @@ TEST_CASE("a cabinet's push becomes events") {
         {R"({"src":"kc-02","boot":1,"events":[]})", "src-mismatch"},
         {R"({"boot":1,"events":[{"src":"kc-02","seq":1,"type":"boot"}]})", "src-mismatch"},
         {R"({"boot":1,"events":7})", "malformed"},
+        // Neither a batch nor an event: a name is wrong, or something is missing.
+        {"{}", "no-events"},
+        {R"({"src":"kc-01","boot":1})", "no-events"},
+        {R"({"src":"kc-01","boot":1,"event":[{"seq":1,"type":"boot"}]})", "no-events"},
+        {R"({"boot":1,"type":"boot"})", "no-events"},
+        {R"({"boot":1,"seq":1})", "no-events"},
         {R"({"boot":1)", "malformed"},
         {"7", "malformed"},
         {R"([[[[[[[[[1]]]]]]]]])", "malformed"},

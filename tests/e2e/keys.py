@@ -176,6 +176,14 @@ def holes_copies_and_forgeries(house, desk):
     desk.seq -= 1
     desk.post("/cabinets/kc-01/events", {"events": [other]}, status=(422,))
     desk.post("/cabinets/nobody/events", {"events": []}, status=(404,))
+    # A batch without its list, and one event too many: refused whole, and nothing is kept.
+    kept = len(house.get("/cabinets/kc-01/events?limit=1000")["items"])
+    wrong = desk.post("/cabinets/kc-01/events", {"src": "kc-01", "boot": 7}, status=(422,))
+    equal("why", wrong["type"], "urn:gatehouse:problem:push-no-events")
+    many = [{"seq": 1000 + n, "type": "door.opened"} for n in range(257)]
+    wrong = desk.post("/cabinets/kc-01/events", {"boot": 7, "events": many}, status=(413,))
+    equal("too many", wrong["type"], "urn:gatehouse:problem:push-too-many")
+    equal("nothing of it", len(house.get("/cabinets/kc-01/events?limit=1000")["items"]), kept)
     desk.post("/cabinets/kc-01/events", b"{", status=(400,))
     desk.post("/cabinets/kc-01/events", b"[" * 20 + b"]" * 20, status=(400,))
     desk.post("/cabinets/kc-01/events", b"[" + b" " * 70_000 + b"]", status=(413,))
@@ -205,6 +213,9 @@ def pushed_over_mqtt(house, listener):
     push('{"src":"kc-01","boot":1,"seq":2,"type":"door.closed"}')
     wait_for("an answer to a forgery", lambda: len(acks()) == 3)
     check(f"it acknowledges nothing: {acks()[2]}", list(acks()[2]) == ["error"])
+    push('{"src":"kc-02","boot":1}')
+    wait_for("an answer to a batch without its list", lambda: len(acks()) == 4)
+    check(f"it says what is missing: {acks()[3]}", "`events`" in acks()[3]["error"])
     equal("one event", len(house.get("/cabinets/kc-02/events")["items"]), 1)
 
 

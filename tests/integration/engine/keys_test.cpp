@@ -288,6 +288,26 @@ TEST_CASE("what is acknowledged is of the newest boot alone") {
     CHECK(answer.starts_with(R"({"ack":{"boot":2,"seq":3})"));
 }
 
+TEST_CASE("a push hears of holes in its own boot, as it hears of what is kept of it") {
+    KeyHouse keys;
+    const auto of_boot = [&](std::int64_t boot, std::vector<std::int64_t> seqs) {
+        KeyPush push;
+        push.source = "kc-01";
+        push.boot = boot;
+        for (const std::int64_t seq : seqs) {
+            KeyEvent one = keys.event(T::door_opened, 0, "s-2");
+            one.id = {"kc-01", boot, seq};
+            push.events.push_back(one);
+        }
+        return keys.work(push).json;
+    };
+    CHECK(of_boot(1, {1, 2, 5}).ends_with(R"("gap":[{"from":3,"to":4}]})"));
+    CHECK(of_boot(2, {1, 2}).ends_with(R"("ack":{"boot":2,"seq":2},"dup":0,"bad":[],"gap":[]})"));
+    CHECK(of_boot(2, {4}).ends_with(R"("gap":[{"from":3,"to":3}]})"));
+    CHECK(of_boot(1, {3}).ends_with(R"("gap":[{"from":4,"to":4}]})"));
+    CHECK(of_boot(1, {4}).ends_with(R"("gap":[]})"));
+}
+
 TEST_CASE("a loss that begins among what is kept is one of what lies behind") {
     KeyHouse keys;
     REQUIRE(keys.push({keys.event(T::door_opened, 3'000, "s-2"), keys.event(T::door_closed, 2'000),
