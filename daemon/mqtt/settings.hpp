@@ -21,9 +21,9 @@ struct Settings {
     std::string topic_root;     // "gatehouse"
     std::string site_id;
     std::string currency = "CNY";
-    std::string version;  // of the program, for bridge/info
+    std::string version;                     // of the program, for bridge/info
     std::vector<std::string> push_cabinets;  // that push over MQTT
-    std::string homeassistant_prefix;  // of its discovery topics; empty: nothing is announced
+    std::string homeassistant_prefix;        // of its discovery topics; empty: nothing is announced
 
     // Limits; the defaults are what runs in service.
     std::size_t window = 20;        // messages of events not yet acknowledged
@@ -34,9 +34,11 @@ struct Settings {
     std::int64_t keep_alive_s = 20;
     std::int64_t health_interval_ms = 60'000;
     std::int64_t balance_interval_ms = 1'000;  // least time between two balances of one account
-    std::int64_t cursor_interval_ms = 1'000;   // least time between two cursor commands
-    std::int64_t scan_interval_ms = 100;       // least time between two looks for changed state
-    std::int64_t stop_drain_ms = 2'000;        // the last pass at stop
+    // The same where only the time of the reading moved, which nobody acts on: once a quarter hour.
+    std::int64_t balance_time_interval_ms = 900'000;
+    std::int64_t cursor_interval_ms = 1'000;  // least time between two cursor commands
+    std::int64_t scan_interval_ms = 100;      // least time between two looks for changed state
+    std::int64_t stop_drain_ms = 2'000;       // the last pass at stop
 };
 
 }  // namespace gatehouse::mqtt

@@ -28,6 +28,25 @@ bool has_state(const MeterView& meter) {
     return meter.total.has_value() || meter.quality == Quality::held;
 }
 
+// What somebody acts on: all of a balance but when it was read.
+std::size_t what_is_said(const AccountView& account) {
+    std::size_t hash = std::hash<std::string>{}(account.unit + '\n' + account.unit_label);
+    const auto add = [&](std::int64_t value) {
+        hash = hash * 1'000'003U ^ std::hash<std::int64_t>{}(value);
+    };
+    add(static_cast<std::int64_t>(account.service));
+    add(account.ledger.count);
+    add(account.balance.count);
+    add(account.provisional.count);
+    add(account.days_left.value_or(-1));
+    add(account.level);
+    add(static_cast<std::int64_t>(account.quality));
+    add(account.as_of.has_value() ? 1 : 0);
+    add(static_cast<std::int64_t>(account.ledger_seq));
+    add(account.open ? 1 : 0);
+    return hash;
+}
+
 bool is_device(const AccountView& account) {
     return account.open && has_balance(account);
 }
@@ -244,7 +263,9 @@ void StateBook::scan_accounts(MonoMs now) {
         // crash between the end and the message must not leave an old balance retained.
         const bool lately = row.closed_at && snapshot_->now_ms - *row.closed_at < kClosedToldMs;
         if (!row.open && !known.version && !lately) continue;
-        const MonoMs due = known.at + settings_.balance_interval_ms;
+        const bool same = known.version && known.said == what_is_said(row);
+        const MonoMs due =
+            known.at + (same ? settings_.balance_time_interval_ms : settings_.balance_interval_ms);
         if (known.version && due > now) {
             scan_due_ = scan_due_ ? std::min(*scan_due_, due) : due;
             continue;
@@ -336,6 +357,7 @@ void StateBook::handed_over(MonoMs now) {
             break;
         case Kind::balance:
             accounts_[entry.row].version = snapshot_->accounts[entry.row].state_version;
+            accounts_[entry.row].said = what_is_said(snapshot_->accounts[entry.row]);
             accounts_[entry.row].at = now;
             accounts_[entry.row].waits = false;
             break;

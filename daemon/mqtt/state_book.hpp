@@ -85,6 +85,7 @@ class StateBook {
     struct Account {
         std::string id;
         std::optional<std::uint64_t> version;  // published
+        std::size_t said = 0;                  // hash of what was published, without its time
         MonoMs at = 0;
         bool waits = false;
         std::size_t announced = 0;

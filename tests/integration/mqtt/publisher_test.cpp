@@ -300,7 +300,9 @@ TEST_CASE("a changed meter is said at once, a balance at most once in its interv
     for (std::uint64_t version = 2; version <= 5; ++version) {
         world.source.change([version](Snapshot& snapshot) {
             snapshot.meters.set(0, meter(version));
-            snapshot.accounts.set(0, account("a-1", version));
+            AccountView changed = account("a-1", version);
+            changed.balance = Fen{static_cast<std::int64_t>(version)};
+            snapshot.accounts.set(0, changed);
         });
         world.publisher->wake();
         REQUIRE(eventually([&] { return subscriber.on("meter/m-1/state").size() == version; }));
@@ -331,6 +333,54 @@ TEST_CASE("a balance that had to wait for its interval is said when it is over")
     REQUIRE(eventually([&] { return subscriber.on("account/a-1/balance").size() == 2; }));
     CHECK(subscriber.last("account/a-1/balance").find("\"balance\":\"-0.05\"") !=
           std::string::npos);
+}
+
+TEST_CASE("a balance of which only the time moved is said once in a longer interval") {
+    Broker broker;
+    broker.start();
+    const Subscriber subscriber(broker.port(), "watch");
+    World world;
+    const auto read = [&](std::uint64_t version) {
+        world.source.change([version](Snapshot& snapshot) {
+            AccountView view = account("a-1", version);
+            view.as_of = 1'795'392'900'000 + static_cast<std::int64_t>(version) * 60'000;
+            snapshot.accounts.set(0, view);
+            snapshot.meters.set(0, meter(version));
+        });
+    };
+    const auto said = [&] { return subscriber.on("account/a-1/balance").size(); };
+    read(1);
+    mqtt::Settings settings = settings_for(broker.port());
+    settings.scan_interval_ms = 10;
+    settings.balance_interval_ms = 0;
+    SECTION("not before it is over") {
+        settings.balance_time_interval_ms = 600'000;
+        world.start(settings);
+        REQUIRE(eventually([&] { return said() == 1; }));
+        for (std::uint64_t version = 2; version <= 5; ++version) {
+            read(version);
+            world.publisher->wake();
+            REQUIRE(eventually([&] { return subscriber.on("meter/m-1/state").size() == version; }));
+        }
+        CHECK(said() == 1);
+        // What somebody acts on does not wait for it, and takes the time along.
+        world.source.change([](Snapshot& snapshot) {
+            AccountView view = account("a-1", 6);
+            view.days_left = 3;
+            view.as_of = 1'795'392'900'000 + 360'000;
+            snapshot.accounts.set(0, view);
+        });
+        world.publisher->wake();
+        REQUIRE(eventually([&] { return said() == 2; }));
+    }
+    SECTION("and then without another change") {
+        settings.balance_time_interval_ms = 300;
+        world.start(settings);
+        REQUIRE(eventually([&] { return said() == 1; }));
+        read(2);
+        world.publisher->wake();
+        REQUIRE(eventually([&] { return said() == 2; }));
+    }
 }
 
 TEST_CASE("5,000 events pass a stalled broker within the window, and none is lost") {
