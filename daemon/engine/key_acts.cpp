@@ -236,6 +236,7 @@ std::shared_ptr<const KeyBoard> KeyRoom::board() {
     if (board_ && !moved_) return board_;
     auto fresh = std::make_shared<KeyBoard>();
     fresh->version = ++version_;
+    fresh->rules = options_.rules;
     if (registry_) {
         for (const Key& key : registry_->keys) {
             KeyView view;

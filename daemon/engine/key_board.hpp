@@ -39,6 +39,7 @@ struct KeyBoard {
     std::vector<CabinetView> cabinets;
     std::map<std::string, std::string> tickets;  // number -> compact state of open ones, JSON
     std::uint64_t version = 0;
+    KeyRules rules;  // by which a loan of the past was due as well
 };
 
 }  // namespace gatehouse

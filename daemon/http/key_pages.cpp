@@ -100,25 +100,33 @@ Response key_list_page(const Call& call, const KeyBoard& board) {
     return page.response();
 }
 
+// Which flat a key opens is no word for a sheet that lies on the desk.
 Response key_register_page(const Call& call, const std::vector<json::object>& loans) {
     Page page = page_of(call, "Keys lent", "钥匙领用登记表");
     std::vector<std::vector<std::string>> rows;
     for (const json::object& loan : loans)
         rows.push_back({text_of(loan, "no"), text_of(loan, "key"), text_of(loan, "person"),
                         text_of(loan, "department"), text_of(loan, "ticket"),
-                        text_of(loan, "issued_by"), minute_of(loan, "out_at"),
+                        minute_of(loan, "owner_contact"), text_of(loan, "issued_by"),
+                        minute_of(loan, "out_at"), minute_of(loan, "due_at"),
                         minute_of(loan, "in_at"), text_of(loan, "returned_by"),
-                        text_of(loan, "origin"), "", ""});
+                        text_of(loan, "overdue") == "true" ? page.word({"late", "超时"}) : "", "",
+                        text_of(loan, "origin"), text_of(loan, "note"), "", ""});
     page.table({{{"No", "序号"}, true},
                 {{"Key", "钥匙编号"}},
                 {{"Taken by", "领用人"}},
                 {{"Department", "部门/单位"}},
                 {{"Ticket", "派工单号"}},
+                {{"Owner spoken to", "业主联系情况"}},
                 {{"Issued by", "发放人"}},
                 {{"Out", "领用时间"}},
+                {{"Due", "应还时间"}},
                 {{"In", "归还时间"}},
                 {{"Brought by", "归还人"}},
+                {{"Late", "超时"}},
+                {{"Condition", "钥匙完好"}},
                 {{"Source", "记录来源"}},
+                {{"Note", "备注"}},
                 {{"Signed out", "领用人签字"}},
                 {{"Signed in", "归还签字"}}},
                rows);

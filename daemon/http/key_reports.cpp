@@ -36,29 +36,34 @@ const std::pair<std::string_view, std::string_view> kRatings[] = {
 const std::pair<std::string_view, std::string_view> kOrigins[] = {
     {"device", "设备"}, {"derived", "推定"}, {"manual", "手工"}};
 
+// The columns of property-office.md 5.3. Who reported it (`reporter`) and the state of a key as it
+// comes back (`condition`) stand in no book, so their cells stay empty for whoever fills the paper.
 const Column kRepairColumns[] = {
     {"no", "序号", Cell::count},
-    {"number", "派工单号"},
+    {"ticket", "派工单号"},
     {"reported_at", "报修时间", Cell::time},
     {"channel", "报修方式"},
+    {"reporter", "报修人"},
     {"unit_or_area", "房号/部位"},
-    {"text", "报修内容"},
+    {"symptom", "报修内容"},
     {"category", "类别"},
     {"urgency", "紧急程度", Cell::word, kUrgencies},
-    {"by", "接单记录人"},
+    {"taken_by", "接单记录人"},
     {"dispatched_at", "派单时间", Cell::time},
-    {"crew_text", "维修人"},
-    {"started_at", "到场时间", Cell::time},
+    {"crew", "维修人"},
+    {"on_site_at", "到场时间", Cell::time},
     {"done_at", "完工时间", Cell::time},
+    {"duration", "用时（分）", Cell::count},
     {"on_time", "是否及时", Cell::flag},
     {"result", "处理结果"},
     {"material", "材料费", Cell::money, {}, true},
     {"labour", "人工费", Cell::money, {}, true},
     {"receipt", "收费单据"},
-    {"key_text", "领用钥匙"},
+    {"keys", "领用钥匙"},
     {"visited_at", "回访时间", Cell::time},
     {"rating", "满意度", Cell::word, kRatings},
     {"reopened", "返修", Cell::count, {}, true},
+    {"note", "备注"},
     {"state", "状态", Cell::word, kStates},
 };
 const TableSpec kRepairs{"repairs", "工程派单统计表", kRepairColumns};
@@ -66,18 +71,23 @@ const TableSpec kRepairs{"repairs", "工程派单统计表", kRepairColumns};
 const Column kKeyColumns[] = {
     {"no", "序号", Cell::count},
     {"key", "钥匙编号"},
+    {"opens", "房号/部位"},
     {"count", "把数", Cell::count},
-    {"person", "领用人"},
-    {"department", "部门/单位"},
+    {"taken_by", "领用人"},
+    {"department_company", "部门/单位"},
     {"reason", "领用事由"},
     {"ticket", "派工单号"},
+    {"owner_contact", "业主联系情况", Cell::time},
     {"issued_by", "批准/发放人"},
     {"out_at", "领用时间", Cell::time},
-    {"extended_until", "应还时间", Cell::time},
+    {"due_at", "应还时间", Cell::time},
     {"in_at", "归还时间", Cell::time},
     {"returned_by", "归还人"},
     {"received_by", "接收人"},
+    {"overdue", "超时", Cell::flag},
+    {"condition", "钥匙完好"},
     {"origin", "记录来源", Cell::word, kOrigins},
+    {"note", "备注"},
 };
 const TableSpec kKeyRegister{"keys", "钥匙领用登记表", kKeyColumns};
 
@@ -87,11 +97,14 @@ LocalDate month_of(const Call& call) {
     return *month;
 }
 
-std::string label_of(const Call& call, const Ticket& ticket) {
-    if (ticket.unit.empty()) return ticket.place;
+std::string label_of(const Call& call, const std::string& unit) {
     for (const Unit& one : call.snapshot->registry->units)
-        if (one.unit == ticket.unit) return one.label.empty() ? one.unit : one.label;
-    return ticket.unit;
+        if (one.unit == unit) return one.label.empty() ? one.unit : one.label;
+    return unit;
+}
+
+std::string label_of(const Call& call, const Ticket& ticket) {
+    return ticket.unit.empty() ? ticket.place : label_of(call, ticket.unit);
 }
 
 std::string joined(const std::vector<std::string>& list) {
@@ -107,13 +120,26 @@ json::object repair_item(const Call& call, KeyBooks& books, const Ticket& ticket
                                                 call.app.options.currency, nullptr, call.app.zone))
                             .as_object();
     item["no"] = number;
+    item["ticket"] = ticket.number;
     item["unit_or_area"] = label_of(call, ticket);
+    item["symptom"] = ticket.text;
+    item["taken_by"] = ticket.by;
     item["crew_text"] = joined(ticket.crew);
+    if (const json::value* at = item.if_contains("started_at"))
+        item["on_site_at"] = json::value(*at);
     std::vector<std::string> keys;
     for (const KeyLinkRow& link : books.links_of_ticket(ticket.number))
         if (const auto loan = books.loan(link.loan)) keys.push_back(loan->key);
-    item["key_text"] = joined(keys);
-    if (ticket.done_at) item["on_time"] = !ticket.done_by || *ticket.done_at <= *ticket.done_by;
+    item["key_text"] = item["keys"] = joined(keys);
+    if (ticket.done_at) {
+        item["on_time"] = !ticket.done_by || *ticket.done_at <= *ticket.done_by;
+        // As in the foot of the sheet: from the report on, which is what the resident waited.
+        item["duration"] = (*ticket.done_at - ticket.reported_at) / 60'000;
+    }
+    std::vector<std::string> notes;
+    for (const std::string* note : {&ticket.pause_reason, &ticket.close_override})
+        if (!note->empty()) notes.push_back(*note);
+    if (!notes.empty()) item["note"] = joined(notes);
     return item;
 }
 
@@ -170,6 +196,55 @@ Response repairs_page(const Call& call, const std::string& document, const std::
     return page.response();
 }
 
+const Key* key_row(const Call& call, const std::string& id) {
+    for (const Key& key : call.snapshot->registry->keys)
+        if (key.key == id) return &key;
+    return nullptr;
+}
+
+// What became of it on its way: whom it was handed to, and who else could have taken it.
+std::string note_of(const KeyLoan& loan, const Zone& zone) {
+    std::vector<std::string> notes;
+    for (const KeyHandOver& hand : loan.handed)
+        notes.push_back("→ " + hand.to + " " + minute(hand.at, zone));
+    if (!loan.candidates.empty()) notes.push_back("? " + joined(loan.candidates));
+    return joined(notes);
+}
+
+// One loan in the words of the register.
+json::object loan_item(const Call& call, KeyBooks& books, const KeyLoanRow& row,
+                       const KeyRules& rules) {
+    const KeyLoan loan = loan_of(row);
+    const auto links = books.links_of_loan(row.id);
+    json::object item = json::parse(loan_json(loan, links, call.app.zone)).as_object();
+    item["taken_by"] = loan.holder;
+    item["ticket"] = links.empty() ? loan.ticket : links.front().ticket;
+    std::optional<Ticket> ticket;
+    const bool linked = !links.empty() &&
+                        counts(parse_key_link_kind(links.front().kind).value_or(KeyLinkKind::weak));
+    if (linked)
+        if (const auto found = books.ticket(links.front().ticket)) ticket = ticket_of(*found);
+    if (ticket && ticket->owner_contacted_at)
+        item["owner_contact"] = format_iso8601(*ticket->owner_contacted_at, call.app.zone);
+    if (const Key* key = key_row(call, loan.key)) {
+        if (key->count) item["count"] = *key->count;
+        json::array opens;
+        for (const std::string& unit : key->opens) opens.emplace_back(unit);
+        item["opens"] = std::move(opens);
+        const UtcMs due = due_at(loan, *key, ticket ? &*ticket : nullptr, rules, call.app.zone);
+        item["due_at"] = format_iso8601(due, call.app.zone);
+        item["overdue"] = loan.in_at.value_or(call.snapshot->now_ms) > due;
+    }
+    for (const Staff& staff : call.snapshot->registry->staff)
+        if (staff.staff == loan.holder) item["department"] = staff.department;
+    for (const Person& person : call.snapshot->registry->people)
+        if (person.person == loan.holder) item["department"] = person.company;
+    if (const json::value* where = item.if_contains("department"))
+        item["department_company"] = json::value(*where);
+    if (const std::string note = note_of(loan, call.app.zone); !note.empty()) item["note"] = note;
+    return item;
+}
+
 std::vector<json::object> loan_items(Call& call) {
     Query query(call.request);
     const auto from = query.time("from", call.app.zone);
@@ -178,24 +253,15 @@ std::vector<json::object> loan_items(Call& call) {
     query.finish();
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
+    const auto board = board_of(call);
     std::vector<json::object> items;
     for (const KeyLoanRow& row :
          books.loans_between(from.value_or(INT64_MIN), to.value_or(INT64_MAX), kLoansMax + 1)) {
         if (items.size() == kLoansMax)
             throw Refused{
                 problem(413, "too-many-rows", "More than 20,000 loans; ask for a shorter time.")};
-        const KeyLoan loan = loan_of(row);
-        const auto links = books.links_of_loan(row.id);
-        json::object item = json::parse(loan_json(loan, links, call.app.zone)).as_object();
-        item["no"] = items.size() + 1;
-        item["ticket"] = links.empty() ? loan.ticket : links.front().ticket;
-        for (const Key& key : call.snapshot->registry->keys)
-            if (key.key == loan.key && key.count) item["count"] = *key.count;
-        for (const Staff& staff : call.snapshot->registry->staff)
-            if (staff.staff == loan.holder) item["department"] = staff.department;
-        for (const Person& person : call.snapshot->registry->people)
-            if (person.person == loan.holder) item["department"] = person.company;
-        items.push_back(std::move(item));
+        items.push_back(loan_item(call, books, row, board->rules));
+        items.back()["no"] = items.size();
     }
     return items;
 }
@@ -235,8 +301,10 @@ Response table_repairs(Call& call) {
     const RepairMonth repairs = read_repair_month(books, call.app.zone.midnight(month),
                                                   call.app.zone.midnight(next_month(month)));
     std::vector<json::object> items;
-    for (const Ticket& ticket : repairs.tickets)
+    for (const Ticket& ticket : repairs.tickets) {
         items.push_back(repair_item(call, books, ticket, items.size() + 1));
+        items.back()["crew"] = joined(ticket.crew);
+    }
     return table_response(call, kRepairs, std::make_unique<ItemRows>(kRepairs, std::move(items)));
 }
 
@@ -278,8 +346,17 @@ Response get_key_register(Call& call) {
 }
 
 Response table_key_register(Call& call) {
+    std::vector<json::object> items = loan_items(call);
+    for (json::object& item : items) {
+        const json::value* opens = item.if_contains("opens");
+        if (opens == nullptr) continue;
+        std::vector<std::string> labels;
+        for (const json::value& unit : opens->as_array())
+            labels.push_back(label_of(call, std::string(unit.as_string())));
+        item["opens"] = joined(labels);
+    }
     return table_response(call, kKeyRegister,
-                          std::make_unique<ItemRows>(kKeyRegister, loan_items(call)));
+                          std::make_unique<ItemRows>(kKeyRegister, std::move(items)));
 }
 
 }  // namespace gatehouse::http
