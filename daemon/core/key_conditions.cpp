@@ -18,6 +18,7 @@ class Watch {
         for (const LoanFacts& loan : in_.open_loans) watch_loan(loan);
         for (const KeyFact& fact : in_.facts) watch_fact(fact);
         for (const CabinetWatch& cabinet : in_.cabinets) watch_cabinet(cabinet);
+        for (const MoveIn& move : in_.moves) watch_move(move);
         std::erase_if(
             found_, [&](const KeyCondition& one) { return !in_.rules.alerts.contains(one.code); });
         return std::move(found_);
@@ -158,6 +159,16 @@ class Watch {
         if (skew > in_.rules.skew_ms) add_one("clock_skew", 2, in_.now);
     }
 
+    void watch_move(const MoveIn& move) {
+        if ((move.recorded && move.holder) || in_.now < move.at + kMoveInMs) return;
+        KeyCondition one;
+        one.code = "movein_not_entered";
+        one.subject = one.unit = move.unit;
+        one.severity = 2;
+        one.at = move.at;
+        found_.push_back(std::move(one));
+    }
+
     const KeyWatchInput& in_;
     std::vector<KeyCondition> found_;
 };
@@ -194,6 +205,8 @@ constexpr Saying kSayings[] = {
      "钥匙柜记录重新编号（换板或丢失记忆）"},
     {"clock_skew", "the cabinet's clock is wrong", "钥匙柜时钟偏差"},
     {"ticket_mismatch", "the ticket named does not fit", "所报派工单不符"},
+    {"movein_not_entered", "moved in a day ago, and the record or the holder is not entered",
+     "入住已满24小时，交接记录或户主尚未录入"},
     {"key_back_ticket_open", "the key is back and the ticket goes on", "钥匙已还，工单未完"},
 };
 

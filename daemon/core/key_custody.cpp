@@ -207,6 +207,9 @@ void KeyFold::run() {
         case KeyEventType::key_given:
         case KeyEventType::key_counted:
         case KeyEventType::key_extended:
+        case KeyEventType::key_offered:
+        case KeyEventType::key_declined:
+        case KeyEventType::key_lapsed:
             return write_down();
         case KeyEventType::key_fault:
         case KeyEventType::slot_fault:
@@ -308,7 +311,9 @@ KeyFold::Who KeyFold::who() {
     if (people.size() == 1) {
         who.person = *people.begin();
     } else if (people.empty()) {
+        // Nothing was concluded: the cabinet saw it go, and nobody is named.
         who.nobody = true;
+        who.origin = event_.origin;
     } else {
         people.erase("");
         who.candidates.assign(people.begin(), people.end());

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "daemon/core/key_event.hpp"
@@ -36,11 +37,22 @@ struct KeyIndex {
 };
 [[nodiscard]] KeyIndex index_keys(const std::vector<Key>& keys);
 
+// `second`: who confirmed it; empty: one person alone wrote it down.
 struct KeyHandOver {
     std::string to, by;
     UtcMs at = 0;
+    std::string second;
     friend bool operator==(const KeyHandOver&, const KeyHandOver&) = default;
 };
+// A hand-over that one of the two began (`by`: `from` or `to`) and the other has not confirmed yet.
+// Until then, and where nobody does in ten minutes, the key is `from`'s (5.9).
+inline constexpr std::int64_t kOfferMs = 600'000;
+struct KeyOffer {
+    std::string from, to, by;
+    UtcMs at = 0;
+    friend bool operator==(const KeyOffer&, const KeyOffer&) = default;
+};
+[[nodiscard]] bool is_over(const KeyOffer& offer, UtcMs now);
 // One time that a key was out: from its removal on, until it came back.
 struct KeyLoan {
     KeyEventId id;  // of the removal
@@ -58,8 +70,20 @@ struct KeyLoan {
     std::optional<KeyOrigin> return_origin;
     std::vector<KeyHandOver> handed;
     std::optional<UtcMs> extended_until;
+    std::optional<KeyOffer> offered;
     friend bool operator==(const KeyLoan&, const KeyLoan&) = default;
 };
+
+// One of the two begins the hand-over of a loan: its holder names the other one (`to`), or who
+// takes it over names nobody and is the other one. Or the one who has not spoken yet confirms it,
+// or either takes it back.
+enum class OfferStep { offer, confirm, decline };
+struct OfferRefusal {
+    std::string pointer, type, text;  // type: "invalid", "key-offered", "no-offer", "no-holder"
+};
+[[nodiscard]] std::variant<KeyOffer, OfferRefusal> step_offer(const KeyLoan& loan, OfferStep step,
+                                                              const std::string& by,
+                                                              const std::string& to, UtcMs now);
 
 enum class KeyPlace { in, out, given, lost, unknown };
 [[nodiscard]] const char* to_string(KeyPlace place);

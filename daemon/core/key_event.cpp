@@ -46,6 +46,9 @@ constexpr std::array kWords{
     Word{KeyEventType::key_given, "key.given"},
     Word{KeyEventType::key_counted, "key.counted"},
     Word{KeyEventType::key_extended, "key.extended"},
+    Word{KeyEventType::key_offered, "key.offered"},
+    Word{KeyEventType::key_declined, "key.declined"},
+    Word{KeyEventType::key_lapsed, "key.lapsed"},
 };
 
 std::optional<std::int64_t> number(std::string_view text) {

@@ -63,6 +63,11 @@ enum class KeyEventType {
     key_given,    // to the owner, for good
     key_counted,  // a stock-take: `present` says whether it was there
     key_extended,
+    // A hand-over that both say: one of the two begins it, the other confirms it (key_handed),
+    // either takes it back, or time does.
+    key_offered,
+    key_declined,
+    key_lapsed,
 };
 // The words of 5.1, "key.removed"; what stands behind a dot too many is the detail: a cabinet may
 // write "access.denied" with its detail apart or "access.denied.unknown_card".
@@ -84,7 +89,7 @@ struct KeyEvent {
     std::string card;            // "hmac256:..."; a card's number never comes so far
     std::string person;          // who, where the cabinet or a person knew it
     std::string second;          // the other one
-    std::string to;              // key_handed
+    std::string to;              // key_handed, key_offered
     std::string by;              // who wrote it down
     std::string ticket;          // named at the cabinet
     std::string reason;          // likewise

@@ -90,6 +90,7 @@ void KeyFold::put_back() {
 void KeyFold::give_back(KeyState& state, const Who& brought) {
     KeyLoan loan = *std::exchange(state.loan, std::nullopt);
     loan.in_at = event_.at;
+    loan.offered.reset();
     loan.returned_by = brought.person;
     loan.received_by = event_.type == KeyEventType::key_returned ? event_.by : "";
     loan.return_origin = brought.origin;
@@ -133,9 +134,18 @@ void KeyFold::write_down() {
     switch (event_.type) {
         case KeyEventType::key_handed:
             if (!state.loan) return;
-            state.loan->handed.push_back({event_.to, event_.by, event_.at});
+            state.loan->handed.push_back({event_.to, event_.by, event_.at, event_.second});
             state.loan->holder = event_.to;
             state.loan->candidates.clear();
+            state.loan->offered.reset();
+            return;
+        case KeyEventType::key_offered:
+            if (state.loan)
+                state.loan->offered = KeyOffer{event_.person, event_.to, event_.by, event_.at};
+            return;
+        case KeyEventType::key_declined:
+        case KeyEventType::key_lapsed:
+            if (state.loan) state.loan->offered.reset();
             return;
         case KeyEventType::key_extended:
             if (state.loan) state.loan->extended_until = event_.until;

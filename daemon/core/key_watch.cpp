@@ -136,7 +136,8 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
 
 std::set<std::string> default_key_alerts() {
     return {"key_past_curfew", "key_overdue",    "key_out_no_ticket", "ticket_closed_key_out",
-            "no_loan_key_out", "cabinet_forced", "key_moved_no_auth", "cabinet_offline"};
+            "no_loan_key_out", "cabinet_forced", "key_moved_no_auth", "cabinet_offline",
+            "duress",          "log_gap",        "log_overwritten",   "movein_not_entered"};
 }
 
 const std::vector<std::string>& key_alert_codes() {
@@ -167,7 +168,8 @@ const std::vector<std::string>& key_alert_codes() {
                                                 "clock_skew",
                                                 "cabinet_offline",
                                                 "ticket_mismatch",
-                                                "key_back_ticket_open"};
+                                                "key_back_ticket_open",
+                                                "movein_not_entered"};
     return codes;
 }
 

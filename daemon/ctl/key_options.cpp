@@ -77,6 +77,17 @@ void add_keys(CLI::App& app, Words& words) {
     words.field(out, "until", "When it is back");
     words.field(act("in", "It is back"), "person", "Who brings it (its holder)");
     words.field(act("handover", "It goes on to another"), "to", "To whom")->required();
+    // What both say is said now, so these take no time.
+    const auto say = [&](const char* name, const char* help) {
+        CLI::App* verb = one(name, help, key_act);
+        verb->add_option("--by", words.options().by, "Who says so")->required();
+        verb->add_option("--reason", words.options().reason, "Why");
+        return verb;
+    };
+    words.field(say("offer", "Hand-over that both say: its holder begins, or who takes it over"),
+                "to", "To whom, where its holder begins");
+    say("confirm", "The other one of the two says so, within ten minutes");
+    say("decline", "One of the two takes it back");
     act("lost", "It is lost");
     act("found", "It was found again");
     act("given", "The owner has it, for good");

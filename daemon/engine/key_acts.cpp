@@ -43,6 +43,12 @@ KeyEventType type_of(KeyAct::What what) {
             return KeyEventType::key_counted;
         case KeyAct::What::extend:
             return KeyEventType::key_extended;
+        case KeyAct::What::offer:
+            return KeyEventType::key_offered;
+        case KeyAct::What::confirm:
+            return KeyEventType::key_handed;
+        case KeyAct::What::decline:
+            return KeyEventType::key_declined;
     }
     return KeyEventType::vendor;
 }
@@ -98,6 +104,7 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
     std::vector<std::string> about;
     if (!cabinet.empty()) about.push_back("cabinet:" + cabinet);
     if (!person.empty()) about.push_back("staff:" + person);
+    if (!event.to.empty()) about.push_back("staff:" + event.to);
     if (key != nullptr) {
         about.push_back("key:" + key->key);
         if (key->opens.size() <= 8)
@@ -122,6 +129,10 @@ void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::op
     person("/person", act.person, act.what == What::take);
     person("/second", act.second, false);
     person("/to", act.to, act.what == What::hand);
+    const bool goes_on = act.what == What::hand || act.what == What::offer;
+    if (goes_on && is_person(act.to))
+        if (const std::string why = not_here(act.to); !why.empty())
+            reply.errors.push_back({"/to", why});
     const bool two = act.what == What::take &&
                      (key.needs_second.value_or(false) || key.class_ == KeyClass::no_loan);
     if (two && (act.second.empty() || act.second == act.person))
@@ -150,6 +161,7 @@ Reply KeyRoom::act(const KeyAct& act) {
     if (key == nullptr)
         return refusal(ReplyKind::not_found, "not-found",
                        "no key `" + act.key + "` stands in keys.csv");
+    lapse_offers();
     Reply reply;
     std::optional<UtcMs> at, until;
     check_act(act, *key, reply, at, until);
@@ -162,17 +174,14 @@ Reply KeyRoom::act(const KeyAct& act) {
             "key " + act.key + " is " + to_string(state.place) +
                 (out && !state.loan->holder.empty() ? " with " + state.loan->holder : "") +
                 "; write its return or hand-over down first");
+    const bool of_both =
+        act.what == What::offer || act.what == What::confirm || act.what == What::decline;
     const bool needs_loan =
-        act.what == What::bring || act.what == What::hand || act.what == What::extend;
+        of_both || act.what == What::bring || act.what == What::hand || act.what == What::extend;
     if (needs_loan && !out)
         return refusal(ReplyKind::conflict, "key-in",
                        "key " + act.key + " is " + to_string(state.place) + ", nobody has it");
-    KeyEvent event;
-    event.id = {kDeskSource, context_.run, 0};
-    event.id.seq = context_.store.key_books().newest_seq(kDeskSource, context_.run) + 1;
-    event.type = type_of(act.what);
-    event.origin = KeyOrigin::manual;
-    event.key = act.key;
+    KeyEvent event = desk_event(type_of(act.what), act.key);
     event.by = act.by;
     event.person = act.person.empty() && act.what == What::bring ? state.loan->holder : act.person;
     event.second = act.second;
@@ -181,8 +190,9 @@ Reply KeyRoom::act(const KeyAct& act) {
     event.reason = act.reason;
     event.until = until;
     event.at = at.value_or(context_.now_ms());
-    event.received_at = context_.now_ms();
     if (act.what == What::count && act.present) event.present = {1};
+    if (of_both)
+        if (auto refused = take_offer(act, *state.loan, event)) return *std::move(refused);
     std::vector<KeyEvent> fresh;
     fresh.push_back(std::move(event));
     ingest(std::move(fresh));

@@ -198,6 +198,15 @@ void members(V& visit, Is<KeyHandOver> auto& hand) {
     visit("to", hand.to);
     visit("by", hand.by);
     visit("at", hand.at);
+    visit("second", hand.second);
+}
+
+template <class V>
+void members(V& visit, Is<KeyOffer> auto& offer) {
+    visit("from", offer.from);
+    visit("to", offer.to);
+    visit("by", offer.by);
+    visit("at", offer.at);
 }
 
 template <class V>
@@ -218,6 +227,7 @@ void members(V& visit, Is<KeyLoan> auto& loan) {
     visit.word("return_origin", loan.return_origin);
     visit.parts("handed", loan.handed);
     visit("extended_until", loan.extended_until);
+    visit.part("offered", loan.offered);
 }
 
 template <class V>

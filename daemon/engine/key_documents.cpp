@@ -37,12 +37,22 @@ void loan_fields(JsonWriter& json, const KeyLoan& loan, const Zone& zone) {
     json.field_if("returned_by", loan.returned_by).field_if("received_by", loan.received_by);
     if (loan.return_origin) json.field("return_origin", to_string(*loan.return_origin));
     time(json, "extended_until", loan.extended_until, zone);
+    if (loan.offered)
+        json.key("offer")
+            .begin_object()
+            .field("from", loan.offered->from)
+            .field("to", loan.offered->to)
+            .field("by", loan.offered->by)
+            .field("at", format_iso8601(loan.offered->at, zone))
+            .field("until", format_iso8601(loan.offered->at + kOfferMs, zone))
+            .end_object();
     if (loan.handed.empty()) return;
     json.key("handed").begin_array();
     for (const KeyHandOver& hand : loan.handed)
         json.begin_object()
             .field("to", hand.to)
             .field("by", hand.by)
+            .field_if("second", hand.second)
             .field("at", format_iso8601(hand.at, zone))
             .end_object();
     json.end_array();

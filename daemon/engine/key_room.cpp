@@ -13,6 +13,7 @@ namespace gatehouse {
 namespace {
 
 constexpr std::int64_t kWatchMs = 1'000, kTrimMs = 60'000;
+constexpr std::size_t kRegistersAtOnce = 500;
 constexpr std::size_t kTrimMax = 500;       // events a turn
 constexpr std::size_t kWindowMax = 50'000;  // beyond it the oldest are folded earlier
 // Tickets that ended so long ago explain no key that is still looked at.
@@ -54,6 +55,13 @@ void KeyRoom::load() {
         links_[row.loan].push_back(
             {row.ticket, parse_key_link_kind(row.kind).value_or(KeyLinkKind::weak), row.primary});
         if (!row.by.empty()) named_[row.loan].push_back(row.ticket);
+    }
+    handovers_.clear();
+    for (std::int64_t after = 0;;) {
+        const auto rows = books.registers("handover", "", after, kRegistersAtOnce);
+        for (const RegisterRow& row : rows) note_handover(row);
+        if (rows.size() < kRegistersAtOnce) break;
+        after = rows.back().id;
     }
     refold();
     kept_.clear();
@@ -271,6 +279,8 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
     }
     log_gaps(before);
     moved_ = true;
+    const auto written = [](const KeyEvent& event) { return event.id.source == kDeskSource; };
+    if (std::any_of(fresh.begin(), fresh.end(), written)) moves_mono_ms_ = 0;
     watch();
 }
 
@@ -283,6 +293,7 @@ void KeyRoom::follow_books() {
     refold();
     keep_loans();
     keep_links(loans());
+    moves_mono_ms_ = 0;
     moved_ = true;
 }
 
@@ -307,6 +318,7 @@ void KeyRoom::tick() {
         trim();
     }
     if (now - watched_mono_ms_ < kWatchMs) return;
+    lapse_offers();
     watch();
 }
 
@@ -342,12 +354,13 @@ void KeyRoom::watch() {
             id == numberings_.current(context_.store.key_books(), cabinet))
             cabinets.push_back({cabinet, true, source.offline_since, 0});
     }
+    look_for_moves();
     std::set<std::string> inactive;
     const LocalDate today = context_.day_of(context_.now_ms());
     for (const Staff& staff : registry_->staff)
         if (staff.active_to && *staff.active_to < today) inactive.insert(staff.staff);
-    const KeyWatchInput input{open,     tickets,        at_work,       findings_.facts,  cabinets,
-                              inactive, options_.rules, context_.zone, context_.now_ms()};
+    const KeyWatchInput input{open,     tickets,        at_work,       findings_.facts,   cabinets,
+                              inactive, options_.rules, context_.zone, context_.now_ms(), moves_};
     move_key_alerts(context_, key_conditions(input), findings_.facts);
 }
 

@@ -31,7 +31,20 @@ struct KeyRoomOptions {
 // What one person writes down about one key.
 struct KeyAct {
     std::string key;
-    enum class What { take, bring, hand, lose, find, give, count, extend } what = What::take;
+    enum class What {
+        take,
+        bring,
+        hand,
+        lose,
+        find,
+        give,
+        count,
+        extend,
+        offer,
+        confirm,
+        decline,
+    };
+    What what = What::take;
     std::string by, person, second, to, ticket, reason;
     std::string at, until;  // ISO 8601; at empty: now
     bool present = true;    // count
@@ -101,6 +114,15 @@ class KeyRoom {
     [[nodiscard]] Reply clock(const CabinetClock& clock);
     void check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
                    std::optional<UtcMs>& until);
+    // Into the event what both of a hand-over say; a reply: why it is refused.
+    [[nodiscard]] std::optional<Reply> take_offer(const KeyAct& act, const KeyLoan& loan,
+                                                  KeyEvent& event) const;
+    void lapse_offers();
+    [[nodiscard]] KeyEvent desk_event(KeyEventType type, const std::string& key) const;
+    // Why nobody may be sent, or hand a key to, that person: he is unknown, or has left.
+    [[nodiscard]] std::string not_here(const std::string& id) const;
+    void note_handover(const RegisterRow& row);
+    void look_for_moves();
     [[nodiscard]] Reply open(const OpenTicket& open);
     [[nodiscard]] Reply move(const TicketAct& act);
     [[nodiscard]] Reply write(const WriteRegister& row);
@@ -151,7 +173,12 @@ class KeyRoom {
     std::map<std::string, std::string> shown_;  // open ones, as MQTT shows them
     std::map<std::string, CabinetWatch> watch_;
     std::map<std::string, std::string> reasons_;  // why a cabinet does not answer
-    MonoMs watched_mono_ms_ = 0, trimmed_mono_ms_ = 0;
+    struct HandOvers {                            // of a flat: the newest record of each direction
+        std::optional<UtcMs> in, out;
+    };
+    std::map<std::string, HandOvers> handovers_;
+    std::vector<MoveIn> moves_;  // as last looked at
+    MonoMs watched_mono_ms_ = 0, trimmed_mono_ms_ = 0, moves_mono_ms_ = 0;
     std::uint64_t version_ = 0;
     std::string newest_opened_;  // number of the newest ticket that was reported
     std::shared_ptr<const KeyBoard> board_;

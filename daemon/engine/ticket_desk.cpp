@@ -215,9 +215,8 @@ Reply KeyRoom::move(const TicketAct& act) {
     if (move.crew.size() > kCrewMax)
         reply.errors.push_back({"/crew", "more than " + std::to_string(kCrewMax) + " people"});
     for (std::size_t i = 0; i < move.crew.size(); ++i)
-        if (!is_person(move.crew[i]))
-            reply.errors.push_back({"/crew/" + std::to_string(i),
-                                    "`" + move.crew[i] + "` is nobody in staff.csv or people.csv"});
+        if (const std::string why = not_here(move.crew[i]); !why.empty())
+            reply.errors.push_back({"/crew/" + std::to_string(i), why});
     const auto time = [&](const char* pointer, const std::string& text) {
         const auto at = parse_iso8601(text, context_.zone);
         if (!text.empty() && !at)
@@ -304,6 +303,7 @@ Reply KeyRoom::write(const WriteRegister& row) {
     kept.event = log_event(context_, row.event, subject.take(),
                            row.log_body.empty() ? row.body : row.log_body, std::move(about));
     const std::int64_t id = context_.store.key_books().add_register(kept);
+    note_handover(kept);
     JsonWriter json;
     json.begin_object()
         .field("id", id)

@@ -27,9 +27,10 @@ const Key* key_row(const Call& call, const std::string& id) {
 std::optional<KeyAct::What> what_of(const std::string& word) {
     using What = KeyAct::What;
     static constexpr std::pair<const char*, What> kWords[] = {
-        {"out", What::take},    {"in", What::bring},      {"handover", What::hand},
-        {"lost", What::lose},   {"found", What::find},    {"given", What::give},
-        {"count", What::count}, {"extend", What::extend},
+        {"out", What::take},        {"in", What::bring},        {"handover", What::hand},
+        {"lost", What::lose},       {"found", What::find},      {"given", What::give},
+        {"count", What::count},     {"extend", What::extend},   {"offer", What::offer},
+        {"confirm", What::confirm}, {"decline", What::decline},
     };
     for (const auto& [name, what] : kWords)
         if (word == name) return what;
@@ -88,8 +89,8 @@ void post_key(Call& call, Respond respond) {
     if (!what)
         throw Refused{problem(404, "not-found",
                               "No act " + call.params[1] +
-                                  " on a key; out, in, handover, lost, found, given, count and "
-                                  "extend are.")};
+                                  " on a key; out, in, handover, lost, found, given, count, "
+                                  "extend, offer, confirm and decline are.")};
     Query(call.request).finish();
     Body body(call.request.body, call.app.options.limits.json_depth);
     KeyAct act;
@@ -97,17 +98,22 @@ void post_key(Call& call, Respond respond) {
     act.key = call.params[0];
     act.by = by_of(call, body);
     using What = KeyAct::What;
-    if (act.what != What::count && act.what != What::hand) act.person = body.text("person");
+    const bool of_both =
+        act.what == What::offer || act.what == What::confirm || act.what == What::decline;
+    if (act.what != What::count && act.what != What::hand && !of_both)
+        act.person = body.text("person");
     if (act.what == What::take) {
         act.second = body.text("second");
         act.ticket = body.text("ticket");
         act.until = body.text("until");
     }
     if (act.what == What::hand) act.to = body.required_text("to");
+    if (act.what == What::offer) act.to = body.text("to");
     if (act.what == What::count) act.present = body.flag("present");
     if (act.what == What::extend) act.until = body.required_text("until");
     act.reason = body.text("reason");
-    act.at = body.text("at");
+    // What two people say to each other happens as they say it.
+    if (!of_both) act.at = body.text("at");
     body.finish();
     submit_work(call, {std::move(act)}, std::move(respond));
 }

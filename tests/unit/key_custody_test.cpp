@@ -74,6 +74,89 @@ TEST_CASE("one badge, one key: it is that person's, and it was concluded") {
     CHECK(house.facts().empty());
 }
 
+TEST_CASE("no badge: the cabinet saw it go, and nobody is named") {
+    House house;
+    house.play({event(1, T::key_removed, 0, "", 1), event(2, T::key_returned, 60, "", 1)});
+    REQUIRE(house.findings.moved.size() == 2);
+    for (const KeyMoved& moved : house.findings.moved) {
+        CHECK(moved.person.empty());
+        CHECK(moved.origin == KeyOrigin::device);
+    }
+    // What the box itself concludes from contacts stays its conclusion.
+    House contacts;
+    KeyEvent seen = event(1, T::key_removed, 0, "", 1);
+    seen.origin = KeyOrigin::derived;
+    contacts.play({seen});
+    CHECK(contacts.key("k-1").loan->origin == KeyOrigin::derived);
+}
+
+TEST_CASE("a hand-over that both say") {
+    KeyLoan loan;
+    loan.key = "k-1";
+    loan.holder = "s-1";
+    const auto step = [&](OfferStep what, const char* by, const char* to, std::int64_t second) {
+        const auto judged = step_offer(loan, what, by, to, kDay + second * kSecondMs);
+        if (const auto* refused = std::get_if<OfferRefusal>(&judged))
+            return refused->type + refused->pointer;
+        const auto& offer = std::get<KeyOffer>(judged);
+        if (what == OfferStep::offer) loan.offered = offer;
+        return offer.from + ">" + offer.to + " by " + offer.by;
+    };
+    using S = OfferStep;
+    CHECK(step(S::confirm, "s-2", "", 0) == "no-offer");
+    CHECK(step(S::offer, "s-1", "", 0) == "invalid/to");
+    CHECK(step(S::offer, "s-1", "s-1", 0) == "invalid/to");
+    CHECK(step(S::offer, "s-3", "s-2", 0) == "invalid/to");
+    SECTION("its holder begins") {
+        CHECK(step(S::offer, "s-1", "s-2", 0) == "s-1>s-2 by s-1");
+        CHECK(step(S::offer, "s-1", "s-3", 1) == "key-offered");
+        CHECK(step(S::confirm, "s-1", "", 1) == "invalid/by");
+        CHECK(step(S::confirm, "s-3", "", 1) == "invalid/by");
+        CHECK(step(S::decline, "s-3", "", 1) == "invalid/by");
+        CHECK(step(S::decline, "s-1", "", 1) == "s-1>s-2 by s-1");
+        CHECK(step(S::confirm, "s-2", "", 599) == "s-1>s-2 by s-1");
+        CHECK(step(S::confirm, "s-2", "", 600) == "no-offer");
+    }
+    SECTION("or who takes it over") {
+        CHECK(step(S::offer, "s-2", "", 0) == "s-1>s-2 by s-2");
+        CHECK(step(S::confirm, "s-2", "", 1) == "invalid/by");
+        CHECK(step(S::confirm, "s-1", "", 1) == "s-1>s-2 by s-2");
+    }
+    SECTION("nobody gives what nobody is known to have") {
+        loan.holder.clear();
+        CHECK(step(S::offer, "s-2", "", 0) == "no-holder");
+    }
+}
+
+TEST_CASE("what one of the two said moves nothing until the other does") {
+    House house;
+    const auto said = [](std::int64_t seq, KeyEventType type, std::int64_t second) {
+        KeyEvent one = event(seq, type, second, "s-1");
+        one.id.source = kDeskSource;
+        one.key = "k-1";
+        one.to = "s-2";
+        one.by = "s-1";
+        one.origin = KeyOrigin::manual;
+        return one;
+    };
+    house.play({event(1, T::key_removed, 0, "s-1", 1), said(1, T::key_offered, 10)});
+    CHECK(house.key("k-1").loan->holder == "s-1");
+    CHECK(house.key("k-1").loan->offered == KeyOffer{"s-1", "s-2", "s-1", kDay + 10 * kSecondMs});
+    house.play({said(2, T::key_lapsed, 610)});
+    CHECK(house.key("k-1").loan->holder == "s-1");
+    CHECK_FALSE(house.key("k-1").loan->offered);
+    KeyEvent handed = said(4, T::key_handed, 630);
+    handed.second = "s-2";
+    house.play({said(3, T::key_offered, 620), handed});
+    CHECK(house.key("k-1").loan->holder == "s-2");
+    CHECK_FALSE(house.key("k-1").loan->offered);
+    CHECK(house.key("k-1").loan->handed.back().second == "s-2");
+    house.play({said(5, T::key_offered, 640), event(2, T::key_returned, 650, "s-2", 1)});
+    REQUIRE(house.findings.ended.size() == 1);
+    CHECK_FALSE(house.findings.ended[0].offered);
+    CHECK(house.facts().empty());
+}
+
 TEST_CASE("two badges in one open door: nobody is named") {
     House house;
     house.play({event(1, T::access_granted, 0, "s-1"), event(2, T::door_opened, 2),

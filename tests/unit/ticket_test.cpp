@@ -234,6 +234,32 @@ TEST_CASE("when a key is due") {
     CHECK(due_at(loan, key, &ticket, rules, kShanghai) == at("2026-11-24T09:00"));
 }
 
+TEST_CASE("a move-in is entered within a day, with its record and its holder") {
+    KeyRules rules;
+    rules.alerts = default_key_alerts();
+    struct Row {
+        bool recorded, holder;
+        const char* now;
+        std::size_t holds;
+    };
+    const Row rows[] = {
+        {false, true, "2026-11-24T14:59", 0},
+        {false, true, "2026-11-24T15:00", 1},
+        {true, false, "2026-11-24T15:00", 1},
+        {true, true, "2026-11-24T15:00", 0},
+    };
+    for (const Row& row : rows) {
+        KeyWatchInput input{{}, {}, {}, {}, {}, {}, rules, kShanghai, at(row.now)};
+        input.moves = {{"u-1", at("2026-11-23T15:00"), row.recorded, row.holder}};
+        const auto found = key_conditions(input);
+        INFO(row.now);
+        REQUIRE(found.size() == row.holds);
+        if (row.holds == 0) continue;
+        CHECK(found[0].code == "movein_not_entered");
+        CHECK(found[0].subject == "u-1");
+    }
+}
+
 // When each alert of a loan holds, minute by minute around its edges.
 TEST_CASE("alerts of a key that is out") {
     Key key;
