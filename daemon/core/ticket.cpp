@@ -17,6 +17,9 @@ struct Word {
     Value value;
     const char* word;
 };
+// clang before 17 does not deduce an aggregate's arguments by itself.
+template <class Value>
+Word(Value, const char*) -> Word<Value>;
 constexpr std::array kKinds{
     Word{TicketKind::repair, "repair"},
     Word{TicketKind::complaint, "complaint"},
