@@ -30,12 +30,16 @@ std::string where_of(const Context& context, const KeyCondition& condition) {
 
 // What the alert says of itself beside its state; stays through its life.
 std::string subject_fields(const Context& context, const KeyCondition& condition) {
+    // What a key opens may be an area, which is no unit of units.csv.
+    const bool unit = context.world.units.contains(condition.unit);
     JsonWriter json;
     json.begin_object()
         .field("subject", condition.subject)
         .field("account", "")
-        .field("unit", condition.unit)
-        .field("unit_label", condition.unit.empty() ? "" : context.unit_label(condition.unit))
+        .field("unit", unit ? condition.unit : "")
+        .field("unit_label", unit ? context.unit_label(condition.unit) : "")
+        .field_if("area", unit ? "" : condition.unit)
+        .field("service", "")
         .field_if("key", condition.key)
         .field_if("cabinet", condition.cabinet)
         .field_if("slot", condition.slot)

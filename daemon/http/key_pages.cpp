@@ -60,6 +60,34 @@ Words state_word(KeyPlace place) {
     return {"not known", "待核"};
 }
 
+Words class_word(KeyClass key_class) {
+    switch (key_class) {
+        case KeyClass::entrusted:
+            return {"entrusted", "业主托管"};
+        case KeyClass::vacant:
+            return {"vacant flat", "空置房"};
+        case KeyClass::public_:
+            return {"public area", "公共区域"};
+        case KeyClass::equipment:
+            return {"equipment room", "设备房"};
+        case KeyClass::rework:
+            return {"rework", "返修"};
+        case KeyClass::reserve_sealed:
+            return {"reserve, sealed", "备用封存"};
+        case KeyClass::master:
+            return {"master", "万能钥匙"};
+        case KeyClass::no_loan:
+            break;
+    }
+    return {"not lent", "不外借"};
+}
+
+Words origin_word(const std::string& origin) {
+    if (origin == "device") return {"cabinet", "钥匙柜"};
+    if (origin == "derived") return {"worked out", "推断"};
+    return {"by hand", "手工"};
+}
+
 Page page_of(const Call& call, const char* english, const char* chinese) {
     const bool zh = call.app.options.chinese;
     return Page(zh, call.app.options.site_name, zh ? chinese : english);
@@ -83,7 +111,7 @@ Response key_list_page(const Call& call, const KeyBoard& board) {
         if (key == nullptr) continue;
         pieces += key->count.value_or(1);
         const std::string slot = view.slot ? "#" + std::to_string(*view.slot) : "";
-        rows.push_back({key->key, to_string(key->class_), key->label,
+        rows.push_back({key->key, page.word(class_word(key->class_)), key->label,
                         std::to_string(key->count.value_or(1)), view.cabinet + slot + key->place,
                         key->set, page.word(state_word(view.place)), ""});
     }
@@ -105,13 +133,13 @@ Response key_register_page(const Call& call, const std::vector<json::object>& lo
     Page page = page_of(call, "Keys lent", "钥匙领用登记表");
     std::vector<std::vector<std::string>> rows;
     for (const json::object& loan : loans)
-        rows.push_back({text_of(loan, "no"), text_of(loan, "key"), text_of(loan, "person"),
-                        text_of(loan, "department"), text_of(loan, "ticket"),
-                        minute_of(loan, "owner_contact"), text_of(loan, "issued_by"),
-                        minute_of(loan, "out_at"), minute_of(loan, "due_at"),
-                        minute_of(loan, "in_at"), text_of(loan, "returned_by"),
-                        text_of(loan, "overdue") == "true" ? page.word({"late", "超时"}) : "", "",
-                        text_of(loan, "origin"), text_of(loan, "note"), "", ""});
+        rows.push_back(
+            {text_of(loan, "no"), text_of(loan, "key"), text_of(loan, "person"),
+             text_of(loan, "department"), text_of(loan, "ticket"), minute_of(loan, "owner_contact"),
+             text_of(loan, "issued_by"), minute_of(loan, "out_at"), minute_of(loan, "due_at"),
+             minute_of(loan, "in_at"), text_of(loan, "returned_by"),
+             text_of(loan, "overdue") == "true" ? page.word({"late", "超时"}) : "", "",
+             page.word(origin_word(text_of(loan, "origin"))), text_of(loan, "note"), "", ""});
     page.table({{{"No", "序号"}, true},
                 {{"Key", "钥匙编号"}},
                 {{"Taken by", "领用人"}},
@@ -165,6 +193,37 @@ Response handover_page(const Call& call, const std::string& unit,
         if (!rows.empty()) page.table({{{"What", "项目"}}, {{"How many", "数量/结果"}}}, rows);
         page.signatures({{"Handed over by", "移交人"}, {"Received by", "接收人"}});
     }
+    return page.response();
+}
+
+// Who received what in a year: the catalogue of the documents that the office issued.
+Response documents_page(const Call& call, const std::vector<RegisterRow>& documents) {
+    Page page = page_of(call, "Documents issued", "文件发放登记表");
+    std::vector<std::vector<std::string>> rows;
+    for (const RegisterRow& document : documents) {
+        const json::object row = json::parse(document.body).as_object();
+        const std::string at = text_of(row, "at");
+        rows.push_back(
+            {std::to_string(rows.size() + 1),
+             at.empty() ? minute(document.at, call.app.zone).substr(0, 10) : at.substr(0, 10),
+             text_of(row, "name"), text_of(row, "no"), text_of(row, "copies"),
+             text_of(row, "receiver"), document.unit, "",
+             text_of(row, "recall") == "true" ? page.word({"yes", "是"}) : "",
+             text_of(row, "place"), text_of(row, "by")});
+    }
+    page.table({{{"No", "序号"}, true},
+                {{"Date", "发放日期"}},
+                {{"Document", "文件名称"}},
+                {{"Number", "文件编号"}},
+                {{"Copies", "份数"}, true},
+                {{"Receiver", "接收人"}},
+                {{"Flat", "房号"}},
+                {{"Signed", "签收"}},
+                {{"To be given back", "是否回收"}},
+                {{"Kept at", "存放位置"}},
+                {{"Issued by", "发放人"}}},
+               rows);
+    page.signatures({{"Made by", "制表人"}, {"Checked by", "审核人"}});
     return page.response();
 }
 

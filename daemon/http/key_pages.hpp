@@ -21,4 +21,6 @@ namespace gatehouse::http {
 [[nodiscard]] Response handover_page(const Call& call, const std::string& unit,
                                      const std::vector<RegisterRow>& handovers);
 
+[[nodiscard]] Response documents_page(const Call& call, const std::vector<RegisterRow>& documents);
+
 }  // namespace gatehouse::http

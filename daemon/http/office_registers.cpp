@@ -148,7 +148,37 @@ void check_register(const Call& call, Body& body, const std::string& unit, const
 
 }  // namespace
 
+// The printed catalogue: all of a year, in the order in which they were issued.
+Response documents_of_year(Call& call) {
+    Query query(call.request);
+    const std::string unit = query.text("unit").value_or("");
+    const int now = call.app.zone.local(call.snapshot->now_ms).date.year;
+    const auto year = query.number("year", static_cast<std::uint64_t>(now), 2000, 2200);
+    query.finish();
+    const auto of = [&](std::uint64_t one) {
+        return call.app.zone.midnight({static_cast<int>(one), 1, 1});
+    };
+    const bool words = opens_file(call, unit);
+    const auto reader = call.app.readers.take();
+    KeyBooks books = reader->key_books();
+    std::vector<RegisterRow> all;
+    std::int64_t after = 0;
+    for (bool more = true; more;) {
+        auto page = books.registers("document", unit, after, kLimitMax);
+        more = page.size() == kLimitMax;
+        for (RegisterRow& row : page) {
+            after = row.id;
+            if (row.at < of(year) || row.at >= of(year + 1)) continue;
+            if (!words) row.body = without_words(row.body);
+            all.push_back(std::move(row));
+        }
+    }
+    if (words && !all.empty()) ask_engine(call, NoteView{call.actor, unit, "", "document"});
+    return documents_page(call, all);
+}
+
 Response get_documents(Call& call) {
+    if (call.request.wants_html) return documents_of_year(call);
     return list_register(call, "document", "");
 }
 

@@ -377,7 +377,7 @@ def registers(house, desk):
     for target, word in ((f"/reports/repairs/{month}", "Repairs"), ("/reports/keys", "Keys lent"),
                          ("/keys", "Keys kept"), ("/units/u-1/handover", "Handed over"),
                          (f"/reports/visits/{month}", "Return visits"),
-                         ("/reports/shift", "Shift hand-over"),
+                         ("/reports/shift", "Shift hand-over"), ("/documents", "Documents issued"),
                          ("/units/u-1/files", "File directory"),
                          (f"/tickets/{made['tickets'][0]}", "Dispatch slip")):  # fmt: skip
         check(f"{target} on paper", word in page(house, target))
