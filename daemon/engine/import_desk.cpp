@@ -460,6 +460,11 @@ LateWork::Done take_over(Context& context, const ImportRegistry& command, Plan p
     if (late) late_fields(body, context, command, plan.late);
     body.end_object();
     const std::uint64_t seq = log_event(context, "registry.imported", "{}", body.take());
+    // What stands already is not read, priced and shown anew.
+    const bool same = std::all_of(
+        plan.changes.begin(), plan.changes.end(),
+        [](const files::Change& one) { return one.outcome == files::Outcome::unchanged; });
+    if (same && !late) return {};
     open_edges(context, edged, seq);
     context.store.put_registry(plan.merged, context.now, context.world.registry.get());
     context.world.registry = std::make_shared<const Registry>(std::move(plan.merged));
