@@ -107,6 +107,7 @@ class Watch {
     }
 
     void watch_fact(const KeyFact& fact) {
+        if (!in_.rules.alerts.contains(to_string(fact.kind))) return;
         struct Rule {
             KeyFactKind kind;
             int severity;

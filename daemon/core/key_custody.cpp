@@ -12,6 +12,45 @@ namespace {
 constexpr std::int64_t kUnknownCardsMs = 600'000, kDenialsMs = 300'000;
 constexpr std::size_t kUnknownCardsMax = 3, kDenialsMax = 5;
 
+// What something else ends: of the others there are thousands in a window, and nobody asks again.
+bool lasts(KeyFactKind kind) {
+    return kind == KeyFactKind::cabinet_forced || kind == KeyFactKind::door_held ||
+           kind == KeyFactKind::tamper || kind == KeyFactKind::wrong_slot ||
+           kind == KeyFactKind::stock_mismatch;
+}
+
+// A source is mostly in its order already, so each is looked at alone. Only pointers move: an event
+// is large, and a window holds thousands.
+void set_in_order(std::vector<KeyEvent*>& events) {
+    std::map<std::string_view, std::vector<KeyEvent*>> sources;
+    for (KeyEvent* event : events) sources[event->id.source].push_back(event);
+    struct Place {
+        KeyEvent* event;
+        UtcMs at;
+    };
+    std::vector<Place> places;
+    places.reserve(events.size());
+    const auto earlier = [](const KeyEvent* a, const KeyEvent* b) {
+        return std::pair{a->id.boot, a->id.seq} < std::pair{b->id.boot, b->id.seq};
+    };
+    const auto place_all = [&](std::vector<KeyEvent*>& own) {
+        if (!std::is_sorted(own.begin(), own.end(), earlier))
+            std::stable_sort(own.begin(), own.end(), earlier);
+        UtcMs newest = own.empty() ? 0 : own.front()->at;
+        for (KeyEvent* event : own) {
+            newest = std::max(newest, event->at);
+            places.push_back({event, newest});
+        }
+    };
+    // Of one moment the desk is the last: it writes down what it has seen.
+    for (auto& [source, own] : sources)
+        if (source != kDeskSource) place_all(own);
+    place_all(sources[kDeskSource]);
+    std::stable_sort(places.begin(), places.end(),
+                     [](const Place& a, const Place& b) { return a.at < b.at; });
+    for (std::size_t i = 0; i < places.size(); ++i) events[i] = places[i].event;
+}
+
 }  // namespace
 
 const char* to_string(KeyPlace place) {
@@ -105,26 +144,22 @@ std::optional<SeqGap> gap_before(const SourceState& source, const KeyEventId& ne
 }
 
 void sort_events(std::vector<KeyEvent>& events) {
-    std::sort(events.begin(), events.end(),
-              [](const KeyEvent& a, const KeyEvent& b) { return a.id < b.id; });
-    struct Place {
-        UtcMs at;
-        std::size_t index;
-    };
-    std::vector<Place> places;
-    places.reserve(events.size());
-    for (std::size_t i = 0; i < events.size(); ++i) {
-        UtcMs at = events[i].at;
-        if (i > 0 && events[i].id.source == events[i - 1].id.source)
-            at = std::max(at, places[i - 1].at);
-        places.push_back({at, i});
-    }
-    std::stable_sort(places.begin(), places.end(),
-                     [](const Place& a, const Place& b) { return a.at < b.at; });
+    std::vector<KeyEvent*> order;
+    order.reserve(events.size());
+    for (KeyEvent& event : events) order.push_back(&event);
+    set_in_order(order);
     std::vector<KeyEvent> sorted;
     sorted.reserve(events.size());
-    for (const Place& place : places) sorted.push_back(std::move(events[place.index]));
+    for (KeyEvent* event : order) sorted.push_back(std::move(*event));
     events = std::move(sorted);
+}
+
+void sort_events(std::vector<std::unique_ptr<KeyEvent>>& events) {
+    std::vector<KeyEvent*> order;
+    order.reserve(events.size());
+    for (auto& event : events) order.push_back(event.release());
+    set_in_order(order);
+    for (std::size_t i = 0; i < order.size(); ++i) events[i].reset(order[i]);
 }
 
 void apply(Custody& custody, const KeyEvent& event, const KeyIndex& index,
@@ -228,6 +263,7 @@ KeyFact& KeyFold::tell(KeyFactKind kind, const std::string& subject) {
     fact.cabinet = cabinet();
     fact.person = event_.person;
     fact.at = event_.at;
+    if (lasts(kind)) findings_.lasting.push_back(findings_.facts.size());
     findings_.facts.push_back(std::move(fact));
     return findings_.facts.back();
 }
@@ -237,13 +273,16 @@ void KeyFold::last(KeyFactKind kind) {
     if (event_.begins)
         tell(kind, cabinet());
     else
-        end(kind);
+        end(kind, cabinet());
 }
 
-void KeyFold::end(KeyFactKind kind) {
-    for (KeyFact& fact : findings_.facts)
-        if (fact.kind == kind && fact.subject == cabinet() && !fact.over_at)
-            fact.over_at = event_.at;
+void KeyFold::end(KeyFactKind kind, const std::string& subject) {
+    std::erase_if(findings_.lasting, [&](std::size_t index) {
+        KeyFact& fact = findings_.facts[index];
+        if (fact.kind != kind || fact.subject != subject) return false;
+        fact.over_at = event_.at;
+        return true;
+    });
 }
 
 void KeyFold::end_sessions() {
@@ -287,8 +326,8 @@ void KeyFold::close_door() {
     source_.open_doors.erase(event_.door.value_or(1));
     if (!source_.open_doors.empty()) return;
     close_door_of_sessions();
-    end(KeyFactKind::cabinet_forced);
-    end(KeyFactKind::door_held);
+    end(KeyFactKind::cabinet_forced, cabinet());
+    end(KeyFactKind::door_held, cabinet());
 }
 
 void KeyFold::close_door_of_sessions() {

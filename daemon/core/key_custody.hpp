@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -161,8 +162,9 @@ struct KeyMoved {
 // What a fold found on its way.
 struct CustodyFindings {
     std::vector<KeyMoved> moved;
-    std::vector<KeyLoan> ended;  // in order of return
-    std::vector<KeyFact> facts;  // in order of the fold
+    std::vector<KeyLoan> ended;        // in order of return
+    std::vector<KeyFact> facts;        // in order of the fold
+    std::vector<std::size_t> lasting;  // of them, those that end by something and have not yet
 };
 void apply(Custody& custody, const KeyEvent& event, const KeyIndex& index,
            CustodyFindings& findings);
@@ -170,6 +172,7 @@ void apply(Custody& custody, const KeyEvent& event, const KeyIndex& index,
 // Sets the events into the one order: each source by (boot, seq), the sources merged by time, where
 // no event stands before one of its own source.
 void sort_events(std::vector<KeyEvent>& events);
+void sort_events(std::vector<std::unique_ptr<KeyEvent>>& events);
 
 // Seqs that are missing between the newest folded one of a source and `next`: within a boot every
 // hole; of a new boot those before its first, where it goes on counting. Nothing: none is missing.

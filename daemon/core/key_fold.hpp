@@ -26,7 +26,7 @@ class KeyFold {
     [[nodiscard]] const std::string& cabinet() const { return cabinet_; }
     KeyFact& tell(KeyFactKind kind, const std::string& subject);
     void last(KeyFactKind kind);
-    void end(KeyFactKind kind);
+    void end(KeyFactKind kind, const std::string& subject);
 
     void end_sessions();
     void grant();
@@ -49,7 +49,6 @@ class KeyFold {
     void write_down();
     void lend(const Key& key, KeyState& state, const Who& taken);
     void give_back(KeyState& state, const Who& brought);
-    void end_of_wrong_slot(const Key& key);
     void count(const Key& key, KeyState& state);
 
     Custody& custody_;

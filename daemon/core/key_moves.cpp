@@ -28,15 +28,9 @@ void KeyFold::remove() {
     KeyState& state = custody_.keys[key->key];
     // It was away already by what is known, so its return was never seen.
     if (state.loan) give_back(state, {});
-    end_of_wrong_slot(*key);
+    end(KeyFactKind::wrong_slot, key->key);
     lend(*key, state, taken);
     findings_.moved.push_back({event_.id, key->key, taken.person, taken.origin, event_.id});
-}
-
-void KeyFold::end_of_wrong_slot(const Key& key) {
-    for (KeyFact& fact : findings_.facts)
-        if (fact.kind == KeyFactKind::wrong_slot && fact.subject == key.key && !fact.over_at)
-            fact.over_at = event_.at;
 }
 
 void KeyFold::lend(const Key& key, KeyState& state, const Who& taken) {
@@ -69,7 +63,7 @@ void KeyFold::put_back() {
     tell_doubts(brought, key != nullptr ? key->key : "");
     if (key == nullptr) return;
     KeyState& state = custody_.keys[key->key];
-    end_of_wrong_slot(*key);
+    end(KeyFactKind::wrong_slot, key->key);
     if (event_.slot && key->slot && (key->cabinet != cabinet() || key->slot != event_.slot))
         tell(KeyFactKind::wrong_slot, key->key).key = key->key;
     KeyMoved moved{event_.id, key->key, brought.person, brought.origin, {}};
@@ -171,9 +165,7 @@ void KeyFold::write_down() {
 // A stock-take changes nothing: a difference is for people to explain.
 void KeyFold::count(const Key& key, KeyState& state) {
     const bool here = !event_.present.empty();
-    for (KeyFact& fact : findings_.facts)
-        if (fact.kind == KeyFactKind::stock_mismatch && fact.subject == key.key && !fact.over_at)
-            fact.over_at = event_.at;
+    end(KeyFactKind::stock_mismatch, key.key);
     if (state.place == KeyPlace::unknown || here == (state.place == KeyPlace::in)) return;
     tell(KeyFactKind::stock_mismatch, key.key).key = key.key;
 }

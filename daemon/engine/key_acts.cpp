@@ -292,8 +292,8 @@ std::shared_ptr<const KeyBoard> KeyRoom::board() {
             view.skew_ms = at->second.skew_ms;
             view.reason = reasons_[cabinet.id];
         }
-        for (const KeyEvent& event : window_)
-            if (cabinet_of(event.id.source) == cabinet.id) view.last_event_at = event.received_at;
+        if (const auto at = heard_.find(cabinet.id); at != heard_.end())
+            view.last_event_at = at->second;
         for (const auto& [id, gap] : gaps())
             if (id == cabinet.id) view.gaps.push_back(gap);
         for (const KeyView& key : fresh->keys) {

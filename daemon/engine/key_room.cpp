@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::int64_t kWatchMs = 1'000, kTrimMs = 60'000;
 constexpr std::size_t kRegistersAtOnce = 500;
-constexpr std::size_t kTrimMax = 500;       // events a turn
-constexpr std::size_t kWindowMax = 50'000;  // beyond it the oldest are folded earlier
+constexpr std::size_t kTrimMax = 500;  // events a turn
+// Beyond it the oldest are folded earlier: so many are folded again well within 50 ms.
+constexpr std::size_t kWindowMax = 12'000;
 // Tickets that ended so long ago explain no key that is still looked at.
 constexpr std::int64_t kTicketsMs = kCustodyWindowMs + 86'400'000;
 }  // namespace
@@ -38,11 +39,16 @@ void KeyRoom::load() {
         KeyEvent event;
         from_book(row.body, event);
         event.row = row.event;
-        window_.push_back(std::move(event));
+        window_.push_back(std::make_unique<KeyEvent>(std::move(event)));
     }
     sort_events(window_);
     newest_at_ = 0;
-    for (const KeyEvent& event : window_) newest_at_ = std::max(newest_at_, event.at);
+    heard_.clear();
+    for (const auto& event : window_) {
+        newest_at_ = std::max(newest_at_, event->at);
+        UtcMs& heard = heard_[cabinet_of(event->id.source)];
+        heard = std::max(heard, event->received_at);
+    }
     tickets_.clear();
     for (const TicketRow& row : books.tickets_ended_since(context_.now_ms() - kTicketsMs))
         tickets_.emplace(row.number, ticket_of(row));
@@ -73,22 +79,28 @@ void KeyRoom::load() {
 void KeyRoom::refold() {
     now_ = base_;
     findings_ = {};
-    for (const KeyEvent& event : window_) apply(now_, event, index_, findings_);
+    for (const auto& event : window_) apply(now_, *event, index_, findings_);
 }
 
-// Where it is the newest in the one order it is folded alone, else all of the window again.
-void KeyRoom::insert(const KeyEvent& event) {
-    const bool newest = window_.empty() || newest_at_ <= event.at;
-    newest_at_ = std::max(newest_at_, event.at);
-    const auto source = now_.sources.find(event.id.source);
-    const bool next =
-        source == now_.sources.end() || !source->second.begun ||
-        std::pair{event.id.boot, event.id.seq} > std::pair{source->second.boot, source->second.seq};
-    window_.push_back(event);
-    if (newest && next) {
-        apply(now_, event, index_, findings_);
-        return;
+// Where they are the newest in the one order each is folded alone. Else all of the window is folded
+// again, once for all of them: a cabinet that was away tells its backlog in pushes of hundreds.
+void KeyRoom::insert(std::vector<KeyEvent> events) {
+    bool in_place = true;
+    for (KeyEvent& event : events) {
+        const bool newest =
+            window_.empty() || newest_at_ < event.at ||
+            (newest_at_ == event.at &&
+             (event.id.source == kDeskSource || window_.back()->id.source == event.id.source));
+        newest_at_ = std::max(newest_at_, event.at);
+        const auto source = now_.sources.find(event.id.source);
+        const bool next = source == now_.sources.end() || !source->second.begun ||
+                          std::pair{event.id.boot, event.id.seq} >
+                              std::pair{source->second.boot, source->second.seq};
+        in_place = in_place && newest && next;
+        if (in_place) apply(now_, event, index_, findings_);
+        window_.push_back(std::make_unique<KeyEvent>(std::move(event)));
     }
+    if (in_place) return;
     sort_events(window_);
     refold();
 }
@@ -108,8 +120,8 @@ void KeyRoom::trim() {
     std::set<std::string> sources;
     std::size_t count = 0;
     while (count < window_.size() && count < kTrimMax &&
-           (window_[count].at < before || window_.size() - count > kWindowMax)) {
-        const KeyEvent& event = window_[count];
+           (window_[count]->at < before || window_.size() - count > kWindowMax)) {
+        const KeyEvent& event = *window_[count];
         apply(base_, event, index_, scratch);
         sources.insert(event.id.source);
         books.mark_folded(event.id.source, event.id.boot, event.id.seq);
@@ -143,24 +155,25 @@ std::vector<const KeyLoan*> KeyRoom::loans() const {
 
 std::vector<const KeyLoan*> KeyRoom::keep_loans() {
     KeyBooks& books = context_.store.key_books();
-    std::map<std::string, KeyLoan> now;
+    std::set<std::string> gone;
+    for (const auto& [id, loan] : kept_) gone.insert(gone.end(), id);
     std::vector<const KeyLoan*> changed;
     for (const KeyLoan* loan : loans()) {
         const std::string id = format(loan->id);
-        now.emplace(id, *loan);
-        const auto before = kept_.find(id);
-        if (before != kept_.end() && before->second == *loan) continue;
+        gone.erase(id);
+        const auto [before, fresh] = kept_.try_emplace(id, *loan);
+        if (!fresh && before->second == *loan) continue;
+        before->second = *loan;
         books.put_loan(loan_row(*loan));
         changed.push_back(loan);
         moved_ = true;
     }
-    for (const auto& [id, loan] : kept_) {
-        if (now.contains(id)) continue;
+    for (const std::string& id : gone) {
         books.drop_loan(id);
-        put_links(loan, {});
+        put_links(kept_.at(id), {});
+        kept_.erase(id);
         moved_ = true;
     }
-    kept_ = std::move(now);
     return changed;
 }
 
@@ -255,12 +268,16 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
     std::sort(fresh.begin(), fresh.end(),
               [](const KeyEvent& a, const KeyEvent& b) { return a.id < b.id; });
     std::set<KeyEventId> late;
+    std::vector<KeyEvent> in_window;
     for (const KeyEvent& event : fresh) {
+        UtcMs& heard = heard_[cabinet_of(event.id.source)];
+        heard = std::max(heard, event.received_at);
         if (is_late(event.id))
             late.insert(event.id);
         else
-            insert(event);
+            in_window.push_back(event);
     }
+    insert(std::move(in_window));
     keep_links(keep_loans());
     std::map<KeyEventId, const KeyMoved*> moved;
     for (const KeyMoved& one : findings_.moved) moved.emplace(one.event, &one);
@@ -271,11 +288,12 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
                          event.received_at, to_book(event)},
                         late.contains(event.id) ? KeyEventFold::late : KeyEventFold::fresh);
     }
-    for (KeyEvent& event : window_) {
-        if (event.row != 0) continue;
-        const auto same = std::find_if(fresh.begin(), fresh.end(),
-                                       [&](const KeyEvent& one) { return one.id == event.id; });
-        if (same != fresh.end()) event.row = same->row;
+    for (const auto& event : window_) {
+        if (event->row != 0) continue;
+        const auto same =
+            std::lower_bound(fresh.begin(), fresh.end(), event->id,
+                             [](const KeyEvent& one, const KeyEventId& id) { return one.id < id; });
+        if (same != fresh.end() && same->id == event->id) event->row = same->row;
     }
     log_gaps(before);
     moved_ = true;

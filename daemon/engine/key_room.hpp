@@ -104,7 +104,7 @@ class KeyRoom {
     void load();
     void follow_books();
     void refold();
-    void insert(const KeyEvent& event);
+    void insert(std::vector<KeyEvent> events);
     void trim();
     [[nodiscard]] bool is_late(const KeyEventId& id) const;
 
@@ -164,9 +164,10 @@ class KeyRoom {
     KeyNumberings numberings_;
     Custody base_, now_;
     CustodyFindings findings_;
-    std::vector<KeyEvent> window_;         // in the one order
-    UtcMs newest_at_ = 0;                  // of what was ever in it
-    std::map<std::string, KeyLoan> kept_;  // as the books have them, of the window
+    std::vector<std::unique_ptr<KeyEvent>> window_;  // in the one order
+    std::map<std::string, UtcMs> heard_;             // when each cabinet told something last
+    UtcMs newest_at_ = 0;                            // of what was ever in it
+    std::map<std::string, KeyLoan> kept_;            // as the books have them, of the window
     std::map<std::string, std::vector<KeyLink>> links_;
     std::map<std::string, std::vector<std::string>> named_;  // by hand
     std::map<std::string, Ticket> tickets_;     // open ones, and those that ended not long ago

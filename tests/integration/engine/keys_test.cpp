@@ -31,6 +31,20 @@ TEST_CASE("a late badge gives a key its person, and takes the alarm back") {
     CHECK(keys.house.proof().empty());
 }
 
+TEST_CASE("a key that left and was brought to the desk in one moment is in, after a restart too") {
+    KeyHouse keys;
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    KeyAct back;
+    back.key = "k-1";
+    back.what = KeyAct::What::bring;
+    back.by = "s-1";
+    REQUIRE(keys.work(back).kind == ReplyKind::ok);
+    CHECK(keys.key("k-1").place == KeyPlace::in);
+    keys.house.reopen();
+    keys.house.pass(2'000);
+    CHECK(keys.key("k-1").place == KeyPlace::in);
+}
+
 TEST_CASE("a number that is used again for something else is told") {
     KeyHouse keys;
     const KeyEvent first = keys.event(T::key_removed, 5'000, "s-2", 1);
