@@ -40,7 +40,7 @@ struct KeyIndex {
 
 // `second`: who confirmed it; empty: one person alone wrote it down.
 struct KeyHandOver {
-    std::string to, by;
+    std::string from, to, by;
     UtcMs at = 0;
     std::string second;
     friend bool operator==(const KeyHandOver&, const KeyHandOver&) = default;
@@ -66,6 +66,7 @@ struct KeyLoan {
     std::string issued_by;       // who wrote it down
     UtcMs out_at = 0;
     std::optional<UtcMs> in_at;
+    std::optional<UtcMs> lost_at;  // it ended so, and nothing came back
     std::string returned_by, received_by;
     // How it ended: by an event, or it was only found that the key is there again.
     std::optional<KeyOrigin> return_origin;

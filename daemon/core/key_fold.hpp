@@ -49,6 +49,7 @@ class KeyFold {
     void write_down();
     void lend(const Key& key, KeyState& state, const Who& taken);
     void give_back(KeyState& state, const Who& brought);
+    void lose(KeyState& state);
     void count(const Key& key, KeyState& state);
 
     Custody& custody_;

@@ -91,6 +91,13 @@ void KeyFold::give_back(KeyState& state, const Who& brought) {
     findings_.ended.push_back(std::move(loan));
 }
 
+// The loan is over, and nobody brought anything.
+void KeyFold::lose(KeyState& state) {
+    KeyLoan loan = *std::exchange(state.loan, std::nullopt);
+    loan.lost_at = event_.at;
+    findings_.ended.push_back(std::move(loan));
+}
+
 // What hangs there against what is known. A difference is something that nobody saw happen; where
 // nothing was known it only tells.
 void KeyFold::take_stock() {
@@ -128,7 +135,8 @@ void KeyFold::write_down() {
     switch (event_.type) {
         case KeyEventType::key_handed:
             if (!state.loan) return;
-            state.loan->handed.push_back({event_.to, event_.by, event_.at, event_.second});
+            state.loan->handed.push_back(
+                {state.loan->holder, event_.to, event_.by, event_.at, event_.second});
             state.loan->holder = event_.to;
             state.loan->candidates.clear();
             state.loan->offered.reset();
@@ -147,7 +155,7 @@ void KeyFold::write_down() {
         case KeyEventType::key_counted:
             return count(*found->second, state);
         case KeyEventType::key_lost:
-            if (state.loan) give_back(state, who);
+            if (state.loan) lose(state);
             state.place = KeyPlace::lost;
             break;
         case KeyEventType::key_given:

@@ -18,31 +18,47 @@ bool opens(const Key& key, const Ticket& ticket) {
     return has(ticket.unit) || has(ticket.place);
 }
 
-bool has_crew(const Ticket& ticket, const std::string& person) {
-    return !person.empty() &&
-           std::find(ticket.crew.begin(), ticket.crew.end(), person) != ticket.crew.end();
+// The time of a crew that a moment belongs to: from a little before it was sent on. Of several the
+// one that had begun by then, so that who is sent along later weakens nothing.
+const CrewSpan* span_at(const std::vector<CrewSpan>& spans, UtcMs at, const std::string& person) {
+    const CrewSpan* found = nullptr;
+    for (const CrewSpan& span : spans) {
+        if (at < span.from - kLinkBeforeMs || (span.to && at > *span.to)) continue;
+        const bool his = std::find(span.crew.begin(), span.crew.end(), person) != span.crew.end();
+        if (!person.empty() && !his) continue;
+        if (found == nullptr || span.from <= at) found = &span;
+    }
+    return found;
 }
 
-// While its work went on, from a little before it was sent.
+// While its work went on, whoever had it.
 bool covers(const Ticket& ticket, UtcMs at) {
-    if (!ticket.dispatched_at) return false;
-    if (at < *ticket.dispatched_at - kLinkBeforeMs) return false;
-    const auto end = end_of_work(ticket);
-    return !end || at <= *end;
+    return span_at(spans_of(ticket), at, "") != nullptr;
 }
 
 std::optional<std::int64_t> distance(const Ticket& ticket, UtcMs at) {
-    const auto appointment = ticket.appointment_at ? ticket.appointment_at : ticket.dispatched_at;
-    if (!appointment) return std::nullopt;
-    return *appointment > at ? *appointment - at : at - *appointment;
+    const std::vector<CrewSpan> spans = spans_of(ticket);
+    const CrewSpan* span = span_at(spans, at, "");
+    if (!ticket.appointment_at && span == nullptr) return std::nullopt;
+    const UtcMs appointment = ticket.appointment_at ? *ticket.appointment_at : span->from;
+    return appointment > at ? appointment - at : at - appointment;
 }
 
-// Written down as that person's, whoever of the crew it was at the cabinet.
-bool took(const KeyLoan& loan, const Ticket& ticket) {
-    if (has_crew(ticket, loan.holder)) return true;
-    for (const KeyHandOver& hand : loan.handed)
-        if (has_crew(ticket, hand.to)) return true;
-    return false;
+// When the crew was sent that took it or was handed it on the way; nothing: none of them has.
+std::optional<UtcMs> sent_at(const KeyLoan& loan, const Ticket& ticket) {
+    const std::vector<CrewSpan> spans = spans_of(ticket);
+    // Rows of before do not say who handed it on.
+    const std::string& taker = loan.handed.empty() || loan.handed.front().from.empty()
+                                   ? loan.holder
+                                   : loan.handed.front().from;
+    std::optional<UtcMs> sent;
+    const auto look = [&](const std::string& person, UtcMs at) {
+        if (sent || person.empty()) return;
+        if (const CrewSpan* span = span_at(spans, at, person)) sent = span->from;
+    };
+    look(taker, loan.out_at);
+    for (const KeyHandOver& hand : loan.handed) look(hand.to, hand.at);
+    return sent;
 }
 
 std::vector<KeyLink> named_links(const KeyLoan& loan, const Key& key,
@@ -53,8 +69,8 @@ std::vector<KeyLink> named_links(const KeyLoan& loan, const Key& key,
     if (!links.empty() || loan.ticket.empty()) return links;
     const auto at = std::find_if(tickets.begin(), tickets.end(),
                                  [&](const Ticket* one) { return one->number == loan.ticket; });
-    const bool fits = at != tickets.end() && took(loan, **at) && covers(**at, loan.out_at) &&
-                      (opens_everywhere(key) || opens(key, **at));
+    const bool fits =
+        at != tickets.end() && sent_at(loan, **at) && (opens_everywhere(key) || opens(key, **at));
     return {{loan.ticket, fits ? KeyLinkKind::explicit_ : KeyLinkKind::bad, true}};
 }
 
@@ -106,10 +122,9 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
     std::vector<KeyLink> weak;
     for (const Ticket* ticket : tickets) {
         const bool flat = opens(key, *ticket);
-        if (!covers(*ticket, loan.out_at)) continue;
-        if (took(loan, *ticket) && (flat || opens_everywhere(key)))
+        if (sent_at(loan, *ticket) && (flat || opens_everywhere(key)))
             fitting.push_back(ticket);
-        else if (flat)
+        else if (flat && covers(*ticket, loan.out_at))
             weak.push_back({ticket->number, KeyLinkKind::weak, false});
     }
     if (fitting.empty()) {
@@ -122,7 +137,7 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
     });
     for (const Ticket* ticket : fitting) {
         // Many a cabinet counts whole seconds.
-        const bool late = *ticket->dispatched_at > loan.out_at + 1'000;
+        const bool late = *sent_at(loan, *ticket) > loan.out_at + 1'000;
         const KeyLinkKind kind = fitting.size() > 1 ? KeyLinkKind::shared
                                  : late             ? KeyLinkKind::late
                                                     : KeyLinkKind::auto_;

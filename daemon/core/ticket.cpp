@@ -130,7 +130,9 @@ std::int64_t visit_days(const Ticket& ticket) {
 class Mover {
   public:
     Mover(const Ticket& ticket, const TicketMove& move, UtcMs now, const TicketTerms& terms)
-        : step_{ticket, {}}, ticket_(step_.ticket), move_(move), now_(now), terms_(terms) {}
+        : step_{ticket, {}}, ticket_(step_.ticket), move_(move), now_(now), terms_(terms) {
+        ticket_.spans = spans_of(ticket);
+    }
 
     std::variant<TicketStep, TicketRefusal> run() {
         if (auto refusal = check()) return *std::move(refusal);
@@ -198,10 +200,9 @@ class Mover {
         if (ticket_.state == TicketState::done && ticket_.visit_wanted)
             return TicketRefusal{"", "ticket-visit", "the return visit is due first"};
         if (move_.keys_out && !move_.override_)
-            return TicketRefusal{
-                "", "ticket-keys-out",
-                "a key that was taken for ticket " + ticket_.number +
-                    " is not back; return it, or close with a reason"};
+            return TicketRefusal{"", "ticket-keys-out",
+                                 "a key that was taken for ticket " + ticket_.number +
+                                     " is not back; return it, or close with a reason"};
         if (move_.override_ && move_.reason.empty())
             return missing("/reason", "say why it is closed with a key out");
         return std::nullopt;
@@ -218,7 +219,9 @@ class Mover {
             case TicketAction::dispatch:
             case TicketAction::transfer:
                 resume();
+                end_span();
                 ticket_.crew = move_.crew;
+                ticket_.spans.push_back({move_.crew, now_, std::nullopt});
                 ticket_.dispatched_at = now_;
                 ticket_.accepted_at.reset();
                 return go(TicketState::dispatched);
@@ -226,6 +229,7 @@ class Mover {
                 ticket_.accepted_at = now_;
                 return go(TicketState::accepted);
             case TicketAction::decline:
+                end_span();
                 ticket_.crew.clear();
                 ticket_.dispatched_at.reset();
                 return go(TicketState::reported);
@@ -251,6 +255,7 @@ class Mover {
             case TicketAction::reopen:
                 return reopen();
             case TicketAction::cancel:
+                end_span();
                 ticket_.cancelled_at = now_;
                 return go(TicketState::cancelled);
             case TicketAction::link:
@@ -281,7 +286,12 @@ class Mover {
         ticket_.pause_reason.clear();
     }
 
+    void end_span() {
+        if (!ticket_.spans.empty() && !ticket_.spans.back().to) ticket_.spans.back().to = now_;
+    }
+
     void finish() {
+        end_span();
         ticket_.done_at = now_;
         ticket_.must_visit = must_be_visited(ticket_, move_);
         ticket_.visit_wanted = ticket_.must_visit || move_.lot % 100 < kVisitPercent;
@@ -351,6 +361,11 @@ bool is_backlog(TicketState state) {
 
 std::optional<UtcMs> end_of_work(const Ticket& ticket) {
     return ticket.done_at ? ticket.done_at : ticket.cancelled_at;
+}
+
+std::vector<CrewSpan> spans_of(const Ticket& ticket) {
+    if (!ticket.spans.empty() || !ticket.dispatched_at) return ticket.spans;
+    return {{ticket.crew, *ticket.dispatched_at, end_of_work(ticket)}};
 }
 
 UtcMs after_service_minutes(UtcMs from, std::int64_t minutes, const TicketTerms& terms) {

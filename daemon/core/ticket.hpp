@@ -53,6 +53,15 @@ enum class TicketAction {
 [[nodiscard]] std::optional<TicketState> parse_ticket_state(std::string_view word);
 [[nodiscard]] std::optional<TicketAction> parse_ticket_action(std::string_view word);
 
+// Who was sent, and how long it was theirs: appended, and never edited but for its end, so that a
+// key is judged by whoever had the ticket when it was taken.
+struct CrewSpan {
+    std::vector<std::string> crew;
+    UtcMs from = 0;
+    std::optional<UtcMs> to;
+    friend bool operator==(const CrewSpan&, const CrewSpan&) = default;
+};
+
 struct Ticket {
     std::string number;  // WX-202611-0042; inspections count apart, as XJ
     TicketKind kind = TicketKind::repair;
@@ -61,6 +70,7 @@ struct Ticket {
     std::string unit, place;  // a place of the public area where it is no unit
     std::string category, text, channel, external_no, by;
     std::vector<std::string> crew;
+    std::vector<CrewSpan> spans;
     UtcMs reported_at = 0;
     std::optional<UtcMs> dispatched_at, accepted_at, started_at, done_at, visited_at, closed_at,
         cancelled_at;
@@ -85,6 +95,8 @@ struct Ticket {
 [[nodiscard]] bool is_at_work(TicketState state);  // dispatched, accepted, working, paused
 [[nodiscard]] bool is_backlog(TicketState state);  // neither done (and after) nor cancelled
 [[nodiscard]] std::optional<UtcMs> end_of_work(const Ticket& ticket);
+// Of a ticket that was moved last by a version that kept none: what its fields say.
+[[nodiscard]] std::vector<CrewSpan> spans_of(const Ticket& ticket);
 
 // One move as somebody asks for it; a field that the action does not use is refused by the caller.
 struct TicketMove {

@@ -195,6 +195,7 @@ void members(V& visit, Is<KeyEvent> auto& event) {
 
 template <class V>
 void members(V& visit, Is<KeyHandOver> auto& hand) {
+    visit("from", hand.from);
     visit("to", hand.to);
     visit("by", hand.by);
     visit("at", hand.at);
@@ -222,6 +223,7 @@ void members(V& visit, Is<KeyLoan> auto& loan) {
     visit("issued_by", loan.issued_by);
     visit("out_at", loan.out_at);
     visit("in_at", loan.in_at);
+    visit("lost_at", loan.lost_at);
     visit("returned_by", loan.returned_by);
     visit("received_by", loan.received_by);
     visit.word("return_origin", loan.return_origin);
@@ -262,6 +264,13 @@ void members(V& visit, Is<SourceState> auto& source) {
 }
 
 template <class V>
+void members(V& visit, Is<CrewSpan> auto& span) {
+    visit("crew", span.crew);
+    visit("from", span.from);
+    visit("to", span.to);
+}
+
+template <class V>
 void members(V& visit, Is<Ticket> auto& ticket) {
     visit("number", ticket.number);
     visit.word("kind", ticket.kind);
@@ -275,6 +284,7 @@ void members(V& visit, Is<Ticket> auto& ticket) {
     visit("external_no", ticket.external_no);
     visit("by", ticket.by);
     visit("crew", ticket.crew);
+    visit.parts("spans", ticket.spans);
     visit("reported_at", ticket.reported_at);
     visit("dispatched_at", ticket.dispatched_at);
     visit("accepted_at", ticket.accepted_at);
@@ -383,7 +393,8 @@ Ticket ticket_of(const TicketRow& row) {
 }
 
 KeyLoanRow loan_row(const KeyLoan& loan) {
-    return {format(loan.id), loan.key, loan.holder, loan.out_at, loan.in_at, to_book(loan)};
+    const auto ended = loan.in_at ? loan.in_at : loan.lost_at;
+    return {format(loan.id), loan.key, loan.holder, loan.out_at, ended, to_book(loan)};
 }
 
 KeyLoan loan_of(const KeyLoanRow& row) {

@@ -34,6 +34,7 @@ void loan_fields(JsonWriter& json, const KeyLoan& loan, const Zone& zone) {
         .field_if("issued_by", loan.issued_by)
         .field("out_at", format_iso8601(loan.out_at, zone));
     time(json, "in_at", loan.in_at, zone);
+    time(json, "lost_at", loan.lost_at, zone);
     json.field_if("returned_by", loan.returned_by).field_if("received_by", loan.received_by);
     if (loan.return_origin) json.field("return_origin", to_string(*loan.return_origin));
     time(json, "extended_until", loan.extended_until, zone);
@@ -50,6 +51,7 @@ void loan_fields(JsonWriter& json, const KeyLoan& loan, const Zone& zone) {
     json.key("handed").begin_array();
     for (const KeyHandOver& hand : loan.handed)
         json.begin_object()
+            .field_if("from", hand.from)
             .field("to", hand.to)
             .field("by", hand.by)
             .field_if("second", hand.second)

@@ -198,6 +198,10 @@ std::vector<const KeyLoan*> KeyRoom::loans_near(const Ticket& ticket) const {
 }
 
 void KeyRoom::keep_links(const std::vector<const KeyLoan*>& among) {
+    // What a key is linked to already is judged again, however long ago that ticket ended.
+    for (const KeyLoan* loan : among)
+        if (const auto before = links_.find(format(loan->id)); before != links_.end())
+            for (const KeyLink& link : before->second) static_cast<void>(find_ticket(link.ticket));
     std::vector<const Ticket*> tickets;
     for (const auto& [number, ticket] : tickets_) tickets.push_back(&ticket);
     for (const KeyLoan* loan : among) {

@@ -150,6 +150,7 @@ class KeyRoom {
                      const std::vector<TicketState>& states);
     [[nodiscard]] std::string new_number(const Ticket& ticket) const;
     [[nodiscard]] bool has_keys_out(const std::string& ticket) const;
+    [[nodiscard]] bool used_entrusted(const std::string& ticket) const;
     [[nodiscard]] std::uint32_t lot_of(const std::string& number);
     void show(const Ticket& ticket);
 

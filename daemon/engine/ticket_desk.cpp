@@ -76,10 +76,32 @@ std::uint32_t KeyRoom::lot_of(const std::string& number) {
     return hash ^ (hash >> 13U);
 }
 
+// A key that is lost is not back either, until it is found.
 bool KeyRoom::has_keys_out(const std::string& ticket) const {
-    for (const LoanFacts& facts : open_loans())
-        for (const KeyLink& link : facts.links)
-            if (link.ticket == ticket && counts(link.kind)) return true;
+    KeyBooks& books = context_.store.key_books();
+    for (const KeyLinkRow& link : books.links_of_ticket(ticket)) {
+        const auto kind = parse_key_link_kind(link.kind);
+        const auto row = books.loan(link.loan);
+        if (!kind || !counts(*kind) || !row) continue;
+        const KeyLoan loan = loan_of(*row);
+        if (!loan.in_at && !loan.lost_at) return true;
+        const auto state = now_.keys.find(loan.key);
+        if (!loan.in_at && state != now_.keys.end() && state->second.place == KeyPlace::lost)
+            return true;
+    }
+    return false;
+}
+
+// A key of an occupied home was used for it, however long ago that was.
+bool KeyRoom::used_entrusted(const std::string& ticket) const {
+    KeyBooks& books = context_.store.key_books();
+    for (const KeyLinkRow& link : books.links_of_ticket(ticket)) {
+        const auto kind = parse_key_link_kind(link.kind);
+        const auto row = books.loan(link.loan);
+        const Key* key = row ? find_key(row->key) : nullptr;
+        if (kind && counts(*kind) && key != nullptr && key->class_ == KeyClass::entrusted)
+            return true;
+    }
     return false;
 }
 
@@ -243,13 +265,7 @@ Reply KeyRoom::move(const TicketAct& act) {
     if (is_refused(reply)) return reply;
     move.keys_out = has_keys_out(act.number);
     move.lot = lot_of(act.number);
-    for (const auto& [id, links] : links_)
-        for (const KeyLink& link : links) {
-            if (link.ticket != act.number || !counts(link.kind)) continue;
-            const auto kept = kept_.find(id);
-            const Key* key = kept == kept_.end() ? nullptr : find_key(kept->second.key);
-            if (key != nullptr && key->class_ == KeyClass::entrusted) move.safety = true;
-        }
+    if (used_entrusted(act.number)) move.safety = true;
     auto result =
         move_ticket(before, move, context_.now_ms(), {context_.world.calendar, context_.zone});
     if (const auto* refused = std::get_if<TicketRefusal>(&result)) {

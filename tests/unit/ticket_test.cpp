@@ -215,6 +215,74 @@ TEST_CASE("which ticket a key was taken for") {
     }
 }
 
+// A loan is judged by whoever had the ticket when the key was taken: what happens to the ticket
+// later takes no link away.
+TEST_CASE("a key stays linked over transfer, decline, reopening and hand-over") {
+    using A = TicketAction;
+    Key key;
+    key.key = "k-1";
+    key.opens = {"u-1"};
+    const UtcMs sent = at("2026-11-23T10:00");
+    const auto links = [&](const Ticket& ticket, const KeyLoan& loan) {
+        std::string text;
+        for (const KeyLink& link : link_loan(loan, key, {&ticket}, {}))
+            text += (text.empty() ? "" : " ") + std::string(to_string(link.kind));
+        return text;
+    };
+    const auto go = [&](Ticket& ticket, A action, UtcMs now, std::vector<std::string> crew = {}) {
+        TicketMove move;
+        move.action = action;
+        move.by = "s-1";
+        move.reason = "why";
+        move.crew = std::move(crew);
+        move.lot = 99;
+        const Calendar calendar;
+        const auto result = move_ticket(ticket, move, now, {calendar, kShanghai});
+        REQUIRE(std::holds_alternative<TicketStep>(result));
+        ticket = std::get<TicketStep>(result).ticket;
+    };
+    KeyLoan loan;
+    loan.key = "k-1";
+    loan.holder = "s-2";
+    loan.out_at = at("2026-11-23T10:05");
+    KeyLoan named = loan;
+    named.ticket = "WX-202611-0001";
+    Ticket ticket = reported();
+    go(ticket, A::dispatch, sent, {"s-2"});
+    CHECK(links(ticket, loan) == "auto");
+    Ticket helped = ticket;
+    go(helped, A::transfer, at("2026-11-23T10:08"), {"s-2", "s-3"});
+    CHECK(links(helped, loan) == "auto");
+    Ticket given = ticket;
+    go(given, A::transfer, at("2026-11-23T11:00"), {"s-3"});
+    CHECK(links(given, loan) == "auto");
+    CHECK(links(given, named) == "explicit");
+    Ticket declined = ticket;
+    go(declined, A::decline, at("2026-11-23T11:00"));
+    CHECK(links(declined, loan) == "auto");
+    CHECK(links(declined, named) == "explicit");
+    Ticket again = ticket;
+    go(again, A::accept, at("2026-11-23T10:10"));
+    go(again, A::start, at("2026-11-23T10:20"));
+    go(again, A::done, at("2026-11-23T11:00"));
+    go(again, A::reopen, at("2026-11-23T12:00"));
+    CHECK(links(again, loan) == "auto");
+    // Between two crews it is nobody's.
+    KeyLoan between = loan;
+    between.out_at = at("2026-11-23T11:30");
+    CHECK(links(again, between).empty());
+    // Handed on, to one of the crew or to another: it was taken for that ticket.
+    KeyLoan handed = loan;
+    handed.handed = {{"s-2", "s-9", "s-1", at("2026-11-23T10:30")}};
+    handed.holder = "s-9";
+    CHECK(links(ticket, handed) == "auto");
+    Ticket two = reported();
+    go(two, A::dispatch, sent, {"s-2", "s-3"});
+    handed.handed = {{"s-2", "s-3", "s-1", at("2026-11-23T10:30")}};
+    handed.holder = "s-3";
+    CHECK(links(two, handed) == "auto");
+}
+
 TEST_CASE("when a key is due") {
     Key key;
     KeyRules rules;

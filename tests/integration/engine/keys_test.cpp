@@ -323,6 +323,42 @@ TEST_CASE("a ticket waits for its key, and numbers have no gap") {
     CHECK(keys.move(second, TicketAction::start).type == "ticket-state");
 }
 
+TEST_CASE("a ticket does not close with its key out or lost, whoever has the ticket now") {
+    KeyHouse keys;
+    const std::string number = keys.ticket("u-1");
+    REQUIRE(keys.move(number, TicketAction::dispatch).kind == ReplyKind::ok);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    keys.house.pass(kMinute);
+    REQUIRE(keys.move(number, TicketAction::decline).kind == ReplyKind::ok);
+    TicketAct other;
+    other.number = number;
+    other.move.action = TicketAction::dispatch;
+    other.move.by = "s-1";
+    other.move.crew = {"s-3"};
+    REQUIRE(keys.work(other).kind == ReplyKind::ok);
+    for (const TicketAction action :
+         {TicketAction::accept, TicketAction::start, TicketAction::done, TicketAction::visit})
+        REQUIRE(keys.move(number, action).kind == ReplyKind::ok);
+    keys.house.pass(20 * kMinute);
+    for (const std::string& alert : keys.open_alerts()) CHECK(alert != "key_out_no_ticket@k-1");
+    CHECK(keys.move(number, TicketAction::close).type == "ticket-keys-out");
+    KeyAct lost;
+    lost.key = "k-1";
+    lost.what = KeyAct::What::lose;
+    lost.by = "s-1";
+    lost.reason = "dropped";
+    REQUIRE(keys.work(lost).kind == ReplyKind::ok);
+    CHECK(keys.move(number, TicketAction::close).type == "ticket-keys-out");
+    lost.what = KeyAct::What::find;
+    REQUIRE(keys.work(lost).kind == ReplyKind::ok);
+    CHECK(keys.move(number, TicketAction::close).kind == ReplyKind::ok);
+    StoreReader reader(keys.house.path());
+    const auto loans = reader.key_books().loans_of("k-1", 10);
+    REQUIRE(loans.size() == 1);
+    CHECK(loans[0].body.find("in_at") == std::string::npos);
+    CHECK(loans[0].body.find("lost_at") != std::string::npos);
+}
+
 TEST_CASE("a month of repairs is filed on the third day after it, once, and holds no words") {
     KeyHouse keys;
     const std::string number = keys.ticket("u-1");
