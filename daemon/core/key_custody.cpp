@@ -347,14 +347,15 @@ KeyFold::Who KeyFold::who() {
     who.origin = KeyOrigin::derived;
     std::set<std::string> people;
     for (const KeySession& session : source_.sessions) people.insert(session.person);
-    if (people.size() == 1) {
+    // A badge that nobody knows is nobody.
+    const bool stranger = people.erase("") > 0;
+    if (people.size() == 1 && !stranger) {
         who.person = *people.begin();
     } else if (people.empty()) {
         // Nothing was concluded: the cabinet saw it go, and nobody is named.
         who.nobody = true;
         who.origin = event_.origin;
     } else {
-        people.erase("");
         who.candidates.assign(people.begin(), people.end());
         who.ambiguous = true;
     }

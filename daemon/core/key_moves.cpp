@@ -30,6 +30,12 @@ void KeyFold::remove() {
     if (state.loan) give_back(state, {});
     end(KeyFactKind::wrong_slot, key->key);
     lend(*key, state, taken);
+    // Two badges in one door are two people, though nobody knows which of them took it.
+    const bool two =
+        (!taken.person.empty() && !taken.second.empty() && taken.second != taken.person) ||
+        taken.candidates.size() > 1;
+    if (key->needs_second.value_or(false) && !two)
+        tell(KeyFactKind::second_missing, key->key).key = key->key;
     findings_.moved.push_back({event_.id, key->key, taken.person, taken.origin, event_.id});
 }
 
@@ -51,10 +57,6 @@ void KeyFold::lend(const Key& key, KeyState& state, const Who& taken) {
     state.slot.reset();
     state.since = event_.at;
     state.loan = std::move(loan);
-    // Of a key that nobody saw leave something else is told.
-    const bool two = !taken.second.empty() && taken.second != taken.person;
-    if (key.needs_second.value_or(false) && !two && !taken.person.empty())
-        tell(KeyFactKind::second_missing, key.key).key = key.key;
 }
 
 void KeyFold::put_back() {

@@ -227,6 +227,22 @@ TEST_CASE("a key for two leaves with one") {
     CHECK(two.key("k-2").loan->second == "s-2");
 }
 
+TEST_CASE("a badge that nobody knows is nobody, and two of a key that takes two are missing") {
+    House house;
+    KeyEvent stranger = event(1, T::access_granted, 0);
+    stranger.card = "hmac256:ff";
+    house.play({stranger, event(2, T::door_opened, 1), event(3, T::key_removed, 2, "", 1),
+                event(4, T::key_removed, 3, "", 2)});
+    CHECK(house.key("k-1").loan->holder.empty());
+    CHECK(house.facts() == "key_moved_no_auth@k-1 key_moved_no_auth@k-2 second_missing@k-2");
+    House both;
+    both.play({stranger, event(2, T::door_opened, 1), event(3, T::access_granted, 2, "s-1"),
+               event(4, T::key_removed, 3, "", 2)});
+    CHECK(both.key("k-2").loan->holder.empty());
+    CHECK(both.key("k-2").loan->candidates == std::vector<std::string>{"s-1"});
+    CHECK(both.facts() == "ambiguous_holder@k-2 second_missing@k-2");
+}
+
 TEST_CASE("tags: a key in another's slot, and a tag that nobody knows") {
     House house;
     KeyEvent out = event(1, T::key_removed, 0, "s-1", 3);
