@@ -17,7 +17,11 @@ constexpr std::int64_t kLookEveryMs = 600'000;
 
 bool RepairsFiler::look(MonoMs now) {
     const auto snapshot = engine_.snapshot();
-    if (now < due_ || !snapshot->clock_trusted) return true;
+    if (!snapshot->clock_trusted) return true;
+    // The local day decides; ten minutes are for a month that was not taken at once.
+    const LocalDate today = zone_.local(snapshot->now_ms).date;
+    if (now < due_ && today == looked_on_) return true;
+    looked_on_ = today;
     due_ = now + kLookEveryMs;
     try {
         return file(*snapshot);

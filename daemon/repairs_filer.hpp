@@ -15,7 +15,8 @@ class RepairsFiler {
           path_(std::move(database_path)),
           currency_(std::move(currency)),
           zone_(zone) {}
-    // Now and then; looks at most once in ten minutes. False: a month was there and not taken.
+    // Now and then; looks when a local day begins, and every ten minutes. False: a month was there
+    // and not taken.
     bool look(MonoMs now);
 
   private:
@@ -25,6 +26,7 @@ class RepairsFiler {
     const std::string path_, currency_;
     const Zone& zone_;
     MonoMs due_ = 0;
+    LocalDate looked_on_{};
 };
 
 }  // namespace gatehouse

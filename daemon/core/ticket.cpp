@@ -132,6 +132,7 @@ class Mover {
     Mover(const Ticket& ticket, const TicketMove& move, UtcMs now, const TicketTerms& terms)
         : step_{ticket, {}}, ticket_(step_.ticket), move_(move), now_(now), terms_(terms) {
         ticket_.spans = spans_of(ticket);
+        ticket_.outcomes = outcomes_of(ticket);
     }
 
     std::variant<TicketStep, TicketRefusal> run() {
@@ -247,6 +248,7 @@ class Mover {
             case TicketAction::visit:
                 ticket_.visited_at = now_;
                 ticket_.rating = move_.rating;
+                ticket_.outcomes.push_back({now_, "visit", std::nullopt, {}, {}, move_.rating});
                 return go(TicketState::visited);
             case TicketAction::close:
                 ticket_.closed_at = now_;
@@ -267,6 +269,8 @@ class Mover {
     }
 
     void take_fields() {
+        const Fen material = ticket_.material.value_or(Fen{});
+        const Fen labour = ticket_.labour.value_or(Fen{});
         if (move_.appointment_at) ticket_.appointment_at = move_.appointment_at;
         if (!move_.result.empty()) ticket_.result = move_.result;
         if (move_.agreed_price) ticket_.agreed_price = move_.agreed_price;
@@ -275,6 +279,11 @@ class Mover {
         if (!move_.pay_method.empty()) ticket_.pay_method = move_.pay_method;
         if (!move_.receipt.empty()) ticket_.receipt = move_.receipt;
         if (move_.owner_contacted_at) ticket_.owner_contacted_at = move_.owner_contacted_at;
+        if (!ticket_.done_at || (!move_.material && !move_.labour)) return;
+        TicketOutcome fees{now_, "fees", std::nullopt, {}, {}, ""};
+        fees.material = ticket_.material.value_or(Fen{}) - material;
+        fees.labour = ticket_.labour.value_or(Fen{}) - labour;
+        ticket_.outcomes.push_back(std::move(fees));
     }
 
     // Time on hold counts for nothing but the calendar of who waits.
@@ -293,6 +302,8 @@ class Mover {
     void finish() {
         end_span();
         ticket_.done_at = now_;
+        ticket_.outcomes.push_back({now_, "done", ticket_.done_by, ticket_.material.value_or(Fen{}),
+                                    ticket_.labour.value_or(Fen{}), ""});
         ticket_.must_visit = must_be_visited(ticket_, move_);
         ticket_.visit_wanted = ticket_.must_visit || move_.lot % 100 < kVisitPercent;
         go(TicketState::done);
@@ -309,6 +320,10 @@ class Mover {
               &ticket_.visited_at, &ticket_.closed_at, &ticket_.visit_by, &ticket_.appointment_at})
             at->reset();
         ticket_.visit_wanted = false;
+        // What was paid was paid for the work that is over.
+        for (auto* fee : {&ticket_.agreed_price, &ticket_.material, &ticket_.labour}) fee->reset();
+        ticket_.pay_method.clear();
+        ticket_.receipt.clear();
         ticket_.rating.clear();
         ticket_.result.clear();
         ticket_.close_override.clear();
@@ -366,6 +381,17 @@ std::optional<UtcMs> end_of_work(const Ticket& ticket) {
 std::vector<CrewSpan> spans_of(const Ticket& ticket) {
     if (!ticket.spans.empty() || !ticket.dispatched_at) return ticket.spans;
     return {{ticket.crew, *ticket.dispatched_at, end_of_work(ticket)}};
+}
+
+std::vector<TicketOutcome> outcomes_of(const Ticket& ticket) {
+    std::vector<TicketOutcome> all = ticket.outcomes;
+    if (!all.empty()) return all;
+    if (ticket.done_at)
+        all.push_back({*ticket.done_at, "done", ticket.done_by, ticket.material.value_or(Fen{}),
+                       ticket.labour.value_or(Fen{}), ""});
+    if (ticket.visited_at)
+        all.push_back({*ticket.visited_at, "visit", std::nullopt, {}, {}, ticket.rating});
+    return all;
 }
 
 UtcMs after_service_minutes(UtcMs from, std::int64_t minutes, const TicketTerms& terms) {

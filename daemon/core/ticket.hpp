@@ -62,6 +62,17 @@ struct CrewSpan {
     friend bool operator==(const CrewSpan&, const CrewSpan&) = default;
 };
 
+// What a move brought that a month is summed by: appended, so that what happens to the ticket later
+// changes no month that is over.
+struct TicketOutcome {
+    UtcMs at = 0;
+    std::string what;              // done, visit, fees (typed after it was done)
+    std::optional<UtcMs> done_by;  // done: as it stood then
+    Fen material, labour;          // of done and fees: what was added
+    std::string rating;            // of a visit
+    friend bool operator==(const TicketOutcome&, const TicketOutcome&) = default;
+};
+
 struct Ticket {
     std::string number;  // WX-202611-0042; inspections count apart, as XJ
     TicketKind kind = TicketKind::repair;
@@ -71,6 +82,7 @@ struct Ticket {
     std::string category, text, channel, external_no, by;
     std::vector<std::string> crew;
     std::vector<CrewSpan> spans;
+    std::vector<TicketOutcome> outcomes;
     UtcMs reported_at = 0;
     std::optional<UtcMs> dispatched_at, accepted_at, started_at, done_at, visited_at, closed_at,
         cancelled_at;
@@ -97,6 +109,7 @@ struct Ticket {
 [[nodiscard]] std::optional<UtcMs> end_of_work(const Ticket& ticket);
 // Of a ticket that was moved last by a version that kept none: what its fields say.
 [[nodiscard]] std::vector<CrewSpan> spans_of(const Ticket& ticket);
+[[nodiscard]] std::vector<TicketOutcome> outcomes_of(const Ticket& ticket);
 
 // One move as somebody asks for it; a field that the action does not use is refused by the caller.
 struct TicketMove {

@@ -271,6 +271,16 @@ void members(V& visit, Is<CrewSpan> auto& span) {
 }
 
 template <class V>
+void members(V& visit, Is<TicketOutcome> auto& outcome) {
+    visit("at", outcome.at);
+    visit("what", outcome.what);
+    visit("done_by", outcome.done_by);
+    visit("material", outcome.material.count);
+    visit("labour", outcome.labour.count);
+    visit("rating", outcome.rating);
+}
+
+template <class V>
 void members(V& visit, Is<Ticket> auto& ticket) {
     visit("number", ticket.number);
     visit.word("kind", ticket.kind);
@@ -285,6 +295,7 @@ void members(V& visit, Is<Ticket> auto& ticket) {
     visit("by", ticket.by);
     visit("crew", ticket.crew);
     visit.parts("spans", ticket.spans);
+    visit.parts("outcomes", ticket.outcomes);
     visit("reported_at", ticket.reported_at);
     visit("dispatched_at", ticket.dispatched_at);
     visit("accepted_at", ticket.accepted_at);

@@ -39,17 +39,62 @@ void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketM
         if (move.to != "done" || move.action != "done") continue;
         ++counts.done;
         counts.durations_ms.push_back(move.at - ticket.reported_at);
-        // Of what was reopened since, the timer is the new one's: only the newest can be judged.
-        const bool late = ticket.done_at == move.at && ticket.done_by && move.at > *ticket.done_by;
-        ++(late ? counts.late : counts.on_time);
     }
-    if (ticket.visited_at && *ticket.visited_at >= from && *ticket.visited_at < to) {
-        if (ticket.rating == "A") ++counts.rated_a;
-        if (ticket.rating == "B") ++counts.rated_b;
-        if (ticket.rating == "C") ++counts.rated_c;
+    for (const TicketOutcome& one : outcomes_of(ticket)) {
+        if (one.at < from || one.at >= to) continue;
+        counts.fees += one.material + one.labour;
+        if (one.what == "done")
+            ++(one.done_by && one.at > *one.done_by ? counts.late : counts.on_time);
+        if (one.rating == "A") ++counts.rated_a;
+        if (one.rating == "B") ++counts.rated_b;
+        if (one.rating == "C") ++counts.rated_c;
     }
-    if (ticket.done_at && *ticket.done_at >= from && *ticket.done_at < to)
-        counts.fees += ticket.material.value_or(Fen{}) + ticket.labour.value_or(Fen{});
+}
+
+// The ticket as it stood then: what came later belongs to the sheet of another month.
+Ticket as_of(const Ticket& ticket, const std::vector<TicketMoveRow>& moves, UtcMs at) {
+    Ticket then = ticket;
+    then.reopened = 0;
+    for (auto* time : {&then.dispatched_at, &then.started_at, &then.done_at, &then.visited_at,
+                       &then.closed_at, &then.cancelled_at})
+        time->reset();
+    UtcMs begun = ticket.reported_at;
+    for (const TicketMoveRow& move : moves) {
+        if (move.at >= at) break;
+        then.state = parse_ticket_state(move.to).value_or(then.state);
+        if (move.to == "dispatched") then.dispatched_at = move.at;
+        if (move.to == "working" && !then.started_at) then.started_at = move.at;
+        if (move.to == "done") then.done_at = move.at;
+        if (move.to == "visited") then.visited_at = move.at;
+        if (move.to == "closed") then.closed_at = move.at;
+        if (move.to == "cancelled") then.cancelled_at = move.at;
+        if (move.action == "decline") then.dispatched_at.reset();
+        if (move.action != "reopen") continue;
+        ++then.reopened;
+        begun = move.at;
+        for (auto* time : {&then.dispatched_at, &then.started_at, &then.done_at, &then.visited_at,
+                           &then.closed_at})
+            time->reset();
+    }
+    const bool same = then.reopened == ticket.reopened;
+    if (!same) then.receipt.clear();
+    then.rating.clear();
+    Fen material, labour;
+    for (const TicketOutcome& one : outcomes_of(ticket)) {
+        if (one.at < begun || one.at >= at) continue;
+        material += one.material;
+        labour += one.labour;
+        if (one.what == "done") then.done_by = one.done_by;
+        if (one.what == "visit") then.rating = one.rating;
+    }
+    if (then.done_at) {
+        if (!same || then.material) then.material = material;
+        if (!same || then.labour) then.labour = labour;
+    } else if (!same) {
+        then.material.reset();
+        then.labour.reset();
+    }
+    return then;
 }
 
 std::optional<std::int64_t> median_minutes(std::vector<std::int64_t> durations_ms) {
@@ -86,7 +131,7 @@ RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to) {
         Ticket ticket = ticket_of(row);
         count(month.categories[ticket.category], ticket, moves, from, to);
         count(month.total, ticket, moves, from, to);
-        month.tickets.push_back(std::move(ticket));
+        month.tickets.push_back(as_of(ticket, moves, to));
     }
     return month;
 }
@@ -127,12 +172,16 @@ std::string filed_repairs(KeyBooks& books, LocalDate month, const Zone& zone,
             .field_if("place", ticket.place)
             .field("state", to_string(ticket.state))
             .field("reported_at", format_iso8601(ticket.reported_at, zone));
+        time(json, "dispatched_at", ticket.dispatched_at);
+        time(json, "started_at", ticket.started_at);
         time(json, "done_at", ticket.done_at);
         time(json, "cancelled_at", ticket.cancelled_at);
         time(json, "visited_at", ticket.visited_at);
         json.field_if("rating", ticket.rating).field_if("receipt", ticket.receipt);
         if (ticket.material) json.field("material", format(*ticket.material));
         if (ticket.labour) json.field("labour", format(*ticket.labour));
+        if (ticket.done_at)
+            json.field("on_time", !ticket.done_by || *ticket.done_at <= *ticket.done_by);
         json.field("reopened", ticket.reopened).end_object();
         return json.take();
     });

@@ -153,6 +153,46 @@ std::string month_document(Call& call, KeyBooks& books, LocalDate month) {
         });
 }
 
+// A month that was filed is shown as it was filed; what people wrote beside it is read as it is
+// now, since none of that was filed.
+json::object as_filed(json::object now, const json::object& filed) {
+    for (const char* name : {"dispatched_at", "started_at", "done_at", "cancelled_at", "visited_at",
+                             "closed_at", "on_time", "rating", "receipt", "material", "labour"})
+        now.erase(name);
+    for (const auto& [name, value] : filed) now[name] = value;
+    return now;
+}
+
+struct FiledMonth {
+    UtcMs at = 0;
+    std::string body, sha256;
+    bool amended = false;
+};
+std::optional<FiledMonth> filed_month(const Call& call, KeyBooks& books, LocalDate month) {
+    auto row = books.register_row(kRepairsFiled, call.params[0]);
+    if (!row) return std::nullopt;
+    FiledMonth filed{row->at, std::move(row->body), "", false};
+    filed.sha256 = sha256_hex(filed.body);
+    filed.amended =
+        filed.body != filed_repairs(books, month, call.app.zone, call.app.options.currency);
+    return filed;
+}
+
+// The rows of a filed month; a ticket that is gone from the books has what was filed.
+std::vector<json::object> filed_items(const Call& call, KeyBooks& books, const FiledMonth& filed) {
+    std::vector<json::object> items;
+    for (const json::value& one : json::parse(filed.body).at("items").as_array()) {
+        const json::object& row = one.as_object();
+        const auto ticket = books.ticket(std::string(row.at("number").as_string()));
+        json::object item;
+        if (ticket) item = repair_item(call, books, ticket_of(*ticket), items.size() + 1);
+        item = as_filed(std::move(item), row);
+        item["no"] = items.size() + 1;
+        items.push_back(std::move(item));
+    }
+    return items;
+}
+
 std::string text_of(const json::object& object, const char* name) {
     const json::value* value = object.if_contains(name);
     if (value == nullptr || value->is_null()) return "";
@@ -160,11 +200,7 @@ std::string text_of(const json::object& object, const char* name) {
 }
 
 // The second half of the sheet: by category, with the sum that must foot.
-Response repairs_page(const Call& call, const std::string& document, const std::string& sha256) {
-    const json::object month = json::parse(document).as_object();
-    const bool chinese = call.app.options.chinese;
-    Page page(chinese, call.app.options.site_name,
-              std::string(chinese ? "工程派单统计表 " : "Repairs ") + text_of(month, "month"));
+void category_table(Page& page, const json::object& month) {
     const auto cells = [](const json::object& one, const std::string& name) {
         std::vector<std::string> row{name};
         for (const char* field :
@@ -191,7 +227,21 @@ Response repairs_page(const Call& call, const std::string& document, const std::
                 {{"C", "不满意"}, true},
                 {{"Fees", "收费金额"}, true}},
                rows, cells(month.at("totals").as_object(), page.word({"Sum", "合计"})));
-    page.facts({{{"Sheet", "校验码"}, sha256}});
+}
+
+// `filed`: the month as it was filed, and what it would be by now only where that differs.
+Response repairs_page(const Call& call, const std::string& now,
+                      const std::optional<FiledMonth>& filed) {
+    const json::object month = json::parse(filed ? filed->body : now).as_object();
+    const bool chinese = call.app.options.chinese;
+    Page page(chinese, call.app.options.site_name,
+              std::string(chinese ? "工程派单统计表 " : "Repairs ") + text_of(month, "month"));
+    category_table(page, month);
+    if (filed) page.facts({{{"Sheet", "校验码"}, filed->sha256}});
+    if (filed && filed->amended) {
+        page.paragraph(chinese ? "更正（归档后登记）" : "Amendment, written down since");
+        category_table(page, json::parse(now).as_object());
+    }
     page.signatures({{"Made by", "制表人"}, {"Checked by", "审核人"}});
     return page.response();
 }
@@ -273,22 +323,19 @@ Response get_repairs(Call& call) {
     const LocalDate month = month_of(call);
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
-    const auto frozen = books.register_row(kRepairsFiled, call.params[0]);
-    if (call.request.wants_html) {
-        const std::string document = frozen ? frozen->body : month_document(call, books, month);
-        return repairs_page(call, document, frozen ? sha256_hex(frozen->body) : "");
-    }
-    std::string document = month_document(call, books, month);
-    JsonWriter json;
-    json.begin_object();
-    if (frozen)
-        json.field("frozen_at", format_iso8601(frozen->at, call.app.zone))
-            .field("sha256", sha256_hex(frozen->body))
-            .field("amended", frozen->body != filed_repairs(books, month, call.app.zone,
-                                                            call.app.options.currency));
-    std::string head = json.take();
-    if (head.size() > 1) head += ",";
-    return json_response(head + document.substr(1));
+    const auto filed = filed_month(call, books, month);
+    const std::string now = month_document(call, books, month);
+    if (call.request.wants_html) return repairs_page(call, now, filed);
+    if (!filed) return json_response(now);
+    json::object document = json::parse(filed->body).as_object();
+    json::array items;
+    for (json::object& item : filed_items(call, books, *filed)) items.push_back(std::move(item));
+    document["items"] = std::move(items);
+    document["frozen_at"] = format_iso8601(filed->at, call.app.zone);
+    document["sha256"] = filed->sha256;
+    document["amended"] = filed->amended;
+    if (filed->amended) document["amendment"] = json::parse(now);
+    return json_response(json::serialize(document));
 }
 
 Response table_repairs(Call& call) {
@@ -298,12 +345,22 @@ Response table_repairs(Call& call) {
     const LocalDate month = month_of(call);
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
-    const RepairMonth repairs = read_repair_month(books, call.app.zone.midnight(month),
-                                                  call.app.zone.midnight(next_month(month)));
     std::vector<json::object> items;
-    for (const Ticket& ticket : repairs.tickets) {
-        items.push_back(repair_item(call, books, ticket, items.size() + 1));
-        items.back()["crew"] = joined(ticket.crew);
+    if (const auto filed = filed_month(call, books, month)) {
+        items = filed_items(call, books, *filed);
+    } else {
+        const RepairMonth repairs = read_repair_month(books, call.app.zone.midnight(month),
+                                                      call.app.zone.midnight(next_month(month)));
+        for (const Ticket& ticket : repairs.tickets)
+            items.push_back(repair_item(call, books, ticket, items.size() + 1));
+    }
+    // One cell holds all who went.
+    for (json::object& item : items) {
+        const json::value* crew = item.if_contains("crew");
+        if (crew == nullptr || !crew->is_array()) continue;
+        std::vector<std::string> names;
+        for (const json::value& one : crew->as_array()) names.emplace_back(one.as_string());
+        item["crew"] = joined(names);
     }
     return table_response(call, kRepairs, std::make_unique<ItemRows>(kRepairs, std::move(items)));
 }

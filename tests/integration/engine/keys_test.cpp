@@ -392,6 +392,45 @@ TEST_CASE("a month of repairs is filed on the third day after it, once, and hold
     CHECK(filed_repairs(books, month, zone, "CNY") != row.body);
 }
 
+TEST_CASE("a reopening in the next month changes nothing of the month that is over") {
+    KeyHouse keys;
+    const std::string number = keys.ticket("u-1");
+    const auto finish = [&](Fen labour, const char* rating) {
+        for (const TicketAction action :
+             {TicketAction::dispatch, TicketAction::accept, TicketAction::start})
+            REQUIRE(keys.move(number, action).kind == ReplyKind::ok);
+        TicketAct done;
+        done.number = number;
+        done.move.action = TicketAction::done;
+        done.move.by = "s-1";
+        done.move.labour = labour;
+        REQUIRE(keys.work(done).kind == ReplyKind::ok);
+        TicketAct visit = done;
+        visit.move.labour.reset();
+        visit.move.action = TicketAction::visit;
+        visit.move.rating = rating;
+        REQUIRE(keys.work(visit).kind == ReplyKind::ok);
+    };
+    finish(Fen{5'000}, "C");
+    const auto owned = make_zone(keys.house.options.timezone);
+    const Zone& zone = *owned;
+    const LocalDate today = zone.local(keys.house.clock.wall_ms()).date;
+    const LocalDate month{today.year, today.month, 1};
+    StoreReader reader(keys.house.path());
+    KeyBooks books = reader.key_books();
+    for (int i = 0; i < 12; ++i) keys.house.pass(kDay);
+    const std::string filed = filed_repairs(books, month, zone, "CNY");
+    CHECK(filed.find(R"("fees":"50.00")") != std::string::npos);
+    CHECK(filed.find(R"("rated_c":1)") != std::string::npos);
+    REQUIRE(keys.move(number, TicketAction::reopen).kind == ReplyKind::ok);
+    CHECK(filed_repairs(books, month, zone, "CNY") == filed);
+    finish(Fen{2'000}, "A");
+    CHECK(filed_repairs(books, month, zone, "CNY") == filed);
+    const std::string next = filed_repairs(books, next_month(month), zone, "CNY");
+    CHECK(next.find(R"("fees":"20.00")") != std::string::npos);
+    CHECK(next.find(R"("rated_a":1,"rated_b":0,"rated_c":0)") != std::string::npos);
+}
+
 TEST_CASE("nobody is written down as having left with a key") {
     KeyHouse keys;
     REQUIRE(keys.push({keys.event(T::key_removed, 5'000, "s-2", 1)}).kind == ReplyKind::ok);
