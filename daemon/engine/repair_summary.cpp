@@ -87,13 +87,10 @@ Ticket as_of(const Ticket& ticket, const std::vector<TicketMoveRow>& moves, UtcM
         if (one.what == "done") then.done_by = one.done_by;
         if (one.what == "visit") then.rating = one.rating;
     }
-    if (then.done_at) {
-        if (!same || then.material) then.material = material;
-        if (!same || then.labour) then.labour = labour;
-    } else if (!same) {
-        then.material.reset();
-        then.labour.reset();
-    }
+    then.material.reset();
+    then.labour.reset();
+    if (material != Fen{}) then.material = material;
+    if (labour != Fen{}) then.labour = labour;
     return then;
 }
 
