@@ -19,6 +19,7 @@ class Watch {
         for (const KeyFact& fact : in_.facts) watch_fact(fact);
         for (const CabinetWatch& cabinet : in_.cabinets) watch_cabinet(cabinet);
         for (const MoveIn& move : in_.moves) watch_move(move);
+        for (const auto& [number, since] : in_.keys_back) watch_keys_back(number, since);
         std::erase_if(
             found_, [&](const KeyCondition& one) { return !in_.rules.alerts.contains(one.code); });
         return std::move(found_);
@@ -78,7 +79,9 @@ class Watch {
             add("key_overdue", facts, in_.now > due + 2 * kHourMs ? 3 : 2, due).due_at = due;
         if (has_curfew(key) && !loan.extended_until) {
             const UtcMs curfew = next_curfew(key, loan.out_at, in_.rules, in_.zone);
-            if (in_.now >= curfew) add("key_past_curfew", facts, 3, curfew).due_at = curfew;
+            const UtcMs warning = curfew - in_.rules.curfew_warning_minutes * kMinuteMs;
+            if (in_.now >= warning)
+                add("key_past_curfew", facts, in_.now >= curfew ? 3 : 1, curfew).due_at = curfew;
         }
         if (key.class_ == KeyClass::no_loan && loan.second.empty())
             add("no_loan_key_out", facts, 4, loan.out_at);
@@ -144,6 +147,19 @@ class Watch {
         found_.push_back(std::move(one));
     }
 
+    // Work that goes on without a pause, though nobody has been in for a day.
+    void watch_keys_back(const std::string& number, UtcMs since) {
+        const auto found = in_.tickets.find(number);
+        if (found == in_.tickets.end() || found->second->state != TicketState::working) return;
+        if (in_.now < since + in_.rules.back_ticket_open_ms) return;
+        KeyCondition one;
+        one.code = "key_back_ticket_open";
+        one.subject = one.ticket = number;
+        one.unit = found->second->unit;
+        one.at = since + in_.rules.back_ticket_open_ms;
+        found_.push_back(std::move(one));
+    }
+
     void watch_cabinet(const CabinetWatch& cabinet) {
         const auto add_one = [&](const char* code, int severity, UtcMs at) {
             KeyCondition one;
@@ -156,6 +172,9 @@ class Watch {
         if (cabinet.offline_since && in_.now >= *cabinet.offline_since + in_.rules.offline_ms)
             add_one("cabinet_offline", in_.now >= *cabinet.offline_since + kHourMs ? 3 : 2,
                     *cabinet.offline_since);
+        const auto& open = cabinet.door_open_since;
+        if (open && in_.now >= *open + in_.rules.door_held_ms)
+            add_one("door_held", in_.now >= *open + kDoorHeldMs ? 3 : 2, *open);
         const std::int64_t skew = cabinet.skew_ms < 0 ? -cabinet.skew_ms : cabinet.skew_ms;
         if (skew > in_.rules.skew_ms) add_one("clock_skew", 2, in_.now);
     }
@@ -233,7 +252,11 @@ std::string key_sentence(const KeyCondition& condition, const char* state, const
     const bool known = saying != std::end(kSayings);
     std::string text = chinese ? "【" : "[";
     text += state_word(state, chinese);
-    text += known ? (chinese ? saying->chinese : saying->english) : condition.code;
+    // What is said before the curfew is a warning.
+    if (condition.code == "key_past_curfew" && condition.severity == 1)
+        text += chinese ? "钥匙即将到当日归还时间" : "the key is due back at the end of the day";
+    else
+        text += known ? (chinese ? saying->chinese : saying->english) : condition.code;
     text += chinese ? "】" : "] ";
     text += where;
     if (!condition.ticket.empty()) text += (chinese ? "，派工单 " : ", ticket ") + condition.ticket;

@@ -116,11 +116,18 @@ const char* to_string(KeyFactKind kind) {
     return "";
 }
 
+// Readers of one maker say E0A1, another's e0a1.
+std::string tag_name(std::string tag) {
+    for (char& c : tag)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return tag;
+}
+
 KeyIndex index_keys(const std::vector<Key>& keys) {
     KeyIndex index;
     for (const Key& key : keys) {
         index.by_id.emplace(key.key, &key);
-        if (!key.tag.empty()) index.by_tag.emplace(key.tag, &key);
+        if (!key.tag.empty()) index.by_tag.emplace(tag_name(key.tag), &key);
         if (!key.cabinet.empty() && key.slot)
             index.by_slot.emplace(std::pair{key.cabinet, *key.slot}, &key);
     }
@@ -308,15 +315,20 @@ void KeyFold::deny() {
         times.push_back(event_.at);
         return times.size();
     };
+    // While the office is shut the first one is one too many.
+    const bool shut = index_.off_hours && index_.off_hours(event_.at);
     if (event_.detail == "unknown_card" &&
-        keep(source_.unknown_cards, kUnknownCardsMs) == kUnknownCardsMax)
+        (keep(source_.unknown_cards, kUnknownCardsMs) >= kUnknownCardsMax || shut)) {
+        source_.unknown_cards.clear();
         tell(KeyFactKind::unknown_card, cabinet());
+    }
     if (keep(source_.denials, kDenialsMs) == kDenialsMax)
         tell(KeyFactKind::credential_attack, cabinet());
 }
 
 void KeyFold::open_door() {
     source_.open_doors.insert(event_.door.value_or(1));
+    if (!source_.door_open_since) source_.door_open_since = event_.at;
     const bool allowed =
         source_.authorised_at && event_.at - *source_.authorised_at <= kForcedAfterMs;
     if (!allowed && event_.person.empty()) tell(KeyFactKind::cabinet_forced, cabinet());
@@ -325,6 +337,7 @@ void KeyFold::open_door() {
 void KeyFold::close_door() {
     source_.open_doors.erase(event_.door.value_or(1));
     if (!source_.open_doors.empty()) return;
+    source_.door_open_since.reset();
     close_door_of_sessions();
     end(KeyFactKind::cabinet_forced, cabinet());
     end(KeyFactKind::door_held, cabinet());
@@ -403,6 +416,7 @@ void KeyFold::forget_places() {
     }
     // What happened at its door meanwhile is not known either.
     source_.sessions.clear();
+    source_.door_open_since.reset();
 }
 
 }  // namespace gatehouse

@@ -4,6 +4,7 @@
 // and raises no alert (key_watch.hpp). Pure, any thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,9 +34,12 @@ inline constexpr const char* kBoxSuffix = "/box";
 
 // The registry's keys as events find them. Pointers into the registry, which outlives it.
 struct KeyIndex {
+    // Whether the office is shut at that moment, by the cabinets' calendar; absent: it never is.
+    std::function<bool(UtcMs)> off_hours;
     std::map<std::string, const Key*> by_id, by_tag;
     std::map<std::pair<std::string, int>, const Key*> by_slot;
 };
+[[nodiscard]] std::string tag_name(std::string tag);  // as by_tag has it
 [[nodiscard]] KeyIndex index_keys(const std::vector<Key>& keys);
 
 // `second`: who confirmed it; empty: one person alone wrote it down.
@@ -110,7 +114,8 @@ struct SourceState {
     bool begun = false;
     std::vector<KeySession> sessions;
     std::set<int> open_doors;
-    std::optional<UtcMs> authorised_at;  // grant, unlocking, release
+    std::optional<UtcMs> door_open_since;  // the first of them
+    std::optional<UtcMs> authorised_at;    // grant, unlocking, release
     std::optional<UtcMs> offline_since;
     std::vector<UtcMs> unknown_cards, denials;  // of the newest minutes
     friend bool operator==(const SourceState&, const SourceState&) = default;
@@ -160,8 +165,18 @@ struct KeyMoved {
     KeyOrigin origin = KeyOrigin::device;
     KeyEventId loan;  // that began or ended by it; no source: none did
 };
+// A key that an inventory found elsewhere than was known: nobody saw it move.
+struct KeyJump {
+    KeyEventId event;  // the inventory
+    std::string key, cabinet;
+    std::optional<int> slot;
+    bool out = false;
+    KeyEventId loan;  // that began or ended by it
+    friend bool operator==(const KeyJump&, const KeyJump&) = default;
+};
 // What a fold found on its way.
 struct CustodyFindings {
+    std::vector<KeyJump> jumps;
     std::vector<KeyMoved> moved;
     std::vector<KeyLoan> ended;        // in order of return
     std::vector<KeyFact> facts;        // in order of the fold

@@ -27,6 +27,9 @@ struct KeyEventId {
 // Keys that are kept without an electronic slot are written down under this source.
 inline constexpr const char* kDeskSource = "desk";
 
+// Detail of key_counted whose `present` holds how many pieces hung there.
+inline constexpr const char* kCountedPieces = "pieces";
+
 enum class KeyEventType {
     session_open,
     session_close,

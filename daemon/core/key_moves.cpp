@@ -13,7 +13,7 @@ const Key* KeyFold::key_of_event() {
     };
     if (!event_.key.empty()) return found(index_.by_id, event_.key);
     if (!event_.tag.empty()) {
-        const Key* key = found(index_.by_tag, event_.tag);
+        const Key* key = found(index_.by_tag, tag_name(event_.tag));
         if (key == nullptr) tell(KeyFactKind::unknown_tag, cabinet()).key = event_.tag;
         return key;
     }
@@ -112,6 +112,9 @@ void KeyFold::take_stock() {
         const bool here = std::find(event_.present.begin(), event_.present.end(), place.second) !=
                           event_.present.end();
         const KeyPlace before = state.place;
+        KeyJump jump{event_.id, key->key, cabinet(), place.second, !here, {}};
+        if (state.loan) jump.loan = state.loan->id;
+        const bool moves = here == state.loan.has_value();
         if (here) {
             if (state.loan) give_back(state, unseen);
             state.place = KeyPlace::in;
@@ -120,6 +123,7 @@ void KeyFold::take_stock() {
         } else {
             state.place = KeyPlace::out;
         }
+        if (moves) findings_.jumps.push_back(std::move(jump));
         if (before == state.place) continue;
         state.since = event_.at;
         if (before != KeyPlace::unknown)
@@ -176,7 +180,9 @@ void KeyFold::write_down() {
 void KeyFold::count(const Key& key, KeyState& state) {
     const bool here = !event_.present.empty();
     end(KeyFactKind::stock_mismatch, key.key);
-    if (state.place == KeyPlace::unknown || here == (state.place == KeyPlace::in)) return;
+    const bool all = event_.detail != kCountedPieces || event_.present.empty() ||
+                     event_.present.front() == key.count.value_or(1);
+    if (state.place == KeyPlace::unknown || (here == (state.place == KeyPlace::in) && all)) return;
     tell(KeyFactKind::stock_mismatch, key.key).key = key.key;
 }
 

@@ -46,6 +46,8 @@ struct KeyRules {
     std::int64_t max_hold_ms = 8 * 3'600'000LL;
     std::int64_t offline_ms = 5 * 60'000, skew_ms = 60'000;
     std::int64_t closed_grace_ms = 30 * 60'000;
+    std::int64_t door_held_ms = 60'000, back_ticket_open_ms = 24 * 3'600'000LL;
+    int open_minute = 7 * 60 + 30, shut_minute = 18 * 60 + 30;  // local, of the cabinets
     std::set<std::string> alerts;  // codes that are told; the others stay rows of the log
 };
 // The eight of property-office.md 3.6, and those that nobody may have to switch on first: a call
@@ -79,6 +81,7 @@ struct CabinetWatch {
     bool known = false;  // it was heard of at least once, or has to be polled
     std::optional<UtcMs> offline_since;
     std::int64_t skew_ms = 0;
+    std::optional<UtcMs> door_open_since;
 };
 // A loan with what belongs to it.
 struct LoanFacts {
@@ -107,6 +110,8 @@ struct KeyWatchInput {
     const Zone& zone;
     UtcMs now = 0;
     std::vector<MoveIn> moves{};
+    // Tickets at work whose keys are all back, and since when.
+    std::map<std::string, UtcMs> keys_back = {};
 };
 [[nodiscard]] std::vector<KeyCondition> key_conditions(const KeyWatchInput& input);
 

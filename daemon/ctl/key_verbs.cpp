@@ -36,6 +36,8 @@ std::string body_of(const Options& options) {
         body.object["crew"] = std::move(crew);
     }
     for (const std::string& name : options.flags) body.object[name] = true;
+    // A stock-take says either, never nothing.
+    if (options.action == "count" && options.flags.empty()) body.object["present"] = false;
     return body.take();
 }
 

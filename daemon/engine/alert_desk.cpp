@@ -416,6 +416,12 @@ Reply acknowledge_alert(Context& context, const AckAlert& command) {
                                "` is no head; who was forced to open a cabinet is looked after by "
                                "one (role head or admin in staff.csv)");
     if (is_key_alert(context, alert.row)) {
+        if (!may_acknowledge(context, alert, command)) {
+            reply.kind = ReplyKind::refused;
+            reply.type = "manager-only";
+            reply.detail = "a call for help is acknowledged by a manager (head or admin) alone";
+            return reply;
+        }
         acknowledge_key_alert(context, alert, command);
         context.store.add_ack(
             {alert.row.id, alert.row.seq, command.by, command.via, command.note, command.result});

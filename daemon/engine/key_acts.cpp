@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/core/assert.hpp"
 #include "daemon/core/text.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
@@ -55,7 +56,7 @@ KeyEventType type_of(KeyAct::What what) {
 
 }  // namespace
 
-void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
+void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved, const std::string& part) {
     const Key* key = find_key(moved != nullptr ? moved->key : event.key);
     std::string cabinet = cabinet_of(event.id.source);
     if (cabinet == kDeskSource) cabinet = key != nullptr ? key->cabinet : "";
@@ -76,7 +77,7 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
     JsonWriter body;
     body.begin_object()
         .field("schema", 1)
-        .field("id", format(event.id))
+        .field("id", format(event.id) + part)
         .field("seq", seq)
         .field("prev", topic.empty() ? 0 : context_.world.topic_heads[topic])
         .field("event_type", event.type == KeyEventType::vendor ? "vendor" : to_string(event.type))
@@ -103,8 +104,8 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
     subject.field_if("key", key != nullptr ? key->key : "").end_object();
     std::vector<std::string> about;
     if (!cabinet.empty()) about.push_back("cabinet:" + cabinet);
-    if (!person.empty()) about.push_back("staff:" + person);
-    if (!event.to.empty()) about.push_back("staff:" + event.to);
+    for (const std::string& one : std::set<std::string>{person, event.second, event.to})
+        if (!one.empty()) about.push_back("staff:" + one);
     if (key != nullptr) {
         about.push_back("key:" + key->key);
         if (key->opens.size() <= 8)
@@ -115,22 +116,35 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved) {
                           std::move(about), topic);
 }
 
+// Who takes part: known, still here where they get a key, and for more time somebody else than who
+// has it.
+void KeyRoom::check_people(const KeyAct& act, Reply& reply) const {
+    using What = KeyAct::What;
+    const auto person = [&](const char* pointer, const std::string& id, bool required, bool gets) {
+        if (id.empty() && required)
+            reply.errors.push_back({pointer, "is missing: name one of staff.csv or people.csv"});
+        else if (!id.empty() && !is_person(id))
+            reply.errors.push_back({pointer, "`" + id + "` is nobody in staff.csv or people.csv"});
+        else if (gets && !id.empty() && has_left(id))
+            reply.errors.push_back({pointer, "`" + id + "` has left and gets no key"});
+    };
+    person("/person", act.person, act.what == What::take, act.what == What::take);
+    person("/second", act.second, false, true);
+    person("/to", act.to, act.what == What::hand, true);
+    if (act.what != What::extend) return;
+    const auto state = now_.keys.find(act.key);
+    if (state != now_.keys.end() && state->second.loan && state->second.loan->holder == act.by)
+        reply.errors.push_back({"/by", "`" + act.by + "` has the key; a lead gives more time"});
+}
+
 // What is wrong with an act as it was typed; `at` and `until` are read on the way.
 void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
                         std::optional<UtcMs>& until) {
     using What = KeyAct::What;
     check_staff(context_, reply, "/by", act.by);
-    const auto person = [&](const char* pointer, const std::string& id, bool required) {
-        if (id.empty() && required)
-            reply.errors.push_back({pointer, "is missing: name one of staff.csv or people.csv"});
-        else if (!id.empty() && !is_person(id))
-            reply.errors.push_back({pointer, "`" + id + "` is nobody in staff.csv or people.csv"});
-    };
-    person("/person", act.person, act.what == What::take);
-    person("/second", act.second, false);
-    person("/to", act.to, act.what == What::hand);
+    check_people(act, reply);
     const bool goes_on = act.what == What::hand || act.what == What::offer;
-    if (goes_on && is_person(act.to))
+    if (goes_on && is_person(act.to) && !has_left(act.to))
         if (const std::string why = not_here(act.to); !why.empty())
             reply.errors.push_back({"/to", why});
     const bool two = act.what == What::take &&
@@ -149,10 +163,38 @@ void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::op
     until = time("/until", act.until);
     if (at && *at > context_.now_ms())
         reply.errors.push_back({"/at", "`" + act.at + "` lies in the future"});
-    if (act.what == What::extend && (!until || *until <= context_.now_ms()))
+    const bool past = until && *until <= context_.now_ms();
+    if (past || (act.what == What::extend && !until))
         reply.errors.push_back({"/until", "name a time to come"});
+    if (act.what == What::count && !act.present && !act.counted)
+        reply.errors.push_back({"/present",
+                                "is missing: say whether it hangs there (true, false), "
+                                "or `count` how many pieces do"});
+    if (act.counted && *act.counted < 0) reply.errors.push_back({"/count", "is below 0"});
     if (!act.ticket.empty() && find_ticket(act.ticket) == nullptr)
         reply.errors.push_back({"/ticket", "no ticket `" + act.ticket + "`"});
+}
+
+// Who finds the key must not be able to open: the lock is changed soon (keys-and-tickets.md 5.9).
+void KeyRoom::order_lock(const Key& key, const KeyAct& act) {
+    if (key.opens.empty()) return;
+    OpenTicket lock;
+    lock.kind = "repair";
+    lock.category = "门窗锁具";
+    lock.urgency = "urgent";
+    lock.by = act.by;
+    lock.channel = "staff";
+    if (key.opens.size() == 1 && context_.world.units.contains(key.opens.front()))
+        lock.unit = key.opens.front();
+    else
+        for (const std::string& place : key.opens)
+            if (lock.place.size() + place.size() < 120)
+                lock.place += (lock.place.empty() ? "" : " ") + place;
+    lock.text =
+        (context_.options.chinese ? "钥匙遗失，更换锁芯：" : "key lost, change the lock: ") +
+        key.key;
+    const Reply opened = open(lock);
+    GH_ASSERT(opened.kind == ReplyKind::created);
 }
 
 Reply KeyRoom::act(const KeyAct& act) {
@@ -176,6 +218,11 @@ Reply KeyRoom::act(const KeyAct& act) {
                 "; write its return or hand-over down first");
     const bool of_both =
         act.what == What::offer || act.what == What::confirm || act.what == What::decline;
+    if (act.what == What::find && out)
+        return refusal(ReplyKind::conflict, "key-out",
+                       "key " + act.key + " is out" +
+                           (state.loan->holder.empty() ? "" : " with " + state.loan->holder) +
+                           "; write its return down, by whom it was brought");
     const bool needs_loan =
         of_both || act.what == What::bring || act.what == What::hand || act.what == What::extend;
     if (needs_loan && !out)
@@ -190,12 +237,17 @@ Reply KeyRoom::act(const KeyAct& act) {
     event.reason = act.reason;
     event.until = until;
     event.at = at.value_or(context_.now_ms());
-    if (act.what == What::count && act.present) event.present = {1};
+    event.received_at = context_.now_ms();
+    if (act.what == What::hand) event.person = state.loan->holder;
+    if (act.what == What::count && act.present.value_or(act.counted.value_or(0) > 0))
+        event.present = {act.counted.value_or(1)};
+    if (act.what == What::count && act.counted) event.detail = kCountedPieces;
     if (of_both)
         if (auto refused = take_offer(act, *state.loan, event)) return *std::move(refused);
     std::vector<KeyEvent> fresh;
     fresh.push_back(std::move(event));
     ingest(std::move(fresh));
+    if (act.what == What::lose) order_lock(*key, act);
     const auto now = board();
     for (const KeyView& view : now->keys)
         if (view.key == act.key) reply.json = key_json(view, *key, context_.zone);

@@ -247,6 +247,16 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
     }
 }
 
+bool may_acknowledge(const Context& context, const OpenAlert& alert, const AckAlert& command) {
+    if (alert.row.kind != to_string(KeyFactKind::duress)) return true;
+    const auto staff = context.world.staff.find(command.by);
+    if (staff == context.world.staff.end()) return false;
+    const auto& roles = staff->second->roles;
+    return std::any_of(roles.begin(), roles.end(), [](StaffRole role) {
+        return role == StaffRole::head || role == StaffRole::admin;
+    });
+}
+
 void acknowledge_key_alert(Context& context, OpenAlert& alert, const AckAlert& command) {
     const AlertStep step = step_acknowledge(alert.life, context.now_ms());
     GH_ASSERT(step.state && step.life);

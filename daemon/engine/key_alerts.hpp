@@ -17,6 +17,9 @@ namespace gatehouse {
 void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
                      const std::vector<KeyFact>& facts);
 
+// A call for help is looked into by a manager, and by nobody who may have been forced.
+[[nodiscard]] bool may_acknowledge(const Context& context, const OpenAlert& alert,
+                                   const AckAlert& command);
 // Its acknowledgement; what only waited for that ends with the next look.
 void acknowledge_key_alert(Context& context, OpenAlert& alert, const AckAlert& command);
 

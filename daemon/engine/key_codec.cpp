@@ -257,6 +257,7 @@ void members(V& visit, Is<SourceState> auto& source) {
     visit("begun", source.begun);
     visit.parts("sessions", source.sessions);
     visit("open_doors", source.open_doors);
+    visit("door_open_since", source.door_open_since);
     visit("authorised_at", source.authorised_at);
     visit("offline_since", source.offline_since);
     visit("unknown_cards", source.unknown_cards);

@@ -145,6 +145,9 @@ Reply KeyRoom::push(const KeyPush& push) {
     CabinetWatch& watched = watch_[push.source];
     watched.cabinet = push.source;
     watched.known = true;
+    heard_[push.source] = context_.now_ms();
+    if (watched.offline_since && is_pushing(push.source))
+        static_cast<void>(see({push.source, true, watched.skew_ms, ""}));
     if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
     std::vector<KeyEvent> fresh;
     for (auto& [id, event] : pending) fresh.push_back(std::move(event));
@@ -188,16 +191,93 @@ Reply KeyRoom::see(const CabinetSeen& seen) {
     reasons_[seen.cabinet] = seen.reason;
     moved_ = true;
     if (!was_known && seen.online) return reply;
+    log_line(seen, context_.now_ms());
+    return reply;
+}
+
+// Whether a cabinet can be heard, as an event of it that the box made (5.1).
+void KeyRoom::log_line(const CabinetSeen& seen, UtcMs at) {
+    const std::string topic = "cabinet/" + seen.cabinet + "/event";
+    const std::uint64_t seq = context_.store.next(Series::event);
     JsonWriter subject, body;
     subject.begin_object().field("cabinet", seen.cabinet).end_object();
     body.begin_object()
+        .field("schema", 1)
+        .field("id", seen.cabinet + "/line/" + std::to_string(seq))
+        .field("seq", seq)
+        .field("prev", context_.world.topic_heads[topic])
+        .field("event_type", seen.online ? "device.online" : "device.offline")
         .field("cabinet", seen.cabinet)
         .field_if("reason", seen.reason)
-        .field("at", context_.iso(context_.now_ms()))
+        .field("origin", "derived")
+        .field("at", context_.iso(at))
+        .field("received_at", context_.iso(context_.now_ms()))
         .end_object();
     log_event(context_, seen.online ? "cabinet.online" : "cabinet.offline", subject.take(),
-              body.take(), {"cabinet:" + seen.cabinet});
-    return reply;
+              body.take(), {"cabinet:" + seen.cabinet}, topic);
+}
+
+bool KeyRoom::is_pushing(const std::string& cabinet) const {
+    return std::any_of(options_.cabinets.begin(), options_.cabinets.end(),
+                       [&](const auto& one) { return one.id == cabinet && one.kind != "modbus"; });
+}
+
+// A cabinet that pushes is offline once it was silent beyond the rule; an empty push is a sign of
+// life. One that was never heard of in this run is not missed, since the box was away itself.
+void KeyRoom::look_for_silence() {
+    for (auto& [id, watched] : watch_) {
+        if (!watched.known || watched.offline_since || !is_pushing(id)) continue;
+        const auto heard = heard_.find(id);
+        if (heard == heard_.end() || context_.now_ms() < heard->second + options_.rules.offline_ms)
+            continue;
+        watched.offline_since = heard->second;
+        reasons_[id] = "it has been silent since " + context_.iso(heard->second);
+        moved_ = true;
+        log_line({id, false, watched.skew_ms, reasons_[id]}, heard->second);
+    }
+}
+
+// What an inventory found otherwise than it was known, key by key, beside the inventory itself.
+void KeyRoom::log_jumps(const KeyEvent& inventory) {
+    for (const KeyJump& jump : findings_.jumps) {
+        if (jump.event != inventory.id) continue;
+        KeyEvent event;
+        event.type = jump.out ? KeyEventType::key_removed : KeyEventType::key_returned;
+        event.origin = KeyOrigin::derived;
+        event.key = jump.key;
+        event.slot = jump.slot;
+        event.at = inventory.at;
+        event.received_at = inventory.received_at;
+        event.id = inventory.id;
+        event.id.source = jump.cabinet;
+        const KeyEventId loan = jump.loan.source.empty() ? inventory.id : jump.loan;
+        const KeyMoved moved{inventory.id, jump.key, "", KeyOrigin::derived, loan};
+        log_key_event(event, &moved, "#" + jump.key);
+    }
+}
+
+// Of tickets at work: when the last of their keys came back, where all are back.
+std::map<std::string, UtcMs> KeyRoom::keys_back() {
+    std::map<std::string, UtcMs> all;
+    if (!options_.rules.alerts.contains("key_back_ticket_open")) return all;
+    KeyBooks& books = context_.store.key_books();
+    for (const auto& [number, ticket] : tickets_) {
+        if (ticket.state != TicketState::working) continue;
+        const auto [known, fresh] = back_.try_emplace(number);
+        if (fresh) {
+            bool out = false;
+            for (const KeyLinkRow& link : books.links_of_ticket(number)) {
+                const auto kind = parse_key_link_kind(link.kind);
+                const auto loan = books.loan(link.loan);
+                if (!kind || !counts(*kind) || !loan) continue;
+                out = out || !loan->in_at;
+                if (loan->in_at) known->second = std::max(known->second.value_or(0), *loan->in_at);
+            }
+            if (out) known->second.reset();
+        }
+        if (known->second) all.emplace(number, *known->second);
+    }
+    return all;
 }
 
 }  // namespace gatehouse

@@ -30,7 +30,7 @@ void KeyRoom::load() {
     KeyBooks& books = context_.store.key_books();
     numberings_.reset();
     registry_ = context_.world.registry;
-    index_ = index_keys(registry_->keys);
+    index_registry();
     base_ = {};
     for (const auto& [id, body] : books.bases("key")) from_book(body, base_.keys[id]);
     for (const auto& [id, body] : books.bases("source")) from_book(body, base_.sources[id]);
@@ -74,6 +74,15 @@ void KeyRoom::load() {
     for (const KeyLoan* loan : loans()) kept_.emplace(format(loan->id), *loan);
     loaded_ = true;
     moved_ = true;
+}
+
+void KeyRoom::index_registry() {
+    index_ = index_keys(registry_->keys);
+    index_.off_hours = [this](UtcMs at) {
+        const LocalDate day = context_.zone.local(at).date;
+        const std::int64_t minute = (at - context_.zone.midnight(day)) / 60'000;
+        return minute < options_.rules.open_minute || minute >= options_.rules.shut_minute;
+    };
 }
 
 void KeyRoom::refold() {
@@ -174,6 +183,7 @@ std::vector<const KeyLoan*> KeyRoom::keep_loans() {
         kept_.erase(id);
         moved_ = true;
     }
+    if (!changed.empty() || !gone.empty()) back_.clear();
     return changed;
 }
 
@@ -251,6 +261,7 @@ void KeyRoom::put_links(const KeyLoan& loan, const std::vector<KeyLink>& links) 
                   {"key:" + loan.key, "ticket:" + link.ticket});
     }
     books.supersede_links(id, first);
+    back_.clear();
     links_[id] = links;
     moved_ = true;
 }
@@ -288,6 +299,7 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
     for (KeyEvent& event : fresh) {
         const auto found = moved.find(event.id);
         log_key_event(event, found == moved.end() ? nullptr : found->second);
+        if (event.type == KeyEventType::inventory) log_jumps(event);
         books.add_event({event.id.source, event.id.boot, event.id.seq, event.row, event.at,
                          event.received_at, to_book(event)},
                         late.contains(event.id) ? KeyEventFold::late : KeyEventFold::fresh);
@@ -311,7 +323,7 @@ void KeyRoom::follow_books() {
     if (!loaded_) load();
     if (registry_ == context_.world.registry) return;
     registry_ = context_.world.registry;
-    index_ = index_keys(registry_->keys);
+    index_registry();
     refold();
     keep_loans();
     keep_links(loans());
@@ -344,6 +356,15 @@ void KeyRoom::tick() {
     watch();
 }
 
+bool KeyRoom::has_left(const std::string& id) const {
+    const LocalDate today = context_.day_of(context_.now_ms());
+    if (const auto staff = context_.world.staff.find(id); staff != context_.world.staff.end())
+        return staff->second->active_to && *staff->second->active_to < today;
+    return std::any_of(registry_->people.begin(), registry_->people.end(), [&](const Person& one) {
+        return one.person == id && one.valid_to && *one.valid_to < today;
+    });
+}
+
 std::vector<LoanFacts> KeyRoom::open_loans() const {
     std::vector<LoanFacts> all;
     for (const auto& [id, state] : now_.keys) {
@@ -368,21 +389,30 @@ void KeyRoom::watch() {
         tickets.emplace(number, &ticket);
         if (is_at_work(ticket.state)) at_work.push_back(&ticket);
     }
+    look_for_silence();
     std::vector<CabinetWatch> cabinets;
     for (const auto& [id, one] : watch_) cabinets.push_back(one);
     for (const auto& [id, source] : now_.sources) {
         const std::string cabinet = cabinet_of(id);
+        const bool current = id == numberings_.current(context_.store.key_books(), cabinet);
+        if (source.door_open_since && current) {
+            CabinetWatch door;
+            door.cabinet = cabinet;
+            door.door_open_since = source.door_open_since;
+            cabinets.push_back(std::move(door));
+        }
         if (source.offline_since && !watch_.contains(cabinet) &&
             id == numberings_.current(context_.store.key_books(), cabinet))
-            cabinets.push_back({cabinet, true, source.offline_since, 0});
+            cabinets.push_back({cabinet, true, source.offline_since, 0, std::nullopt});
     }
     look_for_moves();
     std::set<std::string> inactive;
     const LocalDate today = context_.day_of(context_.now_ms());
     for (const Staff& staff : registry_->staff)
         if (staff.active_to && *staff.active_to < today) inactive.insert(staff.staff);
-    const KeyWatchInput input{open,     tickets,        at_work,       findings_.facts,   cabinets,
-                              inactive, options_.rules, context_.zone, context_.now_ms(), moves_};
+    const KeyWatchInput input{
+        open,           tickets,       at_work,           findings_.facts, cabinets,   inactive,
+        options_.rules, context_.zone, context_.now_ms(), moves_,          keys_back()};
     move_key_alerts(context_, key_conditions(input), findings_.facts);
 }
 

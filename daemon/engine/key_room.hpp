@@ -46,8 +46,9 @@ struct KeyAct {
     };
     What what = What::take;
     std::string by, person, second, to, ticket, reason;
-    std::string at, until;  // ISO 8601; at empty: now
-    bool present = true;    // count
+    std::string at, until;        // ISO 8601; at empty: now
+    std::optional<bool> present;  // count: whether it hangs there
+    std::optional<int> counted;   // count: how many pieces of a bunch
 };
 struct OpenTicket {
     std::string kind, unit, place, category, urgency, text, channel, external_no, by;
@@ -112,6 +113,7 @@ class KeyRoom {
     [[nodiscard]] Reply see(const CabinetSeen& seen);
     [[nodiscard]] Reply act(const KeyAct& act);
     [[nodiscard]] Reply clock(const CabinetClock& clock);
+    void check_people(const KeyAct& act, Reply& reply) const;
     void check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
                    std::optional<UtcMs>& until);
     // Into the event what both of a hand-over say; a reply: why it is refused.
@@ -131,8 +133,17 @@ class KeyRoom {
     void ingest(std::vector<KeyEvent> fresh);
     void resolve(KeyEvent& event, std::optional<UtcMs> device_now) const;
     [[nodiscard]] bool is_person(const std::string& id) const;
-    void log_key_event(KeyEvent& event, const KeyMoved* moved);
+    [[nodiscard]] bool has_left(const std::string& id) const;
+    void order_lock(const Key& key, const KeyAct& act);
+    // `part`: of what the id names, which.
+    void log_key_event(KeyEvent& event, const KeyMoved* moved, const std::string& part = "");
+    [[nodiscard]] bool is_pushing(const std::string& cabinet) const;
     void log_restart(const KeyEvent& first);
+    void log_jumps(const KeyEvent& inventory);
+    void log_line(const CabinetSeen& seen, UtcMs at);
+    void look_for_silence();
+    void index_registry();
+    [[nodiscard]] std::map<std::string, UtcMs> keys_back();
     void shorten_loss(KeyEvent& event, KeyNumberings::Place& place);
     void log_gaps(const std::set<std::pair<std::string, SeqGap>>& before);
     [[nodiscard]] std::set<std::pair<std::string, SeqGap>> gaps() const;
@@ -174,8 +185,9 @@ class KeyRoom {
     std::map<std::string, Ticket> tickets_;     // open ones, and those that ended not long ago
     std::map<std::string, std::string> shown_;  // open ones, as MQTT shows them
     std::map<std::string, CabinetWatch> watch_;
-    std::map<std::string, std::string> reasons_;  // why a cabinet does not answer
-    struct HandOvers {                            // of a flat: the newest record of each direction
+    std::map<std::string, std::optional<UtcMs>> back_;  // by ticket; cleared when a loan moves
+    std::map<std::string, std::string> reasons_;        // why a cabinet does not answer
+    struct HandOvers {  // of a flat: the newest record of each direction
         std::optional<UtcMs> in, out;
     };
     std::map<std::string, HandOvers> handovers_;

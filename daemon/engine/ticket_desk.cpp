@@ -200,7 +200,14 @@ Reply KeyRoom::open(const OpenTicket& open) {
     if (is_refused(reply)) return reply;
     if (!open.external_no.empty()) {
         if (const auto there = context_.store.key_books().ticket_by_external(open.external_no)) {
-            reply.json = ticket_json(ticket_of(*there), context_.unit_label(there->unit),
+            const Ticket known = ticket_of(*there);
+            if (known.kind != ticket.kind || known.unit != open.unit || known.text != open.text ||
+                known.place != open.place ||
+                (!open.category.empty() && known.category != open.category))
+                return refusal(ReplyKind::conflict, "external-no-used",
+                               "external_no `" + open.external_no + "` is ticket " + known.number +
+                                   " with another content; draw a new number");
+            reply.json = ticket_json(known, context_.unit_label(there->unit),
                                      context_.options.currency, nullptr, context_.zone);
             return reply;
         }

@@ -1,5 +1,6 @@
 // Keys, key cabinets and what they push, and what people write down about a key.
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <optional>
 #include <utility>
 
@@ -16,6 +17,7 @@ namespace gatehouse::http {
 namespace {
 
 constexpr std::size_t kLoansShown = 50;
+constexpr std::int64_t kPiecesMax = 1'000;  // on one hook
 
 const Key* key_row(const Call& call, const std::string& id) {
     const auto& keys = call.snapshot->registry->keys;
@@ -109,7 +111,14 @@ void post_key(Call& call, Respond respond) {
     }
     if (act.what == What::hand) act.to = body.required_text("to");
     if (act.what == What::offer) act.to = body.text("to");
-    if (act.what == What::count) act.present = body.flag("present");
+    if (act.what == What::count) {
+        const auto counted = body.integer("count", 0, kPiecesMax);
+        if (counted) act.counted = static_cast<int>(*counted);
+        // Not said is not counted, and nobody's word that the key is away.
+        const bool there = body.flag("present");
+        if (boost::json::parse(call.request.body).as_object().contains("present"))
+            act.present = there;
+    }
     if (act.what == What::extend) act.until = body.required_text("until");
     act.reason = body.text("reason");
     // What two people say to each other happens as they say it.

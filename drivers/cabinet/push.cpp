@@ -25,10 +25,10 @@ std::string text_of(const bj::object& object, const char* name) {
 std::optional<std::int64_t> number_of(const bj::object& object, const char* name) {
     const bj::value* value = object.if_contains(name);
     if (value == nullptr) return std::nullopt;
-    if (value->is_int64()) return value->get_int64();
-    if (value->is_uint64() && value->get_uint64() <= INT64_MAX)
-        return static_cast<std::int64_t>(value->get_uint64());
-    return std::nullopt;
+    // What a JSON reader of a cabinet still counts exactly; beyond it two numbers are one.
+    constexpr std::int64_t kExactMax = std::int64_t{1} << 53;
+    if (!value->is_int64() || value->get_int64() > kExactMax) return std::nullopt;
+    return value->get_int64();
 }
 
 // Milliseconds since 1970, or a text with an offset; nothing where absent or wrong.

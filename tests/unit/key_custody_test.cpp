@@ -246,7 +246,7 @@ TEST_CASE("a badge that nobody knows is nobody, and two of a key that takes two 
 TEST_CASE("tags: a key in another's slot, and a tag that nobody knows") {
     House house;
     KeyEvent out = event(1, T::key_removed, 0, "s-1", 3);
-    out.tag = "E004";
+    out.tag = "e004";
     KeyEvent wrong = event(2, T::key_returned, 60, "s-1", 1);
     wrong.tag = "E004";
     KeyEvent stranger = event(3, T::key_returned, 70, "s-1", 2);
@@ -290,6 +290,47 @@ TEST_CASE("an inventory that differs is something that nobody saw, and names nob
     CHECK(house.key("k-2").loan->origin == KeyOrigin::derived);
     REQUIRE(house.findings.ended.size() == 1);
     CHECK(house.findings.ended[0].returned_by.empty());
+}
+
+TEST_CASE("an unknown card is one too many at night and three by day, again after each time") {
+    House house;
+    std::vector<KeyEvent> events;
+    for (int i = 1; i <= 6; ++i) {
+        events.push_back(event(i, T::access_denied, i));
+        events.back().detail = "unknown_card";
+    }
+    events.back().at = kDay + 3'600'000;
+    house.index.off_hours = [](UtcMs at) { return at >= kDay + 3'600'000; };
+    house.play(events);
+    CHECK(house.facts() == "unknown_card@kc-01 credential_attack@kc-01 unknown_card@kc-01");
+}
+
+TEST_CASE("a bunch is counted piece by piece, and what an inventory found is told key by key") {
+    House house;
+    house.keys[3].count = 5;
+    const auto counted = [&](std::int64_t seq, int pieces) {
+        KeyEvent one = event(seq, T::key_counted, seq);
+        one.id.source = kDeskSource;
+        one.key = "k-4";
+        one.detail = kCountedPieces;
+        one.present = {pieces};
+        return one;
+    };
+    house.play({counted(1, 5)});
+    CHECK(house.facts().empty());
+    house.play({counted(2, 4)});
+    CHECK(house.facts() == "stock_mismatch@k-4");
+    house.play({counted(3, 5)});
+    CHECK(house.facts() == "stock_mismatch@k-4-");
+    house.play({event(1, T::key_removed, 10, "s-1", 1)});
+    KeyEvent stock = event(2, T::inventory, 20);
+    stock.present = {1, 3};
+    house.play({stock});
+    REQUIRE(house.findings.jumps.size() == 2);
+    CHECK(house.findings.jumps[0].key == "k-1");
+    CHECK_FALSE(house.findings.jumps[0].out);
+    CHECK(format(house.findings.jumps[0].loan) == "kc-01/1/1");
+    CHECK(house.findings.jumps[1].out);
 }
 
 TEST_CASE("a door that nobody may open was forced, until it is shut") {

@@ -328,6 +328,43 @@ TEST_CASE("a move-in is entered within a day, with its record and its holder") {
     }
 }
 
+TEST_CASE("a door that stays open is told after a minute, work without its key after a day") {
+    KeyRules rules;
+    rules.alerts = {"door_held", "key_back_ticket_open"};
+    Ticket ticket = reported();
+    ticket.state = TicketState::working;
+    struct Row {
+        const char* now;
+        const char* holds;
+    };
+    const Row rows[] = {
+        {"2026-11-23T15:00:59", ""},
+        {"2026-11-23T15:01", "door_held:2"},
+        {"2026-11-23T15:05", "door_held:3"},
+        {"2026-11-24T15:00", "door_held:3 key_back_ticket_open:1"},
+    };
+    const std::vector<CabinetWatch> cabinets{
+        {"kc-01", true, std::nullopt, 0, at("2026-11-23T15:00")}};
+    for (const Row& row : rows) {
+        const KeyWatchInput input{{},
+                                  {{"A", &ticket}},
+                                  {},
+                                  {},
+                                  cabinets,
+                                  {},
+                                  rules,
+                                  kShanghai,
+                                  at(row.now),
+                                  {},
+                                  {{"A", at("2026-11-23T15:00")}}};
+        std::string text;
+        for (const KeyCondition& one : key_conditions(input))
+            text += (text.empty() ? "" : " ") + one.code + ":" + std::to_string(one.severity);
+        INFO(row.now);
+        CHECK(text == row.holds);
+    }
+}
+
 // When each alert of a loan holds, minute by minute around its edges.
 TEST_CASE("alerts of a key that is out") {
     Key key;
@@ -357,6 +394,8 @@ TEST_CASE("alerts of a key that is out") {
         {"2026-11-23T15:15", true, ""},
         {"2026-11-23T16:29", true, ""},
         {"2026-11-23T16:30", true, "ticket_closed_key_out:3"},
+        {"2026-11-23T17:49", true, "ticket_closed_key_out:3"},
+        {"2026-11-23T17:50", true, "key_past_curfew:1 ticket_closed_key_out:3"},
         {"2026-11-23T18:00", true, "key_past_curfew:3 ticket_closed_key_out:3"},
         {"2026-11-23T18:01", true, "key_overdue:2 key_past_curfew:3 ticket_closed_key_out:3"},
         {"2026-11-23T20:01", true, "key_overdue:3 key_past_curfew:3 ticket_closed_key_out:3"},

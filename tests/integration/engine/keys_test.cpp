@@ -359,6 +359,124 @@ TEST_CASE("a ticket does not close with its key out or lost, whoever has the tic
     CHECK(loans[0].body.find("lost_at") != std::string::npos);
 }
 
+TEST_CASE("the desk refuses what would write the register wrong") {
+    KeyHouse keys;
+    FileTexts left;
+    left["staff.csv"] = "staff,name,roles,active_to\ns-9,Nine,tech,2026-01-31\n";
+    REQUIRE(keys.house.import(left).kind == ReplyKind::ok);
+    keys.house.pass(2'000);
+    KeyAct act;
+    act.key = "k-2";
+    act.by = "s-1";
+    act.person = "s-9";
+    CHECK(keys.work(act).kind == ReplyKind::invalid);  // who has left
+    act.person = "s-2";
+    act.until = "2026-01-01T10:00";
+    CHECK(keys.work(act).kind == ReplyKind::invalid);  // a time that is over
+    act.until.clear();
+    REQUIRE(keys.work(act).kind == ReplyKind::created);
+    KeyAct more;
+    more.key = "k-2";
+    more.what = KeyAct::What::extend;
+    more.by = "s-2";
+    more.reason = "later";
+    more.until = "2099-01-01T10:00";
+    CHECK(keys.work(more).kind == ReplyKind::invalid);  // his own
+    more.by = "s-1";
+    CHECK(keys.work(more).kind == ReplyKind::ok);
+    KeyAct hand;
+    hand.key = "k-2";
+    hand.what = KeyAct::What::hand;
+    hand.by = "s-1";
+    hand.to = "s-9";
+    CHECK(keys.work(hand).kind == ReplyKind::invalid);
+    KeyAct count;
+    count.key = "k-2";
+    count.what = KeyAct::What::count;
+    count.by = "s-1";
+    CHECK(keys.work(count).kind == ReplyKind::invalid);  // says nothing
+    KeyAct find;
+    find.key = "k-2";
+    find.what = KeyAct::What::find;
+    find.by = "s-1";
+    CHECK(keys.work(find).type == "key-out");
+    find.what = KeyAct::What::lose;
+    find.reason = "dropped";
+    REQUIRE(keys.work(find).kind == ReplyKind::ok);
+    const auto tickets = keys.house.events("ticket.reported");
+    REQUIRE(tickets.size() == 1);
+    CHECK(field(tickets[0].body, "category") == "门窗锁具");
+    CHECK(field(tickets[0].body, "unit") == "u-2");
+    OpenTicket twice;
+    twice.kind = "repair";
+    twice.unit = "u-1";
+    twice.text = "a lamp";
+    twice.by = "s-1";
+    twice.external_no = "X1";
+    REQUIRE(keys.work(twice).kind == ReplyKind::created);
+    CHECK(keys.work(twice).kind == ReplyKind::ok);
+    twice.text = "a door";
+    CHECK(keys.work(twice).type == "external-no-used");
+}
+
+TEST_CASE("a cabinet that pushes and falls silent is offline, and its inventory tells each key") {
+    KeyHouse keys;
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    keys.house.pass(5 * kMinute + 2'000);
+    const auto offline = keys.house.events("cabinet.offline");
+    REQUIRE(offline.size() == 1);
+    CHECK(field(offline[0].body, "event_type") == "device.offline");
+    auto open = keys.open_alerts();
+    CHECK(std::count(open.begin(), open.end(), "cabinet_offline@kc-01") == 1);
+    KeyEvent stock = keys.event(T::inventory, 0);
+    stock.present = {1, 2};
+    REQUIRE(keys.push({stock}).kind == ReplyKind::ok);
+    keys.house.pass(2'000);
+    CHECK(keys.house.events("cabinet.online").size() == 1);
+    open = keys.open_alerts();
+    CHECK(std::count(open.begin(), open.end(), "cabinet_offline@kc-01") == 0);
+    const auto back = keys.house.events("key.returned"), out = keys.house.events("key.removed");
+    REQUIRE(back.size() == 1);
+    CHECK(field(back[0].body, "key") == "k-1");
+    CHECK(field(back[0].body, "origin") == "derived");
+    CHECK(field(back[0].body, "id") == "kc-01/1/2#k-1");
+    REQUIRE(out.size() == 2);
+    CHECK(field(out[1].body, "key") == "k-3");
+}
+
+TEST_CASE("a call for help is acknowledged by a manager alone") {
+    House house;
+    FileTexts files = key_files();
+    files["staff.csv"] = "staff,name,roles\ns-1,One,desk\ns-2,Two,tech\ns-3,Three,head\n";
+    auto options = std::make_shared<KeyRoomOptions>();
+    options->cabinets = {{"kc-01", "kcm-1", "http"}};
+    options->rules.alerts = {"duress"};
+    house.options.keys = options;
+    house.options.cabinets = {"kc-01"};
+    house.open();
+    REQUIRE(house.import(files).kind == ReplyKind::ok);
+    house.pass(2'000);
+    KeyPush push;
+    push.source = "kc-01";
+    push.boot = 1;
+    KeyEvent help;
+    help.id = {"kc-01", 1, 1};
+    help.type = T::duress;
+    help.at = house.clock.wall_ms();
+    push.events = {help};
+    RoomCommand command;
+    command.work = std::make_shared<const RoomWork>(RoomWork{std::move(push)});
+    REQUIRE(house.ask(std::move(command)).kind == ReplyKind::ok);
+    AckAlert ack;
+    REQUIRE(house.engine().snapshot()->open_alerts.size() == 1);
+    ack.alert = house.engine().snapshot()->open_alerts[0]->id;
+    ack.by = "s-1";
+    ack.via = "visit";
+    CHECK(house.ask(ack).type == "manager-only");
+    ack.by = "s-3";
+    CHECK(house.ask(ack).kind == ReplyKind::ok);
+}
+
 TEST_CASE("a month of repairs is filed on the third day after it, once, and holds no words") {
     KeyHouse keys;
     const std::string number = keys.ticket("u-1");
