@@ -373,17 +373,6 @@ void move_alert(Context& context, std::optional<std::string>& place, const Trans
     carry_out(context, place, transition, judgement ? &*judgement : nullptr);
 }
 
-namespace {
-
-bool leads(const Context& context, const std::string& staff) {
-    const auto& roles = context.world.staff.at(staff)->roles;
-    return std::any_of(roles.begin(), roles.end(), [](StaffRole role) {
-        return role == StaffRole::head || role == StaffRole::admin;
-    });
-}
-
-}  // namespace
-
 Reply acknowledge_alert(Context& context, const AckAlert& command) {
     Reply reply;
     static constexpr std::array<const char*, 5> kWays{"phone", "visit", "posted", "message",
@@ -410,11 +399,6 @@ Reply acknowledge_alert(Context& context, const AckAlert& command) {
         return reply;
     }
     OpenAlert& alert = found->second;
-    if (alert.row.kind == "duress" && !leads(context, command.by))
-        return wrong_field("/by", "invalid",
-                           "`" + command.by +
-                               "` is no head; who was forced to open a cabinet is looked after by "
-                               "one (role head or admin in staff.csv)");
     if (is_key_alert(context, alert.row)) {
         if (!may_acknowledge(context, alert, command)) {
             reply.kind = ReplyKind::refused;
