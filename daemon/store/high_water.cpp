@@ -90,7 +90,7 @@ HighWater::HighWater(const std::string& path) : path_(path) {
         const std::uint64_t generation = get_number(bytes, 8);
         if (found_ && generation <= generation_) continue;
         generation_ = generation;
-        found_.emplace();
+        found_ = Found{};
         found_->run = id_of(bytes, 16);
         found_->pending = id_of(bytes, 16 + kIdSize);
         for (std::size_t i = 0; i < kSeriesCount; ++i) {
