@@ -273,12 +273,12 @@ TEST_CASE("a key stays linked over transfer, decline, reopening and hand-over") 
     CHECK(links(again, between).empty());
     // Handed on, to one of the crew or to another: it was taken for that ticket.
     KeyLoan handed = loan;
-    handed.handed = {{"s-2", "s-9", "s-1", at("2026-11-23T10:30")}};
+    handed.handed = {{"s-2", "s-9", "s-1", at("2026-11-23T10:30"), ""}};
     handed.holder = "s-9";
     CHECK(links(ticket, handed) == "auto");
     Ticket two = reported();
     go(two, A::dispatch, sent, {"s-2", "s-3"});
-    handed.handed = {{"s-2", "s-3", "s-1", at("2026-11-23T10:30")}};
+    handed.handed = {{"s-2", "s-3", "s-1", at("2026-11-23T10:30"), ""}};
     handed.holder = "s-3";
     CHECK(links(two, handed) == "auto");
 }

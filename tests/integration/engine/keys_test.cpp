@@ -161,7 +161,8 @@ TEST_CASE("shuffled pushes over the replacement of a board give the same book as
             for (int i = 0; i < 60; ++i) {
                 const T types[] = {T::access_granted, T::door_opened, T::key_removed,
                                    T::key_returned, T::door_closed};
-                KeyEvent one = keys.event(types[world() % 5], ago -= 9'000 + world() % 60'000);
+                KeyEvent one = keys.event(
+                    types[world() % 5], ago -= 9'000 + static_cast<std::int64_t>(world() % 60'000));
                 one.id.boot = board == 1 ? 3 : 1;
                 if (one.type == T::access_granted) one.person = world() % 2 == 0 ? "s-2" : "s-3";
                 if (one.type == T::key_removed || one.type == T::key_returned)
