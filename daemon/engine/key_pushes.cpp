@@ -12,6 +12,8 @@
 namespace gatehouse {
 namespace {
 
+constexpr std::int64_t kQuietDayMs = 86'400'000;
+
 // A clock this far from ours is not late delivery but a wrong clock.
 constexpr std::int64_t kWrongClockMs = 7 * 86'400'000LL, kAheadMs = 60'000;
 constexpr std::int64_t kSkewShownMs = 1'000;  // so much makes another snapshot
@@ -146,6 +148,11 @@ Reply KeyRoom::push(const KeyPush& push) {
     watched.cabinet = push.source;
     watched.known = true;
     heard_[push.source] = context_.now_ms();
+    const bool sign_of_life =
+        push.events.empty() ||
+        std::any_of(push.events.begin(), push.events.end(),
+                    [](const KeyEvent& one) { return one.type == KeyEventType::inventory; });
+    if (sign_of_life) beating_.insert(push.source);
     if (watched.offline_since && is_pushing(push.source))
         static_cast<void>(see({push.source, true, watched.skew_ms, ""}));
     if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
@@ -222,14 +229,17 @@ bool KeyRoom::is_pushing(const std::string& cabinet) const {
                        [&](const auto& one) { return one.id == cabinet && one.kind != "modbus"; });
 }
 
-// A cabinet that pushes is offline once it was silent beyond the rule; an empty push is a sign of
-// life. One that was never heard of in this run is not missed, since the box was away itself.
+// A cabinet that pushes is offline once it was silent beyond the rule, where it is known to give
+// signs of life (an empty push, an inventory); one that only tells what happens may have nothing to
+// tell for a day. One that was never heard of in this run is not missed, since the box was away
+// itself.
 void KeyRoom::look_for_silence() {
     for (auto& [id, watched] : watch_) {
         if (!watched.known || watched.offline_since || !is_pushing(id)) continue;
         const auto heard = heard_.find(id);
-        if (heard == heard_.end() || context_.now_ms() < heard->second + options_.rules.offline_ms)
-            continue;
+        const std::int64_t patience_ms =
+            beating_.contains(id) ? options_.rules.offline_ms : kQuietDayMs;
+        if (heard == heard_.end() || context_.now_ms() < heard->second + patience_ms) continue;
         watched.offline_since = heard->second;
         reasons_[id] = "it has been silent since " + context_.iso(heard->second);
         moved_ = true;

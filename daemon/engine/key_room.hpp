@@ -177,6 +177,7 @@ class KeyRoom {
     Custody base_, now_;
     CustodyFindings findings_;
     std::vector<std::unique_ptr<KeyEvent>> window_;  // in the one order
+    std::set<std::string> beating_;                  // cabinets that push and give signs of life
     std::map<std::string, UtcMs> heard_;             // when each cabinet told something last
     UtcMs newest_at_ = 0;                            // of what was ever in it
     std::map<std::string, KeyLoan> kept_;            // as the books have them, of the window

@@ -181,7 +181,8 @@ std::optional<FiledMonth> filed_month(const Call& call, KeyBooks& books, LocalDa
 // The rows of a filed month; a ticket that is gone from the books has what was filed.
 std::vector<json::object> filed_items(const Call& call, KeyBooks& books, const FiledMonth& filed) {
     std::vector<json::object> items;
-    for (const json::value& one : json::parse(filed.body).at("items").as_array()) {
+    const json::value sheet = json::parse(filed.body);
+    for (const json::value& one : sheet.at("items").as_array()) {
         const json::object& row = one.as_object();
         const auto ticket = books.ticket(std::string(row.at("number").as_string()));
         json::object item;

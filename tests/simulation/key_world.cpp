@@ -234,7 +234,7 @@ class KeyWorld {
             expect("key_out_no_ticket", *key, out + 15 * kMinute, in);
         if (!forgotten) return;
         expect("ticket_closed_key_out", *key, done + 30 * kMinute, in);
-        expect("key_past_curfew", *key, curfew(out), in);
+        expect("key_past_curfew", *key, std::max(out, curfew(out) - 10 * kMinute), in);  // warned
         expect("key_overdue", *key, std::min(curfew(out), out + 8 * kHour) + 1, in);
     }
 

@@ -368,6 +368,10 @@ TEST_CASE("the desk refuses what would write the register wrong") {
 TEST_CASE("a cabinet that pushes and falls silent is offline, and its inventory tells each key") {
     KeyHouse keys;
     REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    // What only tells of keys may have nothing to tell for a day.
+    keys.house.pass(5 * kMinute + 2'000);
+    CHECK(keys.house.events("cabinet.offline").empty());
+    REQUIRE(keys.push({}).kind == ReplyKind::ok);
     keys.house.pass(5 * kMinute + 2'000);
     const auto offline = keys.house.events("cabinet.offline");
     REQUIRE(offline.size() == 1);
