@@ -156,8 +156,11 @@ BusStep BusMachine::resume(const BusEvent& event, MonoMs now) {
             GH_ASSERT(std::holds_alternative<Connected>(event));
             phase_ = MachinePhase::idle;
             good_since_connect_ = false;
-            failures_in_a_row_ = 0;
-            for (MeterState& meter : meters_) meter.identity_due = true;
+            asked_ = replies_ = 0;
+            if (now >= single_until_) failures_in_a_row_ = 0;
+            if (std::exchange(outage_, false)) {
+                for (MeterState& meter : meters_) meter.identity_due = true;
+            }
             // After a connection without one reply, only a reply makes this one better.
             if (!silent_) show(BusPhase::online, "", now);
             return next(now);
@@ -178,10 +181,14 @@ BusStep BusMachine::resume(const BusEvent& event, MonoMs now) {
 }
 
 BusStep BusMachine::on_woken(MonoMs now) {
-    if (phase_ == MachinePhase::backoff) {
-        return now < connect_at_ ? wait(connect_at_) : connect(now);
+    if (phase_ != MachinePhase::backoff) return next(now);
+    if (now < connect_at_) return wait(connect_at_);
+    const bool idle = !plan_.pick(now) && !job_turn(now);
+    if (now < single_until_ && idle && !silent_) {
+        // A connection that waits for its one question may be closed before it comes.
+        return wait_for_due(now);
     }
-    return next(now);
+    return connect(now);
 }
 
 BusStep BusMachine::connect(MonoMs now) {
@@ -199,23 +206,56 @@ BusStep BusMachine::on_connect_failed(const std::string& reason, MonoMs now) {
     phase_ = MachinePhase::backoff;
     connect_at_ = now + jittered(connect_backoff_ms_);
     show(BusPhase::offline, reason, now);
+    outage_ = true;
+    fail_all(reason);
+    return wait(connect_at_);
+}
+
+// Nobody can be reached over this connection.
+void BusMachine::fail_all(const std::string& reason) {
+    visit_ = Visit{};
     for (std::size_t i = 0; i < meters_.size(); ++i) {
+        // What was read of it may be hours old by the next reply.
+        meters_[i].parked.reset();
+        meters_[i].blocks.end_search();
         const bool asked = meters_[i].full_wanted;
         if (meters_[i].offline && !asked) continue;
         meters_[i].full_wanted = false;
         fail_meter(static_cast<int>(i), asked ? VisitKind::full : VisitKind::routine,
                    PollResult::not_connected, reason);
     }
-    return wait(connect_at_);
 }
 
-BusStep BusMachine::close(MonoMs now) {
+bool BusMachine::used_up(MonoMs now) const {
+    return setup_.reconnects && now < single_until_ && asked_ > 0;
+}
+
+// What a connection ended with says of the gateway: one reply, and then nothing or a hang-up, time
+// after time, is one question a connection.
+void BusMachine::learn_single(MonoMs now) {
+    if (!setup_.reconnects || now < single_until_) return;
+    single_hints_ = replies_ == 1 ? single_hints_ + 1 : 0;
+    if (single_hints_ < kSingleHints) return;
+    single_hints_ = 0;
+    single_until_ = now + kSingleMs;
+}
+
+void BusMachine::park_visit() {
+    const int meter = visit_.meter;
+    meters_[static_cast<std::size_t>(meter)].parked = std::exchange(visit_, Visit{});
+}
+
+BusStep BusMachine::close(bool serves, MonoMs now) {
     visit_ = Visit{};
-    for (MeterState& meter : meters_) {  // a visit that was begun begins anew
-        meter.parked.reset();
-        meter.blocks.end_search();
+    learn_single(now);
+    silent_ = setup_.reconnects && !serves;
+    outage_ = outage_ || !serves;
+    if (!serves) {
+        for (MeterState& meter : meters_) {  // a visit that was begun begins anew
+            meter.parked.reset();
+            meter.blocks.end_search();
+        }
     }
-    silent_ = setup_.reconnects && !good_since_connect_;
     if (silent_ && reason_.empty()) {
         show(BusPhase::offline,
              "connected, but nothing answers: the gateway, or every meter behind it, is silent",
@@ -223,26 +263,44 @@ BusStep BusMachine::close(MonoMs now) {
     }
     phase_ = MachinePhase::closing;
     // A connection that served well is opened again at once; one that did not waits its turn.
-    connect_at_ = good_since_connect_ ? now : now + jittered(connect_backoff_ms_);
-    if (good_since_connect_) connect_backoff_ms_ = 0;
+    if (!serves) {
+        connect_at_ = now + jittered(connect_backoff_ms_);
+    } else {
+        connect_backoff_ms_ = 0;
+        connect_at_ = now;
+        if (losses_ > kLossesFree) {
+            const int doublings = std::min(losses_ - kLossesFree, 8);
+            connect_at_ += jittered(std::min(kConnectFirstMs << doublings, kConnectMaxMs));
+        }
+    }
     good_since_connect_ = false;
     BusAction action;
     action.kind = BusActionKind::close;
     return act(std::move(action));
 }
 
-BusStep BusMachine::on_lost(const std::string& reason, MonoMs now) {
-    if (!good_since_connect_) show(BusPhase::offline, reason, now);
+BusStep BusMachine::on_lost(const std::string& reason, bool unsent, MonoMs now) {
+    ++losses_;
+    bool serves = good_since_connect_;
     if (visit_.meter >= 0) {
-        const int meter = visit_.meter;
-        MeterState& state = meters_[static_cast<std::size_t>(meter)];
-        if (visit_.kind == VisitKind::full) state.full_wanted = false;
-        // The first loss after good service is tried again without counting against the meter.
-        if (!good_since_connect_ || visit_.kind == VisitKind::full) {
-            fail_meter(meter, visit_.kind, PollResult::not_connected, reason);
+        // A hang-up between two questions is no fault of the meter that is asked next.
+        serves = serves || (unsent && !barren_);
+        if (++visit_.losses > kLossesOfOneRead) {
+            // Two connections ended with this very question: whoever else is asked may fare better.
+            const int meter = visit_.meter;
+            end_visit(PollResult::not_connected, reason, now);
+            const int doublings = std::min(meters_[static_cast<std::size_t>(meter)].failures, 8);
+            plan_.hold(meter, now + std::min(kBackoffFirstMs << doublings, kBackoffMaxMs));
+            serves = true;
+        } else if (serves) {
+            park_visit();
+        } else {
+            fail_all(reason);
         }
     }
-    return close(now);
+    if (!serves) show(BusPhase::offline, reason, now);
+    barren_ = replies_ == 0;
+    return close(serves, now);
 }
 
 BusStep BusMachine::on_line_failure(const ReadEnded& event, MonoMs now) {
@@ -288,7 +346,7 @@ BusStep BusMachine::listen(MonoMs now) {
 }
 
 BusStep BusMachine::on_listened(const Listened& event, MonoMs now) {
-    if (!event.lost.empty()) return on_lost(event.lost, now);
+    if (!event.lost.empty()) return on_lost(event.lost, /*unsent=*/false, now);
     Station& station = stations_[static_cast<std::size_t>(quiet_station_)];
     if (event.bytes > 0) {
         const std::int64_t late = quiet_from_ + event.last_byte_ms - quiet_asked_at_;
@@ -307,7 +365,7 @@ BusStep BusMachine::on_listened(const Listened& event, MonoMs now) {
 }
 
 BusStep BusMachine::on_drained(const Drained& event, MonoMs now) {
-    if (!event.lost.empty()) return on_lost(event.lost, now);
+    if (!event.lost.empty()) return on_lost(event.lost, /*unsent=*/false, now);
     if (event.bytes > 0 && !setup_.transaction_numbers && quiet_station_ >= 0 &&
         ++quiet_rounds_ < kQuietRoundsMax) {
         return listen(now);
@@ -315,7 +373,7 @@ BusStep BusMachine::on_drained(const Drained& event, MonoMs now) {
     quiet_station_ = -1;
     if (std::exchange(close_after_, false)) {
         failures_in_a_row_ = 0;
-        return close(now);
+        return close(good_since_connect_, now);
     }
     return next(now);
 }

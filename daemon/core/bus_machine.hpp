@@ -9,6 +9,11 @@
 // next reads of this station are proofs, reads whose reply has another length than any that is
 // owed. A station answers in order, so a proof that comes back settles the debt. Where no length
 // differs, the station waits out kDebtMs instead. On TCP the transaction number decides.
+//
+// Connections. Many gateways close one that was idle, and some after every reply. That is no
+// outage: the visit goes on over the next connection with the reads that remain, and what such a
+// gateway was never sent is owed by nobody. One that was seen to serve a single question on each
+// connection is given one on each from then on.
 #pragma once
 
 #include <array>
@@ -50,7 +55,8 @@ struct ReadEnded {
     std::int64_t busy_us = 0;
     int exception = 0;  // Modbus exception code, where that is how it ended
     std::string detail;
-    std::string lost;  // not empty: the connection itself broke, and why
+    std::string lost;     // not empty: the connection itself broke, and why
+    bool unsent = false;  // it was found broken before the question was sent
 };
 struct Listened {                   // the quiet time is over
     std::size_t bytes = 0;          // that arrived meanwhile and were dropped
@@ -118,6 +124,10 @@ class BusMachine {
     static constexpr std::int64_t kBackoffMaxMs = 300'000;
     static constexpr std::int64_t kConnectFirstMs = 500;
     static constexpr std::int64_t kConnectMaxMs = 10'000;
+    static constexpr int kLossesOfOneRead = 1;  // forgiven, where the connection served before
+    static constexpr int kLossesFree = 16;      // without one visit that ended well; then slower
+    static constexpr int kSingleHints = 3;      // connections that ended after one reply
+    static constexpr std::int64_t kSingleMs = 3'600'000;    // then more than one is tried again
     static constexpr std::int64_t kLonelyProbeMs = 10'000;  // when no station answers at all
     static constexpr int kProbePercent = 4;                 // of the time, for all dead meters
     static constexpr std::int64_t kDebtMs = 30'000;         // after it nothing can be pending
@@ -196,6 +206,7 @@ class BusMachine {
         std::size_t next = 0;
         bool identity = false;  // has identity blocks, none of them refused so far
         bool fresh = false;     // nothing of it was read
+        int losses = 0;         // of the connection, while its next read was asked
         RegisterSpan asked;     // the span now on the wire
         MonoMs asked_at = 0;
     };
@@ -224,8 +235,17 @@ class BusMachine {
     BusStep act(BusAction action);
     BusStep wait(MonoMs until);
     BusStep next(MonoMs now);
+    BusStep wait_for_due(MonoMs now);
     BusStep connect(MonoMs now);
-    BusStep close(MonoMs now);
+    // `serves`: the connection did what it is for, so the visits go on over the next one.
+    BusStep close(bool serves, MonoMs now);
+    // The gateway takes one question a connection, and this connection has had it.
+    [[nodiscard]] bool used_up(MonoMs now) const;
+    // The connection may be closed by us without anybody being away.
+    [[nodiscard]] bool still_serves() const;
+    void learn_single(MonoMs now);
+    void park_visit();
+    void fail_all(const std::string& reason);
     // The visit's next read, or another meter's while this one wants its pause.
     BusStep go_on(MonoMs now);
     BusStep read_block(MonoMs now);
@@ -240,7 +260,7 @@ class BusMachine {
     BusStep on_line_failure(const ReadEnded& event, MonoMs now);
     BusStep on_listened(const Listened& event, MonoMs now);
     BusStep on_drained(const Drained& event, MonoMs now);
-    BusStep on_lost(const std::string& reason, MonoMs now);
+    BusStep on_lost(const std::string& reason, bool unsent, MonoMs now);
     BusStep listen(MonoMs now);
     // False: the station cannot be asked yet and is held; somebody else may be.
     bool begin_visit(int meter, MonoMs now);
@@ -287,6 +307,13 @@ class BusMachine {
     bool good_since_connect_ = false;
     std::int64_t connect_backoff_ms_ = 0;
     MonoMs connect_at_ = 0;
+    bool outage_ = false;  // no meter was reached since; who they are is asked again
+    int losses_ = 0;       // of connections, since a visit ended well
+    int asked_ = 0;        // on this connection
+    int replies_ = 0;
+    bool barren_ = false;  // the connection before was lost without one reply
+    int single_hints_ = 0;
+    MonoMs single_until_ = 0;
     Visit visit_;
     int quiet_station_ = -1;  // who is owed, while quiet or draining
     RegisterSpan quiet_span_;

@@ -31,6 +31,7 @@ BusStep BusMachine::next(MonoMs now) {
         const auto pick = plan_.pick(now);
         const bool job_first = !pick || (!pick->urgent && job_credit_us_ > 0);
         if (job_first && job_turn(now)) {
+            if (used_up(now)) return close(still_serves(), now);
             phase_ = MachinePhase::job;
             BusAction action;
             action.kind = BusActionKind::job;
@@ -40,9 +41,18 @@ BusStep BusMachine::next(MonoMs now) {
         if (begin_visit(pick->index, now)) return read_block(now);
         GH_ASSERT(plan_.held_until(pick->index) > now);
     }
+    if (used_up(now)) return close(still_serves(), now);
+    return wait_for_due(now);
+}
+
+BusStep BusMachine::wait_for_due(MonoMs now) {
     MonoMs until = plan_.next_at().value_or(now + setup_.poll_interval_ms);
     if (job_wanted_) until = std::min(until, job_at_);
     return wait(until);
+}
+
+bool BusMachine::still_serves() const {
+    return good_since_connect_ || failures_in_a_row_ < kFailuresReconnect;
 }
 
 bool BusMachine::begin_visit(int meter, MonoMs now) {
@@ -160,6 +170,10 @@ BusStep BusMachine::go_on(MonoMs now) {
 }
 
 BusStep BusMachine::read_block(MonoMs now) {
+    if (used_up(now)) {
+        park_visit();
+        return close(still_serves(), now);
+    }
     const Station& station = station_of(visit_.meter);
     const MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
     if (visit_.proving) {
@@ -181,6 +195,7 @@ BusStep BusMachine::read_block(MonoMs now) {
 
 BusStep BusMachine::read_span(const RegisterSpan& span, bool proof, MonoMs now) {
     phase_ = MachinePhase::reading;
+    ++asked_;
     visit_.asked = span;
     visit_.asked_at = now;
     const Station& station = station_of(visit_.meter);
@@ -213,9 +228,10 @@ BusStep BusMachine::on_read(const ReadEnded& event, MonoMs now) {
     if (state.pause_ms > 0) station.not_before = now + state.pause_ms;
     if (!event.lost.empty() || event.result == PollResult::not_connected) {
         // What was asked may be answered on the next connection: a serial server does that.
-        owe(station.owed, visit_.asked, visit_.asked_at);
-        return on_lost(event.lost.empty() ? event.detail : event.lost, now);
+        if (!event.unsent) owe(station.owed, visit_.asked, visit_.asked_at);
+        return on_lost(event.lost.empty() ? event.detail : event.lost, event.unsent, now);
     }
+    if (!is_line_failure(event.result)) ++replies_;
     if (event.result == PollResult::ok) return on_good_read(event, now);
     if (is_line_failure(event.result)) return on_line_failure(event, now);
     return on_refusal(event, now);
@@ -233,10 +249,12 @@ BusStep BusMachine::on_good_read(const ReadEnded& event, MonoMs now) {
         return go_on(now);
     }
     if (state.blocks.searching()) {
+        visit_.losses = 0;
         const auto verdict = state.blocks.search_answered(/*refused=*/false, state.reason, now);
         if (verdict == MeterBlocks::Verdict::settled) begin_anew(now);
         return go_on(now);
     }
+    visit_.losses = 0;
     const Read& read = visit_.reads[visit_.next];
     if (read.purpose == Purpose::retry) state.blocks.retried(read.span, false, "", now);
     ++visit_.next;
@@ -334,6 +352,7 @@ void BusMachine::end_visit(PollResult result, const std::string& detail, MonoMs 
         return;
     }
     state.failures = 0;
+    losses_ = 0;
     if (visit.kind != VisitKind::full) {
         if (!state.online) {
             status_changed_ = true;
@@ -395,8 +414,9 @@ BusStep BusMachine::on_job(const JobTurned& event, MonoMs now) {
     }
     if (!event.sent) {
         job_at_ = std::max(event.not_before, now + kJobPauseMs);
-        return event.lost.empty() ? next(now) : on_lost(event.lost, now);
+        return event.lost.empty() ? next(now) : on_lost(event.lost, /*unsent=*/true, now);
     }
+    ++asked_;
     busy_us_ += event.busy_us;
     job_credit_us_ = std::max(job_credit_us_ - event.busy_us, -kJobCreditMaxUs);
     const auto known = std::find_if(stations_.begin(), stations_.end(), [&](const Station& one) {
@@ -418,8 +438,9 @@ BusStep BusMachine::on_job(const JobTurned& event, MonoMs now) {
         if (guests_.size() >= kGuestsMax) guests_.erase(guests_.begin());
         guests_.push_back({event.address, {event.span, now}});
     }
-    if (!event.lost.empty()) return on_lost(event.lost, now);
+    if (!event.lost.empty()) return on_lost(event.lost, /*unsent=*/false, now);
     if (!broken) {
+        ++replies_;
         failures_in_a_row_ = 0;
         good_since_connect_ = true;
         return next(now);

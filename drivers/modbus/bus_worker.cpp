@@ -287,8 +287,13 @@ ReadEnded BusWorker::read(const BusAction& action) {
             meter.billing_at = at;
         }
     }
-    return {reply.result,    reply.turnaround_us, reply.busy_us,
-            reply.exception, reply.detail,        reply.lost};
+    return {reply.result,
+            reply.turnaround_us,
+            reply.busy_us,
+            reply.exception,
+            reply.detail,
+            reply.lost,
+            /*unsent=*/reply.request.empty()};
 }
 
 JobTurned BusWorker::turn_job() {
@@ -320,7 +325,6 @@ JobTurned BusWorker::turn_job() {
         if (!reason.empty()) return refuse_job(std::move(reason));
         line_changed_ = line != usual;
     }
-    turned.sent = true;
     turned.address = wanted.request.address;
     turned.span = wanted.request.span;
     Reply reply = wanted.write ? link_->write(*wanted.write) : link_->exchange(wanted.request);
@@ -328,9 +332,14 @@ JobTurned BusWorker::turn_job() {
         reply.after = link_->listen(wanted.listen_ms, wanted.request);
         reply.lost = reply.after.lost;
     }
+    // What a broken connection was never sent is asked again over the next one, once.
+    const bool unsent = !reply.lost.empty() && reply.request.empty();
+    turned.lost = reply.lost;
+    if (unsent && !std::exchange(job_unsent_, true)) return turned;
+    job_unsent_ = false;
+    turned.sent = true;
     turned.result = reply.result;
     turned.busy_us = reply.busy_us + wanted.listen_ms * 1'000;
-    turned.lost = reply.lost;
     const JobExchange done = *std::exchange(job_exchange_, std::nullopt);
     job_->ended(done, reply);
     return turned;
@@ -347,6 +356,7 @@ JobTurned BusWorker::refuse_job(std::string reason) {
 
 void BusWorker::finish_job(const std::string& reason) {
     job_exchange_.reset();
+    job_unsent_ = false;
     const std::shared_ptr<BusJob> job = std::exchange(job_, nullptr);
     if (!job) return;
     {

@@ -87,6 +87,7 @@ class BusWorker {
     std::map<std::string, std::vector<ReadHandler>> answers_;
     std::shared_ptr<BusJob> job_;
     std::optional<JobExchange> job_exchange_;  // asked for and not yet carried out
+    bool job_unsent_ = false;                  // it, over a connection that was broken
     bool line_changed_ = false;                // by the job
     std::atomic<bool> troubled_{false};
 
