@@ -134,7 +134,7 @@ class BusMachine {
     // The serial number and the meter's own clock are read again after so long without an outage.
     static constexpr std::int64_t kIdentityEveryMs = 6 * 3'600'000;
     static constexpr int kQuietRoundsMax = 8;       // on a line that never falls silent
-    static constexpr int kBusyRetriesMax = 3;       // exceptions 5 and 6 in a row
+    static constexpr int kBusyRetriesMax = 3;       // exceptions 5 and 6 of one block
     static constexpr int kJobPercent = 25;          // of the time, while polls are due
     static constexpr std::size_t kGuestsMax = 512;  // debts of addresses without a meter
     static constexpr int kLearnedFrom = 3;     // stations whose word on the line's speed is enough
@@ -255,6 +255,7 @@ class BusMachine {
     BusStep on_read(const ReadEnded& event, MonoMs now);
     BusStep on_good_read(const ReadEnded& event, MonoMs now);
     BusStep on_refusal(const ReadEnded& event, MonoMs now);
+    BusStep ask_again(MonoMs now);
     BusStep on_block_refused(const ReadEnded& event, MonoMs now);
     BusStep on_job(const JobTurned& event, MonoMs now);
     BusStep on_line_failure(const ReadEnded& event, MonoMs now);

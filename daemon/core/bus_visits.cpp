@@ -242,6 +242,7 @@ BusStep BusMachine::on_good_read(const ReadEnded& event, MonoMs now) {
     MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
     learn(station, event);
     answered(station, now);
+    state.busy_retries = 0;
     if (visit_.proving) {
         // The station answers in order: what it owed came before this reply or never will.
         station.owed.clear();
@@ -282,17 +283,19 @@ BusStep BusMachine::on_refusal(const ReadEnded& event, MonoMs now) {
         failures_in_a_row_ = 0;  // the gateway lives
         good_since_connect_ = true;
         silent_ = false;
+        // Of a meter that answers, one silence behind the gateway costs no more than its block.
+        MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
+        if (station.online && station.failures == 0 && state.busy_retries == 0) {
+            return ask_again(now);
+        }
+        state.busy_retries = 0;
         fail_station(event.result, event.detail, event.busy_us, now);
         return next(now);
     }
     answered(station, now);
     MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
     if (event.result == PollResult::busy && state.busy_retries < kBusyRetriesMax) {
-        ++state.busy_retries;
-        hold_station(state.station, now + kBusyRetryMs * state.busy_retries);
-        state.blocks.end_search();
-        visit_ = Visit{};
-        return next(now);
+        return ask_again(now);
     }
     if (visit_.proving && event.result != PollResult::busy) {
         // A refusal proves nothing (it may be the owed reply) and this proof would be refused
@@ -305,6 +308,15 @@ BusStep BusMachine::on_refusal(const ReadEnded& event, MonoMs now) {
         return on_block_refused(event, now);
     }
     end_visit(event.result, event.detail, now);
+    return next(now);
+}
+
+// The same block, after a pause that grows; what was read of the visit stays.
+BusStep BusMachine::ask_again(MonoMs now) {
+    MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
+    ++state.busy_retries;
+    hold_station(state.station, now + kBusyRetryMs * state.busy_retries);
+    park_visit();
     return next(now);
 }
 

@@ -1,5 +1,5 @@
 // Gateways and how they treat a connection: one that hangs up when it likes is no meter that is
-// away.
+// away, and a meter that is busy loses nothing that was read of it.
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -214,4 +214,36 @@ TEST_CASE("who they are is asked again after an outage, and not after a hang-up"
     gateway.run_until(machine, 120'000);
     CHECK(machine.status().meters_online == 2);
     CHECK(gateway.identities == 4);
+}
+
+TEST_CASE("a meter that is busy at every second question is read, block by block") {
+    for (const Treatment refusal : {Treatment::is_busy, Treatment::no_target}) {
+        CAPTURE(static_cast<int>(refusal));
+        BusMachine machine(setup(1, true), 1, 0);
+        int questions = 0;
+        Gateway gateway([&](int, const BusAction&) {
+            return ++questions % 2 == 0 ? refusal : Treatment::answers;
+        });
+        gateway.run_until(machine, 60'000);
+        CHECK(machine.meter_online(0));
+        CHECK(gateway.visits[0] >= 25);
+        CHECK(gateway.failed.empty());
+    }
+}
+
+TEST_CASE("a meter that stays busy is given up until its next poll, and told") {
+    BusMachine machine(setup(1, true), 1, 0);
+    int questions = 0;
+    Gateway gateway([&](int, const BusAction& action) {
+        ++questions;
+        return action.span.first == 200 ? Treatment::is_busy : Treatment::answers;
+    });
+    gateway.run_until(machine, 20'000);
+    CHECK_FALSE(machine.meter_online(0));
+    CHECK(gateway.visits[0] == 0);
+    REQUIRE(gateway.failed.size() >= 3);
+    CHECK(gateway.failed[2].offline);
+    CHECK(gateway.failed[2].result == PollResult::busy);
+    // The block that was busy is asked four times a visit, and the one before it once.
+    CHECK(questions <= static_cast<int>(gateway.failed.size() + 1) * 5);
 }
