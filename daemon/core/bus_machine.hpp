@@ -148,6 +148,8 @@ class BusMachine {
     void poll_soon(int meter);  // an exchange of its own, before what is due
     void read_full(int meter);  // for a person who waits: backoff does not hold it
     void identify(int meter);   // its next routine visit reads the identity blocks as well
+    // The poll that ended well brought no value: a reply that says "not available" or no number.
+    void unusable(int meter, PollResult result, const std::string& detail);
     // Somebody else wants exchanges too: until JobTurned says that it is done, `job` is an action.
     void want_job(bool wanted) { job_wanted_ = wanted; }
     // Whether a job's question could not be answered by an earlier, late reply; and from when on

@@ -402,6 +402,13 @@ void BusMachine::fail_meter(int meter, VisitKind kind, PollResult result,
     ended_.push_back({meter, kind, false, result, detail, state.offline});
 }
 
+void BusMachine::unusable(int meter, PollResult result, const std::string& detail) {
+    MeterState& state = meters_.at(static_cast<std::size_t>(meter));
+    ++exchanges_[static_cast<std::size_t>(result)];
+    ++state.exchanges[static_cast<std::size_t>(result)];
+    state.reason = detail;
+}
+
 BusMachine::JobLeave BusMachine::job_may_ask(int address, const RegisterSpan& span,
                                              MonoMs now) const {
     const auto answers = [&](const Owed& owed) {

@@ -53,6 +53,9 @@ MeterFault fault_of(const MeterLine& line, const ExchangeCounts& counts) {
     if (count(counts, PollResult::ok) == 0 && answers(counts) > 0) return MeterFault::refuses;
     if (!line.online && unheard(counts) > 0) return MeterFault::silent;
     if (above(unheard(counts), asked, kUnsteadyPercent)) return MeterFault::unsteady;
+    const std::uint64_t valueless =
+        count(counts, PollResult::sentinel) + count(counts, PollResult::implausible);
+    if (valueless >= kFewest && !line.reason.empty()) return MeterFault::valueless;
     if (!line.set_aside.empty()) return MeterFault::set_aside;
     return MeterFault::none;
 }
@@ -92,6 +95,9 @@ std::string meter_text(const Seen& seen) {
             return "it answers and refuses every reading" +
                    (seen.line->reason.empty() ? "" : " (" + seen.line->reason + ")") +
                    ": is this its profile?";
+        case MeterFault::valueless:
+            return "it answers, but " + seen.line->reason +
+                   ": the meter's own fault, or is this its profile?";
         case MeterFault::set_aside:
             return set_aside_text(*seen.line);
         case MeterFault::unsteady:
@@ -220,6 +226,8 @@ const char* to_string(MeterFault fault) {
             return "foreign";
         case MeterFault::refuses:
             return "refuses";
+        case MeterFault::valueless:
+            return "valueless";
         case MeterFault::set_aside:
             return "set_aside";
         case MeterFault::unsteady:
@@ -250,6 +258,8 @@ BusDiagnosis diagnose(const BusStatus& bus, const RecentExchanges& recent) {
          "address"},
         {MeterFault::foreign, "answered by somebody else: two devices with one address"},
         {MeterFault::refuses, "refusing every reading: the wrong profile?"},
+        {MeterFault::valueless,
+         "without a reading: it answers, and its billing register holds none"},
         {MeterFault::unsteady, "unsteady: a slow meter or a loose wire"},
         {MeterFault::set_aside, "read in part: it refuses some of its registers"},
     };

@@ -29,7 +29,7 @@ enum class LineFault {
     meters,          // single meters alone
 };
 [[nodiscard]] const char* to_string(LineFault fault);
-enum class MeterFault { none, silent, damaged, foreign, refuses, set_aside, unsteady };
+enum class MeterFault { none, silent, damaged, foreign, refuses, valueless, set_aside, unsteady };
 [[nodiscard]] const char* to_string(MeterFault fault);
 
 struct MeterDiagnosis {

@@ -64,8 +64,8 @@ enum class PollResult {
     busy,            // exception 5 or 6: retry soon
     gateway_path,    // exception 0x0A: the gateway lives, its path does not
     gateway_target,  // exception 0x0B: the gateway lives, the meter does not
-    sentinel,        // a "not available" value or NaN: no reading, nothing else
-    implausible,     // decoded outside what the type allows (bad BCD): no reading
+    sentinel,        // a "not available" value or NaN: no reading; for long, as if offline
+    implausible,     // decoded outside what the type allows (bad BCD): likewise
     not_connected,   // the bus is offline
 };
 inline constexpr std::size_t kPollResults = 11;

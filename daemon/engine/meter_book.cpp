@@ -334,6 +334,13 @@ void take_failure(Context& context, const PollFailure& failure) {
     const auto found = context.world.meter_index.find(failure.meter);
     if (found == context.world.meter_index.end()) return;
     MeterRuntime& meter = context.world.meters[found->second];
+    const bool no_value =
+        failure.result == PollResult::sentinel || failure.result == PollResult::implausible;
+    if (!failure.offline && no_value && meter.reason != failure.detail) {
+        // It answers; what it says in place of a number stands there until it says one.
+        meter.reason = failure.detail;
+        touch_meter(context, found->second);
+    }
     if (!failure.offline) return;
     const bool changed = meter.online || !meter.seen;
     meter.seen = true;

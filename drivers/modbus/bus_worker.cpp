@@ -31,6 +31,10 @@ std::optional<std::int64_t> clock_seconds(const Profile& profile, const Register
     return calendar_seconds(*clock);
 }
 
+std::string valueless_text(const Decoded& billing) {
+    return "the billing register holds no reading: " + billing.steps;
+}
+
 }  // namespace
 
 BusWorker::BusWorker(BusPlan plan, const Clock& clock, std::uint64_t jitter_seed, SampleSink& sink,
@@ -138,6 +142,7 @@ void BusWorker::adopt(BusPlan plan) {
                                        [&](const MeterState& old) { return old.plan == meter; });
         if (same != meters_.end()) {
             state.doubt = same->doubt;
+            state.valueless = same->valueless;
         }
         state.plan = meter;
         states.push_back(std::move(state));
@@ -264,6 +269,7 @@ ReadEnded BusWorker::read(const BusAction& action) {
         meter.image.clear();
         meter.traces.clear();
         meter.billing_at.reset();
+        meter.refusal.clear();
     }
     const BusSettings& settings = plan_.settings;
     if (std::exchange(line_changed_, false)) {
@@ -273,11 +279,12 @@ ReadEnded BusWorker::read(const BusAction& action) {
     const Request request{action.address, action.span, action.timeout_ms, action.gap_us};
     const Reply reply = link_->exchange(request);
     if (action.traced && !action.proof) meter.traces.push_back(trace_of(action.span, reply));
+    const auto billing = meter.plan.profile->spans(meter.plan.profile->billing, meter.plan.channel);
+    const bool bills = !billing.empty() && action.span.contains(billing.front());
+    if (reply.result == PollResult::exception && bills) meter.refusal = reply.detail;
     if (reply.result == PollResult::ok && !action.proof) {
         meter.image.set(action.span, reply.words);
-        const auto billing =
-            meter.plan.profile->spans(meter.plan.profile->billing, meter.plan.channel);
-        if (!billing.empty() && action.span.contains(billing.front())) {
+        if (bills) {
             // The middle of the reply on the wire: half of its bytes before now.
             const std::int64_t half_ms =
                 line_character_us(settings) * (5 + 2 * action.span.count) / 2 / 1'000;
@@ -373,13 +380,7 @@ void BusWorker::finish_job(const std::string& reason) {
 void BusWorker::ended(const VisitEnd& end) {
     MeterState& meter = meters_.at(static_cast<std::size_t>(end.meter));
     if (end.kind == VisitKind::full) {
-        ReadResult result;
-        result.result = end.result;
-        result.detail = end.detail;
-        result.values = read_values(meter.plan, meter.image);
-        result.exchanges = meter.traces;
-        result.image = meter.image;
-        answer(meter.plan.id, std::move(result));
+        answer(meter.plan.id, read_result(meter, end));
     } else if (end.result == PollResult::ok) {
         emit(meter, end);
         if (meter.doubt.look(*meter.plan.profile, meter.plan.channel, meter.image)) {
@@ -394,14 +395,45 @@ void BusWorker::ended(const VisitEnd& end) {
     meter.traces = {};
 }
 
-void BusWorker::emit(const MeterState& meter, const VisitEnd& end) {
+// A reading is good where the billing register was read and holds a number.
+ReadResult BusWorker::read_result(const MeterState& meter, const VisitEnd& end) const {
+    ReadResult result;
+    result.result = end.result;
+    result.detail = end.detail;
+    const Profile& profile = *meter.plan.profile;
+    const Decoded billing = profile.decode(profile.billing, meter.plan.channel, meter.image);
+    if (end.result == PollResult::ok && billing.result != PollResult::ok) {
+        const bool refused = billing.result == PollResult::not_connected;
+        result.result = refused ? PollResult::exception : billing.result;
+        result.detail = refused ? meter.refusal : valueless_text(billing);
+    }
+    result.values = read_values(meter.plan, meter.image);
+    result.exchanges = meter.traces;
+    result.image = meter.image;
+    return result;
+}
+
+// A meter that answers without a number is as good as one that does not: after as many polls it is
+// offline to those who want its readings, though its line is well.
+void BusWorker::emit_valueless(MeterState& meter, int index, const Decoded& billing) {
+    const std::string why = valueless_text(billing);
+    {
+        const std::lock_guard lock(machine_mutex_);
+        machine_.unusable(index, billing.result, why);
+    }
+    meter.valueless = std::min(meter.valueless + 1, BusMachine::kFailuresOffline);
+    emit_failure(meter, billing.result, why, meter.valueless >= BusMachine::kFailuresOffline);
+}
+
+void BusWorker::emit(MeterState& meter, const VisitEnd& end) {
     const Profile& profile = *meter.plan.profile;
     const int channel = meter.plan.channel;
     const Decoded billing = profile.decode(profile.billing, channel, meter.image);
     if (billing.result != PollResult::ok) {
-        emit_failure(meter, billing.result, billing.steps, /*offline=*/false);
+        emit_valueless(meter, end.meter, billing);
         return;
     }
+    meter.valueless = 0;
     Sample sample;
     sample.meter = meter.plan.id;
     sample.at = meter.billing_at.value_or(stamp());

@@ -55,6 +55,8 @@ class BusWorker {
         std::vector<ExchangeTrace> traces;
         std::optional<Stamp> billing_at;
         IdentityDoubt doubt;
+        std::string refusal;  // of the billing register, in the reading under way
+        int valueless = 0;    // polls in a row whose billing register held no number
     };
     using Waiting = std::pair<std::string, ReadHandler>;
 
@@ -68,7 +70,9 @@ class BusWorker {
     [[nodiscard]] JobTurned refuse_job(std::string reason);
     void finish_job(const std::string& reason);
     void ended(const VisitEnd& end);
-    void emit(const MeterState& meter, const VisitEnd& end);
+    void emit(MeterState& meter, const VisitEnd& end);
+    void emit_valueless(MeterState& meter, int index, const Decoded& billing);
+    [[nodiscard]] ReadResult read_result(const MeterState& meter, const VisitEnd& end) const;
     void emit_failure(const MeterState& meter, PollResult result, std::string detail, bool offline);
     void answer(const std::string& meter, ReadResult result);
     void answer_all(const std::string& reason);

@@ -73,17 +73,62 @@ TEST_CASE("a refused billing register is that meter's failure alone") {
     CHECK(f.sink.failures[2].offline);
 }
 
-TEST_CASE("a sentinel is no reading and nothing else") {
+TEST_CASE("a sentinel is no reading, counted and told, and after three the meter gives none") {
     Fixture f;
     f.bench.put(1, RegisterTable::input, 0x48, {0x7FC0, 0x0000});
     f.service.configure({f.plan()});
     REQUIRE(f.sink.wait([&] { return f.sink.failures.size() >= 4; }));
-    const std::lock_guard lock(f.sink.mutex);
-    CHECK(f.sink.samples.empty());
-    for (const PollFailure& failure : f.sink.failures) {
-        CHECK(failure.result == PollResult::sentinel);
-        CHECK_FALSE(failure.offline);
+    {
+        const std::lock_guard lock(f.sink.mutex);
+        CHECK(f.sink.samples.empty());
+        for (std::size_t i = 0; i < f.sink.failures.size(); ++i) {
+            const PollFailure& failure = f.sink.failures[i];
+            CHECK(failure.result == PollResult::sentinel);
+            CHECK(failure.detail.find("7FC0 0000") != std::string::npos);
+            CHECK(failure.offline == (i >= 2));
+        }
+        const MeterLine line = f.service.status().at(0).lines.at(0);
+        CHECK(line.online);  // its wire is well
+        CHECK(line.exchanges[static_cast<std::size_t>(PollResult::sentinel)] >= 4);
     }
+    std::optional<ReadResult> result;
+    REQUIRE(f.service.read_now("m1", [&](ReadResult read) {
+        const std::lock_guard lock(f.sink.mutex);
+        result = std::move(read);
+        f.sink.condition.notify_all();
+    }));
+    REQUIRE(f.sink.wait([&] { return result.has_value(); }));
+    CHECK(result->result == PollResult::sentinel);
+    CHECK(result->detail.find("7FC0 0000") != std::string::npos);
+    // One good value ends it: the next bad one is the first again.
+    f.bench.put(1, RegisterTable::input, 0x48, {0x449A, 0x5000});
+    REQUIRE(f.sink.wait([&] { return !f.sink.samples.empty(); }));
+    {
+        const std::lock_guard lock(f.sink.mutex);
+        f.sink.failures.clear();
+    }
+    f.bench.put(1, RegisterTable::input, 0x48, {0x7F80, 0x0000});
+    REQUIRE(f.sink.wait([&] { return f.sink.failures.size() >= 3; }));
+    const std::lock_guard lock(f.sink.mutex);
+    CHECK_FALSE(f.sink.failures[0].offline);
+    CHECK(f.sink.failures[2].offline);
+}
+
+TEST_CASE("an on-demand reading of a refused billing register fails with the refusal") {
+    Fixture f;
+    BusPlan plan = f.plan();
+    plan.meters = {{"m2", 2, 0, profile("eastron-sdm120")}};
+    f.bench.put(2, RegisterTable::input, 0x0C, {0x42FA, 0x0000});
+    f.service.configure({plan});
+    std::optional<ReadResult> result;
+    REQUIRE(f.service.read_now("m2", [&](ReadResult read) {
+        const std::lock_guard lock(f.sink.mutex);
+        result = std::move(read);
+        f.sink.condition.notify_all();
+    }));
+    REQUIRE(f.sink.wait([&] { return result.has_value(); }));
+    CHECK(result->result == PollResult::exception);
+    CHECK(result->detail.find("illegal data address") != std::string::npos);
 }
 
 TEST_CASE("poll_soon gives a confirming sample of its own exchange") {

@@ -181,3 +181,16 @@ TEST_CASE("a fault that is mended leaves the diagnosis within two windows") {
     CHECK(since.meters.at("m1")[0] == 3);
     CHECK(since.meters.at("new")[0] == 5);
 }
+
+TEST_CASE("a meter that answers without a reading is named, as long as its last poll had none") {
+    BusStatus bus = bus_of({{60}, {60}});
+    bus.lines[1].exchanges[static_cast<std::size_t>(PollResult::sentinel)] = 20;
+    bus.lines[1].reason = "the billing register holds no reading: 7FC0 0000 f32 not a number";
+    const BusDiagnosis diagnosis = said(bus);
+    CHECK(diagnosis.meters.at(0).fault == MeterFault::none);
+    CHECK(diagnosis.meters.at(1).fault == MeterFault::valueless);
+    CHECK(holds(diagnosis.meters.at(1).text, "7FC0 0000"));
+    CHECK(holds(diagnosis.text, "only address 2 (m2) is without a reading"));
+    bus.lines[1].reason.clear();
+    CHECK(said(bus).fault == LineFault::none);
+}

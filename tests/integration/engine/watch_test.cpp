@@ -463,3 +463,33 @@ TEST_CASE_METHOD(Quiet, "a meter that prepays by itself is told once, and when i
           Steps{"raised e-101 2 critical", "cleared e-101 0 info"});
     CHECK(meter("e-101").own_prepayment.empty());
 }
+
+TEST_CASE_METHOD(Quiet,
+                 "a billing register without a number is the meter's reason until it has one") {
+    move_in();
+    PollFailure failure;
+    failure.meter = "e-103";
+    failure.result = PollResult::sentinel;
+    failure.detail = "the billing register holds no reading: 7FC0 0000";
+    engine().sink().failure(failure);
+    step();
+    CHECK(meter("e-103").reason == failure.detail);
+    CHECK(meter("e-103").online);
+    CHECK(meter("e-103").quality == Quality::confirmed);
+    // One good value takes it away.
+    sample("e-103", "1000");
+    CHECK(meter("e-103").reason.empty());
+    // Lasting, it is an outage like any other: the day's posting waits for nobody who has nothing.
+    failure.offline = true;
+    engine().sink().failure(failure);
+    step();
+    CHECK_FALSE(meter("e-103").online);
+    CHECK(meter("e-103").quality == Quality::meter_offline);
+    CHECK(account("a-103").quality == Quality::meter_offline);
+    pass_seconds(61);
+    CHECK(steps("meter_offline") == Steps{"raised e-103 1 warning"});
+    CHECK(newest("reason") == failure.detail);
+    sample("e-103", "1000");
+    CHECK(meter("e-103").reason.empty());
+    CHECK(meter("e-103").online);
+}
