@@ -19,6 +19,38 @@ void append(std::vector<RegisterSpan>& all, const std::vector<RegisterSpan>& som
     all.insert(all.end(), some.begin(), some.end());
 }
 
+bool may_read(const RegisterSpan& span, const BlockRules& rules) {
+    if (span.count < 1 || span.count > rules.registers_max) return false;
+    const auto meets = [&](const RegisterSpan& no) {
+        return no.table == span.table && no.first < span.end() && span.first < no.end();
+    };
+    if (std::any_of(rules.forbidden.begin(), rules.forbidden.end(), meets)) return false;
+    return std::none_of(rules.cuts.begin(), rules.cuts.end(), [&](const BlockCut& cut) {
+        return cut.table == span.table && span.first < cut.at && cut.at < span.end();
+    });
+}
+
+// The words of a proof are no value, so it may end within one, or lie over a hole. What a meter
+// refuses of these is left out by the machine; where nothing else has another length, one lost
+// reply would otherwise silence the meter for as long as a reply may be pending.
+void append_spare_proofs(std::vector<RegisterSpan>& proofs, const std::vector<RegisterSpan>& values,
+                         const BlockRules& rules) {
+    const auto offer = [&](const RegisterSpan& span) {
+        const bool known = std::any_of(proofs.begin(), proofs.end(), [&](const RegisterSpan& one) {
+            return one.table == span.table && one.count == span.count;
+        });
+        if (!known && may_read(span, rules)) proofs.push_back(span);
+    };
+    if (rules.fill_holes) {
+        for (const RegisterSpan& span : proof_blocks(values, rules, kProofRegistersMax)) {
+            offer(span);
+        }
+    }
+    for (const RegisterSpan& value : values) offer({value.table, value.first, value.count - 1});
+    if (!rules.fill_holes) return;
+    for (const RegisterSpan& value : values) offer({value.table, value.first, value.count + 1});
+}
+
 std::string hex_bytes(const std::vector<std::uint8_t>& bytes) {
     constexpr char kDigits[] = "0123456789ABCDEF";
     std::string text;
@@ -55,7 +87,8 @@ BusMeter plan_meter(const MeterPlan& meter) {
     plan.known = sorted(all);
     BlockRules whole = profile.rules;
     whole.fill_holes = false;
-    plan.proofs = proof_blocks(std::move(all), whole, kProofRegistersMax);
+    plan.proofs = proof_blocks(all, whole, kProofRegistersMax);
+    append_spare_proofs(plan.proofs, plan.known, profile.rules);
     return plan;
 }
 

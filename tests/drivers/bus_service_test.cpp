@@ -1,6 +1,7 @@
 // The bus service over a fake link: samples, failures, on-demand readings, a meter that refuses
 // holes, changes while it runs, and its limits.
 #include <atomic>
+#include <set>
 
 #include "drivers/modbus/bus_worker.hpp"
 #include "tests/drivers/fake_bus.hpp"
@@ -129,6 +130,28 @@ TEST_CASE("an on-demand reading of a refused billing register fails with the ref
     REQUIRE(f.sink.wait([&] { return result.has_value(); }));
     CHECK(result->result == PollResult::exception);
     CHECK(result->detail.find("illegal data address") != std::string::npos);
+}
+
+TEST_CASE("every installed profile has reads of two other lengths than its billing block") {
+    const ProfileTable table = load_profiles({GATEHOUSE_METERS});
+    REQUIRE_FALSE(table.profiles.empty());
+    for (const auto& [id, one] : table.profiles) {
+        const BusMeter plan = plan_meter({"m", 1, 0, one});
+        std::set<int> lengths;
+        for (const RegisterSpan& proof : plan.proofs) {
+            CHECK(proof.count > 0);
+            CHECK(proof.count <= one->rules.registers_max);
+            for (const RegisterSpan& no : one->rules.forbidden) {
+                const bool apart =
+                    no.table != proof.table || no.end() <= proof.first || proof.end() <= no.first;
+                CHECK(apart);
+            }
+            lengths.insert(proof.count);
+        }
+        // A block's own length is one of these; one lost reply and one lost proof leave a third.
+        CAPTURE(id, one->rules.fill_holes);
+        CHECK(lengths.size() >= (one->rules.fill_holes ? 3 : 2));
+    }
 }
 
 TEST_CASE("poll_soon gives a confirming sample of its own exchange") {
