@@ -1,6 +1,9 @@
 #include "daemon/config/config.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -87,6 +90,22 @@ void read_site(Section& root, Reading& reading) {
     site.finish();
 }
 
+// The folder is systemd's to make, or the operator's; the database alone is made by the daemon.
+void check_store_folder(Section& store, const Reading& reading) {
+    const Config& config = reading.config;
+    const std::string path =
+        database_path(config, state_directory(config, std::getenv("STATE_DIRECTORY")));
+    std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    if (folder.empty()) folder = ".";
+    const std::string what = "store.path: the folder '" + folder.string() + "' of the database ";
+    std::error_code error;
+    if (!std::filesystem::is_directory(folder, error)) {
+        store.problem("path", what + "does not exist; make it, or name another one");
+    } else if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+        store.problem("path", what + "cannot be written by this user; give it to the daemon's");
+    }
+}
+
 void read_store(Section& root, Reading& reading) {
     const auto* table = root.table("store");
     if (table == nullptr) {
@@ -97,6 +116,8 @@ void read_store(Section& root, Reading& reading) {
         reading.config.store.path = *path;
         if (path->empty() || path->back() == '/') {
             store.problem("path", "store.path is '" + *path + "'; it must name a file");
+        } else if (reading.check == FileCheck::readable) {
+            check_store_folder(store, reading);
         }
     }
     if (const auto interval = duration(store, "store_interval", 1'000, kDayMs)) {

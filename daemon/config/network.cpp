@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "daemon/config/reader.hpp"
@@ -82,10 +85,45 @@ void read_client_id(Section& section, MqttSettings& mqtt, const Config& config) 
     }
 }
 
+std::string text_of(const std::string& path, const Reading& reading) {
+    if (reading.check != FileCheck::readable || path.empty()) return "";
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+bool is_file(const std::string& path) {
+    std::error_code error;
+    return std::filesystem::is_regular_file(path, error);
+}
+
+// What OpenSSL would refuse when the connection is made is said where it was written.
+void check_pem(Section& section, std::string_view key, const std::string& path,
+               std::string_view what, const Reading& reading) {
+    if (reading.check != FileCheck::readable || !is_file(path)) return;
+    const std::string text = text_of(path, reading);
+    const std::size_t begin = text.find("-----BEGIN ");
+    const std::size_t named = text.find(std::string(what) + "-----", begin);
+    if (begin != std::string::npos && named != std::string::npos) return;
+    section.problem(key, section.path(key) + ": '" + path + "' holds no " + std::string(what) +
+                             " in PEM (a line -----BEGIN ... " + std::string(what) +
+                             "-----); convert it with openssl, or name another file");
+}
+
+void check_password(Section& section, const MqttSettings& mqtt, const Reading& reading) {
+    if (reading.check != FileCheck::readable || !is_file(mqtt.password_file)) return;
+    const std::string text = text_of(mqtt.password_file, reading);
+    if (text.find_first_not_of(" \t\r\n") != std::string::npos) return;
+    section.problem("password_file", section.path("password_file") + ": '" + mqtt.password_file +
+                                         "' is empty; write the broker's password into it");
+}
+
 void read_tls(Section& section, MqttSettings& mqtt, Reading& reading) {
     mqtt.ca_file = file_path(section, "ca_file", reading);
     mqtt.cert_file = file_path(section, "cert_file", reading);
     mqtt.key_file = file_path(section, "key_file", reading);
+    check_pem(section, "ca_file", mqtt.ca_file, "CERTIFICATE", reading);
+    check_pem(section, "cert_file", mqtt.cert_file, "CERTIFICATE", reading);
+    check_pem(section, "key_file", mqtt.key_file, "PRIVATE KEY", reading);
     check_pair(section, "cert_file", !mqtt.cert_file.empty(), "key_file", !mqtt.key_file.empty());
     for (const char* key : {"ca_file", "cert_file", "key_file"}) {
         const auto value = section.raw()[key].value<std::string>();
@@ -132,6 +170,7 @@ void read_mqtt(Section& root, Reading& reading) {
     mqtt.password_file = file_path(section, "password_file", reading);
     check_pair(section, "username", !mqtt.username.empty(), "password_file",
                !mqtt.password_file.empty());
+    check_password(section, mqtt, reading);
     read_tls(section, mqtt, reading);
     mqtt.homeassistant = section.boolean("homeassistant").value_or(false);
     mqtt.homeassistant_prefix =
@@ -152,6 +191,8 @@ void read_http(Section& root, Reading& reading) {
     http.tls_key_file = file_path(section, "tls_key_file", reading);
     check_pair(section, "tls_cert_file", !http.tls_cert_file.empty(), "tls_key_file",
                !http.tls_key_file.empty());
+    check_pem(section, "tls_cert_file", http.tls_cert_file, "CERTIFICATE", reading);
+    check_pem(section, "tls_key_file", http.tls_key_file, "PRIVATE KEY", reading);
     const auto listen = section.text("listen");
     if (listen && !listen->empty()) {
         std::string problem;

@@ -465,6 +465,36 @@ TEST_CASE("files are asked for only where the check says so") {
     CHECK(load(path, FileCheck::readable).problems.size() == 1);
 }
 
+TEST_CASE("files that would fail later are named where they are written") {
+    const Folder folder;
+    const auto path = folder.file(
+        "gatehouse.toml",
+        kHead +
+            "[store]\npath = \"/nonexistent/of-nobody/g.db\"\n[mqtt]\nurl = \"mqtt://a\"\n"
+            "username = \"u\"\npassword_file = \"secret\"\n[http]\n"
+            "listen = \"127.0.0.1:8470\"\ntls_cert_file = \"c\"\ntls_key_file = \"k\"\n");
+    const auto give = [&](const char* name, const char* text) {
+        CHECK_FALSE(folder.file(name, text).empty());
+    };
+    give("secret", "\n");
+    give("c", "no certificate");
+    give("k", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+    CHECK(load(path).problems.empty());
+    const auto checked = load(path, FileCheck::readable);
+    INFO(all(checked));
+    REQUIRE(checked.problems.size() == 4);
+    CHECK(all(checked).find("'/nonexistent/of-nobody' of the database does not exist; make it") !=
+          std::string::npos);
+    CHECK(all(checked).find("secret' is empty; write") != std::string::npos);
+    CHECK(all(checked).find("c' holds no CERTIFICATE in PEM") != std::string::npos);
+    CHECK(all(checked).find("k' holds no PRIVATE KEY in PEM") != std::string::npos);
+    for (const Problem& problem : checked.problems) CHECK(problem.line > 0);
+    give("secret", "word\n");
+    give("c", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
+    give("k", "-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\n");
+    CHECK(load(path, FileCheck::readable).problems.size() == 1);
+}
+
 TEST_CASE("a configuration that is not there is a problem of its own") {
     const auto loaded = load("/nonexistent/gatehouse.toml");
     REQUIRE(loaded.problems.size() == 1);
