@@ -477,6 +477,7 @@ TEST_CASE_METHOD(Quiet,
     CHECK(meter("e-103").online);
     CHECK(meter("e-103").quality == Quality::confirmed);
     // One good value takes it away.
+    clock.pass(kSecond);
     sample("e-103", "1000");
     CHECK(meter("e-103").reason.empty());
     // Lasting, it is an outage like any other: the day's posting waits for nobody who has nothing.
