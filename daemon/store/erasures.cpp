@@ -210,17 +210,25 @@ std::optional<Resident> resident_of(sql::Connection& connection, const std::stri
     row.name = query.text();
     row.phone = query.text();
     row.unit = query.text();
-    // Three digits of a number, or one character of a name, would find everybody.
-    constexpr std::size_t kPhoneMin = 7;
-    if (row.phone.size() < kPhoneMin) row.phone.clear();
+    // A short number may be a seq or a figure, and one character of a name would find everybody.
+    constexpr std::size_t kPhoneMin = 10;
+    const bool plain = row.phone.find_first_not_of("0123456789+- ()") == std::string::npos;
+    if (row.phone.size() < kPhoneMin || !plain) row.phone.clear();
     if (code_points(row.name).size() < 2) row.name.clear();
     return row;
 }
 
-// A number to call is one person's wherever it stands; a name is theirs where it is of their flat,
+// A number to call is one person's wherever it stands, but not as a part of a longer one, such as a
+// bank's; a name is theirs where it is of their flat,
 // or signs alone as the receiver of a document, a witness or a payer.
 constexpr const char* kNamesThem =
-    "((?1<>'' AND instr(TEXT,?1)>0) OR (?2<>'' AND UNIT=?3 AND ?3<>'' AND instr(TEXT,?2)>0))";
+    "((?1<>'' AND (' '||TEXT||' ') GLOB ('*[^0-9]'||?1||'[^0-9]*')) OR "
+    "(?2<>'' AND UNIT=?3 AND ?3<>'' AND instr(TEXT,?2)>0))";
+// Events that people wrote in. What the books are proved by is none of them.
+#define GATEHOUSE_WRITTEN_IN                                                    \
+    "(name LIKE 'ticket.%' OR name LIKE 'alert.%' OR name LIKE 'key.%' OR "     \
+    "name LIKE 'cabinet.%' OR name LIKE 'entry.%' OR name LIKE 'account.%' OR " \
+    "name IN ('unit.handover','document.issued','call.logged','round.made'))"
 
 std::string names_them(const std::string& text, const std::string& unit) {
     std::string condition = kNamesThem;
@@ -262,10 +270,10 @@ void trace_names(sql::Connection& connection, const Resident& resident, PersonTr
     each("SELECT key FROM idempotency WHERE " + names_them("reply", "''"),
          [&](Query& row) { traces.keys.push_back(row.text()); });
     each(
-        "SELECT seq FROM event_body WHERE ?1<>'' AND instr(body,?1)>0 UNION "
-        "SELECT event_body.seq FROM event_about JOIN event_body ON "
-        "event_body.seq=event_about.seq WHERE about='unit:'||?3 AND ?2<>'' AND ?3<>'' AND "
-        "instr(body,?2)>0",
+        "SELECT b.seq FROM event_body b JOIN event e ON e.seq=b.seq JOIN event_kind k ON "
+        "k.id=e.kind WHERE " GATEHOUSE_WRITTEN_IN " AND " +
+            names_them("b.body",
+                       "(SELECT ?3 FROM event_about a WHERE a.about='unit:'||?3 AND a.seq=b.seq)"),
         [&](Query& row) { traces.events.push_back(row.u64()); });
 }
 

@@ -333,6 +333,16 @@ TEST_CASE_METHOD(Erasing, "who lives in a flat and holds no account of it is era
     row.body = R"({"name":"notice","receiver":"Nakamura","by":"s-01"})";
     row.log_body = R"({"by":"s-01"})";
     REQUIRE(work(row).kind == ReplyKind::created);
+    TopUp other;  // of another household, by a bank whose number has theirs in it
+    other.actor = "local";
+    other.account = "a-102";
+    other.amount = "1.00";
+    other.method = "qr";
+    other.reference = "42000138123456789";
+    other.by = "s-01";
+    other.idempotency_key = "k-other";
+    other.body_hash = "h";
+    REQUIRE(ask(other).kind == ReplyKind::created);
     AckAlert ack{"local", "", "s-01", "phone", "", "13812345678 is answered by a friend"};
     settle("e-103", "1000.00");
     clock.pass(10 * 60'000);
@@ -349,7 +359,9 @@ TEST_CASE_METHOD(Erasing, "who lives in a flat and holds no account of it is era
     REQUIRE(done.kind == ReplyKind::ok);
     pass(2'000);
     CHECK_FALSE(on_disk("Nakamura"));
-    CHECK_FALSE(on_disk("13812345678"));
+    CHECK_FALSE(on_disk("call 13812345678"));
+    CHECK_FALSE(on_disk("13812345678 is answered"));
+    CHECK(entries("a-102").back().reference == "42000138123456789");
     const auto tickets = StoreReader(path()).key_books().tickets({}, 10);
     REQUIRE(tickets.size() == 3);
     CHECK(tickets[2].body.find("the tap of the other flat") != std::string::npos);
