@@ -1,6 +1,5 @@
 // Keys, key cabinets and what they push, and what people write down about a key.
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <optional>
 #include <utility>
 
@@ -115,9 +114,7 @@ void post_key(Call& call, Respond respond) {
         const auto counted = body.integer("count", 0, kPiecesMax);
         if (counted) act.counted = static_cast<int>(*counted);
         // Not said is not counted, and nobody's word that the key is away.
-        const bool there = body.flag("present");
-        if (boost::json::parse(call.request.body).as_object().contains("present"))
-            act.present = there;
+        if (body.has("present")) act.present = body.flag("present");
     }
     if (act.what == What::extend) act.until = body.required_text("until");
     act.reason = body.text("reason");
