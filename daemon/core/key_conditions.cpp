@@ -117,20 +117,31 @@ class Watch {
             bool by_ack;
         };
         static constexpr Rule kRules[] = {
-            {KeyFactKind::ambiguous_holder, 2, true},  {KeyFactKind::key_moved_no_auth, 4, true},
-            {KeyFactKind::slot_state_jump, 3, true},   {KeyFactKind::wrong_slot, 1, false},
-            {KeyFactKind::unknown_tag, 3, true},       {KeyFactKind::returned_by_other, 2, true},
-            {KeyFactKind::second_missing, 3, true},    {KeyFactKind::cabinet_forced, 4, true},
-            {KeyFactKind::door_held, 2, false},        {KeyFactKind::unknown_card, 2, true},
-            {KeyFactKind::credential_attack, 3, true}, {KeyFactKind::duress, 4, true},
-            {KeyFactKind::tamper, 3, false},           {KeyFactKind::log_gap, 3, true},
-            {KeyFactKind::log_overwritten, 3, true},   {KeyFactKind::stock_mismatch, 3, false},
+            {KeyFactKind::ambiguous_holder, 2, true},
+            {KeyFactKind::key_moved_no_auth, 4, true},
+            {KeyFactKind::slot_state_jump, 3, true},
+            {KeyFactKind::wrong_slot, 1, false},
+            {KeyFactKind::unknown_tag, 3, true},
+            {KeyFactKind::returned_by_other, 2, true},
+            {KeyFactKind::second_missing, 3, true},
+            {KeyFactKind::cabinet_forced, 4, true},
+            {KeyFactKind::door_held, 2, false},
+            {KeyFactKind::unknown_card, 2, true},
+            {KeyFactKind::credential_attack, 3, true},
+            {KeyFactKind::duress, 4, true},
+            {KeyFactKind::tamper, 3, false},
+            {KeyFactKind::log_gap, 3, true},
+            {KeyFactKind::log_overwritten, 3, true},
+            {KeyFactKind::stock_mismatch, 3, false},
             {KeyFactKind::log_restarted, 3, true},
+            {KeyFactKind::after_hours_access, 2, true},
+            {KeyFactKind::unit_entered_twice, 1, true},
         };
         const auto* rule = std::find_if(std::begin(kRules), std::end(kRules),
                                         [&](const Rule& one) { return one.kind == fact.kind; });
         if (!rule->by_ack && fact.over_at) return;
         if (fact.kind == KeyFactKind::log_gap && in_.now < fact.at + kGapGraceMs) return;
+        if (fact.kind == KeyFactKind::after_hours_access && is_explained(fact)) return;
         KeyCondition one;
         one.code = to_string(fact.kind);
         one.subject = fact.subject;
@@ -145,6 +156,15 @@ class Watch {
         one.candidates = fact.candidates;
         one.at = fact.at;
         found_.push_back(std::move(one));
+    }
+
+    // A shift is there at any hour, and an emergency is written down within a quarter of one.
+    bool is_explained(const KeyFact& fact) const {
+        if (in_.now < fact.at + kLinkGraceMs || in_.on_duty.contains(fact.person)) return true;
+        return std::any_of(in_.tickets.begin(), in_.tickets.end(), [&](const auto& one) {
+            const Ticket& ticket = *one.second;
+            return ticket.urgency == TicketUrgency::urgent && is_sent(ticket, fact.at, fact.person);
+        });
     }
 
     // Work that goes on without a pause, though nobody has been in for a day.
@@ -227,6 +247,9 @@ constexpr Saying kSayings[] = {
     {"ticket_mismatch", "the ticket named does not fit", "所报派工单不符"},
     {"movein_not_entered", "moved in a day ago, and the record or the holder is not entered",
      "入住已满24小时，交接记录或户主尚未录入"},
+    {"after_hours_access", "the cabinet was opened while the office was shut", "非工作时间开柜"},
+    {"unit_entered_twice", "an entrusted key is out again and again without another ticket",
+     "委托钥匙七天内多次领用，无对应派工单"},
     {"key_back_ticket_open", "the key is back and the ticket goes on", "钥匙已还，工单未完"},
 };
 

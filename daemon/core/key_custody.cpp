@@ -112,6 +112,10 @@ const char* to_string(KeyFactKind kind) {
             return "stock_mismatch";
         case KeyFactKind::log_restarted:
             return "log_restarted";
+        case KeyFactKind::after_hours_access:
+            return "after_hours_access";
+        case KeyFactKind::unit_entered_twice:
+            return "unit_entered_twice";
     }
     return "";
 }
@@ -307,6 +311,11 @@ void KeyFold::grant() {
         return !open || (session.person == event_.person && session.card == event_.card);
     });
     source_.sessions.push_back({event_.person, event_.card, event_.at, event_.at, std::nullopt});
+    if (is_off_hours()) tell(KeyFactKind::after_hours_access, cabinet());
+}
+
+bool KeyFold::is_off_hours() const {
+    return index_.off_hours && index_.off_hours(event_.at);
 }
 
 void KeyFold::deny() {
@@ -316,9 +325,8 @@ void KeyFold::deny() {
         return times.size();
     };
     // While the office is shut the first one is one too many.
-    const bool shut = index_.off_hours && index_.off_hours(event_.at);
     if (event_.detail == "unknown_card" &&
-        (keep(source_.unknown_cards, kUnknownCardsMs) >= kUnknownCardsMax || shut)) {
+        (keep(source_.unknown_cards, kUnknownCardsMs) >= kUnknownCardsMax || is_off_hours())) {
         source_.unknown_cards.clear();
         tell(KeyFactKind::unknown_card, cabinet());
     }
@@ -332,6 +340,9 @@ void KeyFold::open_door() {
     const bool allowed =
         source_.authorised_at && event_.at - *source_.authorised_at <= kForcedAfterMs;
     if (!allowed && event_.person.empty()) tell(KeyFactKind::cabinet_forced, cabinet());
+    // A door behind a badge is that badge's access.
+    if (source_.sessions.empty() && is_off_hours())
+        tell(KeyFactKind::after_hours_access, cabinet());
 }
 
 void KeyFold::close_door() {

@@ -140,6 +140,8 @@ enum class KeyFactKind {
     log_overwritten,
     stock_mismatch,
     log_restarted,  // it counts anew: another board, or one without memory
+    after_hours_access,
+    unit_entered_twice,  // found among loans of a week, and not while folding
 };
 [[nodiscard]] const char* to_string(KeyFactKind kind);  // the code of 5.8 in lower case
 struct KeyFact {

@@ -29,6 +29,7 @@ class KeyFold {
     void end(KeyFactKind kind, const std::string& subject);
 
     void end_sessions();
+    [[nodiscard]] bool is_off_hours() const;
     void grant();
     void deny();
     void open_door();

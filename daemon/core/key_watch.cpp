@@ -184,8 +184,34 @@ const std::vector<std::string>& key_alert_codes() {
                                                 "cabinet_offline",
                                                 "ticket_mismatch",
                                                 "key_back_ticket_open",
-                                                "movein_not_entered"};
+                                                "movein_not_entered",
+                                                "after_hours_access",
+                                                "unit_entered_twice"};
     return codes;
+}
+
+bool is_sent(const Ticket& ticket, UtcMs at, const std::string& person) {
+    return !person.empty() && span_at(spans_of(ticket), at, person) != nullptr;
+}
+
+std::optional<KeyFact> entered_often(const Key& key, const std::vector<KeyEntry>& entries) {
+    if (key.class_ != KeyClass::entrusted || entries.empty()) return std::nullopt;
+    const KeyEntry& newest = entries.back();
+    std::size_t count = 0;
+    std::set<std::string> tickets;
+    for (const KeyEntry& entry : entries) {
+        if (entry.out_at <= newest.out_at - kEntriesMs) continue;
+        ++count;
+        tickets.insert(entry.tickets.begin(), entry.tickets.end());
+    }
+    if (count < kEntriesMax || tickets.size() > 1) return std::nullopt;
+    KeyFact fact;
+    fact.kind = KeyFactKind::unit_entered_twice;
+    fact.event = newest.loan;
+    fact.subject = fact.key = key.key;
+    fact.cabinet = key.cabinet;
+    fact.at = newest.out_at;
+    return fact;
 }
 
 bool has_curfew(const Key& key) {

@@ -112,8 +112,23 @@ struct KeyWatchInput {
     std::vector<MoveIn> moves{};
     // Tickets at work whose keys are all back, and since when.
     std::map<std::string, UtcMs> keys_back = {};
+    std::set<std::string> on_duty = {};  // people whose shift it is, whatever the hour
 };
 [[nodiscard]] std::vector<KeyCondition> key_conditions(const KeyWatchInput& input);
+
+// Whether that person was sent on that ticket at that time, or up to fifteen minutes later.
+[[nodiscard]] bool is_sent(const Ticket& ticket, UtcMs at, const std::string& person);
+// An entrusted key that was out three times within seven days for one ticket, or for none.
+inline constexpr std::int64_t kEntriesMs = 7 * 86'400'000LL;
+inline constexpr std::size_t kEntriesMax = 3;
+struct KeyEntry {
+    KeyEventId loan;
+    UtcMs out_at = 0;
+    std::set<std::string> tickets;  // of links that count
+};
+// `entries`: of one key, oldest first. Nothing: there is nothing to tell.
+[[nodiscard]] std::optional<KeyFact> entered_often(const Key& key,
+                                                   const std::vector<KeyEntry>& entries);
 
 // The sentence of an alert, without a name.
 [[nodiscard]] std::string key_sentence(const KeyCondition& condition, const char* state,

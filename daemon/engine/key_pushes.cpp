@@ -7,12 +7,14 @@
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_room.hpp"
 
 namespace gatehouse {
 namespace {
 
 constexpr std::int64_t kQuietDayMs = 86'400'000;
+constexpr std::size_t kLoansOfKey = 200;  // of a week, far more than a key is taken
 
 // A clock this far from ours is not late delivery but a wrong clock.
 constexpr std::int64_t kWrongClockMs = 7 * 86'400'000LL, kAheadMs = 60'000;
@@ -288,6 +290,45 @@ std::map<std::string, UtcMs> KeyRoom::keys_back() {
         if (known->second) all.emplace(number, *known->second);
     }
     return all;
+}
+
+// Entrusted keys that moved within the window, against what they did in the week before.
+const std::vector<KeyFact>& KeyRoom::entered_often() {
+    if (often_) return *often_;
+    often_.emplace();
+    if (!options_.rules.alerts.contains("unit_entered_twice")) return *often_;
+    KeyBooks& books = context_.store.key_books();
+    std::map<std::string, UtcMs> newest;
+    for (const KeyLoan* loan : loans()) {
+        const Key* key = find_key(loan->key);
+        if (key == nullptr || key->class_ != KeyClass::entrusted) continue;
+        UtcMs& at = newest[loan->key];
+        at = std::max(at, loan->out_at);
+    }
+    for (const auto& [id, at] : newest) {
+        std::vector<KeyEntry> entries;
+        for (const KeyLoanRow& row : books.loans_of(id, kLoansOfKey)) {
+            if (row.out_at <= at - kEntriesMs) continue;
+            KeyEntry entry{loan_of(row).id, row.out_at, {}};
+            for (const KeyLinkRow& link : books.links_of_loan(row.id)) {
+                const auto kind = parse_key_link_kind(link.kind);
+                if (kind && counts(*kind) && !link.ticket.empty())
+                    entry.tickets.insert(link.ticket);
+            }
+            entries.push_back(std::move(entry));
+        }
+        std::sort(entries.begin(), entries.end(), [](const KeyEntry& a, const KeyEntry& b) {
+            return std::pair{a.out_at, a.loan} < std::pair{b.out_at, b.loan};
+        });
+        if (auto fact = gatehouse::entered_often(*find_key(id), entries))
+            often_->push_back(std::move(*fact));
+    }
+    return *often_;
+}
+
+void KeyRoom::forget_derived() {
+    back_.clear();
+    often_.reset();
 }
 
 }  // namespace gatehouse

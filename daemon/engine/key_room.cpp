@@ -72,6 +72,7 @@ void KeyRoom::load() {
     refold();
     kept_.clear();
     for (const KeyLoan* loan : loans()) kept_.emplace(format(loan->id), *loan);
+    forget_derived();
     loaded_ = true;
     moved_ = true;
 }
@@ -183,7 +184,7 @@ std::vector<const KeyLoan*> KeyRoom::keep_loans() {
         kept_.erase(id);
         moved_ = true;
     }
-    if (!changed.empty() || !gone.empty()) back_.clear();
+    if (!changed.empty() || !gone.empty()) forget_derived();
     return changed;
 }
 
@@ -261,7 +262,7 @@ void KeyRoom::put_links(const KeyLoan& loan, const std::vector<KeyLink>& links) 
                   {"key:" + loan.key, "ticket:" + link.ticket});
     }
     books.supersede_links(id, first);
-    back_.clear();
+    forget_derived();
     links_[id] = links;
     moved_ = true;
 }
@@ -327,6 +328,7 @@ void KeyRoom::follow_books() {
     refold();
     keep_loans();
     keep_links(loans());
+    forget_derived();
     moves_mono_ms_ = 0;
     moved_ = true;
 }
@@ -410,10 +412,21 @@ void KeyRoom::watch() {
     const LocalDate today = context_.day_of(context_.now_ms());
     for (const Staff& staff : registry_->staff)
         if (staff.active_to && *staff.active_to < today) inactive.insert(staff.staff);
+    std::set<std::string> on_duty;
+    for (const Staff& staff : registry_->staff)
+        if (std::find(staff.roles.begin(), staff.roles.end(), StaffRole::duty) != staff.roles.end())
+            on_duty.insert(staff.staff);
+    const std::vector<KeyFact>& often = entered_often();
+    std::vector<KeyFact> joined;
+    if (!often.empty()) {
+        joined = findings_.facts;
+        joined.insert(joined.end(), often.begin(), often.end());
+    }
+    const std::vector<KeyFact>& facts = often.empty() ? findings_.facts : joined;
     const KeyWatchInput input{
-        open,           tickets,       at_work,           findings_.facts, cabinets,   inactive,
-        options_.rules, context_.zone, context_.now_ms(), moves_,          keys_back()};
-    move_key_alerts(context_, key_conditions(input), findings_.facts);
+        open,           tickets,       at_work,           facts,  cabinets,    inactive,
+        options_.rules, context_.zone, context_.now_ms(), moves_, keys_back(), std::move(on_duty)};
+    move_key_alerts(context_, key_conditions(input), facts);
 }
 
 }  // namespace gatehouse

@@ -144,6 +144,8 @@ class KeyRoom {
     void look_for_silence();
     void index_registry();
     [[nodiscard]] std::map<std::string, UtcMs> keys_back();
+    [[nodiscard]] const std::vector<KeyFact>& entered_often();
+    void forget_derived();
     void shorten_loss(KeyEvent& event, KeyNumberings::Place& place);
     void log_gaps(const std::set<std::pair<std::string, SeqGap>>& before);
     [[nodiscard]] std::set<std::pair<std::string, SeqGap>> gaps() const;
@@ -187,6 +189,7 @@ class KeyRoom {
     std::map<std::string, std::string> shown_;  // open ones, as MQTT shows them
     std::map<std::string, CabinetWatch> watch_;
     std::map<std::string, std::optional<UtcMs>> back_;  // by ticket; cleared when a loan moves
+    std::optional<std::vector<KeyFact>> often_;         // likewise
     std::map<std::string, std::string> reasons_;        // why a cabinet does not answer
     struct HandOvers {  // of a flat: the newest record of each direction
         std::optional<UtcMs> in, out;

@@ -305,6 +305,21 @@ TEST_CASE("an unknown card is one too many at night and three by day, again afte
     CHECK(house.facts() == "unknown_card@kc-01 credential_attack@kc-01 unknown_card@kc-01");
 }
 
+TEST_CASE("who signs in while the office is shut, and a door that opens without a badge") {
+    House house;
+    house.index.off_hours = [](UtcMs at) { return at >= kDay + 60'000; };
+    house.play({event(1, T::access_granted, 0, "s-1"), event(2, T::door_opened, 2),
+                event(3, T::door_closed, 9)});
+    CHECK(house.facts().empty());
+    house.play({event(4, T::access_granted, 60, "s-2"), event(5, T::door_opened, 62),
+                event(6, T::door_closed, 69)});
+    CHECK(house.facts() == "after_hours_access@kc-01");
+    CHECK(house.findings.facts.back().person == "s-2");
+    house.play({event(7, T::door_unlocked, 900), event(8, T::door_opened, 902)});
+    CHECK(house.facts() == "after_hours_access@kc-01 after_hours_access@kc-01");
+    CHECK(house.findings.facts.back().person.empty());
+}
+
 TEST_CASE("a bunch is counted piece by piece, and what an inventory found is told key by key") {
     House house;
     house.keys[3].count = 5;

@@ -365,6 +365,74 @@ TEST_CASE("a door that stays open is told after a minute, work without its key a
     }
 }
 
+TEST_CASE("access while the office is shut is a shift's, an emergency's, or told") {
+    KeyRules rules;
+    rules.alerts = {"after_hours_access"};
+    KeyFact fact;
+    fact.kind = KeyFactKind::after_hours_access;
+    fact.subject = fact.cabinet = "kc-01";
+    fact.person = "s-2";
+    fact.at = at("2026-11-23T22:00");
+    struct Row {
+        const char *what, *dispatched;
+        TicketUrgency urgency;
+        bool on_duty;
+        const char* now;
+        bool told;
+    };
+    const Row rows[] = {
+        {"within a quarter of an hour a slip may come", "", TicketUrgency::normal, false,
+         "2026-11-23T22:14", false},
+        {"none came", "", TicketUrgency::normal, false, "2026-11-23T22:15", true},
+        {"whose shift it is", "", TicketUrgency::normal, true, "2026-11-23T22:15", false},
+        {"an emergency, written down after it", "2026-11-23T22:10", TicketUrgency::urgent, false,
+         "2026-11-23T22:15", false},
+        {"one that came too late", "2026-11-23T22:16", TicketUrgency::urgent, false,
+         "2026-11-23T22:30", true},
+        {"work that could wait", "2026-11-23T21:50", TicketUrgency::normal, false,
+         "2026-11-23T22:15", true},
+    };
+    for (const Row& row : rows) {
+        INFO(row.what);
+        Ticket ticket = reported();
+        ticket.urgency = row.urgency;
+        if (*row.dispatched != '\0') {
+            ticket.state = TicketState::working;
+            ticket.crew = {"s-2"};
+            ticket.dispatched_at = at(row.dispatched);
+            ticket.spans = {{ticket.crew, at(row.dispatched), std::nullopt}};
+        }
+        KeyWatchInput input{{},    {{"A", &ticket}}, {},         {fact}, {}, {},
+                            rules, kShanghai,        at(row.now)};
+        if (row.on_duty) input.on_duty = {"s-2"};
+        CHECK(key_conditions(input).size() == (row.told ? 1U : 0U));
+    }
+}
+
+TEST_CASE("a key that is out three times in a week for one ticket is told, for two it is not") {
+    Key key;
+    key.key = "k-1";
+    key.class_ = KeyClass::entrusted;
+    const auto entry = [](int seq, const char* out, std::set<std::string> tickets) {
+        return KeyEntry{{"kc-01", 1, seq}, at(out), std::move(tickets)};
+    };
+    std::vector<KeyEntry> entries{entry(1, "2026-11-16T09:00", {"A"}),
+                                  entry(2, "2026-11-20T09:00", {}),
+                                  entry(3, "2026-11-23T08:59", {"A"})};
+    const auto fact = entered_often(key, entries);
+    REQUIRE(fact);
+    CHECK(format(fact->event) == format(entries[2].loan));
+    CHECK(fact->subject == "k-1");
+    entries[1].tickets = {"B"};
+    CHECK_FALSE(entered_often(key, entries));
+    entries[1].tickets.clear();
+    entries[2].out_at = at("2026-11-23T09:00");
+    CHECK_FALSE(entered_often(key, entries));
+    entries[2].out_at = at("2026-11-23T08:59");
+    key.class_ = KeyClass::vacant;
+    CHECK_FALSE(entered_often(key, entries));
+}
+
 // When each alert of a loan holds, minute by minute around its edges.
 TEST_CASE("alerts of a key that is out") {
     Key key;

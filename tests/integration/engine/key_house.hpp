@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,9 +28,10 @@ struct KeyHouse {
     House house;
     std::int64_t seq = 0;
 
-    KeyHouse() {
+    explicit KeyHouse(std::set<std::string> alerts = {}) {
         auto keys = std::make_shared<KeyRoomOptions>();
         keys->cabinets = {{"kc-01", "kcm-1", "http"}};
+        keys->rules.alerts = std::move(alerts);
         house.options.keys = keys;
         house.options.cabinets = {"kc-01"};
         house.open();

@@ -443,6 +443,38 @@ TEST_CASE("an acknowledged fact does not come back after a restart") {
     CHECK(keys.open_alerts().empty());
 }
 
+TEST_CASE("an entrusted key that is taken again and again without a ticket is told once a time") {
+    KeyHouse keys({"unit_entered_twice"});
+    const auto visit = [&] {
+        REQUIRE(keys.push({keys.event(T::access_granted, 9'000, "s-2"),
+                           keys.event(T::key_removed, 8'000, "", 1),
+                           keys.event(T::key_returned, 2'000, "", 1)})
+                    .kind == ReplyKind::ok);
+        keys.house.pass(600'000);
+    };
+    const auto look = [&] {
+        AckAlert ack;
+        REQUIRE(keys.house.engine().snapshot()->open_alerts.size() == 1);
+        ack.alert = keys.house.engine().snapshot()->open_alerts[0]->id;
+        ack.by = "s-1";
+        ack.via = "visit";
+        REQUIRE(keys.house.ask(ack).kind == ReplyKind::ok);
+        keys.house.pass(5'000);
+    };
+    visit();
+    visit();
+    CHECK(keys.open_alerts().empty());
+    visit();
+    REQUIRE(keys.open_alerts() == std::vector<std::string>{"unit_entered_twice@k-1"});
+    look();
+    CHECK(keys.open_alerts().empty());
+    keys.house.reopen();
+    keys.house.pass(5'000);
+    CHECK(keys.open_alerts().empty());
+    visit();
+    CHECK(keys.open_alerts() == std::vector<std::string>{"unit_entered_twice@k-1"});
+}
+
 TEST_CASE("denied attempts are forgotten after half a year, loans after two, and the chain holds") {
     KeyHouse keys;
     KeyEvent denied = keys.event(T::access_denied, 0);
