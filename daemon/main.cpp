@@ -33,9 +33,6 @@ int main(int argc, char** argv) {
     for (const gatehouse::Problem& problem : loaded.problems)
         std::fprintf(stderr, "%s\n", to_string(problem).c_str());
     if (!loaded.problems.empty()) return 2;
-    if (check) {
-        std::printf("%s: good; %zu buses\n", file.c_str(), loaded.config.buses.size());
-        return 0;
-    }
+    if (check) return gatehouse::run_check(loaded.config, file);
     return dry_run ? gatehouse::run_dry(loaded.config) : gatehouse::run_service(loaded.config);
 }

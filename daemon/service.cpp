@@ -372,6 +372,26 @@ int run_service(const config::Config& config) {
     }
 }
 
+int run_check(const config::Config& config, const std::string& file) {
+    const cabinet::CabinetProfileTable cabinets = load_cabinets(config);
+    const modbus::ProfileTable meters = modbus::load_profiles(profile_folders(config));
+    std::vector<Problem> warnings = meters.problems;
+    warnings.insert(warnings.end(), cabinets.problems.begin(), cabinets.problems.end());
+    for (const Problem& warning : warnings)
+        std::fprintf(stderr, "warning: %s\n", to_string(warning).c_str());
+    int code = 0;
+    for (const config::Cabinet& one : config.cabinets) {
+        std::string reason;
+        if (!one.bus || cabinets.find(one.profile, &reason)) continue;
+        const Problem problem{file, one.line, one.column,
+                              "cabinet " + one.id + " cannot be read: " + reason};
+        std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+        code = 2;
+    }
+    if (code == 0) std::printf("%s: good; %zu buses\n", file.c_str(), config.buses.size());
+    return code;
+}
+
 int run_dry(const config::Config& config) {
     try {
         const std::string database = config::database_path(config, state_directory(config));

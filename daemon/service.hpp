@@ -15,6 +15,10 @@ namespace gatehouse {
 
 // --dry-run: polls every meter of the stored registry once, writes nothing, prints what came.
 [[nodiscard]] int run_dry(const config::Config& config);
+// --check-config, of a file whose own words are good: looks into the profiles that it names. A
+// profile file that is broken disables the meters that use it, which is a warning; a cabinet that
+// no profile fits is a mistake of the configuration. The exit code.
+[[nodiscard]] int run_check(const config::Config& config, const std::string& file);
 
 // The shipped profiles (beside the program or installed) and the technician's own.
 [[nodiscard]] std::vector<std::string> profile_folders(const config::Config& config);

@@ -176,6 +176,8 @@ void read_cabinets(Section& root, Reading& reading) {
         if (const auto profile = section.required_text("profile")) {
             check_identifier(section, "profile", *profile);
             cabinet.profile = *profile;
+            cabinet.line = section.at("profile").line;
+            cabinet.column = section.at("profile").column;
         }
         section.finish();
         reading.config.cabinets.push_back(std::move(cabinet));

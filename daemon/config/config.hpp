@@ -71,6 +71,7 @@ struct Bus {
 };
 struct Cabinet {
     std::string id, url, profile;
+    int line = 1, column = 1;  // of its profile
     // Absent of cabinets that push.
     std::optional<BusUrl> bus;
     int address = 1;

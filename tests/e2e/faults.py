@@ -41,6 +41,15 @@ def wrong_configuration(house):
     check("nothing was written", not list(house.folder.glob("*.db*")))
     good = run_daemon("--config", house.config, "--check-config")
     equal(f"a good one ({good.stderr})", good.returncode, 0)
+    text = house.config.read_text()
+    wrong.write_text(
+        text + '\n[[cabinet]]\nid = "kc-01"\nurl = "modbus+tcp://127.0.0.1:1"\nprofile = "kcm-7"\n'
+    )
+    done = run_daemon("--config", wrong, "--check-config")
+    equal("a cabinet that no profile fits", done.returncode, 2)
+    line = text.count("\n") + 5
+    check(f"its line and the nearest name: {done.stderr}",
+          f"{wrong}:{line}:" in done.stderr and '"kcm-1"' in done.stderr)  # fmt: skip
 
 
 def broker_absent(house):
