@@ -43,8 +43,8 @@ struct SampleTime {
     std::optional<UtcMs> trusted_utc_ms;  // absent while this run's clock is not trusted
     friend bool operator==(const SampleTime&, const SampleTime&) = default;
 };
-// Same run: the monotonic difference. Else both trusted: that of UTC. Else, or if it would be
-// negative: nothing, and the consequence is that the sample is held.
+// Same run, and later in it: the monotonic difference. Else both trusted: that of UTC. Else, or if
+// it would be negative: nothing, and the consequence is that the sample is held.
 [[nodiscard]] std::optional<std::int64_t> elapsed_ms(const SampleTime& from, const SampleTime& to);
 
 // The words of CONTRACT.md 5.

@@ -22,16 +22,14 @@ constexpr Rational kHalfAStep{1, 2000};
 }  // namespace
 
 std::optional<std::int64_t> elapsed_ms(const SampleTime& from, const SampleTime& to) {
-    std::int64_t passed = 0;
-    if (from.run == to.run) {
-        passed = to.mono_ms - from.mono_ms;
-    } else if (from.trusted_utc_ms && to.trusted_utc_ms) {
-        passed = *to.trusted_utc_ms - *from.trusted_utc_ms;
-    } else {
-        return std::nullopt;
-    }
-    if (passed < 0) return std::nullopt;
-    return passed;
+    const auto forward = [](std::int64_t passed) {
+        return passed < 0 ? std::nullopt : std::optional(passed);
+    };
+    if (from.run == to.run && to.mono_ms >= from.mono_ms) return forward(to.mono_ms - from.mono_ms);
+    // What people typed after the clock was set forward lies, by the monotonic one, before.
+    if (from.trusted_utc_ms && to.trusted_utc_ms)
+        return forward(*to.trusted_utc_ms - *from.trusted_utc_ms);
+    return std::nullopt;
 }
 
 const char* to_string(QuarantineReason reason) {

@@ -125,6 +125,7 @@ void finish(Context& context, const Act& act, std::vector<Leaving>& leaving, Utc
     for (const Leaving& one : leaving) {
         reprice(context, one.account, Mover::correction);
         end_alerts(context, one.account);
+        context.world.accounts[one.account].trial = false;
         tell_closed(context, act, one);
         if (!one.successor) continue;
         reprice(context, context.world.account_index.at(one.successor->account), Mover::topup);
@@ -138,6 +139,22 @@ Reply answer(Context& context, const KeyedRequest& request, JsonWriter& json) {
     reply.json = json.take();
     remember(context, request, reply);
     return reply;
+}
+
+// Money from the old system that is not booked yet would be nobody's.
+std::optional<Reply> opening_waits(const Context& context, const AccountRuntime& account) {
+    const auto& opening = account.row->opening_balance;
+    if (account.opening_booked || !opening || opening->count == 0 ||
+        account.row->billing != Billing::prepaid)
+        return std::nullopt;
+    const std::string when = account.row->live_from ? "on " + format_date(*account.row->live_from)
+                                                    : "once the clock is trusted";
+    return refusal(ReplyKind::refused, account.trial ? "trial" : "clock",
+                   "account " + account.row->account + " has an opening balance of " +
+                       format(*opening) + " " + context.options.currency + " that is booked " +
+                       when +
+                       "; close it after that and refund or transfer it, or take it out of "
+                       "accounts.csv");
 }
 
 }  // namespace
@@ -157,6 +174,8 @@ Reply close_account(Context& context, const CloseAccount& command) {
         return refusal(
             ReplyKind::conflict, "account-closed",
             "account " + command.account + " was closed at " + closed + "; there is nothing to do");
+    if (auto refused = opening_waits(context, context.world.accounts[index]))
+        return *std::move(refused);
     if (!context.clock.trusted()) return clock_refusal(context);
     if (auto waits = settling_refusal(context)) return *std::move(waits);
     take_fresh(context, command.fresh);
@@ -437,6 +456,7 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
     check_ladder(reply, command, change);
     const TypedTime typed = check_time(context, reply, command.at);
     change.at = typed.typed.value_or(context.now_ms());
+    if (context.now_ms() - change.at <= kTypedMs) change.at = context.now_ms();
     check_settling(context, reply, command, change);
     check_trial(context, reply, change);
     if (!reply.type.empty() || is_refused(reply)) return reply;

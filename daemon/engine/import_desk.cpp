@@ -310,7 +310,8 @@ void write_money(JsonWriter& json, const Context& context, const Plan& plan,
     for (std::size_t i = 0; i < plan.merged.accounts.size(); ++i) {
         const Account& account = plan.merged.accounts[i];
         const bool booked =
-            i < context.world.accounts.size() && context.world.accounts[i].opening_booked;
+            i < context.world.accounts.size() && (context.world.accounts[i].opening_booked ||
+                                                  !context.world.accounts[i].row->closed.empty());
         if (booked || !account.opening_balance || account.opening_balance->count == 0 ||
             account.billing != Billing::prepaid)
             continue;

@@ -96,6 +96,15 @@ TypedTime check_time(const Context& context, Reply& reply, const std::string& te
     return at;
 }
 
+void follow_last(const Context& context, const MeterRuntime& meter, TypedTime& at) {
+    if (!meter.last || !at.typed) return;
+    const std::optional<UtcMs> last = context.trusted(*meter.last);
+    if (!last || *at.typed > *last || *last - *at.typed > kTypedMs) return;
+    at.typed = *last + 1;
+    at.time.trusted_utc_ms = at.typed;
+    at.time.mono_ms = context.now.mono_ms;
+}
+
 bool is_too_early(const Context& context, const MeterRuntime& meter, const TypedTime& at) {
     if (!meter.last || !at.typed) return false;
     const std::optional<UtcMs> last = context.trusted(*meter.last);

@@ -42,6 +42,11 @@ struct TypedTime {
     SampleTime time;
 };
 [[nodiscard]] TypedTime check_time(const Context& context, Reply& reply, const std::string& text);
+// People write whole minutes, or seconds, while a meter is polled on: what it answered so soon
+// after the moment that they wrote is still before what they did.
+inline constexpr std::int64_t kTypedMs = 60'000;
+// Such a moment becomes the one right after the meter's last confirmed reading.
+void follow_last(const Context& context, const MeterRuntime& meter, TypedTime& at);
 // The same moment, or one before: to change what lies there is a correction.
 [[nodiscard]] bool is_too_early(const Context& context, const MeterRuntime& meter,
                                 const TypedTime& at);

@@ -157,7 +157,7 @@ Reply read_face(Context& context, const ReadFace& command) {
     Reply reply;
     check_two(context, reply, command.by, command.second);
     const auto typed = check_face(reply, "/register", command.register_value, meter);
-    const TypedTime at = check_time(context, reply, command.at);
+    TypedTime at = check_time(context, reply, command.at);
     if (command.photo.size() > kPhotoMax)
         reply.errors.push_back({"/photo", "longer than 256 bytes; name the picture"});
     if (is_refused(reply)) return reply;
@@ -166,6 +166,7 @@ Reply read_face(Context& context, const ReadFace& command) {
         return refusal(ReplyKind::conflict, "not-active",
                        "the meter " + command.meter + " is " + to_string(meter.row->status) +
                            " in meters.csv; nothing is read there");
+    follow_last(context, meter, at);
     if (is_too_early(context, meter, at)) {
         return wrong_field("/at", "not-later",
                            "the last confirmed reading is of " +

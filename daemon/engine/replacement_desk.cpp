@@ -102,7 +102,8 @@ std::optional<Reply> earlier(Context& context, const MeterRuntime& meter,
     if (!row || !meter.epoch || row->new_epoch != meter.epoch->id ||
         row->old_final != command.old_final || row->new_serial != command.new_serial ||
         row->new_opening != command.new_opening || row->by != command.by ||
-        (exchange.at.typed && *exchange.at.typed != row->at))
+        (exchange.at.typed &&
+         (*exchange.at.typed > row->at || row->at - *exchange.at.typed > kTypedMs)))
         return std::nullopt;
     Reply reply;
     reply.json = replaced_json(context, meter, *row);
@@ -283,7 +284,7 @@ Reply replace_meter(Context& context, const ReplaceMeter& command) {
     if (found == context.world.meter_index.end()) return no_such_meter(command.meter);
     const MeterRuntime& meter = context.world.meters[found->second];
     Reply reply;
-    const auto exchange = understand(context, reply, meter, command);
+    auto exchange = understand(context, reply, meter, command);
     if (!exchange) return reply;
     if (auto before = earlier(context, meter, command, *exchange)) return *std::move(before);
     if (!meter.epoch || !meter.last)
@@ -295,6 +296,7 @@ Reply replace_meter(Context& context, const ReplaceMeter& command) {
                        "a replacement is an edge and the clock is not trusted (" +
                            context.clock.reason() +
                            "); confirm it with `gatehousectl clock confirm` first");
+    follow_last(context, meter, exchange->at);
     if (is_too_early(context, meter, exchange->at))
         return wrong_field("/at", "not-later",
                            "the old meter was read at " + context.iso(context.best(*meter.last)) +

@@ -322,7 +322,8 @@ void load_accounts(Context& context, World& world) {
             account.posted_through = found->second;
         account.opening_booked = context.store.posted(id, "opening");
         account.judged = account.ledger_seq != 0;
-        account.trial = account.row->live_from && !account.opening_booked;
+        account.trial =
+            account.row->live_from && !account.opening_booked && account.row->closed.empty();
     }
     load_previews(context, world);
 }

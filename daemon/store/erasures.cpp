@@ -14,6 +14,7 @@
 #include "daemon/core/ledger.hpp"
 #include "daemon/core/text.hpp"
 #include "daemon/store/reader_impl.hpp"
+#include "daemon/store/row_proof.hpp"
 #include "daemon/store/store_impl.hpp"
 
 namespace gatehouse {
@@ -336,6 +337,7 @@ void Store::erase(const ErasureRow& row, const PersonTraces& traces) {
         Query query(impl_->connection, "DELETE FROM entry_text WHERE entry=?");
         query << entry;
         query.run();
+        store::prove(impl_->connection, "entry_text", std::to_string(entry));
     }
     for (const std::uint64_t event : traces.events) remove_event_body(event, kErased);
     for (const std::uint64_t ack : traces.acks) {

@@ -1,4 +1,5 @@
 #include "daemon/store/registry_rows.hpp"
+#include "daemon/store/row_proof.hpp"
 
 #include <algorithm>
 #include <unordered_map>
@@ -478,13 +479,14 @@ std::vector<Key> load_keys(Connection& c) {
 // Writes the rows that are new, differ, or stand at another place in their file.
 template <class Row, class Id>
 void put_changed(Connection& c, const std::vector<Row>& wanted, const std::vector<Row>& stored,
-                 Id id) {
+                 Id id, std::initializer_list<const char*> proven = {}) {
     std::unordered_map<std::string, std::size_t> known_rows;
     for (std::size_t i = 0; i < stored.size(); ++i) known_rows.emplace(id(stored[i]), i);
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         const auto found = known_rows.find(id(wanted[i]));
         if (found != known_rows.end() && found->second == i && stored[i] == wanted[i]) continue;
         put(c, static_cast<std::int64_t>(i), wanted[i]);
+        for (const char* table : proven) prove(c, table, id(wanted[i]));
     }
 }
 
@@ -505,15 +507,17 @@ Registry load_registry(Connection& c) {
 }
 
 void put_registry(Connection& c, const Registry& wanted, const Registry& stored) {
-    put_changed(c, wanted.units, stored.units, [](const Unit& row) { return row.unit; });
+    put_changed(c, wanted.units, stored.units, [](const Unit& row) { return row.unit; }, {"unit"});
     put_changed(c, wanted.people, stored.people, [](const Person& row) { return row.person; });
-    put_changed(c, wanted.tariffs, stored.tariffs, [](const Tariff& row) { return row.tariff; });
-    put_changed(c, wanted.accounts, stored.accounts,
-                [](const Account& row) { return row.account; });
-    put_changed(c, wanted.meters, stored.meters, [](const Meter& row) { return row.meter; });
-    put_changed(c, wanted.pools, stored.pools, [](const Pool& row) { return row.pool; });
+    put_changed(c, wanted.tariffs, stored.tariffs, [](const Tariff& row) { return row.tariff; },
+                {"tariff", "tariff_version", "tariff_tier", "tariff_band", "tariff_fixed"});
+    put_changed(c, wanted.accounts, stored.accounts, [](const Account& row) { return row.account; },
+                {"account", "account_tariff"});
+    put_changed(c, wanted.meters, stored.meters, [](const Meter& row) { return row.meter; },
+                {"meter"});
+    put_changed(c, wanted.pools, stored.pools, [](const Pool& row) { return row.pool; }, {"pool"});
     put_changed(c, wanted.calendar, stored.calendar,
-                [](const CalendarDay& row) { return format_date(row.date); });
+                [](const CalendarDay& row) { return format_date(row.date); }, {"calendar"});
     put_changed(c, wanted.staff, stored.staff, [](const Staff& row) { return row.staff; });
     put_changed(c, wanted.keys, stored.keys, [](const Key& row) { return row.key; });
 }

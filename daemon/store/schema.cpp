@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "daemon/store/row_proof.hpp"
 #include "daemon/store/schema_steps.hpp"
 
 namespace gatehouse::store {
@@ -522,14 +523,19 @@ std::string copy_before(sql::Connection& connection, int version) {
     return path;
 }
 
+bool has_row_proofs(sql::Connection& connection) {
+    return sql::number(connection, "SELECT count(*) FROM sqlite_schema WHERE name='row_proof'") ==
+           1;
+}
+
 }  // namespace
 
 const std::vector<const char*>& migrations() {
     // One migration may be several texts, since compilers limit the length of a literal.
     static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
-    static const std::vector<const char*> all{first.c_str(), kTerms,        kPeriods,     kReplays,
-                                              kPools,        kPeopleAccess, kKeysTickets, kErasures,
-                                              kKeyRetention, kRemaps,       kOfficeWords, kSigned};
+    static const std::vector<const char*> all{
+        first.c_str(), kTerms,        kPeriods, kReplays,     kPools,  kPeopleAccess, kKeysTickets,
+        kErasures,     kKeyRetention, kRemaps,  kOfficeWords, kSigned, kRowProofs};
     return all;
 }
 
@@ -560,6 +566,8 @@ Migrated migrate(sql::Connection& connection, const std::vector<const char*>& st
         connection.exec("BEGIN IMMEDIATE");
         try {
             connection.exec(steps[static_cast<std::size_t>(step - 1)]);
+            // What a newer schema adds to a row is part of its proof from here on.
+            if (step == newest && has_row_proofs(connection)) store::prove_all(connection);
             connection.exec("PRAGMA application_id=" + std::to_string(kApplicationId));
             connection.exec("PRAGMA user_version=" + std::to_string(step));
             connection.exec("COMMIT");

@@ -186,4 +186,16 @@ ADD COLUMN vouched INTEGER NOT NULL DEFAULT 0 CHECK(vouched IN (0, 1));
 CREATE INDEX entry_text_reference ON entry_text(reference) WHERE reference <> '';
 )sql";
 
+// Rows that neither a chain nor a replay rests on carry a number that their columns give: interval
+// readings, the registry's prices and terms, who signed an act. Readings of before have none.
+inline constexpr const char* kRowProofs = R"sql(
+ALTER TABLE reading ADD COLUMN proof INTEGER;
+CREATE TABLE row_proof(
+  place TEXT NOT NULL, owner TEXT NOT NULL, row TEXT NOT NULL, proof INTEGER NOT NULL,
+  PRIMARY KEY(place, owner, row)
+) STRICT, WITHOUT ROWID;
+-- Readings where charging began: they stay when interval readings are dropped.
+CREATE INDEX mark_step_begins ON mark_step(reading) WHERE begins <> 0;
+)sql";
+
 }  // namespace gatehouse::store

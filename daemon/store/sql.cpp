@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include "daemon/store/row_proof.hpp"
+
 namespace gatehouse::sql {
 namespace {
 
@@ -72,6 +74,7 @@ SQLite::Database open(const std::string& path, Connection::Mode mode) {
 
 Connection::Connection(const std::string& path, Mode mode)
     : path_(path), database_(open(path, mode)) {
+    store::know_row_proof(database_.getHandle());
     if (mode == Mode::read) {
         // Debian's SQLite predates the fix of the WAL-reset fault: only the writer checkpoints.
         sqlite3_db_config(database_.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);

@@ -1,4 +1,5 @@
 // Rows of what staff did at a meter: readings by eye, replacements, holds.
+#include "daemon/store/row_proof.hpp"
 #include "daemon/store/store_impl.hpp"
 
 namespace gatehouse {
@@ -66,6 +67,7 @@ std::int64_t Store::put_manual_reading(const ManualReadingRow& row) {
     query << to_string(row.state) << id_or_none(static_cast<std::int64_t>(row.reading))
           << id_or_none(row.quarantine) << row.profile;
     query.run();
+    store::prove(impl_->connection, "manual_reading", std::to_string(id));
     return id;
 }
 
@@ -96,6 +98,7 @@ std::int64_t Store::put_replacement(const ReplacementRow& row) {
           << row.at << row.old_final << row.new_serial << row.new_opening << row.new_address
           << row.by << row.second << row.event;
     query.run();
+    store::prove(impl_->connection, "replacement", std::to_string(id));
     return id;
 }
 

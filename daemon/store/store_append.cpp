@@ -1,6 +1,7 @@
 // The appenders: events, readings and ledger entries, each with its number and its chain.
 #include "daemon/core/assert.hpp"
 #include "daemon/store/chain.hpp"
+#include "daemon/store/row_proof.hpp"
 #include "daemon/store/store_impl.hpp"
 #include "daemon/store/verify_steps.hpp"
 
@@ -240,7 +241,9 @@ std::uint64_t Store::append_reading(const ReadingRow& reading) {
     row.seq = impl_->take(Series::reading);
     row.supersedes = reading.supersedes;
     {
-        Query query(impl_->connection, "INSERT INTO reading VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
+        Query query(impl_->connection,
+                    "INSERT INTO reading VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,"
+                    "row_proof(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13))");
         query << row.seq << context << static_cast<std::int64_t>(reading.kind)
               << static_cast<std::int64_t>(reading.quality);
         store::bind_stamp(query, reading.at, impl_->bases);
@@ -296,6 +299,7 @@ std::uint64_t Store::append_entry(const Entry& entry, const Stamp& at, const Ent
         Query query(impl_->connection, "INSERT INTO entry_text VALUES(?,?,?,?)");
         query << seq << extra.reference << extra.payer << extra.note;
         query.run();
+        store::prove(impl_->connection, "entry_text", std::to_string(seq));
     }
     impl_->now.entry_hash = h;
     return seq;

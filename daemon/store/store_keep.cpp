@@ -66,10 +66,12 @@ std::size_t Store::drop_interval_readings(std::uint64_t up_to_seq) {
     std::size_t dropped = 0;
     {
         // The newest row of a meter stays: a restart begins from it. So does what a charge or a
-        // day rests on; freezes are of another kind, and marks name theirs.
+        // day rests on; freezes are of another kind, marks name theirs, and where the charging of
+        // a meter began its first reading explains the first bill for as long as there is a book.
         Query query(impl_->connection,
                     "DELETE FROM reading WHERE seq>?1 AND seq<=?2 AND kind=0 AND "
                     "seq NOT IN (SELECT reading FROM mark) AND "
+                    "seq NOT IN (SELECT reading FROM mark_step WHERE begins<>0) AND "
                     "seq NOT IN (SELECT reading FROM meter_last)");
         query << from << up_to_seq;
         query.run();

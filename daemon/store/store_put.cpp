@@ -2,6 +2,7 @@
 #include "daemon/core/assert.hpp"
 #include "daemon/store/chain.hpp"
 #include "daemon/store/registry_rows.hpp"
+#include "daemon/store/row_proof.hpp"
 #include "daemon/store/store_impl.hpp"
 
 namespace gatehouse {
@@ -65,6 +66,7 @@ std::int64_t Store::put_epoch(const EpochRow& epoch) {
     }
     query << epoch.device_ratio;
     query.run();
+    store::prove(impl_->connection, "epoch", std::to_string(id));
     impl_->contexts.erase(epoch.meter);
     return id;
 }

@@ -1,4 +1,5 @@
 // The writer's part of replays: steps of marks, and what waits to be settled anew.
+#include "daemon/store/row_proof.hpp"
 #include "daemon/store/store_impl.hpp"
 #include "daemon/store/verify_steps.hpp"
 
@@ -117,6 +118,7 @@ void Store::add_settling(const SettlingRow& row) {
     query << row.event << row.kind << row.cause << row.by << row.second << row.reason
           << std::int64_t{row.vouched};
     query.run();
+    store::prove(impl_->connection, "settling_cause", std::to_string(row.event));
 }
 
 void Store::put_settling_state(std::uint64_t event, const std::string& account,

@@ -6,6 +6,7 @@
 
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
+#include "daemon/store/row_proof.hpp"
 #include "daemon/store/verify_acts.hpp"
 #include "daemon/store/verify_pools.hpp"
 #include "daemon/store/verify_steps.hpp"
@@ -304,7 +305,8 @@ bool Verifier::steps() {
 bool Verifier::states() {
     return nothing(
                "SELECT 'quarantine '||id FROM quarantine WHERE state='released' AND NOT "
-               "EXISTS(SELECT 1 FROM reading WHERE seq=released_as) LIMIT 1",
+               "EXISTS(SELECT 1 FROM reading WHERE seq=released_as) AND released_as>"
+               "(SELECT coalesce(max(intervals_dropped_up_to),0) FROM site) LIMIT 1",
                "released, but its reading is missing: ") &&
            nothing(
                "SELECT 'topic '||topic FROM topic_head WHERE "
@@ -333,13 +335,17 @@ bool Verifier::nothing(const char* literal, const std::string& what) {
 Proof StoreReader::verify(const std::function<bool()>& stop, const ReplayProof& replay) {
     const Impl::Moment moment(*impl_);
     try {
-        Proof proof = Verifier(impl_->connection, impl_->bases, stop).run();
-        if (!proof.ok || !replay) return proof;
-        AccountBooks books(impl_->connection, impl_->bases);
         const auto breathe = [&] {
             if (stop && stop()) throw Stopped{};
         };
-        proof.first_bad = replay(books, breathe);
+        Proof proof = Verifier(impl_->connection, impl_->bases, stop).run();
+        if (proof.ok && replay) {
+            AccountBooks books(impl_->connection, impl_->bases);
+            proof.first_bad = replay(books, breathe);
+        }
+        // What does not follow is told first, and then the row that it comes from.
+        const std::string row = store::row_fault(impl_->connection, breathe);
+        if (!row.empty()) proof.first_bad += proof.first_bad.empty() ? row : " (" + row + ")";
         proof.ok = proof.first_bad.empty();
         return proof;
     } catch (const Stopped&) {

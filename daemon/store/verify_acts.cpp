@@ -91,6 +91,10 @@ constexpr Rule kRules[] = {
      "FROM entry_leg l JOIN ledger_account b ON b.id=l.account WHERE l.entry=entry.seq AND "
      "b.name LIKE 'cash:%') LIMIT 1",
      "paid in another way than its legs say: "},
+    {"SELECT 'entry '||e.seq FROM entry e JOIN event_body b ON b.seq=e.event WHERE "
+     "json_extract(b.body,'$.entry')<>e.entry OR (json_extract(b.body,'$.entry')=e.entry AND "
+     "coalesce(json_extract(b.body,'$.method'),e.method) IS NOT e.method) LIMIT 1",
+     "not as the log tells it: "},
 };
 
 }  // namespace

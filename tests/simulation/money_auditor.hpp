@@ -182,6 +182,7 @@ class Auditor {
     struct Late {
         LateVersion version;
         std::int64_t event = 0;
+        bool left = false;  // as it was, since the account is closed
     };
     // What a correction moves on one posted stretch, once it is settled.
     struct Moved {

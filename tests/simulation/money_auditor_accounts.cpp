@@ -393,6 +393,7 @@ void Auditor::compare(Books& books, const Screen& screen) {
 }
 
 void Auditor::audit(Books& books, const Screen& screen) {
+    const Books::OneState state(books);
     books.forget_times();
     read(books);
     settle_late(books);

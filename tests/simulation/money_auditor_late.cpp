@@ -210,8 +210,14 @@ void Auditor::settle_late(Books& books) {
             one = account.moved.erase(one);
         }
         for (auto late = account.unheard.begin(); late != account.unheard.end();) {
+            if (late->left) {
+                ++late;
+                continue;
+            }
             const bool settled = books.settled(id, late->event);
-            if (!settled && books.settling_state(id, late->event) == "left" && !account.plan.closed)
+            const bool left = !settled && books.settling_state(id, late->event) == "left";
+            late->left = left && account.plan.closed;
+            if (left && !account.plan.closed)
                 disagree("account " + id + ": event " + std::to_string(late->event) +
                          " is never settled, and the account is open");
             moved = moved || settled;

@@ -50,6 +50,13 @@ Books::~Books() {
     sqlite3_close(db_);
 }
 
+Books::OneState::OneState(Books& books) : db_(books.db_) {
+    sqlite3_exec(db_, "BEGIN", nullptr, nullptr, nullptr);
+}
+Books::OneState::~OneState() {
+    sqlite3_exec(db_, "COMMIT", nullptr, nullptr, nullptr);
+}
+
 Statement& Books::prepared(const char* sql) {
     Statement& statement = statements_.try_emplace(sql, db_, sql).first->second;
     statement.reset();

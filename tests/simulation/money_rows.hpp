@@ -118,6 +118,19 @@ class Books {
     [[nodiscard]] std::optional<std::int64_t> time_of_event(std::int64_t seq);
     void forget_times() { offsets_.clear(); }
 
+    // What is read while it lives is one state of the books: thousands of statements of one audit
+    // take one lock.
+    class OneState {
+      public:
+        explicit OneState(Books& books);
+        ~OneState();
+        OneState(const OneState&) = delete;
+        OneState& operator=(const OneState&) = delete;
+
+      private:
+        sqlite3* db_;
+    };
+
   private:
     Statement& prepared(const char* sql);
     const std::map<std::int64_t, std::int64_t>& offsets_of(std::int64_t run);

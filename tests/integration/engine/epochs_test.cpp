@@ -106,6 +106,36 @@ TEST_CASE_METHOD(Epochs, "a replacement asked again is entered once") {
     CHECK(balance("a-102") == "199.61");
 }
 
+TEST_CASE_METHOD(Epochs, "a replacement written in whole minutes follows what was read since") {
+    pass(kHour);
+    settle("e-102", "4320.00");
+    const std::string minute = "2026-11-23T09:00:00+08:00";
+    REQUIRE(replace("4319.98", "0", minute).kind == ReplyKind::invalid);
+    const Reply first = replace("4320.00", "0", minute);
+    REQUIRE(first.kind == ReplyKind::created);
+    CHECK(field(first.json, "at") > minute);
+    // Asked again with what was written it is the same one.
+    const Reply again = replace("4320.00", "0", minute);
+    CHECK(again.kind == ReplyKind::ok);
+    CHECK(field(again.json, "event") == field(first.json, "event"));
+    CHECK(meter("e-102").total == Milli{4'320'000});
+    serials["e-102"] = "B-0042";
+    pass(kHour);
+    settle("e-102", "10.00");
+    CHECK(meter("e-102").total == Milli{4'330'000});
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Epochs, "a replacement between the last reading and a clock set forward") {
+    clock.wall += 12 * kMinute;
+    pass(90 * kSecond);
+    // By the monotonic clock that lies before the reading of 08:00, by the wall after it.
+    const Reply reply = replace("4318.30", "0", "2026-11-23T08:08:00+08:00");
+    CHECK(reply.detail.empty());
+    CHECK(reply.kind == ReplyKind::created);
+    CHECK(proof() == "");
+}
+
 TEST_CASE_METHOD(Epochs, "a replacement is refused with field and reason, and changes nothing") {
     pass(kHour);
     settle("e-102", "4320.00");

@@ -187,3 +187,25 @@ TEST_CASE_METHOD(NewHouse, "the last day of a trial is posted after midnight and
                                                     "fee -0.30 fee:mine/line/2026-11-25"});
     CHECK(proof().empty());
 }
+
+TEST_CASE_METHOD(NewHouse, "an account on trial is not closed over money that it still gets") {
+    const std::string rows =
+        "a-101,1-101,all,flat;water,100.00,,2026-12-01\na-102,1-102,electricity,beijing,,,"
+        "2026-12-01\na-103,1-103,electricity,flat,,,\n";
+    REQUIRE(import(files(rows)).kind == ReplyKind::ok);
+    for (const char* meter : {"e-101", "w-101", "e-102", "e-103"}) settle(meter, "10.00");
+    const auto close = [&](const char* account, const char* key) {
+        return ask(
+            CloseAccount{{"local", "s-01", "s-02", "moved out", key, key}, account, true, {}});
+    };
+    const Reply refused = close("a-101", "k-1");
+    CHECK(refused.type == "trial");
+    CHECK(account("a-101").open);
+    REQUIRE(close("a-102", "k-2").kind == ReplyKind::created);
+    CHECK_FALSE(account("a-102").trial);
+    // What is said to move is what will be booked.
+    const Reply again = import(files(rows), /*dry_run=*/true);
+    CHECK(field(again.json, "money_total") == "100.00");
+    reopen();
+    CHECK_FALSE(account("a-102").trial);
+}

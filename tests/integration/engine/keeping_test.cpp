@@ -106,6 +106,16 @@ TEST_CASE("hours: the total at each end that samples surround, and none invented
 
 TEST_CASE("retention drops intervals after 100 days and hours after 13 months, in slices") {
     Kept house;
+    house.settle("e-101", "700.00");
+    house.pass(kMinute);
+    for (int i = 0; i < 3; ++i) {
+        house.sample("e-101", "650.00");
+        house.pass(kMinute);
+    }
+    const auto held = StoreReader(house.path()).quarantine(QuarantineRow::State::open, 0, 10);
+    REQUIRE(held.size() == 1);
+    REQUIRE(house.ask(SettleQuarantine{"local", std::to_string(held[0].id), "s-01", "ours", true})
+                .kind == ReplyKind::ok);
     for (int i = 0; i < 40; ++i)
         house.settle_from("e-103", "10" + std::to_string(10 + i) + ".00",
                           kMorning + i * 15 * kMinute);
@@ -114,6 +124,7 @@ TEST_CASE("retention drops intervals after 100 days and hours after 13 months, i
     house.pass(31 * kSecond);
     CHECK(house.count("e-103", true) >= 39);
     const std::size_t others = house.count("e-103", false);
+    const std::uint64_t first = house.readings("e-103").front().row.seq;
     const std::string balance = house.balance("a-103");
     house.settle_from("e-103", "1050.00", kMorning + 99 * kDay);
     house.pass(31 * kSecond);
@@ -122,6 +133,8 @@ TEST_CASE("retention drops intervals after 100 days and hours after 13 months, i
     for (int i = 0; i < 40; ++i) house.pass(kSecond);
     house.pass(31 * kSecond);
     CHECK(house.count("e-103", true) <= 4);
+    // Where its charging began: the first bill is explained by it.
+    CHECK(house.readings("e-103").front().row.seq == first);
     CHECK(house.count("e-103", false) >= others);
     // The last row of a meter that went silent stays: a restart begins from it.
     CHECK(house.count("e-102", true) == 1);

@@ -463,6 +463,26 @@ TEST_CASE("a row that was tampered with is named: price, reading, terms, posting
                        "UPDATE line_part SET quantity=quantity-1 WHERE to_reading="
                        "(SELECT max(to_reading) FROM line_part)"),
                  "line "));
+    // What no amount follows from is known by its row.
+    CHECK(named("UPDATE meter SET multiplier='20' WHERE meter='e-103'",
+                "UPDATE meter SET multiplier='1' WHERE meter='e-103'") ==
+          "meter e-103: its row is not as it was written");
+    CHECK(named("UPDATE tariff_version SET minimum=minimum+1 WHERE tariff='flat'",
+                "UPDATE tariff_version SET minimum=minimum-1 WHERE tariff='flat'") ==
+          "version of tariff flat (2026-01-01): its row is not as it was written");
+    CHECK(named("UPDATE account SET opening_balance=500 WHERE account='a-103'",
+                "UPDATE account SET opening_balance=NULL WHERE account='a-103'") ==
+          "account a-103: its row is not as it was written");
+    CHECK(named("INSERT INTO account_tariff VALUES((SELECT id FROM account WHERE "
+                "account='a-103'),7,'flat',NULL)",
+                "DELETE FROM account_tariff WHERE n=7") ==
+          "tariffs of account a-103 (7): its row is not as it was written");
+    CHECK(named("INSERT INTO row_proof VALUES('unit','u-999','',1)",
+                "DELETE FROM row_proof WHERE owner='u-999'") == "unit u-999: its row is gone");
+    const std::string other = "(SELECT max(seq) FROM reading)";
+    CHECK(starts(named("UPDATE reading SET skew_ms=skew_ms+1 WHERE seq=" + other,
+                       "UPDATE reading SET skew_ms=skew_ms-1 WHERE seq=" + other),
+                 "reading "));
     CHECK(starts(named("DROP TRIGGER entry_keeps; UPDATE entry SET month='2026-10' WHERE "
                        "seq=(SELECT max(seq) FROM entry)",
                        "UPDATE entry SET month='2026-11' WHERE seq=(SELECT max(seq) FROM entry)"),

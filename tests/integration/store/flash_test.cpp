@@ -114,7 +114,7 @@ class Site {
         extra.event = store_->append_event(
             {"entry.charge",
              R"({"account":")" + account + R"("})",
-             R"({"schema":1,"seq":123456,"entry":"E123456","kind":"charge","amount":"-4.22",)"
+             R"({"schema":1,"seq":123456,"posting":"E1234","kind":"charge","amount":"-4.22",)"
              R"("balance_after":"95.12","cause":"day:2026-11-23","month":"2026-11","line":4711})",
              stamp_of(*store_),
              {}});
