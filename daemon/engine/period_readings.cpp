@@ -15,6 +15,16 @@ void figure_fields(JsonWriter& json, const char* what, const PeriodFigure& figur
     if (figure.reading != 0) json.field(name + "_seq", figure.reading);
 }
 
+// An opening register is of its own date, and not of the first poll that agreed with it.
+PeriodFigure dated_start(const Meter& meter, PeriodFigure start, const Zone& zone) {
+    if (start.reading != 0 || !meter.opening_register || !meter.opening_at) return start;
+    const auto face = parse_rational(*meter.opening_register);
+    const auto opening = face ? round_to_milli(*face) : std::nullopt;
+    if (opening && *opening == start.register_value)
+        start.at = parse_iso8601(*meter.opening_at, zone);
+    return start;
+}
+
 // What the main meters counted above their sub-meters, in hundredths of a percent, half up.
 std::optional<std::string> loss_percent(const UseTotals& totals) {
     if (totals.main.count <= 0) return std::nullopt;
@@ -59,7 +69,7 @@ void Files::reading_rows(FileWriter& file, const Meter& meter, const PeriodMeter
             // What meters.csv says is of the meter that hangs there now.
             .field_if("serial", row.serial.empty() && !ended ? meter.serial : row.serial)
             .field("multiplier", row.multiplier);
-        figure_fields(json, "start", row.start, *frame_.zone);
+        figure_fields(json, "start", dated_start(meter, row.start, *frame_.zone), *frame_.zone);
         figure_fields(json, "end", row.end, *frame_.zone);
         json.field("quantity", format(row.end.total - row.start.total))
             .field("unit_of_measure", unit_of_measure(meter.service))

@@ -175,6 +175,22 @@ TEST_CASE_METHOD(Months, "money that went from one household to another foots on
     CHECK(proof() == "");
 }
 
+TEST_CASE("an opening register stands in its month with the date that was typed") {
+    Months house;
+    FileTexts files = three_homes();
+    files["units.csv"] += "1-104,Flat 104\n";
+    files["meters.csv"] =
+        "meter,unit,service,bus,address,profile,rated_amps,opening_register,opening_at\n"
+        "e-104,1-104,electricity,b1,9,eastron-sdm120,1000,990.00,2026-11-29\n";
+    files["accounts.csv"] = "account,unit,service,tariff\na-104,1-104,electricity,flat\n";
+    REQUIRE(house.import(files).kind == ReplyKind::ok);
+    house.settle("e-104", "1000.00");
+    house.until(kDecember + 10 * kMinute);
+    house.close("2026-11");
+    const Rows found = house.rows("2026-11", "readings", {"meter", "start_at", "start_register"});
+    CHECK(std::count(found.begin(), found.end(), "e-104 2026-11-29T00:00:00+08:00 990.000") == 1);
+}
+
 TEST_CASE_METHOD(Months, "a reading that staff have to judge holds up no month after a restart") {
     settle("e-103", "1000.00");
     until(kDecember - kHour);
