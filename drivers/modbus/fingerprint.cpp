@@ -228,6 +228,7 @@ std::vector<Candidate> rank_candidates(const ProfileTable& table, const ProbeIma
 
 std::optional<RegisterSpan> next_question(const ProfileTable& table, const ProbeImage& image) {
     struct Wish {
+        int likely = 0;  // the best score of a likely profile that wants it
         int profiles = 0;
         bool certain = false;
     };
@@ -241,13 +242,17 @@ std::optional<RegisterSpan> next_question(const ProfileTable& table, const Probe
             if (judged.match == Match::certain && !of_certain) of_certain = span;
             Wish& wish = wishes[span];
             ++wish.profiles;
+            if (judged.match == Match::likely) wish.likely = std::max(wish.likely, judged.score);
             for (const IdentityRule& rule : profile->identify)
                 wish.certain = wish.certain || (rule.certain && rule.part.field.span == span);
         }
         // One that names itself leaves nothing to ask of the others.
         if (judged.match == Match::certain) return of_certain;
     }
+    // What is likely is asked to its end first: a device that answers 0 to whatever it does not
+    // have refutes nothing, and the questions end before its own registers are reached.
     const auto better = [](const auto& a, const auto& b) {
+        if (a.second.likely != b.second.likely) return a.second.likely < b.second.likely;
         if (a.second.profiles != b.second.profiles) return a.second.profiles < b.second.profiles;
         return a.second.certain < b.second.certain;
     };

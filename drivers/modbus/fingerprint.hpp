@@ -70,9 +70,10 @@ struct Candidate {
 [[nodiscard]] std::vector<Candidate> rank_candidates(const ProfileTable& table,
                                                      const ProbeImage& image);
 
-// The next span to read at this address: the one that most profiles still in question want, rules
-// before values. Nothing once one profile is certain and complete, or all are judged. The number
-// of questions is bounded by the spans of all profiles; a scan may stop earlier.
+// The next span to read at this address: one that a likely profile wants, the best of them first,
+// else the one that most profiles still in question want, rules before values. Nothing once one
+// profile is certain and complete, or all are judged. The number of questions is bounded by the
+// spans of all profiles; a scan may stop earlier.
 [[nodiscard]] std::optional<RegisterSpan> next_question(const ProfileTable& table,
                                                         const ProbeImage& image);
 
