@@ -33,13 +33,6 @@ std::string_view type_name(const toml::node& node) {
     }
 }
 
-bool has_control_character(std::string_view text) {
-    return std::any_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x20 || byte == 0x7F;
-    });
-}
-
 }  // namespace
 
 Position position_of(const toml::node& node) {
@@ -108,8 +101,9 @@ std::optional<std::string> Section::text(std::string_view key) {
                          std::to_string(kTomlTextMax) + " are taken");
         return std::nullopt;
     }
-    if (has_control_character(text)) {
-        problem(key, path(key) + " holds a control character; remove it");
+    if (has_unprintable(text)) {
+        problem(key, path(key) +
+                         " holds a control character or another that cannot be printed; remove it");
         return std::nullopt;
     }
     return text;

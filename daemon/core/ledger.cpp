@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "daemon/core/text.hpp"
+
 namespace gatehouse {
 namespace {
 
@@ -365,11 +367,9 @@ void check_reference(std::string_view reference, std::vector<Refusal>& refusals)
     if (reference.size() > kReferenceMax) {
         refuse("the reference has " + std::to_string(reference.size()) + " bytes; " +
                std::to_string(kReferenceMax) + " are the most");
-    } else if (std::any_of(reference.begin(), reference.end(), [](char c) {
-                   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-               })) {
+    } else if (has_unprintable(reference)) {
         refuse("the reference " + quoted(reference) +
-               " contains a control character; type it again");
+               " contains a character that cannot be printed; type it again");
     }
 }
 

@@ -9,6 +9,10 @@ namespace {
 constexpr std::size_t kLongestWord = 64;
 constexpr char32_t kReplacement = 0xFFFD;
 
+bool is_unprintable(char32_t point) {
+    return point < 0x20 || point == 0x7F || point == 0xFFFE || point == 0xFFFF;
+}
+
 struct Decoded {
     char32_t code_point = kReplacement;
     std::size_t bytes = 1;
@@ -132,6 +136,32 @@ void append_utf8(std::string& out, char32_t code_point) {
         put(0x80U | ((code_point >> 6U) & 0x3FU));
         put(0x80U | (code_point & 0x3FU));
     }
+}
+
+bool has_unprintable(std::string_view utf8) {
+    while (!utf8.empty()) {
+        const Decoded next = decode(utf8);
+        if (next.valid && is_unprintable(next.code_point)) return true;
+        utf8.remove_prefix(next.bytes);
+    }
+    return false;
+}
+
+std::string for_xml(std::string_view text, std::size_t max) {
+    std::string out;
+    while (!text.empty()) {
+        const Decoded next = decode(text);
+        const char32_t point = next.code_point;
+        const bool space = point == '\t' || point == '\n' || point == '\r';
+        const std::size_t before = out.size();
+        append_utf8(out, is_unprintable(point) && !space ? kReplacement : point);
+        if (out.size() > max) {
+            out.resize(before);
+            break;
+        }
+        text.remove_prefix(next.bytes);
+    }
+    return out;
 }
 
 std::string_view without_bom(std::string_view utf8) {

@@ -24,6 +24,12 @@ namespace gatehouse {
 void append_utf8(std::string& out, char32_t code_point);
 // Without the byte-order mark that spreadsheets put in front.
 [[nodiscard]] std::string_view without_bom(std::string_view utf8);
+// A control character, or one of U+FFFE and U+FFFF: no text of a person has one, and a workbook
+// that carries one cannot be opened.
+[[nodiscard]] bool has_unprintable(std::string_view utf8);
+// As XML takes it: such characters, tab and the ends of lines left out of account, and bytes that
+// are no UTF-8 become U+FFFD. At most `max` bytes, cut between two code points.
+[[nodiscard]] std::string for_xml(std::string_view text, std::size_t max);
 // At most `max` code points, cut between two of them.
 [[nodiscard]] std::string_view truncate_utf8(std::string_view utf8, std::size_t max);
 // Without blanks and tabs at both ends.

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "daemon/core/text.hpp"
+
 namespace gatehouse::csv {
 namespace {
 
@@ -252,12 +254,10 @@ class Splitter {
                         std::to_string(limits_.cell_bytes_max) + " are taken");
             out.text.clear();
         }
-        const auto control = [](char c) {
-            return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-        };
-        if (std::any_of(out.text.begin(), out.text.end(), control)) {
+        if (has_unprintable(out.text)) {
             problem(out.line, out.column,
-                    "the cell holds a line break or another control character; remove it");
+                    "the cell holds a line break or another character that cannot be printed; "
+                    "remove it");
             out.text.clear();
             out.refused = true;
         }

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <utility>
 
+#include "daemon/core/text.hpp"
 #include "daemon/http/message.hpp"
 #include "daemon/http/routes.hpp"
 
@@ -85,12 +86,8 @@ std::string Body::checked_text(const json::value& value, const std::string& poin
         wrong(pointer, "is longer than " + std::to_string(kTextMax) + " bytes");
         return {};
     }
-    const bool control = std::any_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x20 || byte == 0x7F;
-    });
-    if (control) {
-        wrong(pointer, "has a control character in it");
+    if (has_unprintable({text.data(), text.size()})) {
+        wrong(pointer, "has a character in it that cannot be printed");
         return {};
     }
     return {text.data(), text.size()};

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +14,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "daemon/core/export_space.hpp"
+#include "daemon/core/space.hpp"
 #include "daemon/http/params.hpp"
 #include "daemon/http/workbook.hpp"
 
@@ -23,6 +26,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::size_t kLookRows = 256;  // rows between two looks at the disk
 constexpr const char* kLeftPrefix = ".gatehouse-export-";
 constexpr const char* kXlsxType =
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -32,28 +36,52 @@ std::string folder_of(const std::string& database_path) {
     return folder.empty() ? "." : folder.string();
 }
 
-[[noreturn]] void no_space(const std::string& why) {
-    throw Refused{problem(503, "export", "The file could not be written beside the books: " + why)};
+[[noreturn]] void refuse_for_now(const char* type, const std::string& detail, const char* again_s) {
+    Response response = problem(503, type, detail);
+    for (auto& [name, value] : response.headers)
+        if (name == "Retry-After") value = again_s;
+    throw Refused{std::move(response)};
 }
 
-// A file beside the books: what stands in /tmp may stand in memory. Its name goes with the object,
-// its bytes with the last descriptor.
+[[noreturn]] void no_space(const std::string& why) {
+    refuse_for_now("export", "The file could not be written beside the books: " + why, "60");
+}
+
+bool has_room(const std::string& folder, std::uint64_t written) {
+    struct statvfs found {};
+    if (::statvfs(folder.c_str(), &found) != 0) no_space(std::strerror(errno));
+    return may_write_beside(found.f_bavail * found.f_frsize,
+                            reserve_bytes_for(found.f_blocks * found.f_frsize), written);
+}
+
+// A file in a folder of its own beside the books: what stands in /tmp may stand in memory. The
+// names go with the object, the bytes with the last descriptor.
 class Scratch {
   public:
-    explicit Scratch(const std::string& folder) : path_(folder + "/" + kLeftPrefix + "XXXXXX") {
-        fd_ = ::mkostemp(path_.data(), O_CLOEXEC);
-        if (fd_ < 0) no_space(std::strerror(errno));
+    explicit Scratch(const std::string& beside) {
+        std::error_code error;
+        folder_ = std::filesystem::canonical(beside, error).string() + "/" + kLeftPrefix + "XXXXXX";
+        if (error || ::mkdtemp(folder_.data()) == nullptr) no_space(std::strerror(errno));
+        path_ = folder_ + "/table";
+        fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd_ >= 0) return;
+        const int why = errno;
+        ::rmdir(folder_.c_str());
+        no_space(std::strerror(why));
     }
     ~Scratch() {
-        if (!path_.empty()) ::unlink(path_.c_str());
+        forget_name();
         ::close(fd_);
     }
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;
 
     [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] const std::string& folder() const { return folder_; }
     void forget_name() {
+        if (path_.empty()) return;
         ::unlink(path_.c_str());
+        ::rmdir(folder_.c_str());
         path_.clear();
     }
     void write(std::string_view bytes) const {
@@ -74,7 +102,7 @@ class Scratch {
     }
 
   private:
-    std::string path_;
+    std::string folder_, path_;
     int fd_ = -1;
 };
 
@@ -171,12 +199,13 @@ class FileWriter {
           spec_(spec),
           chinese_(chinese),
           csv_(call.request.format == Format::csv),
-          folder_(folder_of(call.app.options.database_path)),
-          file_(std::make_shared<Scratch>(folder_)) {
+          folder_(folder_of(call.app.options.database_path)) {
+        look();
+        file_ = std::make_shared<Scratch>(folder_);
         if (csv_) {
             append_csv_head(text_, spec_, chinese_);
         } else {
-            book_ = std::make_unique<Workbook>(file_->path(), folder_, spec_, chinese_);
+            book_ = std::make_unique<Workbook>(file_->path(), file_->folder(), spec_, chinese_);
         }
     }
     void row(Row& row) {
@@ -184,27 +213,26 @@ class FileWriter {
         if (chinese_) translate(spec_, row);
         if (csv_) {
             append_csv(text_, row);
-            if (text_.size() < kPieceBytes) return;
-            file_->write(text_);
-            text_.clear();
-            return;
+            if (text_.size() >= kPieceBytes) write();
+        } else {
+            // Heading and foot are rows of the sheet as well.
+            if (rows_ + 2 > app_.options.limits.sheet_rows)
+                too_many(app_.options.limits.sheet_rows);
+            book_->row(row);
         }
-        // Heading and foot are rows of the sheet as well.
-        if (rows_ + 2 > app_.options.limits.sheet_rows) too_many(app_.options.limits.sheet_rows);
-        book_->row(row);
-        if (rows_ % 1024 == 0 && app_.stopping) throw std::runtime_error("the daemon stops");
+        if (rows_ % kLookRows == 0) look();
     }
     std::shared_ptr<Scratch> finish(About about) {
+        look();
         if (csv_) {
-            file_->write(text_);
-            file_->forget_name();
-            return file_;
-        }
-        about.emplace_back(chinese_ ? "行数" : "rows", std::to_string(rows_));
-        try {
-            book_->finish(about);
-        } catch (const std::runtime_error& error) {
-            no_space(error.what());
+            write();
+        } else {
+            about.emplace_back(chinese_ ? "行数" : "rows", std::to_string(rows_));
+            try {
+                book_->finish(about);
+            } catch (const std::runtime_error& error) {
+                no_space(error.what());
+            }
         }
         file_->forget_name();
         return file_;
@@ -212,11 +240,34 @@ class FileWriter {
     [[nodiscard]] bool csv() const { return csv_; }
 
   private:
+    void write() {
+        file_->write(text_);
+        written_ += text_.size();
+        text_.clear();
+    }
+    // A file that nobody needs at once is never what fills the disk of the books.
+    void look() {
+        if (app_.stopping) refuse_for_now("stopping", "The daemon stops; ask again.", "10");
+        std::uint64_t written = written_;
+        try {
+            if (book_) written = book_->bytes();
+        } catch (const std::runtime_error& error) {
+            no_space(error.what());
+        }
+        if (app_.engine.snapshot()->store_ok && has_room(folder_, written)) return;
+        refuse_for_now("disk-low",
+                       "The disk of the books has no room for a file of this size beside them; "
+                       "nothing of it was kept. Free some space, or ask for CSV, which a list "
+                       "sends without a file.",
+                       "60");
+    }
+
     App& app_;
     const TableSpec& spec_;
     bool chinese_, csv_;
     std::string folder_, text_;
     std::size_t rows_ = 0;
+    std::uint64_t written_ = 0;
     std::shared_ptr<Scratch> file_;
     std::unique_ptr<Workbook> book_;
 };
@@ -348,7 +399,7 @@ void remove_left_exports(const std::string& database_path) {
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(folder_of(database_path), ignored))
         if (entry.path().filename().string().starts_with(kLeftPrefix))
-            std::filesystem::remove(entry.path(), ignored);
+            std::filesystem::remove_all(entry.path(), ignored);
 }
 
 }  // namespace gatehouse::http

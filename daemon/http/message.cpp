@@ -5,6 +5,7 @@
 #include <boost/url/url_view.hpp>
 #include <utility>
 
+#include "daemon/core/text.hpp"
 #include "daemon/engine/json_writer.hpp"
 
 namespace gatehouse::http {
@@ -27,6 +28,8 @@ const char* title(int status) {
             return "Conflict";
         case 413:
             return "Body too large";
+        case 415:
+            return "Unsupported encoding";
         case 422:
             return "Not accepted";
         case 429:
@@ -38,13 +41,6 @@ const char* title(int status) {
         default:
             return "Failed";
     }
-}
-
-bool has_control(std::string_view text) {
-    return std::any_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x20 || byte == 0x7F;
-    });
 }
 
 struct Status {
@@ -120,12 +116,12 @@ std::optional<Target> parse_target(std::string_view target) {
     Target result;
     for (const auto& segment : parsed->segments()) {
         std::string text = segment;
-        if (has_control(text) || text.find('/') != std::string::npos) return std::nullopt;
+        if (has_unprintable(text) || text.find('/') != std::string::npos) return std::nullopt;
         result.segments.push_back(std::move(text));
     }
     for (const auto& param : parsed->params()) {
         std::string value = param.has_value ? std::string(param.value) : std::string();
-        if (has_control(param.key) || has_control(value)) return std::nullopt;
+        if (has_unprintable(param.key) || has_unprintable(value)) return std::nullopt;
         result.query.emplace_back(std::string(param.key), std::move(value));
     }
     return result;

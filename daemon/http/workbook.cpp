@@ -1,11 +1,19 @@
 #include "daemon/http/workbook.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <xlsxwriter.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <set>
 #include <stdexcept>
 
+#include "daemon/core/text.hpp"
 #include "daemon/core/units.hpp"
 
 namespace gatehouse::http {
@@ -14,7 +22,7 @@ namespace {
 
 constexpr time_t kCreated = 946'684'800;  // 2000-01-01: bytes do not depend on the day
 constexpr lxw_col_t kWidthChars = 16;
-constexpr std::size_t kCellMax = 32'000;  // of a cell's text; Excel takes 32,767
+constexpr std::size_t kCellMax = 32'000;  // bytes of a cell's text; Excel takes 32,767 characters
 
 const char* number_format(Cell cell) {
     switch (cell) {
@@ -44,10 +52,35 @@ bool parse_time(const std::string& text, lxw_datetime& at) {
     return found == 6;
 }
 
+std::set<int> descriptors_below(const std::string& folder) {
+    std::set<int> found;
+    std::error_code error;
+    const std::filesystem::path all("/proc/self/fd");
+    for (const auto& entry : std::filesystem::directory_iterator(all, error)) {
+        const std::string target = std::filesystem::read_symlink(entry.path(), error).string();
+        if (!error && target.starts_with(folder + '/'))
+            found.insert(std::atoi(entry.path().filename().c_str()));
+    }
+    return found;
+}
+
+// What the library has left open behind a failed close: it holds the disk until the process ends.
+// Its streams are out of reach, so each descriptor first leads nowhere and every stream is flushed;
+// otherwise an exit would write what such a stream still holds into whatever has its number then.
+void release(const std::set<int>& left) {
+    const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere < 0) return;
+    for (const int fd : left) ::dup2(nowhere, fd);
+    static_cast<void>(std::fflush(nullptr));
+    for (const int fd : left) ::close(fd);
+    ::close(nowhere);
+}
+
 }  // namespace
 
 struct Workbook::Impl {
     std::string path, scratch;
+    std::set<int> before;  // descriptors of the folder that are not the library's
     const TableSpec& spec;
     bool chinese;
     lxw_workbook* book = nullptr;
@@ -60,9 +93,7 @@ struct Workbook::Impl {
     void text(lxw_worksheet* where, lxw_row_t r, lxw_col_t c, const std::string& value,
               lxw_format* format) {
         if (value.empty()) return;
-        worksheet_write_string(
-            where, r, c,
-            value.size() <= kCellMax ? value.c_str() : value.substr(0, kCellMax).c_str(), format);
+        worksheet_write_string(where, r, c, for_xml(value, kCellMax).c_str(), format);
     }
 
     void cell(lxw_col_t c, const std::string& value) {
@@ -89,6 +120,12 @@ struct Workbook::Impl {
         text(sheet, at, c, value, nullptr);
     }
 
+    void release_left() {
+        std::set<int> left = descriptors_below(scratch);
+        for (const int fd : before) left.erase(fd);
+        if (!left.empty()) release(left);
+    }
+
     void foot() {
         bool any = false;
         for (std::size_t i = 0; i < spec.columns.size(); ++i) {
@@ -105,7 +142,8 @@ struct Workbook::Impl {
 
 Workbook::Workbook(std::string path, std::string scratch, const TableSpec& spec, bool chinese)
     : impl_(new Impl{std::move(path),
-                     std::move(scratch),
+                     scratch,
+                     descriptors_below(scratch),
                      spec,
                      chinese,
                      nullptr,
@@ -140,9 +178,16 @@ Workbook::Workbook(std::string path, std::string scratch, const TableSpec& spec,
     impl.totals.resize(spec.columns.size());
 }
 
+// Given up before its end: closing it would pack it first.
 Workbook::~Workbook() {
-    // Closing is the one way in which the library gives its scratch files back.
-    if (impl_->book != nullptr) static_cast<void>(workbook_close(impl_->book));
+    if (impl_->book == nullptr) return;
+    lxw_worksheet* sheet = nullptr;
+    LXW_FOREACH_WORKSHEET(sheet, impl_->book) {
+        if (sheet->optimize_tmpfile != nullptr)
+            static_cast<void>(std::fclose(sheet->optimize_tmpfile));
+    }
+    lxw_workbook_free(impl_->book);
+    impl_->release_left();
 }
 
 void Workbook::row(const Row& row) {
@@ -150,13 +195,22 @@ void Workbook::row(const Row& row) {
     ++impl_->at;
 }
 
-std::size_t Workbook::rows() const {
-    return impl_->at - 1;
+std::uint64_t Workbook::bytes() const {
+    std::FILE* file = impl_->sheet->optimize_tmpfile;
+    if (file == nullptr) return 0;
+    struct stat found {};
+    // The library looks at no write of a row, so that a row that did not fit would be missing.
+    if (std::ferror(file) != 0 || ::fstat(::fileno(file), &found) != 0)
+        throw std::runtime_error("the rows could not be written");
+    return static_cast<std::uint64_t>(found.st_size);
 }
 
 void Workbook::finish(const std::vector<std::pair<std::string, std::string>>& about) {
     Impl& impl = *impl_;
     impl.foot();
+    if (std::FILE* rows = impl.sheet->optimize_tmpfile; rows != nullptr)
+        static_cast<void>(std::fflush(rows));
+    static_cast<void>(bytes());
     lxw_worksheet* sheet = workbook_add_worksheet(impl.book, impl.chinese ? "说明" : "about");
     if (sheet == nullptr) throw std::runtime_error("no second sheet could be begun");
     worksheet_set_column(sheet, 0, 1, 2 * kWidthChars, nullptr);
@@ -166,9 +220,10 @@ void Workbook::finish(const std::vector<std::pair<std::string, std::string>>& ab
         impl.text(sheet, at++, 1, value, nullptr);
     }
     const lxw_error error = workbook_close(std::exchange(impl.book, nullptr));
-    if (error != LXW_NO_ERROR)
-        throw std::runtime_error(std::string("the workbook could not be written: ") +
-                                 lxw_strerror(error));
+    if (error == LXW_NO_ERROR) return;
+    impl.release_left();
+    throw std::runtime_error(std::string("the workbook could not be written: ") +
+                             lxw_strerror(error));
 }
 
 }  // namespace gatehouse::http

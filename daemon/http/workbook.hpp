@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,16 +15,18 @@ namespace gatehouse::http {
 
 class Workbook {
   public:
-    // `scratch`: a folder for what does not fit into memory. Heading and frozen first row stand.
+    // `scratch`: a folder of this workbook alone, an absolute path without links, for what does not
+    // fit into memory; `path` lies in it. Heading and frozen first row stand.
     Workbook(std::string path, std::string scratch, const TableSpec& spec, bool chinese);
     ~Workbook();
     Workbook(const Workbook&) = delete;
     Workbook& operator=(const Workbook&) = delete;
 
     void row(const Row& row);
-    [[nodiscard]] std::size_t rows() const;
+    // What its rows take on the disk so far. Throws std::runtime_error where they did not fit.
+    [[nodiscard]] std::uint64_t bytes() const;
     // The foot, and a second sheet that says what the table is; writes the file. Throws
-    // std::runtime_error with one line where it cannot.
+    // std::runtime_error with one line where it cannot; no descriptor and no byte of it stays.
     void finish(const std::vector<std::pair<std::string, std::string>>& about);
 
   private:

@@ -1,4 +1,5 @@
 // When interval readings stop, when the reserve is given up, and when all is as before.
+#include "daemon/core/export_space.hpp"
 #include "daemon/core/space.hpp"
 #include "tests/support/catch.hpp"
 
@@ -62,5 +63,23 @@ TEST_CASE("what was taken again is not given up at once") {
         const SpaceState state = step_space(SpaceState::reserve, {free, 16 * kMiB, false, false});
         if (state == SpaceState::reserve) continue;
         CHECK(step_space(state, {free - 16 * kMiB, 16 * kMiB, true, false}) == SpaceState::plenty);
+    }
+}
+
+TEST_CASE("a file beside the books ends before interval readings would") {
+    // A reserve of 16 MiB: interval readings stop below 8 and come back at 10.
+    struct Row {
+        std::uint64_t free_kib, written_kib;
+        bool goes_on;
+    };
+    const Row rows[] = {
+        {10'240, 0, true},       {10'239, 0, false},       {8'192, 0, false},
+        {12'288, 1'024, true},   {12'287, 1'024, false},   {0, 0, false},
+        {100'000, 44'880, true}, {100'000, 44'881, false},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.free_kib, row.written_kib);
+        CHECK(may_write_beside(row.free_kib * 1024, 16 * kMiB, row.written_kib * 1024) ==
+              row.goes_on);
     }
 }

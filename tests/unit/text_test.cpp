@@ -89,3 +89,34 @@ TEST_CASE("a problem names its place as far as it has one") {
     CHECK(to_string(Problem{"meters.csv", 3, 0, "short"}) == "meters.csv:3: short");
     CHECK(to_string(Problem{"units.csv", 0, 0, "missing"}) == "units.csv: missing");
 }
+
+TEST_CASE("characters that nothing can print, and what a workbook shows in their place") {
+    struct Row {
+        std::string text;
+        bool unprintable;
+        std::string shown;
+    };
+    const Row rows[] = {
+        {"plain 张三", false, "plain 张三"},
+        {"a\tb", true, "a\tb"},
+        {"a\x01"
+         "b",
+         true,
+         "a\xEF\xBF\xBD"
+         "b"},
+        {"\x7F", true, "\xEF\xBF\xBD"},
+        {"\xEF\xBF\xBD", false, "\xEF\xBF\xBD"},
+        {"\xEF\xBF\xBE", true, "\xEF\xBF\xBD"},
+        {"a\xEF\xBF\xBF", true, "a\xEF\xBF\xBD"},
+        {"\xED\xA0\x80", false, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+        {"\xF0\x9F\x94\x91", false, "\xF0\x9F\x94\x91"},
+    };
+    for (const Row& row : rows) {
+        INFO(row.shown);
+        CHECK(has_unprintable(row.text) == row.unprintable);
+        CHECK(for_xml(row.text, 100) == row.shown);
+    }
+    CHECK(for_xml("张三", 6) == "张三");
+    CHECK(for_xml("张三", 5) == "张");
+    CHECK(for_xml("张三", 2).empty());
+}

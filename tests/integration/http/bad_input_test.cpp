@@ -66,6 +66,7 @@ TEST_CASE("a body that is none, is too deep, is no UTF-8, or names what nobody k
         {"a wrong type", R"({"by":{"a":[true,null]}})"},
         {"a long number", R"({"hours":)" + std::string(5'000, '9') + "}"},
         {"a control character", R"({"by":"s\u0007"})"},
+        {"no character at all", R"({"by":"s\ufffe"})"},
     };
     for (const http::Route& route : http::routes()) {
         if (std::string(route.method) != "POST") continue;

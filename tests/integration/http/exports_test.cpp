@@ -1,12 +1,14 @@
 // Lists and files as CSV and XLSX over HTTP.
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <string>
 
 #include "daemon/http/message.hpp"
 #include "daemon/http/routes.hpp"
 #include "daemon/http/table.hpp"
+#include "daemon/http/workbook.hpp"
 #include "tests/integration/http/http_house.hpp"
 #include "tests/support/catch.hpp"
 
@@ -23,6 +25,23 @@ std::size_t lines(const std::string& csv) {
     for (std::size_t at = 0; (at = csv.find("\r\n", at)) != std::string::npos; ++at) ++count;
     return count;
 }
+
+std::size_t open_descriptors() {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+        count += entry.path().empty() ? 0 : 1;
+    return count;
+}
+
+std::size_t exports_left(HttpHouse& house) {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(house.folder.file("")))
+        if (entry.path().string().find("gatehouse-export") != std::string::npos) ++count;
+    return count;
+}
+
+const http::Column kOneColumn[] = {{"text", "文字"}};
+const http::TableSpec kOneTable = {"words", "文字", kOneColumn};
 
 }  // namespace
 
@@ -275,4 +294,87 @@ TEST_CASE("reports answer as JSON and refuse what they do not know") {
     CHECK(sheet.body.find(",实际用量,尖用量,峰用量,平用量,谷用量,") != std::string::npos);
     CHECK(sheet.body.find(",15.000,,4.000,,9.000,") != std::string::npos);
     CHECK(sheet.body.find(",night 2.000; 分时用量合计见账户a-9的收费明细,") != std::string::npos);
+}
+
+TEST_CASE("while the books have given up their reserve nothing is exported into a file") {
+    HttpHouse house;
+    house.world().store_ok = false;
+    house.world().store_reason = "the disk is full";
+    house.show();
+    const Got got = house.ask("GET", "/api/v1/meters.xlsx");
+    CHECK(got.status == 503);
+    CHECK(at(got.body, "/type") == "urn:gatehouse:problem:disk-low");
+    CHECK(got.header("Retry-After") == "60");
+    // The file of a month is written even as CSV.
+    CHECK(house.ask("GET", "/api/v1/periods/2026-10/readings.csv").status == 503);
+    CHECK(house.ask("GET", "/api/v1/meters.csv").status == 200);
+}
+
+TEST_CASE("a daemon that stops answers a workbook in the making with 503 and when to ask again") {
+    HttpHouse house;
+    house.many_readings(60'000);
+    const std::size_t before = open_descriptors();
+    Wire wire(house.socket_path);
+    wire.send(request_text("GET", "/api/v1/readings.xlsx", "", ""));
+    while (exports_left(house) == 0) ::usleep(1'000);
+    house.server->stop();
+    const Got got = wire.receive();
+    CHECK(got.status == 503);
+    CHECK(at(got.body, "/type") == "urn:gatehouse:problem:stopping");
+    CHECK(got.header("Retry-After") == "10");
+    CHECK(exports_left(house) == 0);
+    CHECK(open_descriptors() <= before + 1);
+}
+
+TEST_CASE("a workbook that cannot be closed, or is given up, leaves no descriptor behind") {
+    Folder folder;
+    const std::string scratch = std::filesystem::canonical(folder.file("")).string();
+    const std::size_t before = open_descriptors();
+    const http::Row row{std::string(200, 'x')};
+    for (const bool closes : {true, false}) {
+        for (int round = 0; round < 3; ++round) {
+            http::Workbook book(scratch + "/no such folder/table", scratch, kOneTable, false);
+            for (int i = 0; i < 3'000; ++i) book.row(row);
+            CHECK(book.bytes() > 100'000);
+            if (closes) CHECK_THROWS_AS(book.finish({}), std::runtime_error);
+        }
+        CHECK(open_descriptors() == before);
+    }
+    CHECK(std::filesystem::is_empty(scratch));
+}
+
+TEST_CASE("a cell that XML cannot carry is shown with a mark in its place") {
+    Folder folder;
+    const std::string scratch = std::filesystem::canonical(folder.file("")).string();
+    const std::string path = scratch + "/words.xlsx";
+    {
+        http::Workbook book(path, scratch, kOneTable, false);
+        for (const std::string text : {"a\xEF\xBF\xBE"
+                                       "b",
+                                       "c\xEF\xBF\xBF",
+                                       "d\xFF"
+                                       "e",
+                                       "f\x01"
+                                       "g"})
+            book.row({text});
+        // Cut between two characters: 32,000 bytes are no whole number of these.
+        std::string long_text;
+        for (int i = 0; i < 12'000; ++i) long_text += "张";
+        book.row({long_text});
+        book.finish({});
+    }
+    // A reader of XML that this project did not write.
+    const std::string reader =
+        "/usr/bin/python3 -c \"import zipfile,sys,xml.dom.minidom as x;z=zipfile.ZipFile('" + path +
+        "');d=x.parseString(z.read('xl/worksheets/sheet1.xml'));"
+        "t=[n.firstChild.data for n in d.getElementsByTagName('t')];"
+        "print([ascii(i) for i in t[1:5]]==[ascii(i) for i in "
+        "['a\\ufffdb','c\\ufffd','d\\ufffde','f\\ufffdg']] and len(t[5])==10666)\"";
+    std::FILE* pipe = ::popen(reader.c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    char line[64] = {};
+    const char* read = std::fgets(line, sizeof line, pipe);
+    ::pclose(pipe);
+    REQUIRE(read != nullptr);
+    CHECK(std::string(line) == "True\n");
 }

@@ -97,6 +97,7 @@ TEST_CASE("broken lines are named at their cell, in characters") {
                    {"unit,label\n1-1,\"x\n", 2, 5, "that nothing closes"},
                    {"unit,label\n1-1,\"x\"y\n", 2, 8, "after the closing quote"},
                    {"unit,label\n1-1,\"a\nb\"\n", 2, 5, "line break"},
+                   {"unit,label\n1-1,a\xEF\xBF\xBE\n", 2, 5, "cannot be printed"},
                    {"unit,label\n,x\n", 2, 1, "'unit' must not be empty"},
                    {"label,unit\n标签标签,一\n", 2, 6, "no identifier"},
                    {"unit\n1-1\n1-2\n1-1\n", 4, 1, "stands twice; it is already in line 2"},
