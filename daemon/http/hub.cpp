@@ -145,6 +145,8 @@ void Hub::run(const Route& route, std::vector<std::string> params, const Request
             respond(route.table(call));
         } else if (route.handler != nullptr) {
             Response response = route.handler(call);
+            // Lists go as files as well, and much goes as a page to be printed.
+            if (request.method == "GET") response.headers.emplace_back("Vary", "Accept");
             put_etag(route, request, response);
             respond(std::move(response));
         } else {

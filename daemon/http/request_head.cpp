@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/field.hpp>
+#include <optional>
 #include <utility>
 
 #include "daemon/http/sessions.hpp"
@@ -40,6 +41,40 @@ std::string session_cookie(const std::string& header) {
     return {};
 }
 
+std::string lower(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+    return text;
+}
+
+// What a head tells in a way that two readers of it may understand differently; null: nothing.
+const char* ambiguity(const WireRequest& message) {
+    if (smuggles(message)) return "The length of the body is told twice or in two ways.";
+    const auto hosts = message.count(wire::field::host);
+    if (hosts > 1) return "The header Host stands there more than once.";
+    if (hosts == 0 && message.version() >= 11)
+        return "HTTP/1.1 needs the header Host, which is missing.";
+    const auto [first, end] = message.equal_range("Idempotency-Key");
+    for (auto each = first; each != end; ++each)
+        if (each->value() != first->value())
+            return "There are two headers Idempotency-Key, and they differ.";
+    return nullptr;
+}
+
+// Of http://host/path?query, which is what a proxy is asked for, the host goes where Host was read,
+// and the rest is the path; nothing where no host stands in it (RFC 9112, 3.2.2).
+std::optional<Target> read_target(std::string_view target, Request& request) {
+    const std::string start = lower(std::string(target.substr(0, 8)));
+    const std::size_t scheme = start.starts_with("http://") ? 7 : start == "https://" ? 8 : 0;
+    if (scheme == 0) return parse_target(target);
+    target.remove_prefix(scheme);
+    const std::size_t end = std::min(target.find_first_of("/?#"), target.size());
+    request.host = target.substr(0, end);
+    if (request.host.empty() || request.host.find('@') != std::string::npos) return std::nullopt;
+    target.remove_prefix(end);
+    return parse_target(target.starts_with('/') ? std::string(target) : "/" + std::string(target));
+}
+
 Response no_route(const Match& match) {
     if (match.allow.empty()) {
         return problem(404, "no-route", "No such path. GET /api/v1/openapi.json lists them all.");
@@ -67,13 +102,16 @@ Response refusal_of(boost::system::error_code error) {
 }
 
 Response read_head(const WireRequest& message, Request& request, Match& match) {
-    if (smuggles(message))
-        return problem(400, "http", "The length of the body is told twice or in two ways.");
+    if (const char* why = ambiguity(message); why != nullptr) return problem(400, "http", why);
+    const auto coding = message[wire::field::content_encoding];
+    if (!coding.empty() && !beast::iequals(coding, "identity"))
+        return problem(415, "content-encoding",
+                       "The body is " + text(coding) + "; send it as it is, without an encoding.");
     const bool head = message.method() == wire::verb::head;
     request.method = head ? "GET" : text(message.method_string());
     request.authorization = text(message[wire::field::authorization]);
-    const auto accept = message[wire::field::accept];
-    request.wants_html = accept.find("text/html") != accept.npos;
+    const std::string accept = lower(text(message[wire::field::accept]));
+    request.wants_html = accept.find("text/html") != std::string::npos;
     request.cookie = session_cookie(text(message[wire::field::cookie]));
     request.origin = text(message[wire::field::origin]);
     request.host = text(message[wire::field::host]);
@@ -83,11 +121,11 @@ Response read_head(const WireRequest& message, Request& request, Match& match) {
     request.last_event_id = text(message["Last-Event-ID"]);
     if (const auto key = message.find("Idempotency-Key"); key != message.end())
         request.idempotency_key = text(key->value());
-    auto target = parse_target({message.target().data(), message.target().size()});
+    auto target = read_target({message.target().data(), message.target().size()}, request);
     if (!target) return problem(400, "target", "The path or query is malformed.");
     request.segments = std::move(target->segments);
     request.query = std::move(target->query);
-    match = match_request(request, {accept.data(), accept.size()});
+    match = match_request(request, accept);
     if (match.route == nullptr) return no_route(match);
     return {0, {}, {}, {}};
 }

@@ -78,10 +78,13 @@ class Session {
         if (buffer_.size() == 0) {
             handle_.idle = true;
             expires(limits_.idle_timeout_ms);
-            co_await wire::async_read_some(stream_, buffer_, parser, token);
+            auto space = buffer_.prepare(kFirstBytes);
+            const std::size_t got = co_await stream_.async_read_some(space, token);
+            buffer_.commit(got);
             handle_.idle = false;
         }
-        if (!error && !parser.is_header_done()) {
+        // From the first byte on, so that who sends one now and then does not keep the place.
+        if (!error) {
             expires(limits_.header_timeout_ms);
             co_await wire::async_read_header(stream_, buffer_, parser, token);
         }
@@ -358,6 +361,7 @@ class Session {
         lowest.close();
     }
 
+    static constexpr std::size_t kFirstBytes = 4096;
     static constexpr std::int64_t kLingerMs = 2'000;
     static constexpr std::size_t kLingerBytes = 64 * 1024 * 1024;
 

@@ -120,6 +120,33 @@ TEST_CASE("a peer that drips its header, stops in its body, or says nothing is s
     REQUIRE(house.ask("GET", "/healthz").status == 200);
 }
 
+TEST_CASE("the first byte of a header starts its time, however long a silence is allowed") {
+    HouseOptions options;
+    options.limits.header_timeout_ms = 300;
+    options.limits.idle_timeout_ms = 60'000;
+    HttpHouse house(options);
+    Wire one_byte(house.server->port());
+    one_byte.send("G");
+    Wire dripping(house.server->port());
+    for (int i = 0; i < 12; ++i) {
+        dripping.send("G");
+        ::usleep(50'000);
+    }
+    Wire silent(house.socket_path);
+    REQUIRE(one_byte.ended());
+    REQUIRE(dripping.ended());
+    // Who says nothing yet, or nothing more, keeps its idle time, and a slow header within its time
+    // is served.
+    ::usleep(400'000);
+    for (int round = 0; round < 2; ++round) {
+        silent.send("GET /healthz HT");
+        ::usleep(100'000);
+        silent.send("TP/1.1\r\nHost: x\r\n\r\n");
+        REQUIRE(silent.receive().status == 200);
+        ::usleep(400'000);
+    }
+}
+
 TEST_CASE("more waiting requests than the queue takes are 503") {
     HouseOptions options;
     options.limits.waiting_requests = 0;
@@ -181,6 +208,78 @@ TEST_CASE("what is no HTTP is 400 or shed, never more") {
         REQUIRE((got.status == 0 || (got.status >= 400 && got.status < 500)));
     }
     REQUIRE(house.ask("GET", "/healthz").status == 200);
+}
+
+TEST_CASE("a head that tells one thing twice, or not at all, is refused with the reason") {
+    HttpHouse house;
+    const std::string topup = R"({"amount":"1.00","method":"cash","by":"s-01"})";
+    const auto post = [&](const std::string& headers) {
+        return "POST /api/v1/accounts/a-0/topups HTTP/1.1\r\nHost: x\r\n" + headers +
+               "Content-Type: application/json\r\nContent-Length: " + std::to_string(topup.size()) +
+               "\r\n\r\n" + topup;
+    };
+    struct Row {
+        const char* what;
+        std::string bytes;
+        int status;
+        const char* word;
+    };
+    const Row rows[] = {
+        {"no host", "GET /healthz HTTP/1.1\r\n\r\n", 400, "Host"},
+        {"two hosts", "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "Host"},
+        {"HTTP/1.0 needs none", "GET /healthz HTTP/1.0\r\n\r\n", 200, "ok"},
+        {"two keys", post("Idempotency-Key: a\r\nIdempotency-Key: b\r\n"), 400, "Idempotency-Key"},
+        {"a coding", post("Idempotency-Key: c\r\nContent-Encoding: gzip\r\n"), 415, "gzip"},
+        {"the same key twice", post("Idempotency-Key: d\r\nIdempotency-Key: d\r\n"), 200, ""},
+        {"no coding", post("Idempotency-Key: e\r\nContent-Encoding: Identity\r\n"), 200, ""},
+    };
+    for (const Row& row : rows) {
+        INFO(row.what);
+        Wire wire(house.socket_path);
+        wire.send(row.bytes);
+        const Got got = wire.receive();
+        CHECK(got.status == row.status);
+        CHECK(got.body.find(row.word) != std::string::npos);
+    }
+    CHECK(house.engine.seen<TopUp>().size() == 2);
+}
+
+TEST_CASE("a target with scheme and host is the path that stands in it") {
+    HttpHouse house;
+    struct Row {
+        const char* target;
+        int status;
+    };
+    const Row rows[] = {
+        {"http://localhost:8470/healthz", 200},
+        {"HTTP://x/api/v1/meters?limit=1", 200},
+        {"https://x/api/v1/meters/e-0", 200},
+        {"http://x/nothing", 404},
+        {"http://x", 404},
+        {"http://x?limit=1", 404},
+        {"http:///healthz", 400},
+        {"http://who@x/healthz", 400},
+        {"http://x/api/v1/meters/e%2f0", 400},
+        {"ftp://x/healthz", 400},
+    };
+    for (const Row& row : rows) {
+        INFO(row.target);
+        CHECK(house.ask("GET", row.target).status == row.status);
+    }
+}
+
+TEST_CASE("what is accepted is told in any case, and an answer says that it depended on it") {
+    HttpHouse house;
+    const Got csv = house.ask("GET", "/api/v1/meters", "", "Accept: Text/CSV\r\n");
+    CHECK(csv.header("Content-Type") == "text/csv; charset=utf-8");
+    CHECK(csv.header("Vary") == "Accept");
+    const Got list = house.ask("GET", "/api/v1/meters", "", "Accept: TEXT/csv;Q=0.1, */*\r\n");
+    CHECK(list.status == 200);
+    const Got json = house.ask("GET", "/api/v1/meters");
+    CHECK(json.header("Content-Type") == "application/json");
+    CHECK(json.header("Vary") == "Accept");
+    CHECK(house.ask("GET", "/api/v1/meters", "", "If-None-Match: " + json.header("ETag") + "\r\n")
+              .header("Vary") == "Accept");
 }
 
 TEST_CASE("paths that try to be others reach no route") {

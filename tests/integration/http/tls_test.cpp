@@ -69,6 +69,7 @@ TEST_CASE("the listener speaks TLS 1.2 and later, to those who bear a token") {
          {std::pair<std::string, unsigned>{token, 200}, {token + "x", 401}}) {
         beast::http::request<beast::http::empty_body> request(beast::http::verb::get,
                                                               "/api/v1/meters", 11);
+        request.set(beast::http::field::host, "localhost");
         request.set(beast::http::field::authorization, "Bearer " + bearer);
         beast::http::write(stream, request);
         beast::http::response<beast::http::string_body> response;
