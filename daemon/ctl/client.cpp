@@ -2,8 +2,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <chrono>
 
 namespace gatehouse::ctl {
 
@@ -14,6 +16,32 @@ namespace wire = boost::beast::http;
 namespace {
 
 constexpr std::size_t kAnswerMax = 256U * 1024 * 1024;  // a whole registry in base64
+
+using Stream = beast::basic_stream<asio::local::stream_protocol>;
+
+int given_s = 0;  // 0: none was given
+
+// The daemon answers most requests within 30 seconds, with 503 if it must; what replays accounts,
+// proves the books or carries all of them takes up to ten minutes there.
+int seconds_for(std::string_view target) {
+    constexpr int kAtOnce = 10, kUsual = 90, kLong = 660;
+    if (given_s > 0) return given_s;
+    const std::string_view path = target.substr(0, target.find('?'));
+    if (path == "/api/v1/status" || path == "/api/v1/clock") return kAtOnce;
+    const bool carries_all = path == "/api/v1/registry" || path == "/api/v1/verify" ||
+                             path.starts_with("/api/v1/periods/") || path.ends_with("/occupant") ||
+                             path.ends_with("/replacement");
+    return carries_all ? kLong : kUsual;
+}
+
+std::string hangs(const std::string& path, std::string_view method, int limit_s) {
+    return "gatehoused at " + path + " did not answer within " + std::to_string(limit_s) +
+           " s: it hangs or is overloaded; look at `systemctl status gatehouse` and its journal, "
+           "and restart it, or wait longer with --timeout" +
+           (method == "GET" ? std::string()
+                            : "; whether it was done is not known: look, or ask again with the "
+                              "same --key");
+}
 
 std::string unreachable(const std::string& path, const boost::system::error_code& error) {
     std::string line = "cannot reach gatehoused at " + path + ": " + error.message();
@@ -28,6 +56,10 @@ std::string unreachable(const std::string& path, const boost::system::error_code
 }
 
 }  // namespace
+
+void wait_at_most(int seconds) {
+    given_s = seconds;
+}
 
 std::string encode(std::string_view text) {
     static constexpr char kHex[] = "0123456789ABCDEF";
@@ -49,15 +81,24 @@ std::string encode(std::string_view text) {
 
 Answer call(const std::string& socket_path, std::string_view method, const std::string& target,
             const std::string& body, const Headers& headers) {
-    asio::io_context context;
-    asio::local::stream_protocol::socket socket(context);
-    boost::system::error_code error;
     // 107 bytes is what a socket's path may have; the endpoint would throw.
     if (socket_path.empty() || socket_path.size() > 107) {
         throw Unreachable("the socket's path " + socket_path + " is empty or too long");
     }
-    socket.connect(asio::local::stream_protocol::endpoint(socket_path), error);
-    if (error) throw Unreachable(unreachable(socket_path, error));
+    asio::io_context context;
+    Stream stream(context);
+    boost::system::error_code error;
+    const int limit_s = seconds_for(target);
+    const auto done = [&](boost::system::error_code result, std::size_t = 0) { error = result; };
+    const auto wait = [&] {
+        context.restart();
+        context.run();
+        if (error == beast::error::timeout) throw Unreachable(hangs(socket_path, method, limit_s));
+        return error;
+    };
+    stream.expires_after(std::chrono::seconds(limit_s));
+    stream.async_connect(asio::local::stream_protocol::endpoint(socket_path), done);
+    if (wait()) throw Unreachable(unreachable(socket_path, error));
 
     wire::request<wire::string_body> request;
     request.version(11);
@@ -71,13 +112,14 @@ Answer call(const std::string& socket_path, std::string_view method, const std::
     request.prepare_payload();
     // A daemon that refuses a large body answers before it has read all of it, so what it says
     // counts more than how the writing ended.
-    boost::system::error_code write_error;
-    wire::write(socket, request, write_error);
+    wire::async_write(stream, request, done);
+    const boost::system::error_code write_error = wait();
 
     beast::flat_buffer buffer;
     wire::response_parser<wire::string_body> parser;
     parser.body_limit(kAnswerMax);
-    wire::read(socket, buffer, parser, error);
+    wire::async_read(stream, buffer, parser, done);
+    wait();
     if (error) {
         throw Unreachable("gatehoused at " + socket_path +
                           " did not answer: " + (write_error ? write_error : error).message());

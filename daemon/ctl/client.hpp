@@ -23,6 +23,9 @@ struct Answer {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// How long every answer is waited for from now on; without it each route has its own time.
+void wait_at_most(int seconds);
+
 // target: path and query, encoded. Throws Unreachable.
 [[nodiscard]] Answer call(const std::string& socket_path, std::string_view method,
                           const std::string& target, const std::string& body = {},

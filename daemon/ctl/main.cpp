@@ -1,7 +1,11 @@
 // gatehousectl: the operator's command line. It reads its arguments, finds the socket, and leaves
 // the rest to the daemon.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -441,6 +445,11 @@ int run(int argc, char** argv) {
     auto* config = app.add_option("--config", config_path, "Configuration of the daemon");
     app.add_option("--socket", verbs.options.socket_path, "Socket of the daemon")->excludes(config);
     app.add_flag("--json", verbs.options.json, "Print JSON");
+    int timeout_s = 0;
+    app.add_option("--timeout", timeout_s,
+                   "Seconds to wait for an answer (10 for status, 90 for most, 660 for what takes "
+                   "long)")
+        ->check(CLI::Range(1, 86'400));
     add_registry_verbs(app, verbs);
     add_meter_verbs(app, verbs);
     add_act_verbs(app, verbs);
@@ -465,6 +474,7 @@ int run(int argc, char** argv) {
         if (error.get_exit_code() != 0) return bad_usage(app, error, argc, argv);
         return app.exit(error);
     }
+    gatehouse::ctl::wait_at_most(timeout_s);
     if (!find_socket(config_path, verbs.options)) return gatehouse::ctl::kBadInput;
     try {
         return verbs.chosen(verbs.options);
@@ -474,11 +484,36 @@ int run(int argc, char** argv) {
     }
 }
 
+// What was asked is done, but a script that reads nothing must not take it for an empty answer.
+int printed(int code, bool json) {
+    std::cout.flush();
+    if (std::cout) return code;
+    Options options;
+    options.json = json;
+    const int failed = gatehouse::ctl::fail(
+        options, gatehouse::ctl::kFailed, "output",
+        "standard output could not be written; is the disk full? What was asked was carried out "
+        "all the same, or refused as said above");
+    return code == gatehouse::ctl::kDone ? failed : code;
+}
+
+// Closed by the caller, its number would go to the daemon's socket.
+bool is_closed(int fd) {
+    return ::fcntl(fd, F_GETFD) == -1 && errno == EBADF;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    const bool json = std::find(argv, argv + argc, std::string_view("--json")) != argv + argc;
+    if (is_closed(STDOUT_FILENO)) {
+        std::cerr << "gatehousectl: standard output is closed; nothing was asked of the daemon\n";
+        return gatehouse::ctl::kFailed;
+    }
+    while (is_closed(STDIN_FILENO) || is_closed(STDERR_FILENO))
+        if (::open("/dev/null", O_RDWR) < 0) break;
     try {
-        return run(argc, argv);
+        return printed(run(argc, argv), json);
     } catch (const std::exception& error) {
         std::cerr << "gatehousectl: " << error.what() << "\n";
         return gatehouse::ctl::kFailed;

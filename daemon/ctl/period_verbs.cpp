@@ -16,6 +16,19 @@ std::string period_path(const Options& options) {
     return "/api/v1/periods/" + encode(options.subject);
 }
 
+bool is_month(const std::string& text) {
+    const auto digits = [&](std::size_t from, std::size_t count) {
+        return text.find_first_not_of("0123456789", from) >= from + count;
+    };
+    if (text.size() != 7 || text[4] != '-' || !digits(0, 4) || !digits(5, 2)) return false;
+    const std::string month = text.substr(5);
+    return month >= "01" && month <= "12";
+}
+
+int no_month(const Options& options) {
+    return fail(options, kBadInput, "input", options.subject + " is no month; write it as 2026-11");
+}
+
 void print_checklist(const json::object& checklist) {
     TextTable table;
     for (const char* heading : {"WHAT", "METER", "ACCOUNT", "UNIT", "WHAT TO DO"})
@@ -64,10 +77,12 @@ int period_list(const Options& options) {
 }
 
 int period_show(const Options& options) {
+    if (!is_month(options.subject)) return no_month(options);
     return print_period(options, call(options.socket_path, "GET", period_path(options)));
 }
 
 int period_close(const Options& options) {
+    if (!is_month(options.subject)) return no_month(options);
     BodyBuilder body;
     body.field("by", options.by);
     return print_period(options, call(options.socket_path, "POST", period_path(options) + "/close",

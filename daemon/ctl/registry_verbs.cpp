@@ -85,17 +85,31 @@ bool stays_inside(const std::string& name) {
 }
 
 // Whole or not at all: a file that is half written must never be imported again.
-bool write_file(const fs::path& path, const std::string& bytes) {
-    const fs::path next = path.string() + ".new";
-    {
-        std::ofstream stream(next, std::ios::binary | std::ios::trunc);
-        stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-        stream.flush();
-        if (!stream) return false;
-    }
+// All of the files or none: each is written aside first, and they take their names once the last
+// one stands. Not empty: why nothing came of it, or which of them are missing.
+std::string write_files(const std::map<fs::path, std::string>& files) {
+    const auto aside = [](const fs::path& path) { return fs::path(path.string() + ".new"); };
     std::error_code error;
-    fs::rename(next, path, error);
-    return !error;
+    const auto forget = [&] {
+        for (const auto& file : files) fs::remove(aside(file.first), error);
+    };
+    for (const auto& [path, bytes] : files) {
+        std::ofstream stream(aside(path), std::ios::binary | std::ios::trunc);
+        stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+        stream.close();
+        if (stream) continue;
+        forget();
+        return path.string() +
+               " cannot be written; is the disk full or the folder read-only? No file was changed";
+    }
+    std::string missing;
+    for (const auto& [path, bytes] : files) {
+        fs::rename(aside(path), path, error);
+        if (error) missing += (missing.empty() ? "" : ", ") + path.string();
+    }
+    forget();
+    return missing.empty() ? ""
+                           : "the export is incomplete: these are not the new ones: " + missing;
 }
 
 std::string with_account(const json::object& totals, const char* name) {
@@ -220,7 +234,7 @@ int export_registry(const Options& options) {
     std::error_code error;
     fs::create_directories(folder / "tariffs", error);
     if (error) return bad_input(options, (folder / "tariffs").string() + ": " + error.message());
-    std::size_t count = 0;
+    std::map<fs::path, std::string> files;
     for (const auto& member : member(whole, "files")) {
         const std::string name = member.key();
         const auto bytes = member.value().is_string()
@@ -230,15 +244,12 @@ int export_registry(const Options& options) {
             return fail(options, kFailed, "file",
                         "the daemon sent a file " + name + " that cannot be written");
         }
-        if (!write_file(folder / name, *bytes)) {
-            return fail(options, kFailed, "file",
-                        (folder / name).string() +
-                            " cannot be written; is the disk full or the folder read-only?");
-        }
-        ++count;
+        files[folder / name] = *bytes;
     }
+    if (const std::string why = write_files(files); !why.empty())
+        return fail(options, kFailed, "file", why);
     if (options.json) return print_document(answer);
-    std::cout << count << " files written to " << options.subject << "\n";
+    std::cout << files.size() << " files written to " << options.subject << "\n";
     return kDone;
 }
 

@@ -1,9 +1,15 @@
 // gatehousectl as the operator runs it: the built program against a real socket.
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -387,4 +393,98 @@ TEST_CASE("Chinese characters take two columns") {
     table.row({"栋", "1"});
     table.row({"x\x1b", "22"});
     REQUIRE(table.text() == "A    B\n栋   1\nx?  22\n");
+}
+
+TEST_CASE("what could not be printed is no success") {
+    HttpHouse house;
+    const auto shell = [&](const std::string& words, const std::string& to) {
+        const std::string line = std::string(GATEHOUSECTL) + " --socket " + house.socket_path +
+                                 " " + words + " " + to + " 2>" + house.folder.file("said");
+        const int status = std::system(line.c_str());
+        return std::pair(WEXITSTATUS(status), slurp(house.folder.file("said")));
+    };
+    for (const char* words : {"accounts", "--json accounts", "status", "--help", "--version"}) {
+        INFO(words);
+        const auto [full, why] = shell(words, "> /dev/full");
+        CHECK(full == 1);
+        CHECK(why.find("standard output could not be written") != std::string::npos);
+        const auto [closed, told] = shell(words, ">&-");
+        CHECK(closed == 1);
+        CHECK(told.find("standard output is closed") != std::string::npos);
+        CHECK(shell(words, "> /dev/null").first == 0);
+    }
+    // What is refused stays refused with its own code.
+    CHECK(shell("why nobody", "> /dev/full").first == 1);
+    CHECK(shell("period close 2026-13 --by s-01", "> /dev/full").first == 2);
+    CHECK(house.engine.seen<TestAlert>().empty());
+    CHECK(shell("alerts test", ">&-").first == 1);
+    CHECK(house.engine.seen<TestAlert>().empty());
+}
+
+TEST_CASE("a daemon that takes the question and says nothing is given up") {
+    Folder folder;
+    const std::string path = folder.file("deaf.sock");
+    const int deaf = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    path.copy(name.sun_path, sizeof name.sun_path - 1);
+    REQUIRE(::bind(deaf, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+    REQUIRE(::listen(deaf, 5) == 0);
+    const auto begun = std::chrono::steady_clock::now();
+    const Ran asked = run(folder, {"--socket", path, "--timeout", "1", "status"});
+    CHECK(asked.code == 1);
+    CHECK(asked.err.find("did not answer within 1 s") != std::string::npos);
+    CHECK(asked.err.find("systemctl status gatehouse") != std::string::npos);
+    CHECK(asked.err.find("--key") == std::string::npos);
+    const Ran booked = run(folder, {"--socket", path, "--timeout", "1", "--json", "topup", "a-1",
+                                    "5", "--by", "s-01", "--key", "k"});
+    CHECK(booked.code == 1);
+    CHECK(at(booked.err, "/detail").find("ask again with the same --key") != std::string::npos);
+    CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(20));
+    CHECK(run(folder, {"--socket", path, "--timeout", "0", "status"}).code == 2);
+    ::close(deaf);
+}
+
+TEST_CASE("a month that is none is bad input") {
+    HttpHouse house;
+    for (const char* month : {"2026-13", "2026-00", "2026-1", "202611", "abc", "2026-11-01"}) {
+        INFO(month);
+        const Ran closed = ask_ctl(house, {"period", "close", month, "--by", "s-01"});
+        CHECK(closed.code == 2);
+        CHECK(closed.err.find("is no month") != std::string::npos);
+        CHECK(ask_ctl(house, {"period", "show", month}).code == 2);
+    }
+    CHECK(ask_ctl(house, {"period", "show", "2026-10"}).code == 0);
+}
+
+TEST_CASE("an export that does not fit changes no file and leaves none half written") {
+    HttpHouse house;
+    const std::string target = house.folder.file("exported");
+    REQUIRE(ask_ctl(house, {"export", target}).code == 0);
+    const auto names = [&] {
+        std::vector<std::string> found;
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(target))
+            found.push_back(entry.path().string());
+        std::sort(found.begin(), found.end());
+        return found;
+    };
+    const std::vector<std::string> before = names();
+    write(target + "/units.csv", "mine\n");
+    // A folder where one of the files is written first: as good as a disk without room.
+    std::filesystem::create_directory(target + "/meters.csv.new");
+    const Ran full = ask_ctl(house, {"export", target});
+    CHECK(full.code == 1);
+    CHECK(full.err.find("meters.csv cannot be written") != std::string::npos);
+    CHECK(full.err.find("No file was changed") != std::string::npos);
+    CHECK(slurp(target + "/units.csv") == "mine\n");
+    std::filesystem::remove(target + "/meters.csv.new");
+    CHECK(names() == before);
+    // One that cannot take its name is named.
+    std::filesystem::remove(target + "/meters.csv");
+    std::filesystem::create_directories(target + "/meters.csv/in the way");
+    const Ran partly = ask_ctl(house, {"export", target});
+    CHECK(partly.code == 1);
+    CHECK(partly.err.find("incomplete") != std::string::npos);
+    CHECK(partly.err.find("meters.csv") != std::string::npos);
+    CHECK(slurp(target + "/units.csv") != "mine\n");
 }
