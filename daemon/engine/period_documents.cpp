@@ -268,6 +268,9 @@ PeriodFile Files::summary(const std::vector<PeriodFile>& files) {
     ledger.end_object()
         .field("moved", format(moved_))
         .field("closing", format(closing))
+        // Under names that no kind of entry has: as rows of one table they would have the same key.
+        .field("opening_balance", format(closing - moved_))
+        .field("closing_balance", format(closing))
         .field("entries", rows_["ledger"])
         .end_object();
     file.member("ledger", ledger);

@@ -140,13 +140,16 @@ void summary_charges(const json::object& charges, const TakeRow& take) {
 }
 
 void summary_ledger(const json::object& ledger, const TakeRow& take) {
-    summary_row(take, "ledger", {{"kind", "opening"}, {"amount", text_of(ledger, "opening")}});
+    // A month that was sealed before the balances had names of their own stays as it was.
+    const bool named = ledger.contains("opening_balance");
+    const char* const opening = named ? "opening_balance" : "opening";
+    summary_row(take, "ledger", {{"kind", opening}, {"amount", text_of(ledger, opening)}});
     for (const auto& kind : ledger.at("kinds").as_object())
         summary_row(take, "ledger",
                     {{"kind", kind.key()},
                      {"rows", text_of(kind.value().as_object(), "count")},
                      {"amount", text_of(kind.value().as_object(), "amount")}});
-    for (const char* kind : {"moved", "closing"})
+    for (const char* kind : {"moved", named ? "closing_balance" : "closing"})
         summary_row(take, "ledger", {{"kind", kind}, {"amount", text_of(ledger, kind)}});
 }
 

@@ -250,6 +250,10 @@ def feet(house, month, files):
     summary = table(house, f"/periods/{month}/summary.csv")
     equal("the summary says the same", [Decimal(row["amount"]) for row in summary
           if (row["section"], row["kind"]) == ("charges", "total")], [total])  # fmt: skip
+    for lang in ("", "?lang=zh-CN"):
+        rows = table(house, f"/periods/{month}/summary.csv{lang}")
+        keys = [tuple(row.values())[:4] for row in rows]
+        equal(f"no two rows of one key{lang}", len(set(keys)), len(keys))
     ledger = table(house, f"/periods/{month}/ledger.csv")
     moved = [Decimal(row["amount"]) for row in summary if row["kind"] == "moved"]
     equal("so does the ledger", [sum(Decimal(row["amount"]) for row in ledger)], moved)
