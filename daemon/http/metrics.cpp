@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/core/key_watch.hpp"
+#include "daemon/core/notice.hpp"
 #include "daemon/core/units.hpp"
 #include "daemon/http/params.hpp"
 
@@ -238,7 +240,14 @@ void books(Metrics& out, const Snapshot& snapshot) {
     out.only("store_ok", "gauge", "1 while commits succeed.", snapshot.store_ok ? 1 : 0);
     out.only("clock_trusted", "gauge", "1 while the clock is trusted.",
              snapshot.clock_trusted ? 1 : 0);
+    // Those that are not open as well: a series that comes and goes is one that no rule can watch.
     std::map<std::string, int> kinds;
+    for (const AlertKind kind :
+         {AlertKind::low_balance, AlertKind::stale_balance, AlertKind::meter_offline,
+          AlertKind::reading_held, AlertKind::meter_prepaid_active, AlertKind::vacant_use,
+          AlertKind::leak_suspect, AlertKind::log_gap})
+        kinds[to_string(kind)] = 0;
+    for (const std::string& kind : key_alert_codes()) kinds[kind] = 0;
     for (const auto& alert : snapshot.open_alerts) ++kinds[alert->kind];
     out.family("alerts_open", "gauge", "Open alerts by kind.");
     for (const auto& [kind, count] : kinds) {

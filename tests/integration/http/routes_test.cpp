@@ -401,6 +401,10 @@ TEST_CASE("metrics name no unit, no account, and single meters only when asked t
             std::string::npos);
     REQUIRE(plain.body.find("gatehouse_alerts_open{kind=\"low_balance\"} 1\n") !=
             std::string::npos);
+    // A rule can watch what is not open yet.
+    for (const std::string kind : {"meter_offline", "leak_suspect", "log_gap", "key_overdue"})
+        CHECK(plain.body.find("gatehouse_alerts_open{kind=\"" + kind + "\"} 0\n") !=
+              std::string::npos);
     for (const std::string secret : {"h-0", "a-0", "e-0", "unit=", "account="}) {
         REQUIRE(plain.body.find(secret) == std::string::npos);
     }
