@@ -140,8 +140,9 @@ mqtt::Settings mqtt_settings(const config::Config& config) {
         if (cabinet.url == "mqtt:") settings.push_cabinets.push_back(cabinet.id);
     settings.currency = config.site.currency;
     settings.version = GATEHOUSE_VERSION;
-    if (config.mqtt->homeassistant)
-        settings.homeassistant_prefix = config.mqtt->homeassistant_prefix;
+    (config.mqtt->homeassistant ? settings.homeassistant_prefix
+                                : settings.homeassistant_old_prefix) =
+        config.mqtt->homeassistant_prefix;
     return settings;
 }
 

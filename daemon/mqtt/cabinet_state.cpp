@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/mqtt/link.hpp"
 
 namespace gatehouse::mqtt {
 namespace {
@@ -67,6 +68,19 @@ std::string cabinet_state_json(const Snapshot& snapshot, const CabinetView& cabi
         json.field("last_event_at", format_iso8601(*cabinet.last_event_at, zone));
     json.end_object();
     return json.take();
+}
+
+std::string cabinet_state_filter(const Settings& settings) {
+    return full_topic(settings, "cabinet/+/state");
+}
+
+std::optional<std::string> cabinet_of_state(const Settings& settings, std::string_view topic) {
+    const std::string prefix = full_topic(settings, "cabinet/");
+    constexpr std::string_view kEnd = "/state";
+    if (!topic.starts_with(prefix) || !topic.ends_with(kEnd)) return std::nullopt;
+    topic.remove_prefix(prefix.size());
+    topic.remove_suffix(std::min(kEnd.size(), topic.size()));
+    return std::string(topic);
 }
 
 }  // namespace gatehouse::mqtt

@@ -2,12 +2,15 @@
 // between two of its events. Names no person. Pure; any thread.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/core/time.hpp"
 #include "daemon/engine/key_board.hpp"
 #include "daemon/engine/snapshot.hpp"
+#include "daemon/mqtt/settings.hpp"
 
 namespace gatehouse::mqtt {
 
@@ -18,5 +21,10 @@ namespace gatehouse::mqtt {
 // "last_event_at"?}; occupied is null where nobody knows.
 [[nodiscard]] std::string cabinet_state_json(const Snapshot& snapshot, const CabinetView& cabinet,
                                              const Zone& zone);
+
+// The retained states of all cabinets of the site, and whose a topic is, where it is one.
+[[nodiscard]] std::string cabinet_state_filter(const Settings& settings);
+[[nodiscard]] std::optional<std::string> cabinet_of_state(const Settings& settings,
+                                                          std::string_view topic);
 
 }  // namespace gatehouse::mqtt

@@ -22,7 +22,9 @@ std::string object_id(const Settings& settings, const std::string& what, const s
 }
 
 std::string device_prefix(const Settings& settings) {
-    return settings.homeassistant_prefix + "/device/";
+    const bool announces = !settings.homeassistant_prefix.empty();
+    return (announces ? settings.homeassistant_prefix : settings.homeassistant_old_prefix) +
+           "/device/";
 }
 
 // Entity ids are lower case with '_' alone.
@@ -102,9 +104,11 @@ class Device {
     JsonWriter json_;
 };
 
-// A figure that not every meter has: where the payload lacks it, Home Assistant keeps what it knew.
+// A figure that is not always known. Home Assistant keeps what it knew where a template renders
+// empty, and an old figure would pass for a new one; 'None' makes the state unknown.
 std::string optional_value(const std::string& field) {
-    return "value_json." + field + " if value_json." + field + " is defined else ''";
+    const std::string value = "value_json." + field;
+    return value + " if " + value + " is defined and " + value + " is not none else 'None'";
 }
 
 // What says nothing of the matter renders empty, and Home Assistant keeps what it knew.
@@ -148,7 +152,7 @@ Message gateway_discovery(const Settings& settings, const Snapshot& snapshot) {
     device.part("accounts_low", "sensor", "Accounts low", "value_json.accounts_low")
         .field("state_class", "measurement");
     device.end();
-    device.part("disk_free", "sensor", "Disk free", "value_json.disk_free_bytes")
+    device.part("disk_free", "sensor", "Disk free", optional_value("disk_free_bytes"))
         .field("device_class", "data_size")
         .field("unit_of_measurement", "B")
         .field("state_class", "measurement");
@@ -187,7 +191,7 @@ Message meter_discovery(const Settings& settings, const MeterView& meter) {
         .field("via_device", "gatehouse_" + gateway_object(settings));
     device.origin(base + "/state", base + "/availability");
     // The billing total never falls and passes over a replacement, which the register does not.
-    device.part("total", "sensor", water ? "Water" : "Electricity", "value_json.total")
+    device.part("total", "sensor", water ? "Water" : "Electricity", optional_value("total"))
         .field("device_class", water ? "water" : "energy")
         .field("unit_of_measurement", water ? "m³" : "kWh")
         .field("state_class", "total_increasing")
@@ -230,9 +234,7 @@ Message account_discovery(const Settings& settings, const AccountView& account) 
         .field("state_class", "total")
         .field("suggested_display_precision", 2);
     device.end();
-    device
-        .part("days_left", "sensor", "Days left",
-              "value_json.days_left if value_json.days_left is not none else ''")
+    device.part("days_left", "sensor", "Days left", optional_value("days_left"))
         .field("device_class", "duration")
         .field("unit_of_measurement", "d")
         .field("state_class", "measurement");

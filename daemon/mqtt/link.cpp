@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <fstream>
+#include <mutex>
 #include <utility>
 
 #include "daemon/core/assert.hpp"
@@ -16,6 +17,7 @@ namespace {
 constexpr int kMaxBufferedMessages = -12;
 constexpr int kNoMoreMessageIds = -10;
 constexpr std::size_t kPasswordMax = 64 * 1024;
+constexpr std::size_t kTlsLinesMax = 4096;
 // After this many failed attempts in a row the library's client object is made anew, because
 // clients that failed for days were seen never to connect again (paho.mqtt.cpp 542).
 constexpr int kAttemptsPerClient = 30;
@@ -83,7 +85,7 @@ struct Link::Impl {
         void on_failure(const ::mqtt::token& done) override {
             std::string text;
             if (bad_ == Notice::Kind::connect_failed) {
-                text = reason_text(owner_.settings, done.get_return_code(), {});
+                text = reason_text(owner_.settings, done.get_return_code(), owner_.tls_reason());
             }
             owner_.on_notice({bad_, context(done), std::move(text)});
         }
@@ -112,7 +114,7 @@ struct Link::Impl {
         });
     }
 
-    ::mqtt::connect_options options(const std::string& password) const {
+    ::mqtt::connect_options options(const std::string& password) {
         ::mqtt::connect_options_builder builder;
         builder.mqtt_version(MQTTVERSION_3_1_1)
             .clean_session(true)
@@ -131,13 +133,32 @@ struct Link::Impl {
             tls.set_enable_server_cert_auth(true);
             tls.set_verify(true);
             tls.set_ssl_version(MQTT_SSL_VERSION_TLS_1_2);
+            tls.set_error_handler([this](const std::string& line) {
+                const std::lock_guard lock(tls_mutex);
+                if (tls_lines.size() < kTlsLinesMax) tls_lines += line;
+            });
             builder.ssl(std::move(tls));
         }
         return builder.finalize();
     }
 
+    // What OpenSSL said of the last attempt, as far as it tells a certificate that is refused from
+    // a broker that is not there; on Paho's threads.
+    std::string tls_reason() {
+        if (!settings.tls) return {};
+        const std::lock_guard lock(tls_mutex);
+        if (tls_lines.find("certificate verify failed") != std::string::npos)
+            return "the broker's certificate is refused; check ca_file and the certificate's dates";
+        if (tls_lines.find("alert") != std::string::npos)
+            return "the broker refuses our certificate or TLS itself; check cert_file and key_file";
+        // Paho looks at the name itself, and says no more of it than of a host that is silent.
+        return "nobody answers there, or the certificate names another host";
+    }
+
     Settings settings;
     std::function<void(Notice)> on_notice;
+    std::mutex tls_mutex;
+    std::string tls_lines;
     Listener on_connect, on_publish, on_disconnect;
     int attempts = 0;
     // Last, so that it goes first: its callbacks use what stands above.
@@ -167,6 +188,10 @@ std::string Link::connect() {
             impl_->make_client();
         }
         ++impl_->attempts;
+        {
+            const std::lock_guard lock(impl_->tls_mutex);
+            impl_->tls_lines.clear();
+        }
         impl_->client->connect(impl_->options(password), nullptr, impl_->on_connect);
         return {};
     } catch (const std::exception& error) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "daemon/mqtt/backoff.hpp"
+#include "daemon/mqtt/cabinet_state.hpp"
 #include "daemon/mqtt/discovery.hpp"
 #include "daemon/mqtt/event_window.hpp"
 #include "daemon/mqtt/link.hpp"
@@ -266,8 +267,11 @@ void Publisher::Impl::connected(MonoMs now) {
     scanned.reset();
     snapshot = source.snapshot();
     for (Message& message : states.greeting(*snapshot)) greeting.push_back(std::move(message));
-    if (!settings.homeassistant_prefix.empty())
-        link->subscribe({birth_topic(settings), announced_filter(settings)});
+    std::vector<std::string> heard{cabinet_state_filter(settings)};
+    if (!settings.homeassistant_prefix.empty()) heard.push_back(birth_topic(settings));
+    if (!settings.homeassistant_prefix.empty() || !settings.homeassistant_old_prefix.empty())
+        heard.push_back(announced_filter(settings));
+    link->subscribe(heard);
     std::vector<std::string> pushes_of;
     for (const std::string& cabinet : settings.push_cabinets)
         pushes_of.push_back(push_topic(settings, cabinet));
@@ -332,10 +336,14 @@ void Publisher::Impl::handle(const Notice& notice, MonoMs now) {
 void Publisher::Impl::hear(const Notice& notice) {
     for (const std::string& cabinet : settings.push_cabinets)
         if (notice.topic == push_topic(settings, cabinet)) return take_push(cabinet, notice.text);
-    if (notice.topic == birth_topic(settings)) {
+    if (!settings.homeassistant_prefix.empty() && notice.topic == birth_topic(settings)) {
         if (notice.text == "online") states.announce_again();
-    } else if (auto object = own_object(settings, notice.topic); object && !notice.text.empty()) {
-        states.heard_device(*std::move(object));
+    } else if (notice.text.empty()) {
+        return;  // taken away already
+    } else if (auto object = own_object(settings, notice.topic)) {
+        states.heard_device(*std::move(object), notice.text);
+    } else if (auto cabinet = cabinet_of_state(settings, notice.topic)) {
+        states.heard_cabinet(*std::move(cabinet));
     }
 }
 

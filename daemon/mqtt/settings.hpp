@@ -24,6 +24,9 @@ struct Settings {
     std::string version;                     // of the program, for bridge/info
     std::vector<std::string> push_cabinets;  // that push over MQTT
     std::string homeassistant_prefix;        // of its discovery topics; empty: nothing is announced
+    // Where nothing is announced: what of this site is found below it is taken away; empty:
+    // nothing.
+    std::string homeassistant_old_prefix;
 
     // Limits; the defaults are what runs in service.
     std::size_t window = 20;        // messages of events not yet acknowledged

@@ -1,8 +1,11 @@
 #include "daemon/mqtt/state_book.hpp"
 
 #include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <functional>
-#include <unordered_set>
+#include <set>
+#include <unordered_map>
 
 #include "daemon/core/assert.hpp"
 #include "daemon/engine/documents.hpp"
@@ -12,6 +15,9 @@
 #include "daemon/mqtt/discovery.hpp"
 
 namespace gatehouse::mqtt {
+
+namespace json = boost::json;
+
 namespace {
 
 constexpr std::int64_t kClosedToldMs = 31 * std::int64_t{86'400'000};
@@ -59,6 +65,10 @@ bool is_device(const Snapshot& snapshot, std::size_t meter) {
 
 }  // namespace
 
+std::string StateBook::balance_topic(const AccountView& account) const {
+    return full_topic(settings_, "account/" + account.account + "/balance");
+}
+
 void StateBook::forget() {
     queue_.clear();
     meters_.clear();
@@ -76,6 +86,7 @@ void StateBook::forget() {
     scan_due_.reset();
     gateway_announced_ = 0;
     heard_.clear();
+    heard_cabinets_.clear();
     removals_.clear();
 }
 
@@ -91,7 +102,7 @@ void StateBook::scan(std::shared_ptr<const Snapshot> snapshot, MonoMs now) {
     if (!settings_.homeassistant_prefix.empty()) announce_all();
     scan_accounts(now);
     scan_meters();
-    if (!heard_.empty()) remove_strangers();
+    if (!heard_.empty() || !heard_cabinets_.empty()) remove_strangers();
 }
 
 void StateBook::scan_bridge() {
@@ -130,9 +141,41 @@ void StateBook::announce_again() {
     scan_due_ = 0;
 }
 
-void StateBook::heard_device(std::string object) {
-    heard_.push_back(std::move(object));
+void StateBook::heard_device(std::string object, std::string config) {
+    heard_.push_back({std::move(object), std::move(config)});
     scan_due_ = 0;
+}
+
+void StateBook::heard_cabinet(std::string cabinet) {
+    heard_cabinets_.push_back(std::move(cabinet));
+    scan_due_ = 0;
+}
+
+void StateBook::clear(std::string topic) {
+    removals_.push_back(std::move(topic));
+    queue_.push_back({Kind::removal});
+}
+
+// Only what stands below this site's own root, and is the state of something that comes and goes.
+void StateBook::clear_states_of(const std::string& config) {
+    boost::system::error_code error;
+    const json::value document = json::parse(config, error);
+    const json::object* device = error ? nullptr : document.if_object();
+    if (device == nullptr) return;
+    std::set<std::string> topics;
+    const auto note = [&](const json::object& from, const char* name) {
+        const json::value* topic = from.if_contains(name);
+        if (topic == nullptr || !topic->is_string()) return;
+        const std::string text(topic->get_string().c_str());
+        for (const char* kind : {"meter/", "account/", "cabinet/"})
+            if (text.starts_with(full_topic(settings_, kind))) topics.insert(text);
+    };
+    note(*device, "state_topic");
+    const json::value* availability = device->if_contains("availability");
+    if (availability != nullptr && availability->is_array())
+        for (const json::value& one : availability->get_array())
+            if (one.is_object()) note(one.get_object(), "topic");
+    for (const std::string& topic : topics) clear(topic);
 }
 
 void StateBook::announce(Kind kind, std::size_t row, std::size_t& announced, std::size_t mark,
@@ -142,8 +185,7 @@ void StateBook::announce(Kind kind, std::size_t row, std::size_t& announced, std
     if (mark != 0) {
         queue_.push_back({kind, row});
     } else {
-        removals_.push_back(object);
-        queue_.push_back({Kind::removal});
+        clear(device_removal(settings_, object).topic);
     }
 }
 
@@ -177,20 +219,30 @@ void StateBook::announce_all() {
 // What the broker still announces and is no device: of a registry of before, or of an account that
 // ended while nobody was connected.
 void StateBook::remove_strangers() {
-    std::unordered_set<std::string> devices{gateway_object(settings_)};
+    const bool announces = !settings_.homeassistant_prefix.empty();
+    // Whether it is announced; a row that is there and is no device keeps its state topic.
+    std::unordered_map<std::string, bool> rows{{gateway_object(settings_), announces}};
     for (std::size_t i = 0; i < snapshot_->accounts.size(); ++i)
-        if (is_device(snapshot_->accounts[i]))
-            devices.insert(account_object(settings_, snapshot_->accounts[i].account));
+        rows[account_object(settings_, snapshot_->accounts[i].account)] =
+            announces && is_device(snapshot_->accounts[i]);
     for (std::size_t i = 0; i < snapshot_->meters.size(); ++i)
-        if (is_device(*snapshot_, i))
-            devices.insert(meter_object(settings_, snapshot_->meters[i].meter()));
-    for (const Cabinet& cabinet : cabinets_) devices.insert(cabinet_object(settings_, cabinet.id));
-    for (std::string& object : heard_) {
-        if (devices.contains(object)) continue;
-        removals_.push_back(std::move(object));
-        queue_.push_back({Kind::removal});
+        rows[meter_object(settings_, snapshot_->meters[i].meter())] =
+            announces && is_device(*snapshot_, i);
+    for (const Cabinet& cabinet : cabinets_)
+        rows[cabinet_object(settings_, cabinet.id)] = announces;
+    for (const Heard& heard : heard_) {
+        const auto row = rows.find(heard.object);
+        if (row != rows.end() && row->second) continue;
+        clear(device_removal(settings_, heard.object).topic);
+        if (row == rows.end()) clear_states_of(heard.config);
     }
     heard_.clear();
+    if (board_ == nullptr) return;  // which cabinets there are is not known yet
+    for (const std::string& cabinet : heard_cabinets_)
+        if (std::none_of(cabinets_.begin(), cabinets_.end(),
+                         [&](const Cabinet& one) { return one.id == cabinet; }))
+            clear(full_topic(settings_, "cabinet/" + cabinet + "/state"));
+    heard_cabinets_.clear();
 }
 
 // A handful, and only where keys moved.
@@ -259,10 +311,16 @@ void StateBook::scan_accounts(MonoMs now) {
             known = Account{.id = row.account, .version = {}, .announced = known.announced};
         }
         if (known.waits || known.version == row.state_version || !has_balance(row)) continue;
-        // A closed account says its last balance, to new connections as well for a month: a
-        // crash between the end and the message must not leave an old balance retained.
-        const bool lately = row.closed_at && snapshot_->now_ms - *row.closed_at < kClosedToldMs;
-        if (!row.open && !known.version && !lately) continue;
+        // A closed account says its last balance and is cleared. A new connection clears it once
+        // more for a month: a crash between the end and the message must not leave an old balance
+        // retained.
+        if (!row.open && known.cleared) continue;
+        if (!row.open && !known.version) {
+            const bool lately = row.closed_at && snapshot_->now_ms - *row.closed_at < kClosedToldMs;
+            known.cleared = true;
+            if (lately) clear(balance_topic(row));
+            continue;
+        }
         const bool same = known.version && known.said == what_is_said(row);
         const MonoMs due =
             known.at + (same ? settings_.balance_time_interval_ms : settings_.balance_interval_ms);
@@ -307,10 +365,10 @@ Message StateBook::front(const HealthFacts& facts) const {
             message.payload = availability(snapshot_->meters[entry.row]);
             break;
         case Kind::balance:
-            message.topic = "account/" + snapshot_->accounts[entry.row].account + "/balance";
+            message.topic = balance_topic(snapshot_->accounts[entry.row]);
             message.payload =
                 account_balance_json(snapshot_->accounts[entry.row], settings_.currency, zone_);
-            break;
+            return message;
         case Kind::cabinet_state:
             message.topic = "cabinet/" + cabinets_[entry.row].id + "/state";
             message.payload = cabinets_[entry.row].state;
@@ -327,7 +385,8 @@ Message StateBook::front(const HealthFacts& facts) const {
                                            cabinet.gone);
         }
         case Kind::removal:
-            return device_removal(settings_, removals_.front());
+            message.topic = removals_.front();
+            return message;
     }
     message.topic = full_topic(settings_, message.topic);
     return message;
@@ -360,6 +419,10 @@ void StateBook::handed_over(MonoMs now) {
             accounts_[entry.row].said = what_is_said(snapshot_->accounts[entry.row]);
             accounts_[entry.row].at = now;
             accounts_[entry.row].waits = false;
+            if (!snapshot_->accounts[entry.row].open) {
+                accounts_[entry.row].cleared = true;
+                clear(balance_topic(snapshot_->accounts[entry.row]));
+            }
             break;
         case Kind::cabinet_state:
             cabinets_[entry.row].waits = false;

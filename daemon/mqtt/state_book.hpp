@@ -50,7 +50,11 @@ class StateBook {
     // Home Assistant was started: it hears of every device again.
     void announce_again();
     // A device of this site is announced on the broker; one that is none any more is taken away.
-    void heard_device(std::string object);
+    // `config` is the announcement itself: what it points to goes with a device whose meter,
+    // account or cabinet nobody knows any more.
+    void heard_device(std::string object, std::string config = {});
+    // A cabinet has a retained state on the broker; that of one that is none any more is cleared.
+    void heard_cabinet(std::string cabinet);
 
     // What a new connection hears before any event: online, every open alert and the digest, so
     // that no later retained copy can be overtaken by an older one.
@@ -69,7 +73,7 @@ class StateBook {
         account_discovery,
         cabinet_state,
         cabinet_discovery,
-        removal,
+        removal,  // of a retained topic
     };
     struct Entry {
         Kind kind;
@@ -88,6 +92,7 @@ class StateBook {
         std::size_t said = 0;                  // hash of what was published, without its time
         MonoMs at = 0;
         bool waits = false;
+        bool cleared = false;  // it is closed, and its topic carries nothing any more
         std::size_t announced = 0;
     };
 
@@ -109,6 +114,9 @@ class StateBook {
                   const std::string& id);
     void announce_all();
     void remove_strangers();
+    void clear(std::string topic);
+    [[nodiscard]] std::string balance_topic(const AccountView& account) const;
+    void clear_states_of(const std::string& config);
     [[nodiscard]] std::string info_json() const;
     [[nodiscard]] std::string health_json(const HealthFacts& facts) const;
 
@@ -126,8 +134,12 @@ class StateBook {
     std::optional<SealHead> seal_;
     std::optional<MonoMs> scan_due_;
     std::size_t gateway_announced_ = 0;
-    std::vector<std::string> heard_;    // objects on the broker, not looked at yet
-    std::deque<std::string> removals_;  // objects, in the order of their entries
+    struct Heard {
+        std::string object, config;
+    };
+    std::vector<Heard> heard_;                 // on the broker, not looked at yet
+    std::vector<std::string> heard_cabinets_;  // likewise
+    std::deque<std::string> removals_;  // retained topics to clear, in the order of their entries
 };
 
 }  // namespace gatehouse::mqtt

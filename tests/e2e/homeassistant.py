@@ -227,6 +227,11 @@ def test():
         house.ctl("close", "a-2", "--reason", "moved", "--by", "s-01", "--second", "s-02", "--key",
                   "k-2")  # fmt: skip
         wait_for("a closed account disappears", lambda: "e2e_account_a-2" not in listener.own())
+        balance = "gatehouse/e2e/account/a-2/balance"
+        wait_for("and its balance is no longer retained",
+                 lambda: listener.latest().get(balance) == "")  # fmt: skip
+        last = [m.text for m in listener.states.messages() if m.topic == balance][-2]
+        equal("after the last one", json.loads(last)["balance"], "0.00")
         meters = house.registry / "meters.csv"
         head, *rows = meters.read_text().splitlines()
         rows = [f"{row},{'retired' if row.startswith('E-2') else 'active'}" for row in rows]
@@ -246,6 +251,17 @@ def test():
         house.launch()
         left.remove("e2e_cabinet_kc-01")
         wait_for("a cabinet that is gone disappears", lambda: listener.own() == left)
+        wait_for("and its retained state",
+                 lambda: listener.latest()["gatehouse/e2e/cabinet/kc-01/state"] == "")  # fmt: skip
+        equal("a closed account is not told again", listener.latest()[balance], "")
+        house.daemon.stop()
+        house.config.write_text(
+            house.config.read_text().replace("homeassistant = true", "homeassistant = false")
+        )
+        house.launch()
+        wait_for("all is taken away once it is switched off", lambda: listener.own() == [])
+        check("others are left alone", {"e2e2_meter_1", "0xa4c138"} <= set(listener.configs()))
+        check("the states stay", listener.latest()["gatehouse/e2e/account/a-1/balance"])
         everything = "".join(message.text for message in listener.states.messages())
         check("no name and no phone in any state or event",
               "Lin Anna" not in everything and "13812345678" not in everything)  # fmt: skip

@@ -1,6 +1,7 @@
 // The parts that need no broker: window, backoff, routes.
 #include "daemon/engine/key_board.hpp"
 #include "daemon/mqtt/backoff.hpp"
+#include "daemon/mqtt/cabinet_state.hpp"
 #include "daemon/mqtt/discovery.hpp"
 #include "daemon/mqtt/event_window.hpp"
 #include "daemon/mqtt/routes.hpp"
@@ -220,6 +221,163 @@ TEST_CASE("devices are announced once, again on a birth, and taken away with wha
     CHECK(configs().empty());
     book.forget();
     CHECK(configs() == Topics{gateway});
+}
+
+TEST_CASE("a figure that is not known renders as None, which Home Assistant shows as unknown") {
+    test::FakeSource source;
+    source.change([](Snapshot& snapshot) {
+        Meter row;
+        row.meter = "e-1";
+        MeterView meter;
+        meter.row = std::make_shared<const Meter>(row);
+        meter.power_milliwatt = 1'000;
+        snapshot.meters.set(0, meter);
+        AccountView account;
+        account.account = "a-1";
+        snapshot.accounts.set(0, account);
+    });
+    Settings settings = test::settings_for(1883);
+    settings.homeassistant_prefix = "ha";
+    std::string all;
+    for (const Message& message : told(settings, *source.snapshot()))
+        if (message.topic.ends_with("/config")) all += message.payload;
+    for (const std::string field : {"days_left", "power", "total", "register", "disk_free_bytes"}) {
+        const std::string value = "value_json." + field;
+        INFO(field);
+        CHECK(all.find("{{ " + value + " if " + value + " is defined and " + value +
+                       " is not none else 'None' }}") != std::string::npos);
+    }
+    CHECK(all.find("else ''") == std::string::npos);
+}
+
+TEST_CASE("with Home Assistant switched off what was announced is taken away, and nothing more") {
+    test::FakeSource source;
+    source.change([](Snapshot& snapshot) {
+        AccountView account;
+        account.account = "a-1";
+        snapshot.accounts.set(0, account);
+    });
+    Settings settings = test::settings_for(1883);
+    settings.homeassistant_old_prefix = "ha";
+    const test::EastZone zone;
+    StateBook book(settings, zone);
+    const auto cleared = [&] {
+        book.scan(source.snapshot(), 0);
+        std::vector<std::string> found;
+        for (; !book.empty(); book.handed_over(0)) {
+            const Message message = book.front({});
+            CHECK(message.retained);
+            if (message.topic.starts_with("ha/")) CHECK(message.payload.empty());
+            if (message.payload.empty()) found.push_back(message.topic);
+        }
+        return found;
+    };
+    using Topics = std::vector<std::string>;
+    CHECK(announced_filter(settings) == "ha/device/+/config");
+    CHECK(cleared().empty());
+    for (const char* object : {"gateway", "account_a-1"}) {
+        const std::string topic = "ha/device/riverside_" + std::string(object) + "/config";
+        CHECK(own_object(settings, topic) == "riverside_" + std::string(object));
+        // The account is still there: its balance stays.
+        book.heard_device(
+            *own_object(settings, topic),
+            R"({"state_topic":"gatehouse/riverside/account/a-1/balance","availability":[]})");
+        CHECK(cleared() == Topics{topic});
+    }
+    CHECK(cleared().empty());
+}
+
+TEST_CASE("what nobody knows any more goes with its retained state, and only its own") {
+    test::FakeSource source;
+    source.change([](Snapshot& snapshot) { snapshot.keys = std::make_shared<KeyBoard>(); });
+    Settings settings = test::settings_for(1883);
+    settings.homeassistant_prefix = "ha";
+    const test::EastZone zone;
+    StateBook book(settings, zone);
+    const auto cleared = [&] {
+        book.scan(source.snapshot(), 0);
+        std::vector<std::string> found;
+        for (; !book.empty(); book.handed_over(0))
+            if (const Message message = book.front({}); message.payload.empty())
+                found.push_back(message.topic);
+        return found;
+    };
+    struct Row {
+        const char *object, *config;
+        std::vector<std::string> cleared;
+    };
+    const std::string root = "gatehouse/riverside/";
+    const Row rows[] = {
+        {"riverside_meter_m",
+         R"({"state_topic":"gatehouse/riverside/meter/m/state","availability":[)"
+         R"({"topic":"gatehouse/riverside/status"},)"
+         R"({"topic":"gatehouse/riverside/meter/m/availability"}]})",
+         {root + "meter/m/availability", root + "meter/m/state"}},
+        {"riverside_account_a",
+         R"({"state_topic":"gatehouse/riverside/account/a/balance"})",
+         {root + "account/a/balance"}},
+        {"riverside_meter_n", R"({"state_topic":"gatehouse/elsewhere/meter/n/state"})", {}},
+        {"riverside_meter_o", "no JSON", {}},
+        {"riverside_meter_p", R"({"state_topic":7,"availability":[1,{"topic":[]}]})", {}},
+    };
+    for (const Row& row : rows) {
+        INFO(row.object);
+        book.heard_device(row.object, row.config);
+        std::vector<std::string> all{"ha/device/" + std::string(row.object) + "/config"};
+        all.insert(all.end(), row.cleared.begin(), row.cleared.end());
+        CHECK(cleared() == all);
+    }
+    // A cabinet needs no announcement for that: there are few, and their topics are listened to.
+    CHECK(cabinet_state_filter(settings) == root + "cabinet/+/state");
+    CHECK(cabinet_of_state(settings, root + "cabinet/kc-9/state") == "kc-9");
+    CHECK_FALSE(cabinet_of_state(settings, root + "cabinet/kc-9/event"));
+    book.heard_cabinet("kc-9");
+    CHECK(cleared() == std::vector<std::string>{root + "cabinet/kc-9/state"});
+    CHECK(cleared().empty());
+}
+
+TEST_CASE("a closed account says its last balance, and then its topic carries nothing") {
+    test::FakeSource source;
+    const Settings settings = test::settings_for(1883);
+    const test::EastZone zone;
+    StateBook book(settings, zone);
+    MonoMs now = 0;
+    const std::string topic = "gatehouse/riverside/account/a-1/balance";
+    const auto said = [&] {
+        now += 2'000;
+        book.scan(source.snapshot(), now);
+        std::vector<std::string> found;
+        for (; !book.empty(); book.handed_over(now)) {
+            const Message message = book.front({});
+            if (message.topic == topic)
+                found.push_back(message.payload.empty() ? "nothing" : "a balance");
+        }
+        return found;
+    };
+    using Words = std::vector<std::string>;
+    const auto change = [&](bool open, std::optional<UtcMs> closed_at, std::uint64_t version) {
+        source.change([&](Snapshot& snapshot) {
+            AccountView account;
+            account.account = "a-1";
+            account.open = open;
+            account.closed_at = closed_at;
+            account.state_version = version;
+            snapshot.accounts.set(0, account);
+        });
+    };
+    const UtcMs at = source.snapshot()->now_ms;
+    change(true, {}, 1);
+    CHECK(said() == Words{"a balance"});
+    change(false, at, 2);
+    CHECK(said() == Words{"a balance", "nothing"});
+    change(false, at, 3);
+    CHECK(said().empty());
+    book.forget();  // a new connection, or another run: a crash may have kept the old balance there
+    CHECK(said() == Words{"nothing"});
+    CHECK(said().empty());
+    change(false, at - 40 * std::int64_t{86'400'000}, 4);
+    book.forget();
+    CHECK(said().empty());
 }
 
 Key key_at(const std::string& id, int slot) {

@@ -442,7 +442,15 @@ TEST_CASE("TLS proves the broker by certificate and host name") {
             REQUIRE(eventually(
                 [&] { return world.publisher->status().reason.find("TLS") != std::string::npos; }));
             CHECK_FALSE(world.connected());
+            CHECK(world.publisher->status().reason.find("names another host") != std::string::npos);
         }
+    }
+    SECTION("a broker that is not there is not called a matter of certificates") {
+        broker.kill_hard();
+        world.start(settings);
+        REQUIRE(eventually(
+            [&] { return world.publisher->status().reason.find("TLS") != std::string::npos; }));
+        CHECK(world.publisher->status().reason.find("is refused") == std::string::npos);
     }
     SECTION("a certificate that nobody vouches for") {
         settings.ca_file.clear();
@@ -450,6 +458,7 @@ TEST_CASE("TLS proves the broker by certificate and host name") {
         REQUIRE(eventually(
             [&] { return world.publisher->status().reason.find("TLS") != std::string::npos; }));
         CHECK_FALSE(world.connected());
+        CHECK(world.publisher->status().reason.find("certificate is refused") != std::string::npos);
     }
 }
 
