@@ -329,6 +329,17 @@ http::ProcessStatus RunningParts::process() const {
     return status;
 }
 
+std::vector<std::string> RunningParts::warnings() const {
+    const std::lock_guard lock(mutex_);
+    if (refused_reload_.empty()) return {};
+    return {refused_reload_};
+}
+
+void RunningParts::note_reload(std::string refused) {
+    const std::lock_guard lock(mutex_);
+    refused_reload_ = std::move(refused);
+}
+
 std::vector<std::string> RunningParts::stalled() const {
     const std::lock_guard lock(mutex_);
     const MonoMs now = clock_.mono_ms();

@@ -13,6 +13,7 @@
 #include "daemon/config/config.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/http/ports.hpp"
+#include "daemon/http/warnings.hpp"
 #include "daemon/mqtt/publisher.hpp"
 #include "daemon/reload.hpp"
 #include "drivers/cabinet/cabinet_service.hpp"
@@ -69,7 +70,7 @@ class EngineAdapter final : public http::EnginePort {
 };
 
 // What else runs, for /status, /healthz, /metrics and the watchdog. Any thread.
-class RunningParts final : public http::StatusSource {
+class RunningParts final : public http::StatusSource, public http::Warnings {
   public:
     RunningParts(const Clock& clock, std::string version, std::string database_path);
     void attach(const Engine* engine, const modbus::BusService* buses,
@@ -77,6 +78,8 @@ class RunningParts final : public http::StatusSource {
     void attach_cabinets(const cabinet::CabinetService* cabinets);
     void attach_http(std::function<MonoMs()> heartbeat);
     void set_ready() { ready_ = true; }
+    // What /status warns of until a SIGHUP is taken; empty: nothing.
+    void note_reload(std::string refused);
     void detach();
 
     [[nodiscard]] std::vector<BusStatus> buses() const override;
@@ -84,6 +87,7 @@ class RunningParts final : public http::StatusSource {
     void note_counts();  // now and then, so that a diagnosis knows what is recent
     [[nodiscard]] http::MqttStatus mqtt() const override;
     [[nodiscard]] http::ProcessStatus process() const override;
+    [[nodiscard]] std::vector<std::string> warnings() const override;
     // Threads that have not moved for too long; empty: all alive.
     [[nodiscard]] std::vector<std::string> stalled() const;
 
@@ -99,6 +103,7 @@ class RunningParts final : public http::StatusSource {
     const mqtt::Publisher* publisher_ = nullptr;
     const cabinet::CabinetService* cabinets_ = nullptr;
     std::function<MonoMs()> http_heartbeat_;
+    std::string refused_reload_;
     RecentCounts recent_;
 };
 

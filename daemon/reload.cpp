@@ -16,6 +16,12 @@ std::string joined(const std::vector<std::string>& names) {
     return all;
 }
 
+std::string first_of(const std::vector<Problem>& problems) {
+    if (problems.empty()) return "";
+    return ": " + to_string(problems.front()) +
+           (problems.size() == 1 ? "" : " (and " + std::to_string(problems.size() - 1) + " more)");
+}
+
 // Empty: done. The engine tells the buses of it, as it does of a registry that changed.
 std::string tell_engine(Engine& engine, const config::Config& config) {
     const auto promise = std::make_shared<std::promise<Reply>>();
@@ -36,6 +42,9 @@ Reloaded reload(LiveConfig& live, Engine& engine, http::Server& server) {
     config::Loaded loaded = config::load(before->file, config::FileCheck::readable);
     Reloaded result;
     const auto nothing = [&](const std::string& why) {
+        result.refused =
+            "the settings are still those of before: the last SIGHUP was refused: " + why +
+            first_of(loaded.problems);
         result.lines.push_back("SIGHUP: nothing was changed: " + why);
         return result;
     };

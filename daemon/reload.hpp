@@ -35,6 +35,7 @@ class LiveConfig {
 
 struct Reloaded {
     bool taken = false;
+    std::string refused;             // one line for a person; empty where it was taken
     std::vector<std::string> lines;  // what changed, or why nothing did; ready for the journal
 };
 [[nodiscard]] Reloaded reload(LiveConfig& live, Engine& engine, http::Server& server);

@@ -163,12 +163,13 @@ std::string status_line(const Snapshot& snapshot, bool mqtt) {
 }
 
 // False: nothing of it was taken.
-bool reload_now(LiveConfig& live, Engine& engine, http::Server& server) {
+bool reload_now(LiveConfig& live, Engine& engine, http::Server& server, RunningParts& running) {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
                static_cast<long long>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1'000);
     const Reloaded reloaded = reload(live, engine, server);
+    running.note_reload(reloaded.refused);
     for (const std::string& line : reloaded.lines) {
         if (reloaded.taken)
             spdlog::info("{}", line);
@@ -357,7 +358,9 @@ int run_service(const config::Config& config) {
         RepairsFiler filer(*parts.engine, parts.database, config.site.currency, *parts.zone);
         watch(
             signals, *parts.engine, parts.running, HeapTrim(parts.clock), config.mqtt.has_value(),
-            [&parts] { return reload_now(parts.live, *parts.engine, *parts.server); },
+            [&parts] {
+                return reload_now(parts.live, *parts.engine, *parts.server, parts.running);
+            },
             [&] {
                 if (!filer.look(parts.clock.mono_ms()))
                     spdlog::warn("a month of repairs could not be filed now; it is tried again");

@@ -9,6 +9,7 @@
 #include "daemon/http/line_documents.hpp"
 #include "daemon/http/openapi.hpp"
 #include "daemon/http/params.hpp"
+#include "daemon/http/warnings.hpp"
 
 namespace gatehouse::http {
 
@@ -132,6 +133,8 @@ Response get_status(Call& call) {
     json.end_array();
     json.key("warnings").begin_array();
     if (!snapshot.calendar_warning.empty()) json.value(snapshot.calendar_warning);
+    if (const auto* more = dynamic_cast<const Warnings*>(&call.app.status))
+        for (const std::string& warning : more->warnings()) json.value(warning);
     json.end_array();
     json.key("clock").begin_object();
     clock_fields(json, call);

@@ -55,6 +55,10 @@ class Reloading:
         check(f"nothing was changed: {said}", "SIGHUP: nothing was changed" in said)
         for word in words:
             check(f"{word!r} stands in: {said}", word in said)
+        warnings = self.house.get("/status")["warnings"]
+        check(f"the status warns of it: {warnings}",
+              len(warnings) == 1 and "the last SIGHUP was refused" in warnings[0]
+              and words[0].split(":")[0] in warnings[0])  # fmt: skip
         self.house.config.write_text(self.good)
 
 
@@ -114,6 +118,7 @@ def settings(house, reload):
         .replace("[http]\n", "[http]\nmetrics_meters = true\n")
     )
     said = reload.hang_up(better)
+    equal("nothing is warned of any more", house.get("/status")["warnings"], [])
     for word in ("changed", "alerts.low_balance", "bus b1 poll_interval", "http.metrics_meters"):
         check(f"{word} stands in: {said}", word in said)
     reload.good = better
