@@ -4,9 +4,11 @@ still a household that crosses its threshold is announced at the broker, also af
 space comes back and all goes on without a restart. The disk is a real file system of eight MiB,
 mounted in a namespace of this test's own.
 """
+import contextlib
 import errno
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from decimal import Decimal
@@ -15,6 +17,7 @@ from house import FLAT, House, UnixConnection, charge, check, equal, main, wait_
 
 INSIDE = "GATEHOUSE_TEST_NAMESPACE"
 SKIPPED = 77
+MANY = 40_000  # rows of some hundred bytes each in a workbook, and of forty in the books
 
 METERS = [(f"e-{n}", f"u-{n}", "b1", n) for n in (1, 2, 3)]
 ACCOUNTS = [(f"a-{n}", f"u-{n}", "flat", "100.00") for n in (1, 2, 3)]
@@ -187,6 +190,36 @@ def space_again(house, ballast, words, subscriber):
     check(f"the log tells it: {states}", states[0] == "low" and states[-1] == "plenty")
 
 
+def large_export(house, ballast):
+    """A workbook of more rows than the disk has room for: it is begun, and ends before the books
+    want for anything."""
+    house.daemon.stop()
+    columns = "context,kind,quality,run,mono_ms,skew_ms,register,total,raw,stands_at_ms"
+    with contextlib.closing(sqlite3.connect(house.folder / house.store_path)) as books:
+        last = books.execute("SELECT max(seq) FROM reading").fetchone()[0]
+        books.execute(
+            f"INSERT INTO reading(seq,{columns}) WITH RECURSIVE n(i) AS "
+            f"(SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<{MANY}) SELECT {last}+i,{columns} "
+            f"FROM n,(SELECT {columns} FROM reading WHERE kind=0 ORDER BY seq DESC LIMIT 1)"
+        )
+        books.commit()
+    house.launch()
+    free = ballast.free()
+    check(f"there is some room: {free}", free > 1024 * 1024)
+    descriptors = []
+    for _ in range(4):
+        status, answer = raw(house, "/api/v1/readings.xlsx")
+        check(f"it is refused: {answer[:400]}", status == 503 and b"disk-low" in answer)
+        left = os.listdir(f"/proc/{house.daemon.pid}/fd")
+        descriptors.append(len(left))
+    # Connections to the books are opened when first needed; after that the number stands.
+    check(f"none left a descriptor behind: {descriptors}", descriptors[3] <= descriptors[0] + 2)
+    check(f"nor bytes: {free}, {ballast.free()}", free - ballast.free() < 1024 * 1024)
+    check(f"the books want for nothing: {store(house)}",
+          store(house)["ok"] and not store(house).get("reason"))  # fmt: skip
+    check("the list goes as CSV", raw(house, "/api/v1/readings.csv?limit=1000")[0] == 200)
+
+
 def test():
     enter_namespace()
     with House(store_interval="1s") as house:
@@ -222,6 +255,7 @@ def story(house, disk):
     power_cut(house, subscriber)
     space_again(house, ballast, words, subscriber)
     check("and taken again", (disk / "gatehouse.db.reserve").stat().st_blocks >= 1024)
+    large_export(house, ballast)
 
 
 if __name__ == "__main__":
