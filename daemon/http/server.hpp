@@ -25,8 +25,7 @@ struct Limits {
     std::size_t connections = 200;      // for each of socket and listener
     std::size_t waiting_requests = 64;  // in the pool's queue; more are told 503
     std::size_t json_depth = 16;
-    std::int64_t header_timeout_ms =
-        10'000;  // from the first byte awaited to the last of the header
+    std::int64_t header_timeout_ms = 10'000;  // from the first byte of the header to its last
     std::int64_t body_timeout_ms = 60'000;
     std::int64_t write_timeout_ms = 60'000;
     std::int64_t idle_timeout_ms = 60'000;    // between two requests of one connection
@@ -54,7 +53,7 @@ struct ServerOptions {
     std::string site_id, site_name, currency = "CNY";
     bool chinese = true;  // language of what is printed
     bool metrics_meters = false;
-    PushDecoder decode_push;      // null: no cabinet pushes over HTTP
+    PushDecoder decode_push;                      // null: no cabinet pushes over HTTP
     std::function<void(const std::string&)> say;  // one line for the journal
     Limits limits;
 };
