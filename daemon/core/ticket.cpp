@@ -109,28 +109,98 @@ std::string actions_of(TicketState state) {
     return text.empty() ? "nothing more" : text;
 }
 
+bool is_leak(const Ticket& ticket) {
+    const std::string_view level = first_level(ticket.category);
+    if (level == "土建渗漏" || level == "structure" || level == "leak") return true;
+    // Of a pipe as well, which is another trade.
+    return ticket.category.find("漏水") != std::string::npos ||
+           ticket.category.find("渗漏") != std::string::npos;
+}
+
+bool is_electrical(const Ticket& ticket) {
+    const std::string_view level = first_level(ticket.category);
+    return level == "电气" || level == "electrical" || level == "power";
+}
+
+// Whatever its kind, the resident paid for it or was told a price.
+bool is_paid(const Ticket& ticket) {
+    const Fen none{};
+    return ticket.kind == TicketKind::paid_service || ticket.agreed_price.value_or(none) > none ||
+           ticket.material.value_or(none) + ticket.labour.value_or(none) > none;
+}
+
 // 4.1's rule: what must be visited whatever the lot says.
 bool must_be_visited(const Ticket& ticket, const TicketMove& move) {
-    const std::string& category = ticket.category;
-    const bool leak = category == "土建渗漏" || category == "structure" || category == "leak";
-    const bool electrical = category == "电气" || category == "electrical";
-    return leak || electrical || ticket.kind == TicketKind::paid_service || ticket.reopened > 0 ||
+    return is_leak(ticket) || is_electrical(ticket) || is_paid(ticket) || ticket.reopened > 0 ||
            ticket.kind == TicketKind::complaint || move.safety;
 }
 
 std::int64_t visit_days(const Ticket& ticket) {
-    const std::string& category = ticket.category;
-    if (category == "电气" || category == "electrical" || category == "消防" ||
-        category == "fire" || category == "电梯" || category == "lift")
+    const std::string_view level = first_level(ticket.category);
+    if (is_electrical(ticket) || level == "消防" || level == "fire" || level == "电梯" ||
+        level == "lift")
         return 2;
-    if (category == "土建渗漏" || category == "structure" || category == "leak") return 3;
-    return 7;
+    return is_leak(ticket) ? 3 : 7;
+}
+
+struct Service {
+    UtcMs begin, end;
+};
+Service service_of(UtcMs midnight) {
+    return {midnight + std::int64_t{kServiceFrom} * kMinuteMs,
+            midnight + std::int64_t{kServiceTo} * kMinuteMs};
+}
+
+// Nothing of service leaves the moment as it is, also outside of it.
+UtcMs after_service_ms(UtcMs from, std::int64_t left_ms, const TicketTerms& terms) {
+    if (left_ms == 0) return from;
+    LocalDate day = terms.zone.local(from).date;
+    UtcMs at = from;
+    for (int i = 0; i < kRestDaysMax; ++i) {
+        const auto [begin, end] = service_of(terms.zone.midnight(day));
+        if (terms.calendar.kind(day) == BandDays::workday && at < end) {
+            at = std::max(at, begin);
+            if (left_ms <= end - at) return at + left_ms;
+            left_ms -= end - at;
+        }
+        day = date_from_days(days_since_epoch(day) + 1);
+        at = std::max(at, terms.zone.midnight(day));
+    }
+    return at;
+}
+
+bool takes_time(TicketAction action) {
+    using A = TicketAction;
+    return action == A::dispatch || action == A::transfer || action == A::accept ||
+           action == A::start || action == A::done;
+}
+
+// What happened to it so far; nothing of its way can have happened before that.
+UtcMs newest_time(const Ticket& ticket) {
+    UtcMs newest = ticket.reported_at;
+    const auto take = [&](const std::optional<UtcMs>& at) {
+        newest = std::max(newest, at.value_or(newest));
+    };
+    for (const auto* at :
+         {&ticket.dispatched_at, &ticket.accepted_at, &ticket.started_at, &ticket.paused_at})
+        take(*at);
+    for (const CrewSpan& span : ticket.spans) {
+        take(span.from);
+        take(span.to);
+    }
+    for (const TicketOutcome& outcome : ticket.outcomes) take(outcome.at);
+    return newest;
 }
 
 class Mover {
   public:
     Mover(const Ticket& ticket, const TicketMove& move, UtcMs now, const TicketTerms& terms)
-        : step_{ticket, {}}, ticket_(step_.ticket), move_(move), now_(now), terms_(terms) {
+        : step_{ticket, {}},
+          ticket_(step_.ticket),
+          move_(move),
+          now_(now),
+          at_(move.at.value_or(now)),
+          terms_(terms) {
         ticket_.spans = spans_of(ticket);
         ticket_.outcomes = outcomes_of(ticket);
     }
@@ -179,6 +249,7 @@ class Mover {
             default:
                 break;
         }
+        if (auto refusal = check_time()) return refusal;
         if (move_.until && *move_.until <= now_)
             return TicketRefusal{"/until", "invalid", "it lies in the past; name a time to come"};
         if (move_.action == TicketAction::reopen && end_of_work(ticket_) &&
@@ -190,6 +261,22 @@ class Mover {
     }
     static std::optional<TicketRefusal> missing(const char* pointer, const char* what) {
         return TicketRefusal{pointer, "invalid", std::string("missing: ") + what};
+    }
+    // A slip that is typed later says when it was so; its way stays in order.
+    std::optional<TicketRefusal> check_time() const {
+        if (!move_.at) return std::nullopt;
+        if (!takes_time(move_.action))
+            return TicketRefusal{"/at", "invalid",
+                                 std::string("`") + to_string(move_.action) +
+                                     "` is written down as it happens and takes no time"};
+        if (at_ > now_) return TicketRefusal{"/at", "invalid", "it lies in the future"};
+        const UtcMs newest = newest_time(ticket_);
+        if (at_ < newest)
+            return TicketRefusal{"/at", "invalid",
+                                 "it lies before " + format_iso8601(newest, terms_.zone) +
+                                     ", when the ticket was " + to_string(ticket_.state) +
+                                     "; name a time after it"};
+        return std::nullopt;
     }
     std::optional<TicketRefusal> check_rating() const {
         if (move_.rating == "A" || move_.rating == "B" || move_.rating == "C") return std::nullopt;
@@ -222,12 +309,12 @@ class Mover {
                 resume();
                 end_span();
                 ticket_.crew = move_.crew;
-                ticket_.spans.push_back({move_.crew, now_, std::nullopt});
-                ticket_.dispatched_at = now_;
+                ticket_.spans.push_back({move_.crew, at_, std::nullopt});
+                ticket_.dispatched_at = at_;
                 ticket_.accepted_at.reset();
                 return go(TicketState::dispatched);
             case TicketAction::accept:
-                ticket_.accepted_at = now_;
+                ticket_.accepted_at = at_;
                 return go(TicketState::accepted);
             case TicketAction::decline:
                 end_span();
@@ -236,7 +323,7 @@ class Mover {
                 return go(TicketState::reported);
             case TicketAction::start:
                 resume();
-                if (!ticket_.started_at) ticket_.started_at = now_;
+                if (!ticket_.started_at) ticket_.started_at = at_;
                 return go(TicketState::working);
             case TicketAction::pause:
                 ticket_.paused_at = now_;
@@ -286,29 +373,34 @@ class Mover {
         ticket_.outcomes.push_back(std::move(fees));
     }
 
-    // Time on hold counts for nothing but the calendar of who waits.
+    // Time on hold counts for nothing but the calendar of who waits. It moves the limit by as much
+    // as it took of the time that the limit is counted in.
     void resume() {
         if (ticket_.state != TicketState::paused || !ticket_.paused_at) return;
-        if (ticket_.done_by) *ticket_.done_by += now_ - *ticket_.paused_at;
+        if (ticket_.done_by) *ticket_.done_by = moved_on(*ticket_.done_by, *ticket_.paused_at);
         ticket_.paused_at.reset();
         ticket_.resume_at.reset();
         ticket_.pause_reason.clear();
     }
+    [[nodiscard]] UtcMs moved_on(UtcMs limit, UtcMs paused_at) const {
+        if (ticket_.urgency == TicketUrgency::urgent) return limit + (at_ - paused_at);
+        return after_service_ms(limit, service_ms_between(paused_at, at_, terms_), terms_);
+    }
 
     void end_span() {
-        if (!ticket_.spans.empty() && !ticket_.spans.back().to) ticket_.spans.back().to = now_;
+        if (!ticket_.spans.empty() && !ticket_.spans.back().to) ticket_.spans.back().to = at_;
     }
 
     void finish() {
         end_span();
-        ticket_.done_at = now_;
-        ticket_.outcomes.push_back({now_, "done", ticket_.done_by, ticket_.material.value_or(Fen{}),
+        ticket_.done_at = at_;
+        ticket_.outcomes.push_back({at_, "done", ticket_.done_by, ticket_.material.value_or(Fen{}),
                                     ticket_.labour.value_or(Fen{}), ""});
         ticket_.must_visit = must_be_visited(ticket_, move_);
         ticket_.visit_wanted = ticket_.must_visit || move_.lot % 100 < kVisitPercent;
         go(TicketState::done);
         if (!ticket_.visit_wanted) return;
-        ticket_.visit_by = now_ + visit_days(ticket_) * kDayMs;
+        ticket_.visit_by = at_ + visit_days(ticket_) * kDayMs;
         go(TicketState::visit_due);
     }
 
@@ -334,7 +426,7 @@ class Mover {
     TicketStep step_;
     Ticket& ticket_;
     const TicketMove& move_;
-    UtcMs now_;
+    UtcMs now_, at_;
     const TicketTerms& terms_;
 };
 
@@ -395,22 +487,27 @@ std::vector<TicketOutcome> outcomes_of(const Ticket& ticket) {
 }
 
 UtcMs after_service_minutes(UtcMs from, std::int64_t minutes, const TicketTerms& terms) {
+    return after_service_ms(from, minutes * kMinuteMs, terms);
+}
+
+std::int64_t service_ms_between(UtcMs from, UtcMs to, const TicketTerms& terms) {
+    std::int64_t service = 0;
     LocalDate day = terms.zone.local(from).date;
-    std::int64_t left_ms = minutes * kMinuteMs;
-    UtcMs at = from;
-    for (int i = 0; i < kRestDaysMax; ++i) {
-        const UtcMs midnight = terms.zone.midnight(day);
-        const UtcMs begin = midnight + std::int64_t{kServiceFrom} * kMinuteMs;
-        const UtcMs end = midnight + std::int64_t{kServiceTo} * kMinuteMs;
-        if (terms.calendar.kind(day) == BandDays::workday && at < end) {
-            at = std::max(at, begin);
-            if (left_ms <= end - at) return at + left_ms;
-            left_ms -= end - at;
-        }
+    for (UtcMs midnight = terms.zone.midnight(day); midnight < to;) {
+        const auto [begin, end] = service_of(midnight);
+        if (terms.calendar.kind(day) == BandDays::workday)
+            service += std::max<std::int64_t>(0, std::min(end, to) - std::max(begin, from));
         day = date_from_days(days_since_epoch(day) + 1);
-        at = std::max(at, terms.zone.midnight(day));
+        midnight = terms.zone.midnight(day);
     }
-    return at;
+    return service;
+}
+
+std::string_view first_level(std::string_view category) {
+    std::size_t end = category.size();
+    for (const std::string_view mark : {"/", "／", "-", "－", "—", ">", "·", "、", ":", "：", " "})
+        end = std::min(end, category.find(mark));
+    return category.substr(0, end);
 }
 
 void set_timers(Ticket& ticket, UtcMs from, const TicketTerms& terms) {

@@ -116,6 +116,7 @@ struct TicketMove {
     TicketAction action = TicketAction::dispatch;
     std::string by, note, reason;
     std::vector<std::string> crew;
+    std::optional<UtcMs> at;  // dispatch, transfer, accept, start, done: as the slip says; else now
     std::optional<UtcMs> appointment_at, until;
     std::string result, rating, pay_method, receipt;
     std::optional<Fen> agreed_price, material, labour;
@@ -152,5 +153,9 @@ inline constexpr std::uint32_t kVisitPercent = 30;
 // Minutes of service (08:30 to 17:30 on workdays) after `from`; what is urgent counts by the wall.
 [[nodiscard]] UtcMs after_service_minutes(UtcMs from, std::int64_t minutes,
                                           const TicketTerms& terms);
+// How much of the time between the two was service.
+[[nodiscard]] std::int64_t service_ms_between(UtcMs from, UtcMs to, const TicketTerms& terms);
+// The first of the two levels of a category: 电气 of 电气/插座.
+[[nodiscard]] std::string_view first_level(std::string_view category);
 
 }  // namespace gatehouse

@@ -22,6 +22,10 @@ std::optional<TicketState> state_at(const std::vector<TicketMoveRow>& moves, Utc
     return state;
 }
 
+bool is_done(const TicketMoveRow& move) {
+    return move.action == "done" && move.to == "done";
+}
+
 void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketMoveRow>& moves,
            UtcMs from, UtcMs to) {
     const auto open = [&](UtcMs at) {
@@ -30,18 +34,24 @@ void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketM
     };
     if (open(from)) ++counts.opening;
     if (open(to)) ++counts.closing;
+    const std::vector<CountedOutcome> outcomes = counted_outcomes(ticket, moves);
+    const auto happened = [&](const TicketMoveRow& move) {
+        for (const CountedOutcome& one : outcomes)
+            if (one.move == move.id) return one.outcome.at;
+        return move.at;
+    };
     for (const TicketMoveRow& move : moves) {
         if (move.at < from || move.at >= to) continue;
         if (move.action == "report") ++counts.reported;
         if (move.action == "reopen") ++counts.reopened;
         if (move.to == "cancelled") ++counts.cancelled;
-        if (move.to == "visited") ++counts.visited;
-        if (move.to != "done" || move.action != "done") continue;
+        if (is_visit(move)) ++counts.visited;
+        if (!is_done(move)) continue;
         ++counts.done;
-        counts.durations_ms.push_back(move.at - ticket.reported_at);
+        counts.durations_ms.push_back(happened(move) - ticket.reported_at);
     }
-    for (const TicketOutcome& one : outcomes_of(ticket)) {
-        if (one.at < from || one.at >= to) continue;
+    for (const auto& [move, at, one] : outcomes) {
+        if (at < from || at >= to) continue;
         counts.fees += one.material + one.labour;
         if (one.what == "done")
             ++(one.done_by && one.at > *one.done_by ? counts.late : counts.on_time);
@@ -61,6 +71,7 @@ Ticket as_of(const Ticket& ticket, const std::vector<TicketMoveRow>& moves, UtcM
     UtcMs begun = ticket.reported_at;
     for (const TicketMoveRow& move : moves) {
         if (move.at >= at) break;
+        if (move.action == "link" || move.action == "extend") continue;
         then.state = parse_ticket_state(move.to).value_or(then.state);
         if (move.to == "dispatched") then.dispatched_at = move.at;
         if (move.to == "working" && !then.started_at) then.started_at = move.at;
@@ -80,11 +91,14 @@ Ticket as_of(const Ticket& ticket, const std::vector<TicketMoveRow>& moves, UtcM
     if (!same) then.receipt.clear();
     then.rating.clear();
     Fen material, labour;
-    for (const TicketOutcome& one : outcomes_of(ticket)) {
-        if (one.at < begun || one.at >= at) continue;
+    for (const auto& [move, counted, one] : counted_outcomes(ticket, moves)) {
+        if (counted < begun || counted >= at) continue;
         material += one.material;
         labour += one.labour;
-        if (one.what == "done") then.done_by = one.done_by;
+        if (one.what == "done") {
+            then.done_by = one.done_by;
+            then.done_at = one.at;
+        }
         if (one.what == "visit") then.rating = one.rating;
     }
     then.material.reset();
@@ -120,6 +134,34 @@ void counts_fields(JsonWriter& json, const RepairCounts& one) {
 
 }  // namespace
 
+bool is_visit(const TicketMoveRow& move) {
+    return move.action == "visit" && move.to == "visited";
+}
+
+// Rows and outcomes are both appended by the same moves; of a ticket that an older version moved
+// the last outcomes are there alone.
+std::vector<CountedOutcome> counted_outcomes(const Ticket& ticket,
+                                             const std::vector<TicketMoveRow>& moves) {
+    std::vector<CountedOutcome> all;
+    for (TicketOutcome& outcome : outcomes_of(ticket)) {
+        const UtcMs at = outcome.at;
+        all.push_back({0, at, std::move(outcome)});
+    }
+    for (const auto& [what, is_its_move] :
+         {std::pair{"done", &is_done}, std::pair{"visit", &is_visit}}) {
+        auto move = moves.rbegin();
+        for (auto one = all.rbegin(); one != all.rend(); ++one) {
+            if (one->outcome.what != what) continue;
+            move = std::find_if(move, moves.rend(), is_its_move);
+            if (move == moves.rend()) break;
+            one->move = move->id;
+            one->at = move->at;
+            ++move;
+        }
+    }
+    return all;
+}
+
 RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to) {
     RepairMonth month;
     for (const TicketRow& row : books.tickets_ended_since(from)) {
@@ -128,6 +170,8 @@ RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to) {
         Ticket ticket = ticket_of(row);
         count(month.categories[ticket.category], ticket, moves, from, to);
         count(month.total, ticket, moves, from, to);
+        if (moves.front().at >= from && ticket.reported_at < from)
+            month.entered_late.insert(ticket.number);
         month.tickets.push_back(as_of(ticket, moves, to));
     }
     return month;
@@ -179,6 +223,7 @@ std::string filed_repairs(KeyBooks& books, LocalDate month, const Zone& zone,
         if (ticket.labour) json.field("labour", format(*ticket.labour));
         if (ticket.done_at)
             json.field("on_time", !ticket.done_by || *ticket.done_at <= *ticket.done_by);
+        if (repairs.entered_late.contains(ticket.number)) json.field("entered_late", true);
         json.field("reopened", ticket.reopened).end_object();
         return json.take();
     });

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,11 +27,22 @@ struct RepairCounts {
 };
 struct RepairMonth {
     std::vector<Ticket> tickets;  // that were open in it or came in it, by report
+    // Reported in an earlier month that was filed before they were written down: they count here.
+    std::set<std::string> entered_late;
     std::map<std::string, RepairCounts> categories;
     RepairCounts total;
 };
-// What moved is counted at the time it was written down: an import of old tickets belongs to the
-// month of the import, so that no month that was filed changes.
+// What a move brought, beside the time at which that move is counted.
+struct CountedOutcome {
+    std::int64_t move = 0;  // its row; 0: fees, which are no move
+    UtcMs at = 0;
+    TicketOutcome outcome;
+};
+[[nodiscard]] std::vector<CountedOutcome> counted_outcomes(const Ticket& ticket,
+                                                           const std::vector<TicketMoveRow>& moves);
+[[nodiscard]] bool is_visit(const TicketMoveRow& move);
+// What moved is counted at the time of its row, which is when it was so, and where that month was
+// filed already, when it was written down: no month that was filed changes by what comes late.
 [[nodiscard]] RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to);
 [[nodiscard]] std::string repair_month_json(const RepairMonth& month, const std::string& name,
                                             const std::string& currency,

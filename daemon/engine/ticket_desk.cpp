@@ -12,6 +12,7 @@
 #include "daemon/engine/key_documents.hpp"
 #include "daemon/engine/key_room.hpp"
 #include "daemon/engine/meter_acts.hpp"
+#include "daemon/engine/repair_summary.hpp"
 
 namespace gatehouse {
 namespace {
@@ -26,6 +27,30 @@ void check_length(Reply& reply, const char* pointer, const std::string& text, st
     if (text.size() > most)
         reply.errors.push_back(
             {pointer, "longer than " + std::to_string(most) + " bytes; shorten it"});
+}
+
+// What is sent again under a number of another system and differs from what stands; what is left
+// out this time asks for nothing.
+std::string changed_since(const Ticket& known, const OpenTicket& open, const Ticket& asked,
+                          const std::optional<UtcMs>& reported_at) {
+    const std::pair<const char*, bool> changes[] = {
+        {"kind", known.kind != asked.kind},
+        {"unit", known.unit != open.unit},
+        {"place", known.place != open.place},
+        {"text", known.text != open.text},
+        {"category", !open.category.empty() && known.category != open.category},
+        {"urgency", !open.urgency.empty() && known.urgency != asked.urgency},
+        {"channel", !open.channel.empty() && known.channel != open.channel},
+        {"reported_at", reported_at && known.reported_at != *reported_at},
+        // Whoever is sent agrees on another one, so that it is compared before that alone.
+        {"appointment_at", asked.appointment_at && known.spans.empty() &&
+                               known.appointment_at != asked.appointment_at},
+        {"emergency", open.emergency && !known.emergency},
+    };
+    std::string names;
+    for (const auto& [name, changed] : changes)
+        if (changed) names += (names.empty() ? "" : ", ") + std::string(name);
+    return names;
 }
 
 std::string choices_of_kind() {
@@ -107,6 +132,18 @@ bool KeyRoom::used_entrusted(const std::string& ticket) const {
 
 namespace {
 
+// The time at which a move is counted: when it was so, while no month from there on is filed; else
+// when it is written down. A ticket's moves stay in order.
+UtcMs counted_at(Context& context, const std::string& number, UtcMs happened) {
+    const UtcMs now = context.now_ms();
+    if (happened >= now) return now;
+    KeyBooks& books = context.store.key_books();
+    const auto before = books.moves(number);
+    const UtcMs at = before.empty() ? happened : std::max(happened, before.back().at);
+    const std::string month = format_date(context.day_of(at)).substr(0, 7);
+    return books.newest_subject(kRepairsFiled) >= month ? now : at;
+}
+
 // The event is published; what was said stands in the row of the move.
 std::string words_of(const TicketMove& move) {
     return move.reason + (move.reason.empty() || move.note.empty() ? "" : "; ") + move.note;
@@ -126,6 +163,7 @@ void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const Ticke
     const bool still = steps.empty();
     if (still) steps.push_back(after.state);
     const bool opened = before.number.empty();
+    const UtcMs counted = counted_at(context_, after.number, move.at.value_or(context_.now_ms()));
     for (const TicketState to : steps) {
         JsonWriter subject, body;
         subject.begin_object().field("ticket", after.number).field_if("unit", after.unit);
@@ -152,7 +190,7 @@ void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const Ticke
                                                     : std::string("ticket.") + to_string(to);
         const std::uint64_t event = log_event(context_, kind, subject.take(), text, about);
         books.add_move({0, after.number, action, opened ? "" : to_string(from), to_string(to),
-                        move.by, words_of(move), context_.now_ms(), event});
+                        move.by, words_of(move), counted, event});
         from = to;
     }
     tickets_.insert_or_assign(after.number, after);
@@ -193,7 +231,7 @@ Reply KeyRoom::open(const OpenTicket& open) {
             reply.errors.push_back({pointer, "`" + text + "` is no time; write 2026-11-23T14:00"});
         return text.empty() ? std::nullopt : at;
     };
-    const auto reported = time("/reported_at", open.reported_at);
+    const std::optional<UtcMs> reported = time("/reported_at", open.reported_at);
     ticket.appointment_at = time("/appointment_at", open.appointment_at);
     if (reported && *reported > context_.now_ms())
         reply.errors.push_back({"/reported_at", "`" + open.reported_at + "` lies in the future"});
@@ -201,12 +239,11 @@ Reply KeyRoom::open(const OpenTicket& open) {
     if (!open.external_no.empty()) {
         if (const auto there = context_.store.key_books().ticket_by_external(open.external_no)) {
             const Ticket known = ticket_of(*there);
-            if (known.kind != ticket.kind || known.unit != open.unit || known.text != open.text ||
-                known.place != open.place ||
-                (!open.category.empty() && known.category != open.category))
+            if (const std::string what = changed_since(known, open, ticket, reported);
+                !what.empty())
                 return refusal(ReplyKind::conflict, "external-no-used",
                                "external_no `" + open.external_no + "` is ticket " + known.number +
-                                   " with another content; draw a new number");
+                                   " with another " + what + "; draw a new number");
             reply.json = ticket_json(known, context_.unit_label(there->unit),
                                      context_.options.currency, nullptr, context_.zone);
             return reply;
@@ -226,6 +263,7 @@ Reply KeyRoom::open(const OpenTicket& open) {
     set_timers(ticket, ticket.reported_at, {context_.world.calendar, context_.zone});
     TicketMove move;
     move.by = open.by;
+    move.at = ticket.reported_at;
     keep_ticket({}, ticket, move, {TicketState::reported});
     reply.kind = ReplyKind::created;
     reply.json = ticket_json(ticket, context_.unit_label(ticket.unit), context_.options.currency,

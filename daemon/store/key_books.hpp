@@ -133,6 +133,8 @@ class KeyBooks {
                                                      std::size_t limit);
     [[nodiscard]] std::optional<RegisterRow> register_row(const std::string& kind,
                                                           const std::string& subject);
+    // The largest subject of a register; empty: it has no row.
+    [[nodiscard]] std::string newest_subject(const std::string& kind);
 
     // Events that came before and are folded for good, with their rows of the log; `denied`: those
     // of access that was denied alone. They are dropped; the caller removes the bodies.

@@ -167,6 +167,13 @@ std::optional<RegisterRow> KeyBooks::register_row(const std::string& kind,
     return rows.empty() ? std::nullopt : std::optional(std::move(rows.front()));
 }
 
+std::string KeyBooks::newest_subject(const std::string& kind) {
+    Query query(connection_,
+                "SELECT subject FROM office_register WHERE kind=? ORDER BY subject DESC LIMIT 1");
+    query << kind;
+    return query.step() ? query.text() : "";
+}
+
 std::vector<std::uint64_t> KeyBooks::drop_events(UtcMs before, bool denied, std::size_t limit) {
     std::vector<std::pair<std::int64_t, std::uint64_t>> rows;
     const auto read = [&](Query& query) {

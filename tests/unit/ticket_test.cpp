@@ -92,6 +92,13 @@ TEST_CASE("who must be visited, and who is by lot") {
         {"门窗锁具", K::complaint, 0, false, 99, "done visit_due"},
         {"门窗锁具", K::repair, 1, false, 99, "done visit_due"},
         {"门窗锁具", K::repair, 0, true, 99, "done visit_due"},
+        {"电气/插座", K::repair, 0, false, 99, "done visit_due"},
+        {"电气－灯具", K::repair, 0, false, 99, "done visit_due"},
+        {"土建渗漏-外墙", K::repair, 0, false, 99, "done visit_due"},
+        {"给排水/漏水", K::repair, 0, false, 99, "done visit_due"},
+        {"给排水/堵塞", K::repair, 0, false, 99, "done"},
+        {"门窗锁具/电气", K::repair, 0, false, 99, "done"},
+        {"electrical/socket", K::inspection, 0, false, 99, "done visit_due"},
     };
     for (const Row& row : rows) {
         Ticket ticket = reported();
@@ -105,6 +112,100 @@ TEST_CASE("who must be visited, and who is by lot") {
         INFO(row.category << " " << to_string(row.kind) << " lot " << row.lot);
         CHECK(play(ticket, TicketAction::done, at("2026-11-23T12:00"), move) == row.outcome);
     }
+}
+
+TEST_CASE("what was paid for is visited, whatever its kind") {
+    struct Row {
+        std::optional<Fen> agreed, material, labour;
+        const char* outcome;
+    };
+    const Row rows[] = {
+        {std::nullopt, std::nullopt, std::nullopt, "done"},
+        {std::nullopt, Fen{0}, Fen{0}, "done"},
+        {std::nullopt, Fen{1'250}, std::nullopt, "done visit_due"},
+        {std::nullopt, std::nullopt, Fen{3'000}, "done visit_due"},
+        {Fen{8'000}, std::nullopt, std::nullopt, "done visit_due"},
+    };
+    for (const Row& row : rows) {
+        Ticket ticket = reported();
+        ticket.state = TicketState::working;
+        ticket.agreed_price = row.agreed;
+        TicketMove move;
+        move.lot = 99;
+        move.material = row.material;
+        move.labour = row.labour;
+        CHECK(play(ticket, TicketAction::done, at("2026-11-23T12:00"), move) == row.outcome);
+    }
+}
+
+TEST_CASE("how soon a visit is due goes by the first level of the category") {
+    const std::pair<const char*, int> rows[] = {{"电气/插座", 2},     {"电梯-轿厢", 2},
+                                                {"土建渗漏-外墙", 3}, {"给排水/漏水", 3},
+                                                {"给排水/堵塞", 7},   {"门窗锁具", 7}};
+    for (const auto& [category, days] : rows) {
+        Ticket ticket = reported();
+        ticket.state = TicketState::working;
+        ticket.category = category;
+        const UtcMs now = at("2026-11-23T12:00");
+        play(ticket, TicketAction::done, now);
+        CHECK(ticket.visit_by == now + days * kDayMs);
+    }
+}
+
+TEST_CASE("a ticket on hold is due later by the time that its limit is counted in") {
+    struct Row {
+        TicketUrgency urgency;
+        const char *paused, *resumed;
+        const char *before, *after;
+    };
+    using U = TicketUrgency;
+    // 2026-11-27 is a Friday.
+    const Row rows[] = {
+        // Friday 16:00 to 17:30 and Monday 8:30 to 9:00 are two hours of service.
+        {U::normal, "2026-11-27T16:00", "2026-11-30T09:00", "2026-11-30T14:00", "2026-11-30T16:00"},
+        {U::planned, "2026-11-27T16:00", "2026-11-30T09:00", "2026-11-30T17:00",
+         "2026-12-01T10:00"},
+        {U::normal, "2026-11-27T18:00", "2026-11-30T08:00", "2026-11-27T20:00", "2026-11-27T20:00"},
+        {U::urgent, "2026-11-27T16:00", "2026-11-27T18:00", "2026-11-28T10:00", "2026-11-28T12:00"},
+    };
+    for (const Row& row : rows) {
+        INFO(row.paused << " to " << row.resumed);
+        Ticket ticket = reported();
+        ticket.urgency = row.urgency;
+        ticket.state = TicketState::working;
+        ticket.done_by = at(row.before);
+        REQUIRE(play(ticket, TicketAction::pause, at(row.paused)) == "paused");
+        REQUIRE(play(ticket, TicketAction::start, at(row.resumed)) == "working");
+        CHECK(format_iso8601(*ticket.done_by, kShanghai) ==
+              format_iso8601(at(row.after), kShanghai));
+    }
+}
+
+TEST_CASE("a slip that is typed later says when it was so") {
+    using A = TicketAction;
+    Ticket ticket = reported();  // at 10:00
+    const UtcMs typed = at("2026-11-23T14:00");
+    const auto said = [](const char* when) {
+        TicketMove move;
+        move.at = at(when);
+        return move;
+    };
+    CHECK(play(ticket, A::dispatch, typed, said("2026-11-23T09:59")) == "invalid");
+    CHECK(play(ticket, A::dispatch, typed, said("2026-11-23T14:01")) == "invalid");
+    CHECK(play(ticket, A::dispatch, typed, said("2026-11-23T10:10")) == "dispatched");
+    CHECK(ticket.dispatched_at == at("2026-11-23T10:10"));
+    REQUIRE(ticket.spans.size() == 1);
+    CHECK(ticket.spans[0].from == at("2026-11-23T10:10"));
+    CHECK(play(ticket, A::accept, typed, said("2026-11-23T10:09")) == "invalid");
+    CHECK(play(ticket, A::accept, typed, said("2026-11-23T10:12")) == "accepted");
+    CHECK(play(ticket, A::start, typed, said("2026-11-23T10:30")) == "working");
+    CHECK(play(ticket, A::pause, typed, said("2026-11-23T10:40")) == "invalid");
+    CHECK(play(ticket, A::done, typed, said("2026-11-23T10:29")) == "invalid");
+    CHECK(play(ticket, A::done, typed, said("2026-11-23T12:00")).starts_with("done"));
+    CHECK(ticket.done_at == at("2026-11-23T12:00"));
+    CHECK(ticket.spans[0].to == at("2026-11-23T12:00"));
+    REQUIRE(play(ticket, A::reopen, typed) == "reported");
+    CHECK(play(ticket, A::dispatch, typed, said("2026-11-23T11:00")) == "invalid");
 }
 
 TEST_CASE("a ticket does not close while its key is out, but with a reason") {

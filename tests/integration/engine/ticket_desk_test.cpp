@@ -1,8 +1,11 @@
 // Tickets beside their keys in the engine: what closes with a key out, numbers, and the month of
 // repairs that is filed.
 #include <algorithm>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <random>
 
+#include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_room.hpp"
 #include "daemon/engine/repair_summary.hpp"
 #include "daemon/store/reader.hpp"
@@ -15,6 +18,31 @@ using namespace gatehouse::testing;
 namespace {
 
 using T = KeyEventType;
+
+// Reported at that time, in a category of its own, and its number.
+std::string reported_at(KeyHouse& keys, const std::string& time,
+                        ReplyKind expected = ReplyKind::created) {
+    OpenTicket open;
+    open.kind = "repair";
+    open.unit = "u-2";
+    open.text = "a pane";
+    open.by = "s-1";
+    open.reported_at = time;
+    const Reply reply = keys.work(open);
+    REQUIRE(reply.kind == expected);
+    return std::string(boost::json::parse(reply.json).at("number").as_string());
+}
+
+// opening, reported, done, cancelled, closing of a month; and that they foot.
+std::vector<int> counts_of(KeyHouse& keys, LocalDate month, const Zone& zone) {
+    StoreReader reader(keys.house.path());
+    KeyBooks books = reader.key_books();
+    const RepairMonth repairs =
+        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    CHECK(repairs.total.foots());
+    const RepairCounts& one = repairs.total;
+    return {one.opening, one.reported, one.done, one.cancelled, one.closing};
+}
 
 }  // namespace
 
@@ -143,6 +171,152 @@ TEST_CASE("a reopening in the next month changes nothing of the month that is ov
     const std::string next = filed_repairs(books, next_month(month), zone, "CNY");
     CHECK(next.find(R"("fees":"20.00")") != std::string::npos);
     CHECK(next.find(R"("rated_a":1,"rated_b":0,"rated_c":0)") != std::string::npos);
+}
+
+TEST_CASE("a ticket counts in the month of its report until that is filed, and then as entered") {
+    KeyHouse keys;
+    const auto owned = make_zone(keys.house.options.timezone);
+    const Zone& zone = *owned;
+    const LocalDate today = zone.local(keys.house.clock.wall_ms()).date;
+    const LocalDate month{today.year, today.month, 1};
+    const int before = month.year * 12 + month.month - 2;
+    const LocalDate last{before / 12, before % 12 + 1, 1};
+    const std::string late = format_date(last).substr(0, 8) + "28T16:00";
+    const std::string first = reported_at(keys, late);
+    CHECK(counts_of(keys, last, zone) == std::vector<int>{0, 1, 0, 0, 1});
+    CHECK(counts_of(keys, month, zone) == std::vector<int>{1, 0, 0, 0, 1});
+    StoreReader reader(keys.house.path());
+    KeyBooks books = reader.key_books();
+    KeyBooks::TicketFilter filter;
+    filter.from = zone.midnight(last);
+    filter.to = zone.midnight(month);
+    CHECK(books.tickets(filter, 10).size() == 1);
+    const UtcMs third = zone.midnight(month) + 2 * 86'400'000;
+    CHECK(month_to_file(books, third, zone) == last);
+    WriteRegister row;
+    row.kind = kRepairsFiled;
+    row.subject = format_date(last).substr(0, 7);
+    row.event = "repairs.frozen";
+    row.by_itself = row.once = true;
+    row.body = filed_repairs(books, last, zone, "CNY");
+    CHECK(row.body.find("entered_late") == std::string::npos);
+    REQUIRE(keys.work(row).kind == ReplyKind::created);
+    const std::string second = reported_at(keys, late);
+    CHECK(counts_of(keys, last, zone) == std::vector<int>{0, 1, 0, 0, 1});
+    CHECK(counts_of(keys, month, zone) == std::vector<int>{1, 1, 0, 0, 2});
+    CHECK(filed_repairs(books, last, zone, "CNY") == row.body);
+    const RepairMonth now =
+        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    CHECK(now.entered_late == std::set<std::string>{second});
+    CHECK(now.tickets.size() == 2);
+    // What was done then and is typed now counts where its report does.
+    TicketAct act;
+    act.number = second;
+    act.move.by = "s-1";
+    act.move.crew = {"s-2"};
+    act.move.at = parse_iso8601(late, zone).value() + 3'600'000;
+    for (const TicketAction action :
+         {TicketAction::dispatch, TicketAction::accept, TicketAction::start, TicketAction::done}) {
+        act.move.action = action;
+        REQUIRE(keys.work(act).kind == ReplyKind::ok);
+    }
+    CHECK(counts_of(keys, last, zone) == std::vector<int>{0, 1, 0, 0, 1});
+    CHECK(counts_of(keys, month, zone) == std::vector<int>{1, 1, 1, 0, 1});
+    const RepairMonth done =
+        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    CHECK(done.total.on_time == 1);
+    CHECK(done.total.durations_ms == std::vector<std::int64_t>{3'600'000});
+    REQUIRE(keys.move(first, TicketAction::cancel).kind == ReplyKind::ok);
+    CHECK(counts_of(keys, month, zone) == std::vector<int>{1, 1, 1, 1, 0});
+}
+
+TEST_CASE("each visit has the rating that it was given") {
+    KeyHouse keys;
+    const std::string number = keys.ticket("u-1");
+    const auto visited = [&](const char* rating) {
+        for (const TicketAction action : {TicketAction::dispatch, TicketAction::accept,
+                                          TicketAction::start, TicketAction::done})
+            REQUIRE(keys.move(number, action).kind == ReplyKind::ok);
+        TicketAct visit;
+        visit.number = number;
+        visit.move.action = TicketAction::visit;
+        visit.move.by = "s-1";
+        visit.move.rating = rating;
+        REQUIRE(keys.work(visit).kind == ReplyKind::ok);
+    };
+    visited("C");
+    keys.house.pass(kMinute);
+    REQUIRE(keys.move(number, TicketAction::reopen).kind == ReplyKind::ok);
+    visited("A");
+    StoreReader reader(keys.house.path());
+    KeyBooks books = reader.key_books();
+    const Ticket ticket = ticket_of(*books.ticket(number));
+    std::string ratings;
+    const auto moves = books.moves(number);
+    for (const CountedOutcome& one : counted_outcomes(ticket, moves))
+        for (const TicketMoveRow& move : moves)
+            if (move.id == one.move && is_visit(move)) ratings += one.outcome.rating;
+    CHECK(ratings == "CA");
+}
+
+TEST_CASE("a slip typed later joins the key that was taken for it") {
+    KeyHouse keys;
+    const auto owned = make_zone(keys.house.options.timezone);
+    const std::string number = keys.ticket("u-1");
+    const UtcMs sent = keys.house.clock.wall_ms();
+    keys.house.pass(kMinute);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    keys.house.pass(kMinute);
+    REQUIRE(keys.push({keys.event(T::key_returned, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    for (int i = 0; i < 24; ++i) keys.house.pass(5 * kMinute);
+    TicketAct act;
+    act.number = number;
+    act.move.action = TicketAction::dispatch;
+    act.move.by = "s-1";
+    act.move.crew = {"s-2"};
+    act.move.at = sent + 1'000;
+    REQUIRE(keys.work(act).kind == ReplyKind::ok);
+    StoreReader reader(keys.house.path());
+    const auto links = reader.key_books().links_of_ticket(number);
+    REQUIRE(links.size() == 1);
+    CHECK(links[0].kind == "auto");
+}
+
+TEST_CASE("a ticket of another system that comes again changed is refused, and says what changed") {
+    KeyHouse keys;
+    OpenTicket first;
+    first.kind = "repair";
+    first.unit = "u-1";
+    first.text = "a lamp";
+    first.by = "s-1";
+    first.external_no = "E-1";
+    first.urgency = "normal";
+    first.channel = "phone";
+    const auto owned = make_zone(keys.house.options.timezone);
+    const UtcMs now = keys.house.clock.wall_ms();
+    first.reported_at = format_iso8601(now - 600'000, *owned);
+    first.appointment_at = format_iso8601(now + 600'000, *owned);
+    REQUIRE(keys.work(first).kind == ReplyKind::created);
+    CHECK(keys.work(first).kind == ReplyKind::ok);
+    OpenTicket less = first;
+    less.urgency = less.channel = less.reported_at = less.appointment_at = "";
+    CHECK(keys.work(less).kind == ReplyKind::ok);
+    const auto changed = [&](const char* what, auto change) {
+        OpenTicket again = first;
+        change(again);
+        const Reply reply = keys.work(again);
+        INFO(what);
+        CHECK(reply.type == "external-no-used");
+        CHECK(reply.detail.find(std::string("with another ") + what) != std::string::npos);
+    };
+    changed("urgency", [](OpenTicket& one) { one.urgency = "urgent"; });
+    changed("channel", [](OpenTicket& one) { one.channel = "app"; });
+    changed("emergency", [](OpenTicket& one) { one.emergency = true; });
+    changed("text", [](OpenTicket& one) { one.text = "two lamps"; });
+    changed("reported_at",
+            [&](OpenTicket& one) { one.reported_at = format_iso8601(now - 1'000, *owned); });
+    changed("appointment_at",
+            [&](OpenTicket& one) { one.appointment_at = format_iso8601(now + 9'000'000, *owned); });
 }
 
 TEST_CASE("nobody is written down as having left with a key") {
