@@ -122,6 +122,9 @@ void add_tickets(CLI::App& app, Words& words) {
     words.field(fresh, "urgency", "urgent, normal or planned");
     words.field(fresh, "channel", "phone, desk, patrol, ...");
     words.field(fresh, "external_no", "Its number in another system");
+    words.field(fresh, "reported_at", "When it was reported (now)");
+    words.field(fresh, "appointment_at", "When somebody is expected");
+    words.flag(fresh, "emergency", "The key first, the owner later");
     const auto one = [&](const char* name, const char* help, Verb run) {
         CLI::App* verb = words.verb(*tickets, name, help, run);
         verb->add_option("TICKET", words.options().subject, "Its number")->required();
@@ -133,19 +136,24 @@ void add_tickets(CLI::App& app, Words& words) {
         words.people(verb);
         return verb;
     };
+    const auto typed = [&](CLI::App* verb) {
+        words.field(verb, "at", "When it was so, of a slip that is typed later (now)");
+        return verb;
+    };
     for (const char* name : {"dispatch", "transfer"}) {
-        CLI::App* verb = act(name, "Send somebody");
+        CLI::App* verb = typed(act(name, "Send somebody"));
         verb->add_option("--crew", words.options().crew, "Who goes")->required()->delimiter(',');
         words.field(verb, "appointment_at", "When they are expected");
         words.field(verb, "agreed_price", "Of a paid repair, before the work");
     }
-    words.field(act("accept", "They take it"), "owner_contacted_at", "When the owner was called");
+    words.field(typed(act("accept", "They take it")), "owner_contacted_at",
+                "When the owner was called");
     act("decline", "They cannot");
-    CLI::App* start = act("start", "They are there");
+    CLI::App* start = typed(act("start", "They are there"));
     words.field(start, "owner_contacted_at", "When the owner was called");
     words.field(start, "agreed_price", "Of a paid repair, before the work");
     words.field(act("pause", "It waits"), "until", "When it goes on")->required();
-    CLI::App* done = act("done", "The work is done");
+    CLI::App* done = typed(act("done", "The work is done"));
     for (const char* name : {"result", "material", "labour", "pay_method", "receipt"})
         words.field(done, name, "As on the slip");
     words.field(act("visit", "The return visit"), "rating", "A, B or C")->required();

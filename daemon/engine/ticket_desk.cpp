@@ -334,6 +334,53 @@ Reply KeyRoom::move(const TicketAct& act) {
     return reply;
 }
 
+namespace {
+
+// With the tickets that came with it beside its row.
+std::string register_json(const RegisterRow& row, const Context& context) {
+    JsonWriter json;
+    json.begin_object()
+        .field("id", row.id)
+        .field("kind", row.kind)
+        .field("at", context.iso(row.at))
+        .key("row")
+        .raw(row.body);
+    const boost::json::value body = boost::json::parse(row.body);
+    if (const auto* tickets = body.as_object().if_contains("tickets"))
+        json.key("tickets").raw(boost::json::serialize(*tickets));
+    json.end_object();
+    return json.take();
+}
+
+// What two people signed, without what the box made of it or who typed it.
+boost::json::object signed_words(const std::string& body) {
+    boost::system::error_code error;
+    const boost::json::value parsed = boost::json::parse(body, error);
+    if (error || !parsed.is_object()) return {};
+    boost::json::object words = parsed.get_object();
+    for (const char* name : {"tickets", "reconcile", "by"}) words.erase(name);
+    auto* readings = words.if_contains("readings");
+    if (readings != nullptr && readings->is_array())
+        for (boost::json::value& one : readings->get_array())
+            if (one.is_object()) one.get_object().erase("electronic");
+    return words;
+}
+
+// A sheet is typed twice where it is asked again, or by two clerks: it is one hand-over.
+std::optional<RegisterRow> same_handover(Context& context, const WriteRegister& row) {
+    constexpr std::size_t kHandoversMost = 1'000;  // of one flat
+    if (row.kind != "handover") return std::nullopt;
+    const boost::json::object words = signed_words(row.body);
+    const LocalDate today = context.day_of(context.now_ms());
+    for (RegisterRow& one :
+         context.store.key_books().registers(row.kind, row.unit, 0, kHandoversMost))
+        if (context.day_of(one.at) == today && signed_words(one.body) == words)
+            return std::move(one);
+    return std::nullopt;
+}
+
+}  // namespace
+
 Reply KeyRoom::write(const WriteRegister& row) {
     Reply reply;
     if (!row.by_itself) check_staff(context_, reply, "/by", row.by);
@@ -344,6 +391,10 @@ Reply KeyRoom::write(const WriteRegister& row) {
     if (!row.unit.empty() && !context_.world.units.contains(row.unit))
         reply.errors.push_back({"/unit", "no unit `" + row.unit + "` stands in units.csv"});
     if (is_refused(reply)) return reply;
+    if (const auto there = same_handover(context_, row)) {
+        reply.json = register_json(*there, context_);
+        return reply;
+    }
     std::vector<std::string> numbers;
     for (const OpenTicket& fault : row.faults) {
         const Reply opened = open(fault);
@@ -361,25 +412,20 @@ Reply KeyRoom::write(const WriteRegister& row) {
     kept.subject = row.subject;
     kept.at = context_.now_ms();
     kept.body = row.body;
+    if (!numbers.empty()) {
+        JsonWriter tickets;
+        tickets.begin_array();
+        for (const std::string& number : numbers) tickets.value(number);
+        tickets.end_array();
+        kept.body.pop_back();
+        kept.body += ",\"tickets\":" + tickets.take() + "}";
+    }
     kept.event = log_event(context_, row.event, subject.take(),
                            row.log_body.empty() ? row.body : row.log_body, std::move(about));
-    const std::int64_t id = context_.store.key_books().add_register(kept);
+    kept.id = context_.store.key_books().add_register(kept);
     note_handover(kept);
-    JsonWriter json;
-    json.begin_object()
-        .field("id", id)
-        .field("kind", row.kind)
-        .field("at", context_.iso(kept.at))
-        .key("row")
-        .raw(row.body);
-    if (!numbers.empty()) {
-        json.key("tickets").begin_array();
-        for (const std::string& number : numbers) json.value(number);
-        json.end_array();
-    }
-    json.end_object();
     reply.kind = ReplyKind::created;
-    reply.json = json.take();
+    reply.json = register_json(kept, context_);
     return reply;
 }
 

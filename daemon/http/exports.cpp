@@ -222,6 +222,16 @@ class FileWriter {
         }
         if (rows_ % kLookRows == 0) look();
     }
+    // Of a workbook; rows of the first sheet are over.
+    void next_sheet(const TableSpec& spec, const std::vector<json::object>& items) {
+        book_->next_sheet(spec);
+        for (const json::object& item : items) {
+            Row row(spec.columns.size());
+            fill_row(item, spec, row);
+            if (chinese_) translate(spec, row);
+            book_->row(row);
+        }
+    }
     std::shared_ptr<Scratch> finish(About about) {
         look();
         if (csv_) {
@@ -274,7 +284,7 @@ class FileWriter {
 
 class ListSource final : public RowSource {
   public:
-    ListSource(Call& call, Handler list, const TableSpec& spec)
+    ListSource(Call& call, Handler list, const TableSpec& spec, ItemParts parts)
         : app_(call.app),
           request_(call.request),
           params_(call.params),
@@ -282,19 +292,31 @@ class ListSource final : public RowSource {
           person_(call.person),
           snapshot_(call.snapshot),
           list_(list),
-          spec_(spec) {
+          spec_(spec),
+          make_parts_(parts) {
+        request_.wants_html = false;
         std::erase_if(request_.query, [](const auto& one) { return one.first == "lang"; });
         for (const auto& [name, value] : request_.query) whole_ = whole_ && name != "limit";
         if (whole_) request_.query.emplace_back("limit", std::to_string(kLimitMax));
         read_page();
     }
     bool next(Row& row) override {
+        if (part_ < parts_.size()) {
+            fill_row(parts_[part_++], spec_, row);
+            return true;
+        }
         while (at_ == items_.size()) {
             if (!more_) return false;
             read_page();
         }
-        fill_row(items_[at_++].as_object(), spec_, row);
-        return true;
+        const json::object& item = items_[at_++].as_object();
+        if (make_parts_ == nullptr) {
+            fill_row(item, spec_, row);
+            return true;
+        }
+        parts_ = make_parts_(item);
+        part_ = 0;
+        return next(row);
     }
 
   private:
@@ -322,10 +344,27 @@ class ListSource final : public RowSource {
     Handler list_;
     const TableSpec& spec_;
     bool whole_ = true;  // to the end, not `limit` rows
+    ItemParts make_parts_;
     json::array items_;
-    std::size_t at_ = 0;
+    std::vector<json::object> parts_;  // of the item before at_
+    std::size_t at_ = 0, part_ = 0;
     bool more_ = false;
 };
+
+Response workbook_response(Call& call, const TableSpec& spec, RowSource& rows,
+                           const TableSpec* second, const std::vector<json::object>& second_items) {
+    const bool chinese = wants_chinese(call.request);
+    FileWriter writer(call, spec, chinese);
+    Row row(spec.columns.size());
+    while (rows.next(row)) writer.row(row);
+    if (second != nullptr) writer.next_sheet(*second, second_items);
+    const auto file = writer.finish({{chinese ? "站点" : "site", call.app.options.site_id}});
+    Response response;
+    name_file(response, spec.name, /*csv=*/false);
+    response.length = digest_of(*file).bytes;
+    response.source = std::make_shared<ScratchBody>(file);
+    return response;
+}
 
 }  // namespace
 
@@ -361,14 +400,13 @@ Response table_response(Call& call, const TableSpec& spec, std::unique_ptr<RowSo
             std::make_shared<CsvBody>(spec, chinese, std::move(rows), std::move(heavy));
         return response;
     }
-    FileWriter writer(call, spec, chinese);
-    Row row(spec.columns.size());
-    while (rows->next(row)) writer.row(row);
-    const auto file = writer.finish({{chinese ? "站点" : "site", call.app.options.site_id}});
-    name_file(response, spec.name, /*csv=*/false);
-    response.length = digest_of(*file).bytes;
-    response.source = std::make_shared<ScratchBody>(file);
-    return response;
+    return workbook_response(call, spec, *rows, nullptr, {});
+}
+
+Response table_response(Call& call, const TableSpec& spec, std::unique_ptr<RowSource> rows,
+                        const TableSpec& second, const std::vector<json::object>& second_items) {
+    if (call.request.format == Format::csv) return table_response(call, spec, std::move(rows));
+    return workbook_response(call, spec, *rows, &second, second_items);
 }
 
 Response file_response(Call& call, const TableSpec& spec, const std::string& name,
@@ -391,8 +429,9 @@ Response file_response(Call& call, const TableSpec& spec, const std::string& nam
     return response;
 }
 
-std::unique_ptr<RowSource> list_source(Call& call, Handler list, const TableSpec& spec) {
-    return std::make_unique<ListSource>(call, list, spec);
+std::unique_ptr<RowSource> list_source(Call& call, Handler list, const TableSpec& spec,
+                                       ItemParts parts) {
+    return std::make_unique<ListSource>(call, list, spec, parts);
 }
 
 void remove_left_exports(const std::string& database_path) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/json/fwd.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -36,6 +37,10 @@ using About = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] Response table_response(Call& call, const TableSpec& spec,
                                       std::unique_ptr<RowSource> rows,
                                       std::shared_ptr<HeavyExport> heavy = nullptr);
+// The same with a short second table, which is the second sheet of a workbook and not in a CSV.
+[[nodiscard]] Response table_response(Call& call, const TableSpec& spec,
+                                      std::unique_ptr<RowSource> rows, const TableSpec& second,
+                                      const std::vector<boost::json::object>& second_items);
 
 // The same as a whole file under the SHA-256 of its bytes, 304 for who has it. `produce` gives the
 // rows to what it is called with, and returns what the second sheet says.
@@ -45,8 +50,11 @@ using TakeRow = std::function<void(Row&)>;
 
 // The request of a list walked to its end: from `after` on, or `limit` rows. The first page is read
 // at once, so that what the list refuses is refused as ever.
+// `parts` makes the rows of one item, where it is not a row itself.
+using ItemParts = std::vector<boost::json::object> (*)(const boost::json::object& item);
 [[nodiscard]] std::unique_ptr<RowSource> list_source(Call& call, Handler list,
-                                                     const TableSpec& spec);
+                                                     const TableSpec& spec,
+                                                     ItemParts parts = nullptr);
 
 // What a killed process left in the folder of the books.
 void remove_left_exports(const std::string& database_path);

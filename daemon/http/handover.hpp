@@ -10,8 +10,10 @@ namespace gatehouse::http {
 
 // Whether the body has any part of such a record.
 [[nodiscard]] bool has_handover(const Body& body);
-// Base readings, keys as counts, a checklist, who was there. `direction` is in or out.
+// Base readings, keys as counts, a checklist, who was there. `direction` is in or out. What has to
+// be looked at comes with it as tickets: registers to be reconciled as one, each defect as its own.
+// `whole`: the readings are all that is known of the meters, so that one left out is not read.
 [[nodiscard]] WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
-                                          const std::string& direction);
+                                          const std::string& direction, bool whole);
 
 }  // namespace gatehouse::http

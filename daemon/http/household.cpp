@@ -65,16 +65,18 @@ void views_of(JsonWriter& json, Call& call, const std::string& unit) {
     json.end_array();
 }
 
+bool holds_account(const Registry& registry, const std::string& person, const std::string& unit) {
+    return std::any_of(
+        registry.accounts.begin(), registry.accounts.end(), [&](const Account& account) {
+            return account.unit == unit && account.closed.empty() && account.holder == person;
+        });
+}
+
 void people_of(JsonWriter& json, const Registry& registry, const std::string& unit, bool revealed) {
     json.key("holders").begin_array();
     for (const Person& person : registry.people) {
         // Who holds an account of the flat belongs to it, wherever people.csv has them.
-        const bool holds = std::any_of(
-            registry.accounts.begin(), registry.accounts.end(), [&](const Account& account) {
-                return account.unit == unit && account.closed.empty() &&
-                       account.holder == person.person;
-            });
-        if (person.unit != unit && !holds) continue;
+        if (person.unit != unit && !holds_account(registry, person.person, unit)) continue;
         json.begin_object()
             .field("person", person.person)
             .field("kind", to_string(person.kind))
@@ -255,6 +257,31 @@ std::string masked_name(const std::string& name) {
     std::size_t end = name.empty() ? 0 : 1;
     while (end < name.size() && (static_cast<unsigned char>(name[end]) & 0xC0U) == 0x80U) ++end;
     return name.substr(0, end) + "**";
+}
+
+std::string contact_of(const Call& call, const std::string& unit, bool whole) {
+    const Registry& registry = *call.snapshot->registry;
+    const LocalDate today = call.app.zone.local(call.snapshot->now_ms).date;
+    const Person* contact = nullptr;
+    for (const Person& person : registry.people) {
+        if (person.valid_from && *person.valid_from > today) continue;
+        if (person.valid_to && *person.valid_to < today) continue;
+        const bool holds = holds_account(registry, person.person, unit);
+        if (person.unit != unit && !holds) continue;
+        if (contact == nullptr || holds) contact = &person;
+        if (holds) break;
+    }
+    if (contact == nullptr) return "";
+    return whole ? contact->name + " " + contact->phone
+                 : masked_name(contact->name) + " " + masked_phone(contact->phone);
+}
+
+bool is_of_another_unit(const Call& call, const std::string& person, const std::string& unit) {
+    const Registry& registry = *call.snapshot->registry;
+    return std::any_of(registry.people.begin(), registry.people.end(), [&](const Person& one) {
+        return one.person == person && !one.unit.empty() && one.unit != unit &&
+               !holds_account(registry, person, unit);
+    });
 }
 
 bool opens_file(Call& call, const std::string& unit) {

@@ -11,6 +11,12 @@ namespace gatehouse::http {
 
 // `unit` empty: of no household in particular, which no leave of the head covers.
 [[nodiscard]] bool opens_file(Call& call, const std::string& unit);
+// Whom to call of a household: who holds an account of it, else who is written down with it; name
+// and phone, `whole` or masked. Empty: nobody is known.
+[[nodiscard]] std::string contact_of(const Call& call, const std::string& unit, bool whole);
+// Whether people.csv has that person with another unit and with nothing of this one.
+[[nodiscard]] bool is_of_another_unit(const Call& call, const std::string& person,
+                                      const std::string& unit);
 // 张**, and of a phone number that somebody wrote instead of a name nothing but its first digit.
 [[nodiscard]] std::string masked_name(const std::string& name);
 

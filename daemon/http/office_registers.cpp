@@ -14,6 +14,7 @@
 #include "daemon/http/household.hpp"
 #include "daemon/http/key_pages.hpp"
 #include "daemon/http/room.hpp"
+#include "daemon/http/table.hpp"
 
 namespace gatehouse::http {
 
@@ -117,7 +118,48 @@ OpenTicket task_of(const Call& call, const WriteRegister& row, const std::string
     return task;
 }
 
+// What is in order, and what is a number of pieces; anything else that a checklist says is a
+// defect.
+bool is_in_order(const std::string& result) {
+    static constexpr std::string_view kGood[] = {"合格", "完好", "正常", "齐全", "有",
+                                                 "是",   "pass", "ok",   "good", "yes"};
+    std::string word = result;
+    std::transform(word.begin(), word.end(), word.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return std::find(std::begin(kGood), std::end(kGood), word) != std::end(kGood) ||
+           word.find_first_not_of("0123456789") == std::string::npos;
+}
+
+OpenTicket defect_of(const WriteRegister& row, const std::string& item, const std::string& result) {
+    OpenTicket defect;
+    defect.kind = "defect";
+    defect.unit = row.unit;
+    defect.category = "交房返修";
+    defect.channel = "handover";
+    defect.text = item + ": " + result;
+    defect.by = row.by;
+    return defect;
+}
+
+// Meters of the flat of which nobody wrote down a register.
+std::vector<std::string> meters_left_out(
+    const Call& call, const std::string& unit,
+    const std::vector<std::pair<std::string, std::string>>& readings) {
+    std::vector<std::string> left;
+    for (const Meter& meter : call.snapshot->registry->meters) {
+        const bool read = std::any_of(readings.begin(), readings.end(),
+                                      [&](const auto& one) { return one.first == meter.meter; });
+        if (!read && meter.unit == unit && meter.role == MeterRole::unit &&
+            meter.status == MeterStatus::active)
+            left.push_back(meter.meter);
+    }
+    return left;
+}
+
 const char* agreement(const Call& call, const std::string& meter, const std::string& typed) {
+    for (const Meter& one : call.snapshot->registry->meters)
+        if (one.meter == meter && one.bus.empty()) return "by_eye";
     const auto& meters = call.snapshot->meters;
     for (std::size_t i = 0; i < meters.size(); ++i) {
         if (meters[i].meter() != meter) continue;
@@ -244,7 +286,7 @@ bool has_handover(const Body& body) {
 
 // A register that the electronics do not confirm is taken all the same, to be reconciled.
 WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
-                            const std::string& direction) {
+                            const std::string& direction, bool whole) {
     WriteRegister row;
     row.kind = "handover";
     row.event = "unit.handover";
@@ -259,19 +301,29 @@ WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
     const Pairs readings = map("readings"), keys = map("keys"), checklist = map("checklist");
     JsonWriter figures;
     std::string open;
+    const auto to_reconcile = [&](const std::string& what, std::string_view says) {
+        const bool chinese = call.app.options.chinese;
+        open += (open.empty() ? "" : "; ") + what + " (" +
+                (chinese ? chinese_word(kElectronicWords, says) : std::string(says)) + ")";
+    };
     figures.begin_array();
     for (const auto& [meter, register_value] : readings) {
         const std::string_view says = agreement(call, meter, register_value);
         check_register(call, body, row.unit, meter, register_value);
-        if (says != "agrees")
-            open += (open.empty() ? "" : "; ") + meter + " " + register_value + " (" +
-                    std::string(says) + ")";
+        // Where no electronics can say anything, what was read by eye stands.
+        if (says != "agrees" && says != "by_eye") to_reconcile(meter + " " + register_value, says);
         figures.begin_object()
             .field("meter", meter)
             .field("register", register_value)
             .field("electronic", says)
             .end_object();
     }
+    if (whole)
+        for (const std::string& meter : meters_left_out(call, row.unit, readings)) {
+            to_reconcile(meter, "not_read");
+            figures.begin_object().field("meter", meter).field("electronic", "not_read");
+            figures.end_object();
+        }
     figures.end_array();
     const std::string all = figures.take();
     JsonWriter text, log;
@@ -293,6 +345,8 @@ WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
     log.field("reconcile", !open.empty()).field("by", row.by).end_object();
     row.log_body = log.take();
     if (!open.empty()) row.faults.push_back(task_of(call, row, open));
+    for (const auto& [item, result] : checklist)
+        if (!is_in_order(result)) row.faults.push_back(defect_of(row, item, result));
     return row;
 }
 
@@ -309,7 +363,13 @@ void post_handover(Call& call, Respond respond) {
         body.wrong("/readings",
                    "is missing, and so are keys and checklist: write down at least "
                    "one of them");
-    WriteRegister row = read_handover(call, body, by, direction);
+    WriteRegister row = read_handover(call, body, by, direction, /*whole=*/true);
+    if (const std::string receiver = body.text("receiver");
+        is_of_another_unit(call, receiver, row.unit))
+        body.wrong("/receiver", "`" + receiver +
+                                    "` stands in people.csv with another unit and holds no account "
+                                    "of " +
+                                    row.unit);
     body.finish();
     if (!at.empty()) {
         JsonWriter when;

@@ -34,19 +34,45 @@ constexpr const char* kStyle =
     "th{text-align:left;font-weight:normal}.facts th{width:9em}.list th{border-bottom:2px solid "
     "#333}td,th{border-bottom:1px solid #999;padding:.3em;vertical-align:top}"
     ".n{text-align:right;font-variant-numeric:tabular-nums}tfoot td{border-top:2px solid #333}"
-    "thead{display:table-header-group}tr{break-inside:avoid}"
-    ".sign{display:flex;justify-content:space-between;margin-top:3em}@page{size:A4;margin:15mm}"
+    "thead{display:table-header-group}tfoot{display:table-row-group}tr{break-inside:avoid}"
+    ".s{min-width:26mm}.next{break-before:page}"
+    ".sign{display:flex;justify-content:space-between;margin-top:3em}.sign span{min-width:26mm}"
     "@media print{body{margin:0;max-width:none}}";
+
+const char* style_of(Paper paper) {
+    switch (paper) {
+        case Paper::a4:
+            return "@page{size:A4;margin:15mm}";
+        case Paper::a4_landscape:
+            return "@page{size:A4 landscape;margin:10mm}body{max-width:none;font-size:10px}"
+                   "td,th{padding:.2em}.list tbody td{height:6mm}.list th{font-size:9px}";
+        case Paper::a5:
+            break;
+    }
+    return "@page{size:A5;margin:10mm}body{font-size:12px}h1{margin:.2em}td,th{padding:.2em}"
+           ".facts th{width:7em}";
+}
 
 }  // namespace
 
-Page::Page(bool chinese, std::string_view site_name, std::string_view title) : chinese_(chinese) {
-    const std::string name = escaped(title);
+Page::Page(bool chinese, std::string_view site_name, std::string_view title, Paper paper)
+    : chinese_(chinese), site_(escaped(site_name)) {
     text_ = "<!doctype html><html lang=\"";
     text_ += chinese ? "zh-CN" : "en";
-    text_ += "\"><head><meta charset=\"utf-8\"><title>" + name + "</title><style>";
+    text_ += "\"><head><meta charset=\"utf-8\"><title>" + escaped(title) + "</title><style>";
     text_ += kStyle;
-    text_ += "</style></head><body><p>" + escaped(site_name) + "</p><h1>" + name + "</h1>";
+    text_ += style_of(paper);
+    text_ += "</style></head><body><p>" + site_ + "</p>";
+    head(title);
+}
+
+void Page::head(std::string_view title) {
+    text_ += "<h1>" + escaped(title) + "</h1>";
+}
+
+void Page::next_sheet(std::string_view title) {
+    text_ += "<p class=\"next\">" + site_ + "</p>";
+    head(title);
 }
 
 void Page::heading(std::string_view text) {
@@ -80,7 +106,7 @@ void Page::table(const std::vector<Column>& columns,
     };
     text_ += "<table class=\"list\"><thead><tr>";
     for (const Column& column : columns) {
-        text_ += column.number ? "<th class=\"n\">" : "<th>";
+        text_ += column.sign ? "<th class=\"s\">" : column.number ? "<th class=\"n\">" : "<th>";
         text_ += escaped(word(column.heading)) + "</th>";
     }
     text_ += "</tr></thead><tbody>";

@@ -1,5 +1,8 @@
 // Rooms, keys and tickets as tables: their columns.
+#include <algorithm>
+#include <memory>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "daemon/http/exports.hpp"
@@ -12,19 +15,6 @@ using Word = std::pair<std::string_view, std::string_view>;
 constexpr Word kUnitStates[] = {
     {"not_delivered", "未交付"}, {"vacant", "空置"}, {"fitting_out", "装修"},
     {"occupied", "自住"},        {"let", "出租"},    {"away", "外出"}};
-constexpr Word kKeyClasses[] = {{"entrusted", "业主托管"}, {"vacant", "空置房"},
-                                {"public", "公共"},        {"equipment", "设备房"},
-                                {"rework", "整改"},        {"reserve_sealed", "封存备用"},
-                                {"master", "总钥匙"},      {"no_loan", "不外借"}};
-constexpr Word kKeyPlaces[] = {
-    {"in", "在位"}, {"out", "借出"}, {"given", "已交付"}, {"lost", "遗失"}, {"unknown", "不明"}};
-constexpr Word kTicketKinds[] = {{"repair", "报修"},
-                                 {"complaint", "投诉"},
-                                 {"inspection", "巡检"},
-                                 {"defect", "整改"},
-                                 {"paid_service", "有偿服务"}};
-constexpr Word kUrgencies[] = {{"urgent", "急"}, {"normal", "一般"}, {"planned", "计划"}};
-
 const Column kUnitColumns[] = {
     {"unit", "房号"},
     {"label", "房屋"},
@@ -42,8 +32,8 @@ const Column kUnitColumns[] = {
 const Column kKeyColumns[] = {
     {"key", "钥匙编号"},
     {"label", "名称"},
-    {"class", "类别", Cell::word, kKeyClasses},
-    {"state", "状态", Cell::word, kKeyPlaces},
+    {"class", "类别", Cell::word, kKeyClassWords},
+    {"state", "状态", Cell::word, kKeyPlaceWords},
     {"cabinet", "钥匙柜"},
     {"slot", "位号"},
     {"place", "存放处"},
@@ -57,15 +47,15 @@ const Column kKeyColumns[] = {
 };
 const Column kTicketColumns[] = {
     {"number", "派工单号"},
-    {"kind", "类型", Cell::word, kTicketKinds},
-    {"state", "状态"},
-    {"urgency", "紧急程度", Cell::word, kUrgencies},
+    {"kind", "类型", Cell::word, kTicketKindWords},
+    {"state", "状态", Cell::word, kTicketStateWords},
+    {"urgency", "紧急程度", Cell::word, kUrgencyWords},
     {"category", "类别"},
     {"unit", "房号"},
     {"unit_label", "房屋"},
     {"place", "部位"},
     {"text", "报修内容"},
-    {"channel", "报修方式"},
+    {"channel", "报修方式", Cell::word, kChannelWords},
     {"external_no", "外部单号"},
     {"by", "接单记录人"},
     {"crew", "维修人"},
@@ -77,14 +67,42 @@ const Column kTicketColumns[] = {
     {"closed_at", "关单时间", Cell::time},
     {"done_by", "完工时限", Cell::time},
     {"result", "处理结果"},
-    {"rating", "满意度"},
+    {"rating", "满意度", Cell::word, kRatingWords},
     {"agreed_price", "约定费用", Cell::money},
     {"material", "材料费", Cell::money},
     {"labour", "人工费", Cell::money},
     {"pay_method", "付款方式", Cell::word, kMethodWords},
     {"receipt", "收据号"},
-    {"reopened", "重开次数", Cell::count},
+    {"reopened", "返修", Cell::count},
 };
+constexpr std::size_t kKeyOpens = 9;  // of kKeyColumns
+
+// People read which doors a key opens, not their ids.
+class LabelledKeys final : public RowSource {
+  public:
+    LabelledKeys(const Call& call, std::unique_ptr<RowSource> rows) : rows_(std::move(rows)) {
+        for (const Unit& unit : call.snapshot->registry->units)
+            if (!unit.label.empty()) labels_[unit.unit] = unit.label;
+    }
+    bool next(Row& row) override {
+        if (!rows_->next(row)) return false;
+        std::string named;
+        for (std::size_t at = 0; at < row[kKeyOpens].size();) {
+            const std::size_t end = std::min(row[kKeyOpens].find(';', at), row[kKeyOpens].size());
+            const std::string id = row[kKeyOpens].substr(at, end - at);
+            const auto label = labels_.find(id);
+            named += (named.empty() ? "" : ", ") + (label == labels_.end() ? id : label->second);
+            at = end + 1;
+        }
+        row[kKeyOpens] = std::move(named);
+        return true;
+    }
+
+  private:
+    std::unique_ptr<RowSource> rows_;
+    std::unordered_map<std::string, std::string> labels_;
+};
+
 const TableSpec kUnits{"units", "房屋", kUnitColumns};
 const TableSpec kKeys{"keys", "钥匙保管清单", kKeyColumns};
 const TableSpec kTickets{"tickets", "派工单", kTicketColumns};
@@ -96,7 +114,8 @@ Response table_units(Call& call) {
 }
 
 Response table_keys(Call& call) {
-    return table_response(call, kKeys, list_source(call, get_keys, kKeys));
+    return table_response(call, kKeys,
+                          std::make_unique<LabelledKeys>(call, list_source(call, get_keys, kKeys)));
 }
 
 Response table_tickets(Call& call) {

@@ -63,6 +63,10 @@ void append_csv(std::string& out, const Row& row);
 void append_csv_head(std::string& out, const TableSpec& spec, bool chinese);
 
 extern const CellWords kServiceWords, kRoleWords, kQualityWords, kReadingWords, kEntryWords,
-    kMethodWords, kUseWords, kBillingWords, kAvailabilityWords, kAlertStateWords;
+    kMethodWords, kUseWords, kBillingWords, kAvailabilityWords, kAlertStateWords, kUrgencyWords,
+    kTicketStateWords, kTicketKindWords, kRatingWords, kChannelWords, kOriginWords, kKeyClassWords,
+    kKeyPlaceWords, kElectronicWords;
+// The Chinese of a program's word; a word that is none stays.
+[[nodiscard]] std::string chinese_word(CellWords words, std::string_view word);
 
 }  // namespace gatehouse::http

@@ -10,9 +10,11 @@
 #include "daemon/engine/key_documents.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
+#include "daemon/http/household.hpp"
 #include "daemon/http/key_pages.hpp"
 #include "daemon/http/page.hpp"
 #include "daemon/http/room.hpp"
+#include "daemon/http/table.hpp"
 
 namespace gatehouse::http {
 
@@ -36,55 +38,123 @@ std::optional<Fen> fen_of(Body& body, const char* name) {
     return amount;
 }
 
+// A time in a text; nothing where absent, and told where wrong.
+std::optional<UtcMs> time_of(const Call& call, Body& body, const char* name) {
+    const std::string text = body.text(name);
+    if (text.empty()) return std::nullopt;
+    const auto at = parse_iso8601(text, call.app.zone);
+    if (!at)
+        body.wrong(std::string("/") + name, "`" + text + "` is no time; write 2026-11-23T14:00");
+    return at;
+}
+
 Ticket find_ticket(Call& call, KeyBooks& books) {
     const auto row = books.ticket(call.params[0]);
     if (!row) throw Refused{problem(404, "not-found", "No ticket " + call.params[0] + ".")};
     return ticket_of(*row);
 }
 
-// 派工单: what the repairer takes along and both sign.
-Response slip(const Call& call, const Ticket& ticket) {
+// What is to be filled in by hand has its line all the same.
+std::string or_blank(std::string text) {
+    return text.empty() ? "\u3000" : std::move(text);
+}
+
+void fill_slip(Page& page, const Call& call, const Ticket& ticket, const std::string& reporter) {
     const Zone& zone = call.app.zone;
-    const bool chinese = call.app.options.chinese;
-    Page page(chinese, call.app.options.site_name, chinese ? "派工单" : "Dispatch slip");
-    const auto urgency = [&]() -> Words {
-        switch (ticket.urgency) {
-            case TicketUrgency::urgent:
-                return {"urgent", "急"};
-            case TicketUrgency::normal:
-                return {"normal", "一般"};
-            case TicketUrgency::planned:
-                break;
-        }
-        return {"planned", "计划"};
-    }();
+    const auto say = [&](CellWords words, const std::string& word) {
+        return page.chinese() ? chinese_word(words, word) : word;
+    };
+    const auto by = [&](const std::optional<UtcMs>& at) { return or_blank(minute(at, zone)); };
     std::string crew;
     for (const std::string& one : ticket.crew) crew += (crew.empty() ? "" : ", ") + one;
     page.facts(
         {{{"Number", "派工单号"}, ticket.number},
          {{"Where", "房号/部位"}, ticket.unit.empty() ? ticket.place : label_of(call, ticket.unit)},
+         {{"Reporter, phone", "报修人/电话"}, or_blank(reporter)},
          {{"Category", "类别"}, ticket.category},
-         {{"Urgency", "紧急程度"}, page.word(urgency)},
+         {{"Urgency", "紧急程度"}, say(kUrgencyWords, to_string(ticket.urgency))},
          {{"What is wrong", "报修内容"}, ticket.text},
          {{"Reported", "报修时间"}, minute(ticket.reported_at, zone)},
-         {{"By way of", "报修方式"}, ticket.channel},
+         {{"By way of", "报修方式"}, or_blank(say(kChannelWords, ticket.channel))},
          {{"Taken by", "接单记录人"}, ticket.by},
-         {{"Dispatched", "派单时间"}, minute(ticket.dispatched_at, zone)},
-         {{"Who goes", "维修人"}, crew},
+         {{"Dispatched", "派单时间"}, by(ticket.dispatched_at)},
+         {{"Who goes", "维修人"}, or_blank(crew)},
          {{"Appointment", "预约时间"}, minute(ticket.appointment_at, zone)},
-         {{"On site by", "到场时限"}, minute(ticket.on_site_by, zone)},
-         {{"Done by", "完工时限"}, minute(ticket.done_by, zone)},
-         {{"Agreed price", "约定费用"}, ticket.agreed_price ? format(*ticket.agreed_price) : ""}});
+         {{"On site by", "到场时限"}, by(ticket.on_site_by)},
+         {{"Done by", "完工时限"}, by(ticket.done_by)},
+         {{"Agreed price", "约定价格"},
+          or_blank(ticket.agreed_price ? format(*ticket.agreed_price) : "")},
+         {{"Receipt", "收费单据"}, or_blank(ticket.receipt)}});
     page.table({{{"Arrived", "到场时间"}},
                 {{"Done", "完工时间"}},
                 {{"Material", "材料费"}, true},
                 {{"Labour", "人工费"}, true},
                 {{"Result", "处理结果"}}},
-               {{minute(ticket.started_at, zone), minute(ticket.done_at, zone),
+               {{by(ticket.started_at), by(ticket.done_at),
                  ticket.material ? format(*ticket.material) : "",
                  ticket.labour ? format(*ticket.labour) : "", ticket.result}});
     page.signatures({{"Repairer", "维修人签字"}, {"Resident", "住户签字"}, {"Desk", "客服签字"}});
+}
+
+// 派工单: what the repairer takes along and both sign, with the copy that the desk keeps. Whoever
+// opens the household's file has it with name and phone, and stands in its view log.
+Response slip(Call& call, const Ticket& ticket) {
+    const bool chinese = call.app.options.chinese;
+    std::string reporter;
+    if (!ticket.unit.empty()) {
+        const bool whole = opens_file(call, ticket.unit);
+        reporter = contact_of(call, ticket.unit, whole);
+        if (whole && !reporter.empty())
+            ask_engine(call, NoteView{call.actor, ticket.unit, "", "dispatch slip"});
+    }
+    Page page(chinese, call.app.options.site_name,
+              chinese ? "派工单（维修联）" : "Dispatch slip (repairer's)", Paper::a5);
+    fill_slip(page, call, ticket, reporter);
+    page.next_sheet(chinese ? "派工单（客服存根）" : "Dispatch slip (desk's)");
+    fill_slip(page, call, ticket, reporter);
     return page.response();
+}
+
+// Numbers as the office writes rooms: full-width digits are digits, and so are those of 3栋1201.
+std::string ascii_digits(const std::string& text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+        // U+FF10 to U+FF19 are EF BC 90 to EF BC 99.
+        if (i + 2 < text.size() && byte(i) == 0xEF && byte(i + 1) == 0xBC && byte(i + 2) >= 0x90 &&
+            byte(i + 2) <= 0x99) {
+            out += static_cast<char>('0' + (byte(i + 2) - 0x90));
+            i += 2;
+        } else {
+            out += text[i];
+        }
+    }
+    return out;
+}
+
+std::vector<std::string> digit_groups(const std::string& text) {
+    std::vector<std::string> groups;
+    bool inside = false;
+    for (const char c : text) {
+        const bool digit = c >= '0' && c <= '9';
+        if (digit && !inside) groups.emplace_back();
+        if (digit) groups.back() += c;
+        inside = digit;
+    }
+    // 0302 and 302 are one room.
+    for (std::string& group : groups)
+        group.erase(0, std::min(group.find_first_not_of('0'), group.size() - 1));
+    return groups;
+}
+
+// Every group of the question stands in the label, in order: 3栋1201 is 3栋2单元1201. One number
+// alone says too little.
+bool names_room(const std::vector<std::string>& wanted, const std::string& label) {
+    if (wanted.size() < 2) return false;
+    std::size_t at = 0;
+    for (const std::string& group : digit_groups(ascii_digits(label)))
+        if (at < wanted.size() && group == wanted[at]) ++at;
+    return at == wanted.size();
 }
 
 }  // namespace
@@ -180,6 +250,9 @@ void post_ticket_action(Call& call, Respond respond) {
         act.appointment_at = body.text("appointment_at");
     if (*action == A::accept || *action == A::start || *action == A::done)
         act.owner_contacted_at = body.text("owner_contacted_at");
+    if (*action == A::dispatch || *action == A::transfer || *action == A::accept ||
+        *action == A::start || *action == A::done)
+        move.at = time_of(call, body, "at");
     if (*action == A::pause || *action == A::extend) act.until = body.text("until");
     if (*action == A::done) {
         move.result = body.text("result");
@@ -203,7 +276,7 @@ void post_ticket_action(Call& call, Respond respond) {
 // a key. No name and no number of anybody is shown; the household's file has them.
 Response get_search(Call& call) {
     Query query(call.request);
-    const std::string wanted = query.text("q").value_or("");
+    const std::string wanted = ascii_digits(query.text("q").value_or(""));
     query.finish();
     if (wanted.size() < 2 || wanted.size() > 64)
         throw Refused{problem(400, "query",
@@ -213,6 +286,7 @@ Response get_search(Call& call) {
     const auto has = [&](const std::string& text) {
         return text.find(wanted) != std::string::npos;
     };
+    const std::vector<std::string> groups = digit_groups(wanted);
     std::map<std::string, const char*> found;  // unit -> why
     for (const Person& person : registry.people)
         if (wanted.size() >= 4 && person.phone.ends_with(wanted)) {
@@ -224,7 +298,8 @@ Response get_search(Call& call) {
     ListWriter list;
     for (const Unit& unit : registry.units) {
         if (list.count() == kSearchMax) break;
-        const bool by_room = has(unit.unit) || has(unit.label);
+        const bool by_room = has(unit.unit) || has(unit.label) || names_room(groups, unit.label) ||
+                             names_room(groups, unit.unit);
         const auto by_phone = found.find(unit.unit);
         if (!by_room && by_phone == found.end()) continue;
         JsonWriter json;

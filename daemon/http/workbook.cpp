@@ -81,7 +81,7 @@ void release(const std::set<int>& left) {
 struct Workbook::Impl {
     std::string path, scratch;
     std::set<int> before;  // descriptors of the folder that are not the library's
-    const TableSpec& spec;
+    const TableSpec* spec;
     bool chinese;
     lxw_workbook* book = nullptr;
     lxw_worksheet* sheet = nullptr;
@@ -90,6 +90,24 @@ struct Workbook::Impl {
     std::vector<std::int64_t> totals;
     lxw_row_t at = 1;
 
+    void begin(const TableSpec& next) {
+        spec = &next;
+        at = 1;
+        formats.clear();
+        totals.assign(next.columns.size(), 0);
+        sheet = workbook_add_worksheet(book, chinese ? next.chinese : next.name);
+        if (sheet == nullptr) throw std::runtime_error("no sheet could be begun in " + path);
+        worksheet_freeze_panes(sheet, 1, 0);
+        for (std::size_t i = 0; i < next.columns.size(); ++i) {
+            lxw_format* format = workbook_add_format(book);
+            format_set_num_format(format, number_format(next.columns[i].cell));
+            formats.push_back(format);
+            const auto c = static_cast<lxw_col_t>(i);
+            worksheet_set_column(sheet, c, c, kWidthChars, nullptr);
+            text(sheet, 0, c, chinese ? next.columns[i].chinese : next.columns[i].name, bold);
+        }
+    }
+
     void text(lxw_worksheet* where, lxw_row_t r, lxw_col_t c, const std::string& value,
               lxw_format* format) {
         if (value.empty()) return;
@@ -97,7 +115,7 @@ struct Workbook::Impl {
     }
 
     void cell(lxw_col_t c, const std::string& value) {
-        const Column& column = spec.columns[c];
+        const Column& column = spec->columns[c];
         lxw_datetime time{};
         switch (column.cell) {
             case Cell::count:
@@ -128,8 +146,8 @@ struct Workbook::Impl {
 
     void foot() {
         bool any = false;
-        for (std::size_t i = 0; i < spec.columns.size(); ++i) {
-            const Column& column = spec.columns[i];
+        for (std::size_t i = 0; i < spec->columns.size(); ++i) {
+            const Column& column = spec->columns[i];
             if (!column.total) continue;
             any = true;
             const std::string sum = format_decimal(totals[i], places(column.cell));
@@ -144,7 +162,7 @@ Workbook::Workbook(std::string path, std::string scratch, const TableSpec& spec,
     : impl_(new Impl{std::move(path),
                      scratch,
                      descriptors_below(scratch),
-                     spec,
+                     &spec,
                      chinese,
                      nullptr,
                      nullptr,
@@ -161,21 +179,21 @@ Workbook::Workbook(std::string path, std::string scratch, const TableSpec& spec,
     lxw_doc_properties properties{};
     properties.created = kCreated;
     workbook_set_properties(impl.book, &properties);
-    impl.sheet = workbook_add_worksheet(impl.book, chinese ? spec.chinese : spec.name);
-    if (impl.sheet == nullptr) throw std::runtime_error("no sheet could be begun in " + impl.path);
     impl.bold = workbook_add_format(impl.book);
     format_set_bold(impl.bold);
-    worksheet_freeze_panes(impl.sheet, 1, 0);
-    for (std::size_t i = 0; i < spec.columns.size(); ++i) {
-        lxw_format* format = workbook_add_format(impl.book);
-        format_set_num_format(format, number_format(spec.columns[i].cell));
-        impl.formats.push_back(format);
-        const auto c = static_cast<lxw_col_t>(i);
-        worksheet_set_column(impl.sheet, c, c, kWidthChars, nullptr);
-        impl.text(impl.sheet, 0, c, chinese ? spec.columns[i].chinese : spec.columns[i].name,
-                  impl.bold);
-    }
-    impl.totals.resize(spec.columns.size());
+    impl.begin(spec);
+}
+
+void Workbook::next_sheet(const TableSpec& spec) {
+    end_sheet();
+    impl_->begin(spec);
+}
+
+void Workbook::end_sheet() {
+    impl_->foot();
+    if (std::FILE* rows = impl_->sheet->optimize_tmpfile; rows != nullptr)
+        static_cast<void>(std::fflush(rows));
+    static_cast<void>(bytes());
 }
 
 // Given up before its end: closing it would pack it first.
@@ -207,10 +225,7 @@ std::uint64_t Workbook::bytes() const {
 
 void Workbook::finish(const std::vector<std::pair<std::string, std::string>>& about) {
     Impl& impl = *impl_;
-    impl.foot();
-    if (std::FILE* rows = impl.sheet->optimize_tmpfile; rows != nullptr)
-        static_cast<void>(std::fflush(rows));
-    static_cast<void>(bytes());
+    end_sheet();
     lxw_worksheet* sheet = workbook_add_worksheet(impl.book, impl.chinese ? "说明" : "about");
     if (sheet == nullptr) throw std::runtime_error("no second sheet could be begun");
     worksheet_set_column(sheet, 0, 1, 2 * kWidthChars, nullptr);

@@ -23,13 +23,17 @@ class Workbook {
     Workbook& operator=(const Workbook&) = delete;
 
     void row(const Row& row);
+    [[nodiscard]] std::size_t rows() const;
     // What its rows take on the disk so far. Throws std::runtime_error where they did not fit.
     [[nodiscard]] std::uint64_t bytes() const;
-    // The foot, and a second sheet that says what the table is; writes the file. Throws
+    // The foot of the sheet, and another one.
+    void next_sheet(const TableSpec& spec);
+    // The foot, and a last sheet that says what the table is; writes the file. Throws
     // std::runtime_error with one line where it cannot; no descriptor and no byte of it stays.
     void finish(const std::vector<std::pair<std::string, std::string>>& about);
 
   private:
+    void end_sheet();  // its foot, and every row of it on the disk
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };
