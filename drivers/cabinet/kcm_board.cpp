@@ -52,7 +52,8 @@ BoardAsk KcmBoard::next(const Moment& now) {
             break;
         case Step::window: {
             // As many as there are: other lengths tell a late reply from the one that is awaited.
-            const std::int64_t waiting = head_.newest - head_.acked;
+            // An empty log is asked for one, to see whether it is a log at all.
+            const std::int64_t waiting = std::max<std::int64_t>(1, head_.newest - head_.acked);
             const int count = static_cast<int>(std::min<std::int64_t>(waiting, kKcmRecordsMax));
             ask.span = {RegisterTable::input, kKcmWindow, count * kKcmRecordWords};
             break;
@@ -132,6 +133,7 @@ void KcmBoard::failed(const Moment& now) {
 void KcmBoard::was_away() {
     if (contacts_) contacts_->was_away();
     stock_due_ = true;
+    log_seen_ = false;
 }
 
 void KcmBoard::set_clock(std::int64_t offset_ms) {
@@ -255,6 +257,9 @@ void KcmBoard::decide(const Moment& now) {
         step_ = Step::ack;
     } else if (head_.newest > head_.acked && head_.acked >= committed_) {
         step_ = Step::window;
+    } else if (head_.newest <= head_.acked && !log_seen_) {
+        // A board of contacts alone has nothing new for ever.
+        step_ = Step::window;
     } else if (head_.newest <= head_.acked && stock_due_) {
         step_ = Step::stock;
     } else {
@@ -270,8 +275,15 @@ std::string KcmBoard::take_window(const BoardReply& reply, const Moment& now) {
         return "";
     }
     if (reply.exception != 0) {
+        log_seen_ = true;  // it has one; why it keeps it to itself is another matter
         rest(now);
         return "the board refuses its log with exception " + std::to_string(reply.exception);
+    }
+    log_seen_ = true;
+    if (head_.newest <= head_.acked) {
+        step_ = Step::head;
+        due_ = now.mono_ms;
+        return "";
     }
     words_ = reply.words;
     step_ = Step::confirm;

@@ -71,6 +71,7 @@ class KcmBoard final : public Board {
     KeyPush push_;
     bool hands_log_ = false;
     bool stock_due_ = true;
+    bool log_seen_ = false;  // on this connection it answered for its log
     bool set_back_ = false;  // its numbering was seen to have gone back, once so far
     // An order to set its clock: to the monotonic one and this offset.
     std::optional<std::int64_t> clock_offset_ms_;
