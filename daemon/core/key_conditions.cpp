@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::int64_t kMinuteMs = 60'000, kHourMs = 3'600'000;
 constexpr std::int64_t kGapGraceMs = 600'000, kDoorHeldMs = 300'000;
+// An attack is over when nobody tried for so long; a badge comes by another way than the contact
+// that it explains, and may be so much slower.
+constexpr std::int64_t kQuietMs = 600'000, kReaderGraceMs = 5'000;
 
 class Watch {
   public:
@@ -38,6 +41,28 @@ class Watch {
         return std::any_of(in_.cabinets.begin(), in_.cabinets.end(), [&](const auto& one) {
             return one.cabinet == cabinet && one.offline_since;
         });
+    }
+
+    const CabinetWatch* find_cabinet(const std::string& id,
+                                     bool (*fits)(const CabinetWatch&)) const {
+        const auto at =
+            std::find_if(in_.cabinets.begin(), in_.cabinets.end(),
+                         [&](const CabinetWatch& one) { return one.cabinet == id && fits(one); });
+        return at == in_.cabinets.end() ? nullptr : &*at;
+    }
+    bool waits_for_badge(const KeyFact& fact) const {
+        if (fact.kind != KeyFactKind::key_moved_no_auth && fact.kind != KeyFactKind::cabinet_forced)
+            return false;
+        return in_.now < fact.at + kReaderGraceMs &&
+               find_cabinet(fact.cabinet, [](const CabinetWatch& one) { return one.has_reader; });
+    }
+    bool goes_on(const KeyFact& fact) const {
+        if (fact.kind == KeyFactKind::cabinet_forced) return !fact.over_at;
+        if (fact.kind != KeyFactKind::credential_attack) return false;
+        const CabinetWatch* denied = find_cabinet(
+            fact.cabinet, [](const CabinetWatch& one) { return one.denied_at.has_value(); });
+        const UtcMs last = denied == nullptr ? fact.at : std::max(fact.at, *denied->denied_at);
+        return in_.now < last + kQuietMs;
     }
 
     KeyCondition& add(const char* code, const LoanFacts& facts, int severity, UtcMs at) {
@@ -142,6 +167,7 @@ class Watch {
         if (!rule->by_ack && fact.over_at) return;
         if (fact.kind == KeyFactKind::log_gap && in_.now < fact.at + kGapGraceMs) return;
         if (fact.kind == KeyFactKind::after_hours_access && is_explained(fact)) return;
+        if (waits_for_badge(fact)) return;
         KeyCondition one;
         one.code = to_string(fact.kind);
         one.subject = fact.subject;
@@ -149,11 +175,14 @@ class Watch {
         if (fact.kind == KeyFactKind::door_held && in_.now >= fact.at + kDoorHeldMs)
             one.severity = 3;
         one.by_ack = rule->by_ack;
+        one.goes_on = goes_on(fact);
         one.fact = format(fact.event);
         one.key = fact.key;
         one.cabinet = fact.cabinet == kDeskSource ? "" : fact.cabinet;
         one.person = fact.person;
         one.candidates = fact.candidates;
+        one.from = fact.from;
+        one.through = fact.through;
         one.at = fact.at;
         found_.push_back(std::move(one));
     }

@@ -42,9 +42,12 @@ void set_in_order(std::vector<KeyEvent*>& events) {
             places.push_back({event, newest});
         }
     };
-    // Of one moment the desk is the last: it writes down what it has seen.
+    // Of one moment a badge is before what was done by it, and the desk is the last: it writes down
+    // what it has seen.
     for (auto& [source, own] : sources)
-        if (source != kDeskSource) place_all(own);
+        if (is_reader(source)) place_all(own);
+    for (auto& [source, own] : sources)
+        if (source != kDeskSource && !is_reader(source)) place_all(own);
     place_all(sources[kDeskSource]);
     std::stable_sort(places.begin(), places.end(),
                      [](const Place& a, const Place& b) { return a.at < b.at; });
@@ -142,6 +145,10 @@ std::string cabinet_of(const std::string& source) {
     return source.substr(0, source.find_first_of("/~"));
 }
 
+bool is_reader(std::string_view source) {
+    return source.substr(0, source.find(kNumberingMark)).ends_with(kReaderSuffix);
+}
+
 std::optional<SeqGap> gap_before(const SourceState& source, const KeyEventId& next) {
     if (!source.begun) return std::nullopt;
     if (next.boot == source.boot) {
@@ -185,7 +192,8 @@ KeyFold::KeyFold(Custody& custody, const KeyEvent& event, const KeyIndex& index,
       index_(index),
       cabinet_(cabinet_of(event.id.source)),
       findings_(findings),
-      source_(custody.sources[event.id.source]) {}
+      source_(custody.sources[event.id.source]),
+      here_(custody.cabinets[cabinet_]) {}
 
 void KeyFold::look_before() {
     // A loss that begins among what is known says itself what is missing, after a restart as well.
@@ -213,7 +221,7 @@ void KeyFold::run() {
         case KeyEventType::door_unlocked:
         case KeyEventType::emergency_release:
         case KeyEventType::remote_release:
-            source_.authorised_at = event_.at;
+            here_.authorised_at = event_.at;
             return;
         case KeyEventType::door_opened:
             return open_door();
@@ -297,7 +305,7 @@ void KeyFold::end(KeyFactKind kind, const std::string& subject) {
 }
 
 void KeyFold::end_sessions() {
-    std::erase_if(source_.sessions, [&](const KeySession& session) {
+    std::erase_if(here_.sessions, [&](const KeySession& session) {
         if (session.closed_at && event_.at > *session.closed_at + kSessionAfterDoorMs) return true;
         return event_.at > session.changed_at + kSessionIdleMs;
     });
@@ -305,12 +313,12 @@ void KeyFold::end_sessions() {
 
 // Another badge while the door stands open: either of them may take what is taken from now on.
 void KeyFold::grant() {
-    source_.authorised_at = event_.at;
-    const bool open = !source_.open_doors.empty();
-    std::erase_if(source_.sessions, [&](const KeySession& session) {
+    here_.authorised_at = event_.at;
+    const bool open = !here_.open_doors.empty();
+    std::erase_if(here_.sessions, [&](const KeySession& session) {
         return !open || (session.person == event_.person && session.card == event_.card);
     });
-    source_.sessions.push_back({event_.person, event_.card, event_.at, event_.at, std::nullopt});
+    here_.sessions.push_back({event_.person, event_.card, event_.at, event_.at, std::nullopt});
     if (is_off_hours()) tell(KeyFactKind::after_hours_access, cabinet());
 }
 
@@ -326,36 +334,35 @@ void KeyFold::deny() {
     };
     // While the office is shut the first one is one too many.
     if (event_.detail == "unknown_card" &&
-        (keep(source_.unknown_cards, kUnknownCardsMs) >= kUnknownCardsMax || is_off_hours())) {
-        source_.unknown_cards.clear();
+        (keep(here_.unknown_cards, kUnknownCardsMs) >= kUnknownCardsMax || is_off_hours())) {
+        here_.unknown_cards.clear();
         tell(KeyFactKind::unknown_card, cabinet());
     }
-    if (keep(source_.denials, kDenialsMs) == kDenialsMax)
+    // Each one more is another attempt of the same attack.
+    if (keep(here_.denials, kDenialsMs) >= kDenialsMax)
         tell(KeyFactKind::credential_attack, cabinet());
 }
 
 void KeyFold::open_door() {
-    source_.open_doors.insert(event_.door.value_or(1));
-    if (!source_.door_open_since) source_.door_open_since = event_.at;
-    const bool allowed =
-        source_.authorised_at && event_.at - *source_.authorised_at <= kForcedAfterMs;
+    here_.open_doors.insert(event_.door.value_or(1));
+    if (!here_.door_open_since) here_.door_open_since = event_.at;
+    const bool allowed = here_.authorised_at && event_.at - *here_.authorised_at <= kForcedAfterMs;
     if (!allowed && event_.person.empty()) tell(KeyFactKind::cabinet_forced, cabinet());
     // A door behind a badge is that badge's access.
-    if (source_.sessions.empty() && is_off_hours())
-        tell(KeyFactKind::after_hours_access, cabinet());
+    if (here_.sessions.empty() && is_off_hours()) tell(KeyFactKind::after_hours_access, cabinet());
 }
 
 void KeyFold::close_door() {
-    source_.open_doors.erase(event_.door.value_or(1));
-    if (!source_.open_doors.empty()) return;
-    source_.door_open_since.reset();
+    here_.open_doors.erase(event_.door.value_or(1));
+    if (!here_.open_doors.empty()) return;
+    here_.door_open_since.reset();
     close_door_of_sessions();
     end(KeyFactKind::cabinet_forced, cabinet());
     end(KeyFactKind::door_held, cabinet());
 }
 
 void KeyFold::close_door_of_sessions() {
-    for (KeySession& session : source_.sessions)
+    for (KeySession& session : here_.sessions)
         if (!session.closed_at) session.closed_at = event_.at;
 }
 
@@ -370,7 +377,7 @@ KeyFold::Who KeyFold::who() {
     }
     who.origin = KeyOrigin::derived;
     std::set<std::string> people;
-    for (const KeySession& session : source_.sessions) people.insert(session.person);
+    for (const KeySession& session : here_.sessions) people.insert(session.person);
     // A badge that nobody knows is nobody.
     const bool stranger = people.erase("") > 0;
     if (people.size() == 1 && !stranger) {
@@ -383,7 +390,7 @@ KeyFold::Who KeyFold::who() {
         who.candidates.assign(people.begin(), people.end());
         who.ambiguous = true;
     }
-    for (KeySession& session : source_.sessions) session.changed_at = event_.at;
+    for (KeySession& session : here_.sessions) session.changed_at = event_.at;
     return who;
 }
 
@@ -418,16 +425,22 @@ void KeyFold::lose_for_good() {
     forget_places();
 }
 
+// A reader sees no key: what it did not tell leaves every key where it is.
 void KeyFold::forget_places() {
+    forget_sessions();
+    if (is_reader(event_.id.source)) return;
     for (const auto& [place, key] : index_.by_slot) {
         if (place.first != cabinet()) continue;
         KeyState& state = custody_.keys[key->key];
         if (state.place == KeyPlace::in || state.place == KeyPlace::out)
             state.place = KeyPlace::unknown;
     }
-    // What happened at its door meanwhile is not known either.
-    source_.sessions.clear();
-    source_.door_open_since.reset();
+}
+
+// What happened at its door meanwhile is not known either.
+void KeyFold::forget_sessions() {
+    here_.sessions.clear();
+    here_.door_open_since.reset();
 }
 
 }  // namespace gatehouse

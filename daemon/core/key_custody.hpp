@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -31,11 +32,17 @@ inline constexpr std::int64_t kCustodyWindowMs = 72 * 3'600'000LL;
 // (key_numbering.hpp), the cabinet.
 inline constexpr const char* kBoxSuffix = "/box";
 [[nodiscard]] std::string cabinet_of(const std::string& source);
+// A badge reader beside a cabinet that knows nobody: its source is the cabinet's name and
+// "/reader", with boots and seqs of its own. It sees doors and people, and no key.
+inline constexpr const char* kReaderSuffix = "/reader";
+[[nodiscard]] bool is_reader(std::string_view source);
 
 // The registry's keys as events find them. Pointers into the registry, which outlives it.
 struct KeyIndex {
     // Whether the office is shut at that moment, by the cabinets' calendar; absent: it never is.
     std::function<bool(UtcMs)> off_hours;
+    // Whether that person was still here at that moment; absent: everybody was.
+    std::function<bool(const std::string&, UtcMs)> is_active;
     std::map<std::string, const Key*> by_id, by_tag;
     std::map<std::pair<std::string, int>, const Key*> by_slot;
 };
@@ -75,7 +82,8 @@ struct KeyLoan {
     // How it ended: by an event, or it was only found that the key is there again.
     std::optional<KeyOrigin> return_origin;
     std::vector<KeyHandOver> handed;
-    std::optional<UtcMs> extended_until;
+    std::optional<UtcMs> return_by;       // as promised when it was taken
+    std::optional<UtcMs> extended_until;  // a lead's word, instead of all that makes it due
     std::optional<KeyOffer> offered;
     friend bool operator==(const KeyLoan&, const KeyLoan&) = default;
 };
@@ -112,13 +120,24 @@ struct KeySession {
 struct SourceState {
     std::int64_t boot = 0, seq = 0;  // newest folded
     bool begun = false;
+    std::optional<UtcMs> offline_since;
+    friend bool operator==(const SourceState&, const SourceState&) = default;
+};
+// What hangs in a slot that is another key's, or no key's of the registry (by its tag).
+struct SlotGuest {
+    int slot = 0;
+    std::string key, tag;
+    friend bool operator==(const SlotGuest&, const SlotGuest&) = default;
+};
+// Of a cabinet, whichever of its sources told it: a reader, a module of contacts, any numbering.
+struct CabinetState {
     std::vector<KeySession> sessions;
     std::set<int> open_doors;
-    std::optional<UtcMs> door_open_since;  // the first of them
-    std::optional<UtcMs> authorised_at;    // grant, unlocking, release
-    std::optional<UtcMs> offline_since;
+    std::optional<UtcMs> door_open_since;       // the first of them
+    std::optional<UtcMs> authorised_at;         // grant, unlocking, release
     std::vector<UtcMs> unknown_cards, denials;  // of the newest minutes
-    friend bool operator==(const SourceState&, const SourceState&) = default;
+    std::vector<SlotGuest> guests;
+    friend bool operator==(const CabinetState&, const CabinetState&) = default;
 };
 
 // What somebody may have to hear of once, found while folding. `over_at`: it ended by itself.
@@ -158,6 +177,7 @@ struct KeyFact {
 struct Custody {
     std::map<std::string, KeyState> keys;
     std::map<std::string, SourceState> sources;
+    std::map<std::string, CabinetState> cabinets;
     friend bool operator==(const Custody&, const Custody&) = default;
 };
 // Who moved what, by one event.

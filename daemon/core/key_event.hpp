@@ -81,6 +81,12 @@ enum class KeyEventType {
 enum class KeyOrigin { device, derived, manual };
 [[nodiscard]] const char* to_string(KeyOrigin origin);
 
+struct SlotTag {
+    int slot = 0;
+    std::string tag;
+    friend bool operator==(const SlotTag&, const SlotTag&) = default;
+};
+
 struct KeyEvent {
     KeyEventId id;
     KeyEventType type = KeyEventType::vendor;
@@ -97,9 +103,10 @@ struct KeyEvent {
     std::string ticket;          // named at the cabinet
     std::string reason;          // likewise
     std::string session;         // of the device
-    std::optional<UtcMs> until;  // key_extended
+    std::optional<UtcMs> until;  // key_extended; key_removed: when it is promised back
     KeyOrigin origin = KeyOrigin::device;
     std::vector<int> present;            // inventory: slots with a key; key_counted: {1} or {}
+    std::vector<SlotTag> tags;           // inventory: what hangs there, where that can be read
     std::int64_t from = 0, through = 0;  // log_gap, log_overwritten: the seqs that are gone
     UtcMs at = 0;                        // the device's clock, corrected where it was wrong
     std::optional<UtcMs> device_at;      // as the device said it, where that differs

@@ -42,11 +42,22 @@ class KeyFold {
     void restart();
     void lose_for_good();
     void forget_places();
+    void forget_sessions();
 
     [[nodiscard]] const Key* key_of_event();
+    [[nodiscard]] const Key* key_in_slot(int slot);
+    [[nodiscard]] const SlotGuest* guest_in(int slot) const;
+    [[nodiscard]] bool is_home(const Key& key, int slot) const;
+    void leave_slot(const Key& key, KeyState& state);
+    void hang(const Key& key, KeyState& state, std::optional<int> slot);
+    void hang_strange();
+    [[nodiscard]] bool are_two(const Who& taken) const;
     void remove();
     void put_back();
+    struct Stock;
+    [[nodiscard]] Stock look_at_slots();
     void take_stock();
+    void compare(const Key& key, std::optional<int> found, bool sure);
     void write_down();
     void lend(const Key& key, KeyState& state, const Who& taken);
     void give_back(KeyState& state, const Who& brought);
@@ -59,6 +70,7 @@ class KeyFold {
     const std::string cabinet_;
     CustodyFindings& findings_;
     SourceState& source_;
+    CabinetState& here_;
 };
 
 }  // namespace gatehouse

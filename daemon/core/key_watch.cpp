@@ -233,7 +233,9 @@ UtcMs next_curfew(const Key& key, UtcMs after, const KeyRules& rules, const Zone
 UtcMs due_at(const KeyLoan& loan, const Key& key, const Ticket* ticket, const KeyRules& rules,
              const Zone& zone) {
     if (loan.extended_until) return *loan.extended_until;
+    // Who promises less keeps less; a promise alone gives nobody more time.
     UtcMs due = loan.out_at + key.max_hold_ms.value_or(rules.max_hold_ms);
+    if (loan.return_by) due = std::min(due, *loan.return_by);
     if (has_curfew(key)) due = std::min(due, next_curfew(key, loan.out_at, rules, zone));
     if (ticket != nullptr && ticket->done_by)
         due = std::min(due, std::max(*ticket->done_by, loan.out_at) + 30 * kMinuteMs);

@@ -61,7 +61,8 @@ struct KeyRules {
 // The first curfew after that moment.
 [[nodiscard]] UtcMs next_curfew(const Key& key, UtcMs after, const KeyRules& rules,
                                 const Zone& zone);
-// min(ticket's deadline + 30 min, out + max_hold, next curfew), or what a lead extended it to.
+// min(return_by, ticket's deadline + 30 min, out + max_hold, next curfew), or what a lead extended
+// it to.
 [[nodiscard]] UtcMs due_at(const KeyLoan& loan, const Key& key, const Ticket* ticket,
                            const KeyRules& rules, const Zone& zone);
 
@@ -69,12 +70,14 @@ struct KeyCondition {
     std::string code, subject;  // one open alert for each pair
     int severity = 1;           // 1 to 4
     bool by_ack = false;        // stays until somebody has looked into it
+    bool goes_on = false;       // of a fact: not over yet, whoever has looked into it
     std::string fact;           // of a fact: which one; empty: a state that holds
     std::string key, cabinet, slot, ticket, person, loan, unit;
     std::vector<std::string> candidates;
     UtcMs at = 0;
     std::optional<UtcMs> due_at;
-    bool unsure = false;  // the cabinet is offline: last known so
+    bool unsure = false;                 // the cabinet is offline: last known so
+    std::int64_t from = 0, through = 0;  // of a fact about seqs
 };
 struct CabinetWatch {
     std::string cabinet;
@@ -82,6 +85,8 @@ struct CabinetWatch {
     std::optional<UtcMs> offline_since;
     std::int64_t skew_ms = 0;
     std::optional<UtcMs> door_open_since;
+    std::optional<UtcMs> denied_at = {};  // the last time that somebody was turned away
+    bool has_reader = false;              // who is there is told apart from what moves
 };
 // A loan with what belongs to it.
 struct LoanFacts {

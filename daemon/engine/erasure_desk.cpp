@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/engine/card_book.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
@@ -52,6 +53,7 @@ std::string erase(Context& context, const ErasureRow& row, const PersonTraces& t
         }
     });
     context.store.erase(row, traces);
+    forget_cards(context.store.key_books(), row.person);
     JsonWriter json;
     json.begin_object();
     write_row(json, context, row);

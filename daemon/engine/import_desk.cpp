@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/card_book.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/golive_desk.hpp"
@@ -17,6 +18,7 @@
 #include "daemon/engine/people_desk.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/trial_book.hpp"
+#include "daemon/store/key_books.hpp"
 
 namespace gatehouse {
 namespace {
@@ -469,6 +471,7 @@ LateWork::Done take_over(Context& context, const ImportRegistry& command, Plan p
     open_edges(context, edged, seq);
     context.store.put_registry(plan.merged, context.now, context.world.registry.get());
     context.world.registry = std::make_shared<const Registry>(std::move(plan.merged));
+    follow_cards(context.store.key_books(), *context.world.registry, context.now_ms());
     bind_registry(context, context.world);
     close_edges_of_retired(context, edged);
     open_accounts(context);

@@ -26,6 +26,30 @@ std::string log_kind(KeyEventType type) {
     return kind;
 }
 
+bool is_lead(const Staff& staff) {
+    return std::any_of(staff.roles.begin(), staff.roles.end(), [](StaffRole role) {
+        return role == StaffRole::head || role == StaffRole::admin || role == StaffRole::duty;
+    });
+}
+
+// A key that came back before it left would make a loan that no paper could show. What is written
+// to the minute may be of the minute in which it was taken.
+std::string too_early(const std::string& key, const KeyState& state, UtcMs& at,
+                      const std::string& typed, const Zone& zone) {
+    UtcMs since = state.since;
+    const bool handed = state.loan && !state.loan->handed.empty();
+    if (handed) since = std::max(since, state.loan->handed.back().at);
+    if (at < since && at % 60'000 == 0 && at + 60'000 > since) at = since;
+    if (at >= since) return "";
+    const char* was = handed && since != state.since ? "was handed on at "
+                      : state.place == KeyPlace::out ? "was taken at "
+                                                     : "has been where it is since ";
+    return "`" + typed + "` lies before that: key " + key + " " + was +
+           format_iso8601(since, zone) +
+           "; name a time from then on, or write down first what is "
+           "missing in between";
+}
+
 KeyEventType type_of(KeyAct::What what) {
     switch (what) {
         case KeyAct::What::take:
@@ -132,6 +156,11 @@ void KeyRoom::check_people(const KeyAct& act, Reply& reply) const {
     person("/second", act.second, false, true);
     person("/to", act.to, act.what == What::hand, true);
     if (act.what != What::extend) return;
+    if (const auto staff = context_.world.staff.find(act.by);
+        staff != context_.world.staff.end() && !is_lead(*staff->second))
+        reply.errors.push_back({"/by", "`" + act.by +
+                                           "` is no lead; somebody with the role head, admin or "
+                                           "duty gives more time"});
     const auto state = now_.keys.find(act.key);
     if (state != now_.keys.end() && state->second.loan && state->second.loan->holder == act.by)
         reply.errors.push_back({"/by", "`" + act.by + "` has the key; a lead gives more time"});
@@ -228,6 +257,11 @@ Reply KeyRoom::act(const KeyAct& act) {
     if (needs_loan && !out)
         return refusal(ReplyKind::conflict, "key-in",
                        "key " + act.key + " is " + to_string(state.place) + ", nobody has it");
+    if (at)
+        if (std::string why = too_early(act.key, state, *at, act.at, context_.zone); !why.empty()) {
+            reply.errors.push_back({"/at", std::move(why)});
+            return reply;
+        }
     KeyEvent event = desk_event(type_of(act.what), act.key);
     event.by = act.by;
     event.person = act.person.empty() && act.what == What::bring ? state.loan->holder : act.person;
@@ -347,7 +381,7 @@ std::shared_ptr<const KeyBoard> KeyRoom::board() {
         if (const auto at = heard_.find(cabinet.id); at != heard_.end())
             view.last_event_at = at->second;
         for (const auto& [id, gap] : gaps())
-            if (id == cabinet.id) view.gaps.push_back(gap);
+            if (cabinet_of(id) == cabinet.id) view.gaps.push_back(gap);
         for (const KeyView& key : fresh->keys) {
             const Key* row = find_key(key.key);
             if (row == nullptr || row->cabinet != cabinet.id) continue;

@@ -5,6 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "daemon/engine/json_writer.hpp"
@@ -47,6 +48,7 @@ std::string subject_fields(const Context& context, const KeyCondition& condition
         .field_if("ticket", condition.ticket)
         .field_if("loan", condition.loan)
         .field_if("fact", condition.fact);
+    if (condition.through != 0) json.field("from", condition.from).field("to", condition.through);
     if (!condition.candidates.empty()) {
         json.key("candidates").begin_array();
         for (const std::string& person : condition.candidates) json.value(person);
@@ -60,6 +62,11 @@ std::string subject_fields(const Context& context, const KeyCondition& condition
 std::string member(const bj::object& object, const char* name) {
     const bj::value* value = object.if_contains(name);
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+std::int64_t number(const bj::object& object, const char* name) {
+    const bj::value* value = object.if_contains(name);
+    return value != nullptr && value->is_int64() ? value->get_int64() : 0;
 }
 
 bj::object payload_object(const AlertRow& row) {
@@ -90,6 +97,8 @@ void write_alert(Context& context, OpenAlert& alert, const KeyCondition& conditi
         .field("state", to_string(telling.state))
         .field("severity", severity_of(telling.level))
         .field("level", telling.level);
+    // How often it has happened so far; what only holds has happened once.
+    json.field("count", std::max<std::int64_t>(1, number(payload_object(alert.row), "count")));
     const bj::object about = bj::parse(subject_fields(context, condition)).as_object();
     for (const auto& [name, value] : about)
         json.key(std::string_view(name.data(), name.size())).raw(bj::serialize(value));
@@ -144,6 +153,8 @@ KeyCondition told_condition(const OpenAlert& alert) {
     condition.ticket = member(payload, "ticket");
     condition.person = member(payload, "person");
     condition.loan = member(payload, "loan");
+    condition.from = number(payload, "from");
+    condition.through = number(payload, "to");
     condition.unit = alert.row.unit;
     condition.at = alert.row.opened_at;
     return condition;
@@ -175,6 +186,27 @@ bool note_told(Context& context, const KeyCondition& one) {
     return context.store.key_books().add_told(one.code + "|" + one.subject, one.fact, one.at);
 }
 
+// It happened again while it is open: it is counted, and nobody is told of each time.
+void count_repeats(Context& context, OpenAlert& alert,
+                   const std::vector<const KeyCondition*>& facts) {
+    KeyBooks& books = context.store.key_books();
+    const bj::object before = payload_object(alert.row);
+    const std::string own = member(before, "fact");
+    std::int64_t repeats = 0;
+    for (const KeyCondition* one : facts) {
+        if (one->fact == own || !alert.counted.insert(one->fact).second) continue;
+        const std::string name = one->code + "|" + one->subject;
+        if (books.is_told(name, one->fact)) continue;  // by an alert before this one
+        if (books.add_told(name + "|count", one->fact, one->at)) ++repeats;
+    }
+    if (repeats == 0) return;
+    bj::object payload = before;
+    payload["count"] = std::max<std::int64_t>(1, number(before, "count")) + repeats;
+    alert.row.payload = bj::serialize(payload);
+    context.store.put_alert(alert.row);
+    context.alerts_moved = true;
+}
+
 const KeyFact* find_fact(const std::vector<KeyFact>& facts, const std::string& code,
                          const std::string& event) {
     const auto at = std::find_if(facts.begin(), facts.end(), [&](const KeyFact& fact) {
@@ -183,9 +215,9 @@ const KeyFact* find_fact(const std::vector<KeyFact>& facts, const std::string& c
     return at == facts.end() ? nullptr : &*at;
 }
 
-// Why an open alert ends now; empty: it goes on.
+// Why an open alert ends now; empty: it goes on. `goes_on`: whatever somebody looked into.
 std::string end_of(const Context& context, const OpenAlert& alert, const KeyCondition* holds,
-                   const std::vector<KeyFact>& facts) {
+                   bool goes_on, const std::vector<KeyFact>& facts) {
     const KeyCondition told = told_condition(alert);
     if (told.fact.empty()) return holds == nullptr ? "drift" : "";
     const KeyFact* fact = find_fact(facts, alert.row.kind, told.fact);
@@ -194,8 +226,7 @@ std::string end_of(const Context& context, const OpenAlert& alert, const KeyCond
     const bool by_ack = holds != nullptr ? holds->by_ack : true;
     if (!by_ack) return fact == nullptr || fact->over_at ? "drift" : "";
     if (holds == nullptr && fact != nullptr) return "drift";  // it ended by itself
-    const bool waits_for_door = alert.row.kind == "cabinet_forced" && fact && !fact->over_at;
-    return alert.life.acknowledged && !waits_for_door ? "acknowledgement" : "";
+    return alert.life.acknowledged && !goes_on ? "acknowledgement" : "";
 }
 
 }  // namespace
@@ -212,6 +243,12 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
     // Of several facts of one kind about one thing the first stands; a state is one anyway.
     std::map<Name, const KeyCondition*> holding;
     for (const KeyCondition& one : conditions) holding.emplace(Name{one.code, one.subject}, &one);
+    std::set<Name> going_on;
+    std::map<Name, std::vector<const KeyCondition*>> facts_of;
+    for (const KeyCondition& one : conditions) {
+        if (one.goes_on) going_on.emplace(one.code, one.subject);
+        if (!one.fact.empty()) facts_of[{one.code, one.subject}].push_back(&one);
+    }
     std::map<Name, std::string> open;
     std::vector<std::string> ids;
     for (const auto& [id, alert] : context.world.alerts)
@@ -221,7 +258,10 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
         const Name name{alert.row.kind, alert.row.subject};
         const auto found = holding.find(name);
         const KeyCondition* holds = found == holding.end() ? nullptr : found->second;
-        if (const std::string why = end_of(context, alert, holds, facts); !why.empty()) {
+        if (const auto again = facts_of.find(name); again != facts_of.end())
+            count_repeats(context, alert, again->second);
+        if (const std::string why = end_of(context, alert, holds, going_on.contains(name), facts);
+            !why.empty()) {
             // Who looked has seen all that was told of it until then.
             if (why == "acknowledgement")
                 for (const KeyCondition& one : conditions)
@@ -245,6 +285,22 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
         raise(context, one);
         open.emplace(name, "");
     }
+}
+
+std::vector<OpenGap> open_gaps(const Context& context) {
+    std::vector<OpenGap> gaps;
+    for (const auto& [id, alert] : context.world.alerts) {
+        if (alert.row.kind != to_string(KeyFactKind::log_gap) || !is_key_alert(context, alert.row))
+            continue;
+        const KeyCondition told = told_condition(alert);
+        const auto event = parse_key_event_id(told.fact);
+        if (event && told.through != 0) gaps.push_back({id, *event, {told.from, told.through}});
+    }
+    return gaps;
+}
+
+void close_gap(Context& context, const OpenGap& gap) {
+    clear(context, gap.alert, told_condition(context.world.alerts.at(gap.alert)), "correction");
 }
 
 bool may_acknowledge(const Context& context, const OpenAlert& alert, const AckAlert& command) {

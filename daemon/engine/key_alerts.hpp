@@ -17,6 +17,16 @@ namespace gatehouse {
 void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
                      const std::vector<KeyFact>& facts);
 
+// Which events an open alert misses, and the one that came behind them.
+struct OpenGap {
+    std::string alert;
+    KeyEventId event;
+    SeqGap gap;
+};
+[[nodiscard]] std::vector<OpenGap> open_gaps(const Context& context);
+// What was missing has come, after the fold had looked there for the last time.
+void close_gap(Context& context, const OpenGap& gap);
+
 // A call for help is looked into by a manager, and by nobody who may have been forced.
 [[nodiscard]] bool may_acknowledge(const Context& context, const OpenAlert& alert,
                                    const AckAlert& command);

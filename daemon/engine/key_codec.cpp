@@ -165,6 +165,12 @@ template <class T, class Type>
 concept Is = std::is_same_v<std::remove_const_t<T>, Type>;
 
 template <class V>
+void members(V& visit, Is<SlotTag> auto& one) {
+    visit("slot", one.slot);
+    visit("tag", one.tag);
+}
+
+template <class V>
 void members(V& visit, Is<KeyEvent> auto& event) {
     visit.id("id", event.id);
     visit.word("type", event.type);
@@ -186,6 +192,7 @@ void members(V& visit, Is<KeyEvent> auto& event) {
     visit("until", event.until);
     visit.word("origin", event.origin);
     visit("present", event.present);
+    visit.parts("tags", event.tags);
     visit("from", event.from);
     visit("through", event.through);
     visit("at", event.at);
@@ -228,6 +235,7 @@ void members(V& visit, Is<KeyLoan> auto& loan) {
     visit("received_by", loan.received_by);
     visit.word("return_origin", loan.return_origin);
     visit.parts("handed", loan.handed);
+    visit("return_by", loan.return_by);
     visit("extended_until", loan.extended_until);
     visit.part("offered", loan.offered);
 }
@@ -255,13 +263,38 @@ void members(V& visit, Is<SourceState> auto& source) {
     visit("boot", source.boot);
     visit("seq", source.seq);
     visit("begun", source.begun);
-    visit.parts("sessions", source.sessions);
-    visit("open_doors", source.open_doors);
-    visit("door_open_since", source.door_open_since);
-    visit("authorised_at", source.authorised_at);
     visit("offline_since", source.offline_since);
-    visit("unknown_cards", source.unknown_cards);
-    visit("denials", source.denials);
+}
+
+template <class V>
+void members(V& visit, Is<SlotGuest> auto& guest) {
+    visit("slot", guest.slot);
+    visit("key", guest.key);
+    visit("tag", guest.tag);
+}
+
+// Older books have these members, but for the guests, with the cabinet's source.
+template <class V>
+void members(V& visit, Is<CabinetState> auto& cabinet) {
+    visit.parts("sessions", cabinet.sessions);
+    visit("open_doors", cabinet.open_doors);
+    visit("door_open_since", cabinet.door_open_since);
+    visit("authorised_at", cabinet.authorised_at);
+    visit("unknown_cards", cabinet.unknown_cards);
+    visit("denials", cabinet.denials);
+    visit.parts("guests", cabinet.guests);
+}
+
+template <class V>
+void members(V& visit, Is<CardSpan> auto& span) {
+    visit("staff", span.staff);
+    visit("from", span.from);
+    visit("to", span.to);
+}
+
+template <class V>
+void members(V& visit, Is<CardHistory> auto& card) {
+    visit.parts("spans", card.spans);
 }
 
 template <class V>
@@ -362,7 +395,13 @@ std::string to_book(const KeyState& value) {
 std::string to_book(const SourceState& value) {
     return write(value);
 }
+std::string to_book(const CabinetState& value) {
+    return write(value);
+}
 std::string to_book(const KeyLoan& value) {
+    return write(value);
+}
+std::string to_book(const CardHistory& value) {
     return write(value);
 }
 std::string to_book(const Ticket& value) {
@@ -377,7 +416,13 @@ void from_book(std::string_view text, KeyState& value) {
 void from_book(std::string_view text, SourceState& value) {
     read(text, value);
 }
+void from_book(std::string_view text, CabinetState& value) {
+    read(text, value);
+}
 void from_book(std::string_view text, KeyLoan& value) {
+    read(text, value);
+}
+void from_book(std::string_view text, CardHistory& value) {
     read(text, value);
 }
 void from_book(std::string_view text, Ticket& value) {

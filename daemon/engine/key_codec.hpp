@@ -7,6 +7,7 @@
 
 #include "daemon/core/key_custody.hpp"
 #include "daemon/core/ticket.hpp"
+#include "daemon/engine/card_book.hpp"
 #include "daemon/store/key_books.hpp"
 
 namespace gatehouse {
@@ -14,13 +15,17 @@ namespace gatehouse {
 [[nodiscard]] std::string to_book(const KeyEvent& value);
 [[nodiscard]] std::string to_book(const KeyState& value);
 [[nodiscard]] std::string to_book(const SourceState& value);
+[[nodiscard]] std::string to_book(const CabinetState& value);
 [[nodiscard]] std::string to_book(const KeyLoan& value);
+[[nodiscard]] std::string to_book(const CardHistory& value);
 [[nodiscard]] std::string to_book(const Ticket& value);
 // Throws StoreError (corrupt) where the text is none of that kind.
 void from_book(std::string_view text, KeyEvent& value);
 void from_book(std::string_view text, KeyState& value);
 void from_book(std::string_view text, SourceState& value);
+void from_book(std::string_view text, CabinetState& value);
 void from_book(std::string_view text, KeyLoan& value);
+void from_book(std::string_view text, CardHistory& value);
 void from_book(std::string_view text, Ticket& value);
 
 [[nodiscard]] TicketRow ticket_row(const Ticket& ticket);

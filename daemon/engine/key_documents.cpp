@@ -37,6 +37,7 @@ void loan_fields(JsonWriter& json, const KeyLoan& loan, const Zone& zone) {
     time(json, "lost_at", loan.lost_at, zone);
     json.field_if("returned_by", loan.returned_by).field_if("received_by", loan.received_by);
     if (loan.return_origin) json.field("return_origin", to_string(*loan.return_origin));
+    time(json, "return_by", loan.return_by, zone);
     time(json, "extended_until", loan.extended_until, zone);
     if (loan.offered)
         json.key("offer")

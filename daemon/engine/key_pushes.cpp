@@ -7,6 +7,7 @@
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_alerts.hpp"
 #include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_room.hpp"
 
@@ -18,29 +19,28 @@ constexpr std::size_t kLoansOfKey = 200;  // of a week, far more than a key is t
 
 // A clock this far from ours is not late delivery but a wrong clock.
 constexpr std::int64_t kWrongClockMs = 7 * 86'400'000LL, kAheadMs = 60'000;
+constexpr std::int64_t kReaderSkewMs = 1'000;
 constexpr std::int64_t kSkewShownMs = 1'000;  // so much makes another snapshot
 
 }  // namespace
 
-// Who a card belongs to, and when it happened by a clock that may be believed.
+// When it happened by a clock that may be believed, and whose the card was then.
 void KeyRoom::resolve(KeyEvent& event, std::optional<UtcMs> device_now) const {
     event.received_at = context_.now_ms();
     const UtcMs said = event.at;
     if (device_now) {
         const std::int64_t skew = event.received_at - *device_now;
-        if (skew > options_.rules.skew_ms || skew < -options_.rules.skew_ms) event.at += skew;
+        // A reader's badge is set beside contacts that have our time, so seconds matter.
+        const std::int64_t bearable =
+            is_reader(event.id.source) ? kReaderSkewMs : options_.rules.skew_ms;
+        if (skew > bearable || skew < -bearable) event.at += skew;
     }
     const std::int64_t behind = event.received_at - event.at;
     if (said == 0 || behind > kWrongClockMs || behind < -kAheadMs) event.at = event.received_at;
     if (said != 0 && said != event.at) event.device_at = said;
     if (!event.card.empty()) {
         event.card = hashed_card(context_, event.card);
-        if (event.person.empty()) {
-            for (const Staff& staff : registry_->staff)
-                if (std::find(staff.cards.begin(), staff.cards.end(), event.card) !=
-                    staff.cards.end())
-                    event.person = staff.staff;
-        }
+        if (event.person.empty()) event.person = cards_.holder(event.card, event.at);
     }
     if (!event.person.empty() && !is_person(event.person)) event.person.clear();
     if (!event.second.empty() && !is_person(event.second)) event.second.clear();
@@ -52,38 +52,62 @@ std::set<std::pair<std::string, SeqGap>> KeyRoom::gaps() const {
     std::set<std::pair<std::string, SeqGap>> all;
     for (const KeyFact& fact : findings_.facts)
         if (fact.kind == KeyFactKind::log_gap)
-            all.insert({fact.cabinet, {fact.from, fact.through}});
+            all.insert({fact.cabinet + (is_reader(fact.event.source) ? kReaderSuffix : ""),
+                        {fact.from, fact.through}});
     return all;
 }
 
 // A hole in what a cabinet told is an event of its own, and so is what fills it.
+void KeyRoom::log_gap(const char* kind, const std::string& source, const SeqGap& gap) {
+    const std::string cabinet = cabinet_of(source);
+    const std::string topic = "cabinet/" + cabinet + "/event";
+    const std::uint64_t seq = context_.store.next(Series::event);
+    JsonWriter subject, body;
+    subject.begin_object().field("cabinet", cabinet).end_object();
+    body.begin_object()
+        .field("schema", 1)
+        .field("id", source + "/gap/" + std::to_string(gap.from))
+        .field("seq", seq)
+        .field("prev", context_.world.topic_heads[topic])
+        .field("event_type", kind)
+        .field("cabinet", cabinet)
+        .field("from", gap.from)
+        .field("to", gap.through)
+        .field("origin", "derived")
+        .field("at", context_.iso(context_.now_ms()))
+        .field("received_at", context_.iso(context_.now_ms()))
+        .end_object();
+    log_event(context_, std::string("cabinet.") + (kind[4] == 'g' ? "log_gap" : "log_filled"),
+              subject.take(), body.take(), {"cabinet:" + cabinet}, topic);
+}
+
 void KeyRoom::log_gaps(const std::set<std::pair<std::string, SeqGap>>& before) {
     const auto now = gaps();
-    const auto tell = [&](const char* kind, const std::string& cabinet, const SeqGap& gap) {
-        const std::string topic = "cabinet/" + cabinet + "/event";
-        const std::uint64_t seq = context_.store.next(Series::event);
-        JsonWriter subject, body;
-        subject.begin_object().field("cabinet", cabinet).end_object();
-        body.begin_object()
-            .field("schema", 1)
-            .field("id", cabinet + "/gap/" + std::to_string(gap.from))
-            .field("seq", seq)
-            .field("prev", context_.world.topic_heads[topic])
-            .field("event_type", kind)
-            .field("cabinet", cabinet)
-            .field("from", gap.from)
-            .field("to", gap.through)
-            .field("origin", "derived")
-            .field("at", context_.iso(context_.now_ms()))
-            .field("received_at", context_.iso(context_.now_ms()))
-            .end_object();
-        log_event(context_, std::string("cabinet.") + (kind[4] == 'g' ? "log_gap" : "log_filled"),
-                  subject.take(), body.take(), {"cabinet:" + cabinet}, topic);
-    };
-    for (const auto& [cabinet, gap] : now)
-        if (!before.contains({cabinet, gap})) tell("log.gap", cabinet, gap);
-    for (const auto& [cabinet, gap] : before)
-        if (!now.contains({cabinet, gap})) tell("log.filled", cabinet, gap);
+    for (const auto& [source, gap] : now)
+        if (!before.contains({source, gap})) log_gap("log.gap", source, gap);
+    for (const auto& [source, gap] : before)
+        if (!now.contains({source, gap})) log_gap("log.filled", source, gap);
+}
+
+// What came too late for the fold may still be all that was missed. Of several holes the alert told
+// the first one, so nothing may be missing from there on.
+void KeyRoom::close_filled_gaps() {
+    KeyBooks& books = context_.store.key_books();
+    for (const OpenGap& open : open_gaps(context_)) {
+        const KeyEventId& behind = open.event;
+        if (!is_late(behind)) continue;  // the fold sees to it
+        const auto body = books.event_body(behind.source, behind.boot, behind.seq);
+        KeyEvent event;
+        if (body) from_book(*body, event);
+        const std::int64_t newest = books.newest_seq(behind.source, behind.boot);
+        if (!body || !books.has_all(behind.source, behind.boot, open.gap.from,
+                                    std::max(newest, open.gap.through), event.received_at))
+            continue;
+        log_gap("log.filled",
+                cabinet_of(behind.source) + (is_reader(behind.source) ? kReaderSuffix : ""),
+                open.gap);
+        close_gap(context_, open);
+    }
 }
 
 // Another numbering of a cabinet begins: another board, or one that lost its memory.
@@ -146,18 +170,7 @@ Reply KeyRoom::push(const KeyPush& push) {
         if (place.begins) log_restart(event);
         pending.emplace(event.id, std::move(event));
     }
-    CabinetWatch& watched = watch_[push.source];
-    watched.cabinet = push.source;
-    watched.known = true;
-    heard_[push.source] = context_.now_ms();
-    const bool sign_of_life =
-        push.events.empty() ||
-        std::any_of(push.events.begin(), push.events.end(),
-                    [](const KeyEvent& one) { return one.type == KeyEventType::inventory; });
-    if (sign_of_life) beating_.insert(push.source);
-    if (watched.offline_since && is_pushing(push.source))
-        static_cast<void>(see({push.source, true, watched.skew_ms, ""}));
-    if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
+    hear(push);
     std::vector<KeyEvent> fresh;
     for (auto& [id, event] : pending) fresh.push_back(std::move(event));
     if (!fresh.empty()) ingest(std::move(fresh));
@@ -175,10 +188,33 @@ Reply KeyRoom::push(const KeyPush& push) {
         if (fact.kind == KeyFactKind::log_gap && fact.event.source == counted &&
             fact.event.boot == push.boot)
             json.begin_object().field("from", fact.from).field("to", fact.through).end_object();
-    json.end_array().end_object();
+    json.end_array();
+    // It may be answered where the cabinet beside it is.
+    if (is_reader(push.source)) json.field("src", push.source);
+    json.end_object();
     Reply reply;
     reply.json = json.take();
     return reply;
+}
+
+// That a cabinet spoke. A reader does so for itself alone.
+void KeyRoom::hear(const KeyPush& push) {
+    heard_[push.source] = context_.now_ms();
+    if (is_reader(push.source)) {
+        moved_ = true;
+        return;
+    }
+    CabinetWatch& watched = watch_[push.source];
+    watched.cabinet = push.source;
+    watched.known = true;
+    const bool sign_of_life =
+        push.events.empty() ||
+        std::any_of(push.events.begin(), push.events.end(),
+                    [](const KeyEvent& one) { return one.type == KeyEventType::inventory; });
+    if (sign_of_life) beating_.insert(push.source);
+    if (watched.offline_since && is_pushing(push.source))
+        static_cast<void>(see({push.source, true, watched.skew_ms, ""}));
+    if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
 }
 
 Reply KeyRoom::see(const CabinetSeen& seen) {

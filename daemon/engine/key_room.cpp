@@ -26,14 +26,50 @@ KeyRoom::KeyRoom(Context& context) : context_(context) {
     if (options_.rules.alerts.empty()) options_.rules.alerts = default_key_alerts();
 }
 
+// What older books have otherwise is read as they meant it.
+void KeyRoom::load_base() {
+    KeyBooks& books = context_.store.key_books();
+    base_ = {};
+    for (const auto& [id, body] : books.bases("cabinet")) from_book(body, base_.cabinets[id]);
+    std::map<std::string, CabinetState> of_sources;
+    for (const auto& [id, body] : books.bases("source")) {
+        from_book(body, base_.sources[id]);
+        CabinetState state;
+        from_book(body, state);
+        if (!(state == CabinetState())) of_sources[cabinet_of(id)] = std::move(state);
+    }
+    base_.cabinets.merge(of_sources);
+    for (const auto& [id, body] : books.bases("key")) {
+        KeyState& state = base_.keys[id];
+        from_book(body, state);
+        const auto key = index_.by_id.find(id);
+        if (state.slot && key != index_.by_id.end() &&
+            (key->second->cabinet != state.cabinet || key->second->slot != state.slot)) {
+            auto& guests = base_.cabinets[state.cabinet].guests;
+            const bool known = std::any_of(guests.begin(), guests.end(), [&](const auto& guest) {
+                return guest.slot == *state.slot;
+            });
+            if (!known) guests.push_back({*state.slot, id, ""});
+        }
+        // The time that was promised with a removal stood as an extension.
+        if (!state.loan || !state.loan->extended_until || state.loan->return_by) continue;
+        const KeyEventId& removal = state.loan->id;
+        const auto said = books.event_body(removal.source, removal.boot, removal.seq);
+        KeyEvent event;
+        if (said) from_book(*said, event);
+        if (said && event.until == state.loan->extended_until)
+            std::swap(state.loan->return_by, state.loan->extended_until);
+    }
+}
+
 void KeyRoom::load() {
     KeyBooks& books = context_.store.key_books();
     numberings_.reset();
     registry_ = context_.world.registry;
     index_registry();
-    base_ = {};
-    for (const auto& [id, body] : books.bases("key")) from_book(body, base_.keys[id]);
-    for (const auto& [id, body] : books.bases("source")) from_book(body, base_.sources[id]);
+    follow_cards(books, *registry_, context_.now_ms());
+    cards_.load(books);
+    load_base();
     window_.clear();
     for (const KeyEventRow& row : books.fresh_events()) {
         KeyEvent event;
@@ -46,6 +82,7 @@ void KeyRoom::load() {
     heard_.clear();
     for (const auto& event : window_) {
         newest_at_ = std::max(newest_at_, event->at);
+        if (is_reader(event->id.source)) continue;
         UtcMs& heard = heard_[cabinet_of(event->id.source)];
         heard = std::max(heard, event->received_at);
     }
@@ -71,7 +108,11 @@ void KeyRoom::load() {
     }
     refold();
     kept_.clear();
-    for (const KeyLoan* loan : loans()) kept_.emplace(format(loan->id), *loan);
+    for (const KeyLoan* loan : loans()) {
+        const auto row = books.loan(format(loan->id));
+        if (!row || row->body == to_book(*loan)) kept_.emplace(format(loan->id), *loan);
+    }
+    static_cast<void>(keep_loans());  // those that older books had otherwise
     forget_derived();
     loaded_ = true;
     moved_ = true;
@@ -84,6 +125,7 @@ void KeyRoom::index_registry() {
         const std::int64_t minute = (at - context_.zone.midnight(day)) / 60'000;
         return minute < options_.rules.open_minute || minute >= options_.rules.shut_minute;
     };
+    index_.is_active = [this](const std::string& id, UtcMs at) { return was_here(id, at); };
 }
 
 void KeyRoom::refold() {
@@ -127,13 +169,14 @@ void KeyRoom::trim() {
     KeyBooks& books = context_.store.key_books();
     CustodyFindings scratch;
     const std::map<std::string, KeyState> was = base_.keys;
-    std::set<std::string> sources;
+    std::set<std::string> sources, cabinets;
     std::size_t count = 0;
     while (count < window_.size() && count < kTrimMax &&
            (window_[count]->at < before || window_.size() - count > kWindowMax)) {
         const KeyEvent& event = *window_[count];
         apply(base_, event, index_, scratch);
         sources.insert(event.id.source);
+        cabinets.insert(cabinet_of(event.id.source));
         books.mark_folded(event.id.source, event.id.boot, event.id.seq);
         ++count;
     }
@@ -145,6 +188,8 @@ void KeyRoom::trim() {
     }
     for (const std::string& id : sources)
         books.put_base("source", id, to_book(base_.sources.at(id)));
+    for (const std::string& id : cabinets)
+        books.put_base("cabinet", id, to_book(base_.cabinets.at(id)));
     for (const KeyLoan& loan : scratch.ended) {
         kept_.erase(format(loan.id));
         links_.erase(format(loan.id));
@@ -286,7 +331,9 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
     std::set<KeyEventId> late;
     std::vector<KeyEvent> in_window;
     for (const KeyEvent& event : fresh) {
-        UtcMs& heard = heard_[cabinet_of(event.id.source)];
+        // A reader's word is no sign of life of the module beside it.
+        UtcMs& heard =
+            heard_[is_reader(event.id.source) ? event.id.source : cabinet_of(event.id.source)];
         heard = std::max(heard, event.received_at);
         if (is_late(event.id))
             late.insert(event.id);
@@ -313,6 +360,7 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
         if (same != fresh.end() && same->id == event->id) event->row = same->row;
     }
     log_gaps(before);
+    if (!late.empty()) close_filled_gaps();
     moved_ = true;
     const auto written = [](const KeyEvent& event) { return event.id.source == kDeskSource; };
     if (std::any_of(fresh.begin(), fresh.end(), written)) moves_mono_ms_ = 0;
@@ -325,6 +373,7 @@ void KeyRoom::follow_books() {
     if (registry_ == context_.world.registry) return;
     registry_ = context_.world.registry;
     index_registry();
+    cards_.load(context_.store.key_books());
     refold();
     keep_loans();
     keep_links(loans());
@@ -359,11 +408,15 @@ void KeyRoom::tick() {
 }
 
 bool KeyRoom::has_left(const std::string& id) const {
-    const LocalDate today = context_.day_of(context_.now_ms());
+    return !was_here(id, context_.now_ms());
+}
+
+bool KeyRoom::was_here(const std::string& id, UtcMs at) const {
+    const LocalDate day = context_.day_of(at);
     if (const auto staff = context_.world.staff.find(id); staff != context_.world.staff.end())
-        return staff->second->active_to && *staff->second->active_to < today;
-    return std::any_of(registry_->people.begin(), registry_->people.end(), [&](const Person& one) {
-        return one.person == id && one.valid_to && *one.valid_to < today;
+        return !staff->second->active_to || *staff->second->active_to >= day;
+    return std::none_of(registry_->people.begin(), registry_->people.end(), [&](const Person& one) {
+        return one.person == id && one.valid_to && *one.valid_to < day;
     });
 }
 
@@ -380,6 +433,29 @@ std::vector<LoanFacts> KeyRoom::open_loans() const {
     return all;
 }
 
+std::vector<CabinetWatch> KeyRoom::watched_cabinets() {
+    std::vector<CabinetWatch> cabinets;
+    for (const auto& [id, one] : watch_) cabinets.push_back(one);
+    std::set<std::string> read;
+    for (const auto& [id, source] : now_.sources) {
+        const std::string cabinet = cabinet_of(id);
+        if (is_reader(id)) read.insert(cabinet);
+        if (source.offline_since && !watch_.contains(cabinet) &&
+            id == numberings_.current(context_.store.key_books(), cabinet))
+            cabinets.push_back({cabinet, true, source.offline_since, 0, std::nullopt});
+    }
+    for (const auto& [id, state] : now_.cabinets) {
+        CabinetWatch door;
+        door.cabinet = id;
+        door.door_open_since = state.door_open_since;
+        if (!state.denials.empty()) door.denied_at = state.denials.back();
+        door.has_reader = read.contains(id);
+        if (door.door_open_since || door.denied_at || door.has_reader)
+            cabinets.push_back(std::move(door));
+    }
+    return cabinets;
+}
+
 // What holds now, by the books' clock; while that is not trusted nothing is late.
 void KeyRoom::watch() {
     watched_mono_ms_ = context_.now.mono_ms;
@@ -392,21 +468,7 @@ void KeyRoom::watch() {
         if (is_at_work(ticket.state)) at_work.push_back(&ticket);
     }
     look_for_silence();
-    std::vector<CabinetWatch> cabinets;
-    for (const auto& [id, one] : watch_) cabinets.push_back(one);
-    for (const auto& [id, source] : now_.sources) {
-        const std::string cabinet = cabinet_of(id);
-        const bool current = id == numberings_.current(context_.store.key_books(), cabinet);
-        if (source.door_open_since && current) {
-            CabinetWatch door;
-            door.cabinet = cabinet;
-            door.door_open_since = source.door_open_since;
-            cabinets.push_back(std::move(door));
-        }
-        if (source.offline_since && !watch_.contains(cabinet) &&
-            id == numberings_.current(context_.store.key_books(), cabinet))
-            cabinets.push_back({cabinet, true, source.offline_since, 0, std::nullopt});
-    }
+    const std::vector<CabinetWatch> cabinets = watched_cabinets();
     look_for_moves();
     std::set<std::string> inactive;
     const LocalDate today = context_.day_of(context_.now_ms());

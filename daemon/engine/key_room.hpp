@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/core/key_watch.hpp"
+#include "daemon/engine/card_book.hpp"
 #include "daemon/engine/key_board.hpp"
 #include "daemon/engine/key_numberings.hpp"
 #include "daemon/engine/world.hpp"
@@ -103,6 +104,7 @@ class KeyRoom {
     friend class KeyAlerts;
 
     void load();
+    void load_base();
     void follow_books();
     void refold();
     void insert(std::vector<KeyEvent> events);
@@ -134,6 +136,9 @@ class KeyRoom {
     void resolve(KeyEvent& event, std::optional<UtcMs> device_now) const;
     [[nodiscard]] bool is_person(const std::string& id) const;
     [[nodiscard]] bool has_left(const std::string& id) const;
+    [[nodiscard]] bool was_here(const std::string& id, UtcMs at) const;
+    [[nodiscard]] std::vector<CabinetWatch> watched_cabinets();
+    void hear(const KeyPush& push);
     void order_lock(const Key& key, const KeyAct& act);
     // `part`: of what the id names, which.
     void log_key_event(KeyEvent& event, const KeyMoved* moved, const std::string& part = "");
@@ -147,6 +152,8 @@ class KeyRoom {
     [[nodiscard]] const std::vector<KeyFact>& entered_often();
     void forget_derived();
     void shorten_loss(KeyEvent& event, KeyNumberings::Place& place);
+    void log_gap(const char* kind, const std::string& source, const SeqGap& gap);
+    void close_filled_gaps();
     void log_gaps(const std::set<std::pair<std::string, SeqGap>>& before);
     [[nodiscard]] std::set<std::pair<std::string, SeqGap>> gaps() const;
 
@@ -176,6 +183,7 @@ class KeyRoom {
     std::shared_ptr<const Registry> registry_;  // that the index points into
     KeyIndex index_;
     KeyNumberings numberings_;
+    CardBook cards_;
     Custody base_, now_;
     CustodyFindings findings_;
     std::vector<std::unique_ptr<KeyEvent>> window_;  // in the one order

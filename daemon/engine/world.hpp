@@ -174,6 +174,7 @@ struct BusWatch {
 struct OpenAlert {
     AlertRow row;
     AlertLife life;
+    std::set<std::string> counted = {};  // facts that were looked at as repeats of it
 };
 
 // Whether the monthly fees of a tariff are posted, for the newest month that was asked about.

@@ -122,6 +122,15 @@ std::vector<KeyBooks::BootRow> KeyBooks::boots(const std::string& source) {
     return rows;
 }
 
+bool KeyBooks::has_all(const std::string& source, std::int64_t boot, std::int64_t from,
+                       std::int64_t through, UtcMs since) {
+    Query query(connection_,
+                "SELECT count(DISTINCT seq) FROM key_event WHERE source=? AND seq BETWEEN ? AND ? "
+                "AND (boot=? OR received_ms>=?)");
+    query << source << from << through << boot << since;
+    return query.step() && query.i64() == through - from + 1;
+}
+
 std::vector<std::uint64_t> KeyBooks::events_of(const std::string& source, std::uint64_t after,
                                                std::size_t limit) {
     std::vector<std::uint64_t> rows;
@@ -135,6 +144,12 @@ std::vector<std::uint64_t> KeyBooks::events_of(const std::string& source, std::u
 void KeyBooks::put_base(const std::string& kind, const std::string& id, const std::string& body) {
     Query query(connection_, "INSERT OR REPLACE INTO key_base VALUES(?,?,?)");
     query << kind << id << body;
+    query.run();
+}
+
+void KeyBooks::drop_base(const std::string& kind, const std::string& id) {
+    Query query(connection_, "DELETE FROM key_base WHERE kind=? AND id=?");
+    query << kind << id;
     query.run();
 }
 
@@ -217,6 +232,12 @@ std::vector<KeyLinkRow> KeyBooks::links_since(UtcMs out_at) {
                 "OR in_ms IS NULL) ORDER BY id");
     query << out_at;
     return link_rows(query);
+}
+
+bool KeyBooks::is_told(const std::string& code, const std::string& fact) {
+    Query query(connection_, "SELECT 1 FROM key_told WHERE code=? AND fact=?");
+    query << code << fact;
+    return query.step();
 }
 
 bool KeyBooks::add_told(const std::string& code, const std::string& fact, UtcMs at) {

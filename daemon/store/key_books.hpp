@@ -84,12 +84,17 @@ class KeyBooks {
         UtcMs first = 0, last = 0;
     };
     [[nodiscard]] std::vector<BootRow> boots(const std::string& source);
+    // Whether all of those seqs are kept: of that boot, or of any other and received since.
+    [[nodiscard]] bool has_all(const std::string& source, std::int64_t boot, std::int64_t from,
+                               std::int64_t through, UtcMs since);
     // Rows of the event log of a cabinet's events, by seq.
     [[nodiscard]] std::vector<std::uint64_t> events_of(const std::string& source,
                                                        std::uint64_t after, std::size_t limit);
 
-    // --- what is folded for good: ("key" | "source", id) -> body
+    // --- what is folded for good: ("key" | "source" | "cabinet" | "numbering", id) -> body; and
+    // who had which card when: ("card", its hash) -> body
     void put_base(const std::string& kind, const std::string& id, const std::string& body);
+    void drop_base(const std::string& kind, const std::string& id);
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> bases(const std::string& kind);
 
     // --- loans and links
@@ -123,6 +128,7 @@ class KeyBooks {
     [[nodiscard]] std::vector<TicketMoveRow> moves_between(UtcMs from, UtcMs to);
 
     // --- what was told of single facts
+    [[nodiscard]] bool is_told(const std::string& code, const std::string& fact);
     [[nodiscard]] bool add_told(const std::string& code, const std::string& fact, UtcMs at);
     void drop_told(UtcMs before);
 

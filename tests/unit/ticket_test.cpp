@@ -399,6 +399,11 @@ TEST_CASE("when a key is due") {
     Ticket ticket = reported();
     ticket.done_by = at("2026-11-23T11:10");
     CHECK(due_at(loan, key, &ticket, rules, kShanghai) == at("2026-11-23T11:40"));
+    // Promised back: earlier counts, later gives nobody more time.
+    loan.return_by = at("2026-11-23T11:20");
+    CHECK(due_at(loan, key, &ticket, rules, kShanghai) == at("2026-11-23T11:20"));
+    loan.return_by = at("2026-11-30T11:20");
+    CHECK(due_at(loan, key, &ticket, rules, kShanghai) == at("2026-11-23T11:40"));
     loan.extended_until = at("2026-11-24T09:00");
     CHECK(due_at(loan, key, &ticket, rules, kShanghai) == at("2026-11-24T09:00"));
 }

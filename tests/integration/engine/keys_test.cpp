@@ -308,7 +308,7 @@ TEST_CASE("a crash between any two pushes loses nothing that was acknowledged") 
 TEST_CASE("the desk refuses what would write the register wrong") {
     KeyHouse keys;
     FileTexts left;
-    left["staff.csv"] = "staff,name,roles,active_to\ns-9,Nine,tech,2026-01-31\n";
+    left["staff.csv"] = "staff,name,roles,active_to\ns-9,Nine,tech,2026-01-31\ns-8,Eight,head,\n";
     REQUIRE(keys.house.import(left).kind == ReplyKind::ok);
     keys.house.pass(2'000);
     KeyAct act;
@@ -329,6 +329,8 @@ TEST_CASE("the desk refuses what would write the register wrong") {
     more.until = "2099-01-01T10:00";
     CHECK(keys.work(more).kind == ReplyKind::invalid);  // his own
     more.by = "s-1";
+    CHECK(keys.work(more).kind == ReplyKind::invalid);  // no lead
+    more.by = "s-8";
     CHECK(keys.work(more).kind == ReplyKind::ok);
     KeyAct hand;
     hand.key = "k-2";
