@@ -137,7 +137,7 @@ mqtt::Settings mqtt_settings(const config::Config& config) {
     settings.topic_root = config.mqtt->topic_root;
     settings.site_id = config.site.id;
     for (const config::Cabinet& cabinet : config.cabinets)
-        if (cabinet.url == "mqtt:") settings.push_cabinets.push_back(cabinet.id);
+        if (cabinet.url != "http:") settings.push_cabinets.push_back(cabinet.id);
     settings.currency = config.site.currency;
     settings.version = GATEHOUSE_VERSION;
     (config.mqtt->homeassistant ? settings.homeassistant_prefix

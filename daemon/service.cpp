@@ -15,6 +15,7 @@
 #include <ctime>
 #include <functional>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "daemon/commissioning.hpp"
@@ -109,10 +110,23 @@ ProfileLookup lookup_of(const modbus::ProfileTable& profiles) {
     };
 }
 
-mqtt::PushDecoder push_decoder(const Zone& zone) {
-    return [&zone](std::string_view body,
-                   const std::string& cabinet) -> std::variant<KeyPush, std::string> {
-        auto decoded = cabinet::decode_push(body, cabinet, zone);
+// Cabinets that are asked over their bus push nothing; a reader beside them may.
+using PushSources = std::function<cabinet::PushFrom(const std::string& cabinet)>;
+PushSources push_sources(const config::Config& config) {
+    std::set<std::string> asked;
+    for (const config::Cabinet& cabinet : config.cabinets)
+        if (cabinet.url != "mqtt:" && cabinet.url != "http:") asked.insert(cabinet.id);
+    return [asked = std::move(asked)](const std::string& cabinet) {
+        return asked.contains(cabinet) ? cabinet::PushFrom::reader_alone
+                                       : cabinet::PushFrom::cabinet;
+    };
+}
+
+mqtt::PushDecoder push_decoder(const config::Config& config, const Zone& zone) {
+    return [&zone, from = push_sources(config)](
+               std::string_view body,
+               const std::string& cabinet) -> std::variant<KeyPush, std::string> {
+        auto decoded = cabinet::decode_push(body, cabinet, zone, from(cabinet));
         if (const auto* refused = std::get_if<cabinet::PushRefusal>(&decoded)) return refused->text;
         return std::move(std::get<KeyPush>(decoded));
     };
@@ -122,9 +136,10 @@ http::ServerOptions server_options(const config::Config& config, const std::stri
                                    const Zone& zone) {
     http::ServerOptions options;
     options.decode_push =
-        [&zone](std::string_view body,
-                const std::string& cabinet) -> std::variant<KeyPush, http::PushProblem> {
-        auto decoded = cabinet::decode_push(body, cabinet, zone);
+        [&zone, from = push_sources(config)](
+            std::string_view body,
+            const std::string& cabinet) -> std::variant<KeyPush, http::PushProblem> {
+        auto decoded = cabinet::decode_push(body, cabinet, zone, from(cabinet));
         if (const auto* refused = std::get_if<cabinet::PushRefusal>(&decoded))
             return http::PushProblem{refused->code, refused->text};
         return std::move(std::get<KeyPush>(decoded));
@@ -261,8 +276,8 @@ struct Parts {
                                            bus_ports, commissioning, running, *zone, clock, random);
         engine->on_commit([this] { server->commit_came(); });
         if (config.mqtt) {
-            source =
-                std::make_unique<mqtt::EngineSource>(*engine, database, *zone, push_decoder(*zone));
+            source = std::make_unique<mqtt::EngineSource>(*engine, database, *zone,
+                                                          push_decoder(config, *zone));
             publisher = std::make_unique<mqtt::Publisher>(mqtt_settings(config), *source, *zone,
                                                           clock, random);
             engine->on_commit([this] { publisher->wake(); });

@@ -22,7 +22,7 @@ struct Settings {
     std::string site_id;
     std::string currency = "CNY";
     std::string version;                     // of the program, for bridge/info
-    std::vector<std::string> push_cabinets;  // that push over MQTT
+    std::vector<std::string> push_cabinets;  // that push over MQTT, or whose readers do
     std::string homeassistant_prefix;        // of its discovery topics; empty: nothing is announced
     // Where nothing is announced: what of this site is found below it is taken away; empty:
     // nothing.

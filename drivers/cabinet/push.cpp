@@ -7,6 +7,8 @@
 #include <boost/json/serialize.hpp>
 #include <utility>
 
+#include "daemon/core/key_custody.hpp"
+
 namespace gatehouse::cabinet {
 namespace {
 
@@ -106,7 +108,8 @@ bool take_present(KeyEvent& event, const bj::object& object) {
 
 class Decoder {
   public:
-    Decoder(const std::string& cabinet, const Zone& zone) : cabinet_(cabinet), zone_(zone) {}
+    Decoder(const std::string& cabinet, const Zone& zone, PushFrom from)
+        : cabinet_(cabinet), zone_(zone), from_(from) {}
 
     std::variant<KeyPush, PushRefusal> run(std::string_view body) {
         if (body.size() > kPushBytesMax)
@@ -119,7 +122,7 @@ class Decoder {
         if (error)
             return PushRefusal{"malformed",
                                "the push is no JSON, or nests deeper than 8: " + error.message()};
-        push_.source = cabinet_;
+        push_.source = from_ == PushFrom::cabinet ? cabinet_ : cabinet_ + kReaderSuffix;
         if (const bj::object* whole = value.if_object()) {
             if (whole->contains("events")) return batch(*whole);
             // Taken as an event it would be answered like one that was kept.
@@ -150,9 +153,19 @@ class Decoder {
         return events(whole.at("events").get_array(), number_of(whole, "boot"));
     }
 
-    std::optional<PushRefusal> other_source(const bj::object& object) const {
+    std::optional<PushRefusal> other_source(const bj::object& object) {
         const std::string source = text_of(object, "src");
-        if (source.empty() || source == cabinet_) return std::nullopt;
+        if (source.empty()) return std::nullopt;
+        const bool reader = source == cabinet_ + kReaderSuffix || from_ == PushFrom::reader_alone;
+        if (source == cabinet_ || source == cabinet_ + kReaderSuffix) {
+            const std::string meant = reader ? cabinet_ + kReaderSuffix : cabinet_;
+            // One push counts under one source, which is acknowledged.
+            if (!named_.empty() && named_ != meant)
+                return PushRefusal{"src-mismatch", "the push names two sources, `" + named_ +
+                                                       "` and `" + meant + "`; push them apart"};
+            named_ = push_.source = meant;
+            return std::nullopt;
+        }
         return PushRefusal{"src-mismatch", "the push names the source `" + source +
                                                "` and came as `" + cabinet_ + "`"};
     }
@@ -171,12 +184,12 @@ class Decoder {
             if (const auto refused = other_source(object)) return *refused;
             event(i, object, boot);
         }
+        for (KeyEvent& event : push_.events) event.id.source = push_.source;
         return std::move(push_);
     }
 
     void event(std::size_t i, const bj::object& object, std::optional<std::int64_t> boot) {
         KeyEvent event;
-        event.id.source = cabinet_;
         const auto own_boot = number_of(object, "boot");
         const auto seq = number_of(object, "seq");
         if (own_boot) boot = own_boot;
@@ -248,14 +261,16 @@ class Decoder {
 
     const std::string& cabinet_;
     const Zone& zone_;
+    const PushFrom from_;
+    std::string named_;  // the source that it says itself
     KeyPush push_;
 };
 
 }  // namespace
 
 std::variant<KeyPush, PushRefusal> decode_push(std::string_view body, const std::string& cabinet,
-                                               const Zone& zone) {
-    return Decoder(cabinet, zone).run(body);
+                                               const Zone& zone, PushFrom from) {
+    return Decoder(cabinet, zone, from).run(body);
 }
 
 }  // namespace gatehouse::cabinet

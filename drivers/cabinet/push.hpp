@@ -19,10 +19,14 @@ struct PushRefusal {
     std::string code;  // too-large, malformed, no-events, src-mismatch, too-many
     std::string text;
 };
+// Who may push for a cabinet: itself and its badge reader ("<cabinet>/reader"); one that is asked
+// over its bus says nothing by itself, so that whatever is pushed under its name is the reader's.
+enum class PushFrom { cabinet, reader_alone };
 // One event, an array of events, or {"src","boot","events":[...]}. `cabinet` is whose topic or
-// route it came by; what names another source is refused whole.
+// route it came by; what names another source, or two, is refused whole.
 [[nodiscard]] std::variant<KeyPush, PushRefusal> decode_push(std::string_view body,
                                                              const std::string& cabinet,
-                                                             const Zone& zone);
+                                                             const Zone& zone,
+                                                             PushFrom from = PushFrom::cabinet);
 
 }  // namespace gatehouse::cabinet

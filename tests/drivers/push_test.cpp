@@ -101,6 +101,41 @@ TEST_CASE("a push has a limit of bytes and of events") {
     CHECK(decoded("[" + std::string(cabinet::kPushBytesMax - 1, ' ') + "]") == "too-large");
 }
 
+TEST_CASE("a badge reader beside a cabinet pushes under a name of its own") {
+    struct Row {
+        const char* body;
+        const char *of_cabinet,
+            *of_asked;  // where the cabinet pushes itself, and where it is asked
+    };
+    const Row rows[] = {
+        {R"({"src":"kc-01/reader","boot":1,"events":[{"seq":1,"type":"boot"}]})",
+         "kc-01/reader/1/1", "kc-01/reader/1/1"},
+        {R"({"src":"kc-01","boot":1,"events":[{"seq":1,"type":"boot"}]})", "kc-01/1/1",
+         "kc-01/reader/1/1"},
+        {R"({"boot":1,"seq":1,"type":"boot"})", "kc-01/1/1", "kc-01/reader/1/1"},
+        {R"([{"boot":1,"seq":1,"type":"boot"},
+             {"src":"kc-01/reader","boot":1,"seq":2,"type":"boot"}])",
+         "kc-01/reader/1/1", "kc-01/reader/1/1"},
+        {R"({"src":"kc-02/reader","boot":1,"events":[]})", "src-mismatch", "src-mismatch"},
+        {R"({"src":"kc-01-reader","boot":1,"events":[]})", "src-mismatch", "src-mismatch"},
+        {R"({"src":"kc-01","boot":1,"events":[{"src":"kc-01/reader","seq":1,"type":"boot"}]})",
+         "src-mismatch", "kc-01/reader/1/1"},
+    };
+    for (const Row& row : rows) {
+        const auto told = [&](cabinet::PushFrom from) {
+            const auto result = cabinet::decode_push(row.body, "kc-01", test::kZone, from);
+            if (const auto* refused = std::get_if<cabinet::PushRefusal>(&result))
+                return refused->code;
+            const auto& push = std::get<KeyPush>(result);
+            for (const KeyEvent& event : push.events) CHECK(event.id.source == push.source);
+            return format(push.events.at(0).id);
+        };
+        INFO(row.body);
+        CHECK(told(cabinet::PushFrom::cabinet) == row.of_cabinet);
+        CHECK(told(cabinet::PushFrom::reader_alone) == row.of_asked);
+    }
+}
+
 TEST_CASE("times of a push: the cabinet's own, its clock as it sends, or none") {
     const auto result = cabinet::decode_push(
         R"({"boot":1,"now":"2026-11-23T10:00:00+08:00","events":[
