@@ -22,7 +22,6 @@ std::map<std::string, CardHistory> read(KeyBooks& books) {
 
 void follow_cards(KeyBooks& books, const Registry& registry, UtcMs now) {
     std::map<std::string, CardHistory> cards = read(books);
-    const UtcMs from = cards.empty() ? 0 : now;
     std::map<std::string, std::string> holders;
     for (const Staff& staff : registry.staff)
         for (const std::string& card : staff.cards) holders.emplace(card, staff.staff);
@@ -35,20 +34,21 @@ void follow_cards(KeyBooks& books, const Registry& registry, UtcMs now) {
         if ((open ? spans.back().staff : "") == staff) continue;
         // A clock that was set back ends nothing before it began.
         if (open) spans.back().to = std::max(now, spans.back().from);
-        if (!staff.empty()) spans.push_back({staff, from, std::nullopt});
+        if (!staff.empty()) spans.push_back({staff, spans.empty() ? 0 : now, std::nullopt});
         books.put_base(kKind, card, to_book(history));
     }
 }
 
 void forget_cards(KeyBooks& books, const std::string& person) {
     for (auto& [card, history] : read(books)) {
-        if (std::erase_if(history.spans,
-                          [&](const CardSpan& span) { return span.staff == person; }) == 0)
-            continue;
-        if (history.spans.empty())
-            books.drop_base(kKind, card);
-        else
-            books.put_base(kKind, card, to_book(history));
+        bool had = false;
+        for (CardSpan& span : history.spans) {
+            if (span.staff != person) continue;
+            // Its time stays: who has the card next did not have it then.
+            span.staff.clear();
+            had = true;
+        }
+        if (had) books.put_base(kKind, card, to_book(history));
     }
 }
 

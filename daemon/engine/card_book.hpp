@@ -26,7 +26,7 @@ struct CardHistory {
 };
 
 // The registry's cards are taken down: what changed since the last time ends or begins at `now`.
-// The first ones that the books ever hear of were always so.
+// Who has a card first always had it: it was shown before the import, and was nobody else's.
 void follow_cards(KeyBooks& books, const Registry& registry, UtcMs now);
 // Nobody is told of any more as having had a card.
 void forget_cards(KeyBooks& books, const std::string& person);

@@ -47,9 +47,12 @@ void Files::line_row(FileWriter& file, const PeriodLine& line) {
     }
     json.field("target", format(target(line.line)))
         .field("amount", format(line.line.posted))
-        .field("estimated", line.estimated)
-        .field("line", line.id)
-        .end_object();
+        .field("estimated", line.estimated);
+    if (line.face)
+        json.field("start", format(line.face->start))
+            .field("end", format(line.face->end))
+            .field("multiplier", line.face->multiplier);
+    json.field("line", line.id).end_object();
     file.item(json);
     // A tier beside bands is an adder on what the bands counted already, and a minimum is money.
     const bool counts = !is_minimum(key) && (key.tier == 0 || key.band.empty());
@@ -166,6 +169,10 @@ void Files::entry_row(FileWriter& file, const StoredEntry& stored) {
 
 PeriodFile Files::charges() {
     FileWriter file("charges", frame_);
+    // Files that were sealed before lines had registers are read without their columns.
+    JsonWriter faces;
+    faces.value(true);
+    file.member("faces", faces);
     file.begin_items();
     reader_.period_lines([&](const PeriodLine& line) { line_row(file, line); });
     reader_.entries_between(before_month_, frame_.row.last_entry, [&](const StoredEntry& stored) {

@@ -147,12 +147,6 @@ void KeyBooks::put_base(const std::string& kind, const std::string& id, const st
     query.run();
 }
 
-void KeyBooks::drop_base(const std::string& kind, const std::string& id) {
-    Query query(connection_, "DELETE FROM key_base WHERE kind=? AND id=?");
-    query << kind << id;
-    query.run();
-}
-
 std::vector<std::pair<std::string, std::string>> KeyBooks::bases(const std::string& kind) {
     std::vector<std::pair<std::string, std::string>> rows;
     Query query(connection_, "SELECT id,body FROM key_base WHERE kind=?");

@@ -94,7 +94,6 @@ class KeyBooks {
     // --- what is folded for good: ("key" | "source" | "cabinet" | "numbering", id) -> body; and
     // who had which card when: ("card", its hash) -> body
     void put_base(const std::string& kind, const std::string& id, const std::string& body);
-    void drop_base(const std::string& kind, const std::string& id);
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> bases(const std::string& kind);
 
     // --- loans and links

@@ -127,6 +127,13 @@ struct PeriodLine {
     Line line;
     bool estimated = false;           // some reading that it rests on is
     std::vector<std::string> meters;  // whose use stands in it
+    // Of one meter in one epoch: where its face stood at the first and at the last of these
+    // readings. Tiers and bands of a month lie between the same two.
+    struct Face {
+        Milli start, end;
+        std::string multiplier;
+    };
+    std::optional<Face> face;
 };
 
 // `verify`: the first row that does not hold, and how much was looked at.

@@ -202,6 +202,26 @@ std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std:
     return result;
 }
 
+namespace {
+
+std::optional<PeriodLine::Face> face_between(sql::Connection& connection, std::int64_t from,
+                                             std::int64_t to) {
+    Query query(connection,
+                "SELECT a.register,b.register,ca.multiplier FROM reading a "
+                "JOIN meter_context ca ON ca.id=a.context JOIN reading b ON b.seq=?2 "
+                "JOIN meter_context cb ON cb.id=b.context WHERE a.seq=?1 AND ca.epoch=cb.epoch "
+                "AND ca.multiplier=cb.multiplier");
+    query << from << to;
+    if (!query.step()) return std::nullopt;
+    PeriodLine::Face face;
+    face.start = Milli{query.i64()};
+    face.end = Milli{query.i64()};
+    face.multiplier = query.text();
+    return face;
+}
+
+}  // namespace
+
 void StoreReader::period_lines(const std::function<void(const PeriodLine&)>& take) {
     const Impl::Moment moment(*impl_);
     std::vector<PeriodLine> lines;
@@ -226,14 +246,18 @@ void StoreReader::period_lines(const std::function<void(const PeriodLine&)>& tak
     for (PeriodLine& line : lines) {
         Query query(impl_->connection,
                     "SELECT meter.meter,max(EXISTS(SELECT 1 FROM reading WHERE "
-                    "seq IN (from_reading,to_reading) AND quality=1)) FROM line_part "
+                    "seq IN (from_reading,to_reading) AND quality=1)),min(from_reading),"
+                    "max(to_reading) FROM line_part "
                     "JOIN meter ON meter.id=line_part.meter WHERE line=? GROUP BY line_part.meter "
                     "ORDER BY line_part.meter");
         query << line.id;
         while (query.step()) {
             line.meters.push_back(query.text());
             line.estimated = query.flag() || line.estimated;
+            const std::int64_t from = query.i64();
+            line.face = face_between(impl_->connection, from, query.i64());
         }
+        if (line.meters.size() != 1) line.face.reset();
         take(line);
     }
 }

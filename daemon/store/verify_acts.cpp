@@ -67,8 +67,8 @@ constexpr Rule kRules[] = {
      "ON ledger_account.name='household:'||account.account WHERE closed<>'' AND balance<>0 LIMIT 1",
      "closed with money left: "},
     {GATEHOUSE_AFTER_SEAL("e.month<=p.month"), "booked into a month that was closed: "},
-    {GATEHOUSE_AFTER_SEAL("e.kind='charge' AND e.line IN (SELECT line FROM line WHERE "
-                          "scope<=p.month)"),
+    {GATEHOUSE_AFTER_SEAL("e.kind='charge' AND EXISTS(SELECT 1 FROM line l WHERE l.line=e.line "
+                          "AND l.scope<=p.month)"),
      "a charge on a line of a closed month, where a correction belongs: "},
     {"SELECT 'period '||period_file.month||', file '||name FROM period_file JOIN period "
      "ON period.month=period_file.month LEFT JOIN event_body ON event_body.seq=period.event "

@@ -114,6 +114,8 @@ TEST_CASE_METHOD(Months, "its files tie lines, entries and balances together") {
     CHECK(rows("2026-11", "charges",
                {"kind", "account", "tariff", "quantity", "price", "target", "amount"}) ==
           Rows{"line a-103 flat 10.500 0.5283 5.55 5.55"});
+    CHECK(rows("2026-11", "charges", {"start", "end", "multiplier"}) ==
+          Rows{"1000.000 1010.500 1"});
     // The last day is booked on the first of December.
     CHECK(rows("2026-11", "ledger", {"kind", "account", "amount"}) ==
           Rows{"opening a-101 100.00", "opening a-102 200.00", "topup a-103 50.00"});
