@@ -165,8 +165,14 @@ def import_what_was_found(house):
         check(f"plausible at {address}: {found[address]}", found[address]["plausible"])
     equal("serial", found[3]["serial"], "1003")
     equal("two that answer one after the other", found[7]["duplicate"]["verdict"], "certain")
-    check(f"two that talk over each other: {found[8]}",
-          found[8]["duplicate"]["verdict"] in ("possible", "certain"))  # fmt: skip
+    # A damaged answer that comes too late on a busy machine is silence, and tells of nobody.
+    damaged = found[8]
+    for _ in range(2):
+        if damaged["duplicate"]["verdict"] != "none":
+            break
+        damaged = devices(scan(house, "b1", "--to", 10))[8]
+    check(f"two that talk over each other: {damaged}",
+          damaged["duplicate"]["verdict"] in ("possible", "certain"))  # fmt: skip
     for address in (3, 4):
         equal(f"alone at {address}", found[address]["duplicate"]["verdict"], "none")
     # It shows by an answer at another speed; on a busy machine one may come too late to be seen.

@@ -30,7 +30,8 @@ class Desk:
         )
 
         def told():
-            messages = self.subscriber.messages(f"/account/{account}/balance")
+            messages = [one for one in self.subscriber.messages(f"/account/{account}/balance")
+                        if one.text]  # fmt: skip
             last = json.loads(messages[-1].text) if messages else {}
             return last and Decimal(last["balance"]) == balance and level in (None, last["level"])
 
@@ -129,6 +130,8 @@ def the_end(desk):
     closed = desk.act("close", "a-2", "--key", "e-1")
     check(f"since when: {closed}", closed["closed"] and closed["balance"] == "0.00")
     desk.expect("a-2", Decimal("0.00"), level=0)
+    wait_for("then the broker keeps nothing of it",
+             lambda: not desk.subscriber.messages("/account/a-2/balance")[-1].text)  # fmt: skip
     equal("closed", (house.account("a-2")["open"], house.meter("e-2").get("account") or ""),
           (False, ""))  # fmt: skip
     taken = house.refused("topup", "a-2", "1.00", "--key", "t-9", "--by", "s-01").problem
