@@ -46,6 +46,7 @@ class KeyFold {
 
     [[nodiscard]] const Key* key_of_event();
     [[nodiscard]] const Key* key_in_slot(int slot);
+    [[nodiscard]] const Key* untagged_home(int slot) const;
     [[nodiscard]] const SlotGuest* guest_in(int slot) const;
     [[nodiscard]] bool is_home(const Key& key, int slot) const;
     void leave_slot(const Key& key, KeyState& state);

@@ -21,6 +21,12 @@ const SlotGuest* KeyFold::guest_in(int slot) const {
     return key == index_.by_id.end() || is_home(*key->second, slot) ? nullptr : &*at;
 }
 
+// The slot's own key, where the registry has no tag of it.
+const Key* KeyFold::untagged_home(int slot) const {
+    const auto home = index_.by_slot.find(std::pair{cabinet(), slot});
+    return home != index_.by_slot.end() && home->second->tag.empty() ? home->second : nullptr;
+}
+
 // The key that a contact speaks of: the one that is known to hang there, or else the slot's own.
 const Key* KeyFold::key_in_slot(int slot) {
     if (event_.type == KeyEventType::key_removed) {
@@ -40,9 +46,13 @@ const Key* KeyFold::key_of_event() {
     };
     if (!event_.key.empty()) return found(index_.by_id, event_.key);
     if (!event_.tag.empty()) {
-        const Key* key = found(index_.by_tag, tag_name(event_.tag));
-        if (key == nullptr) tell(KeyFactKind::unknown_tag, cabinet()).key = event_.tag;
-        return key;
+        if (const Key* key = found(index_.by_tag, tag_name(event_.tag))) return key;
+        tell(KeyFactKind::unknown_tag, cabinet()).key = event_.tag;
+        // Of a key whose tag nobody typed in, its slot tells.
+        const bool moved =
+            event_.type == KeyEventType::key_removed || event_.type == KeyEventType::key_returned;
+        const bool own = moved && event_.slot && guest_in(*event_.slot) == nullptr;
+        return own ? untagged_home(*event_.slot) : nullptr;
     }
     // That another key hangs there says nothing of the slot's own.
     const bool strange =
@@ -184,6 +194,11 @@ KeyFold::Stock KeyFold::look_at_slots() {
         const auto key = index_.by_tag.find(tag_name(one.tag));
         if (key != index_.by_tag.end()) {
             stock.found.emplace(key->second->key, one.slot);
+            continue;
+        }
+        // Whose tag nobody typed in may be its own.
+        if (untagged_home(one.slot) != nullptr) {
+            read.erase(one.slot);
             continue;
         }
         const SlotGuest stranger{one.slot, "", tag_name(one.tag)};

@@ -99,8 +99,13 @@ std::optional<KeyEvent> decode_kcm_record(const CabinetProfile& profile, const s
             event.detail = names->second.at(result);
     }
     event.card = credential(kind, quad_at(words, 8));
-    if (const std::uint64_t tag = quad_at(words, 12); tag != 0) event.tag = hex(tag, 16);
+    event.tag = kcm_tag(words.subspan(12));
     return event;
+}
+
+std::string kcm_tag(std::span<const std::uint16_t> words) {
+    const std::uint64_t tag = quad_at(words, 0);
+    return tag == 0 ? "" : hex(tag, 16);
 }
 
 std::vector<std::uint16_t> kcm_ack(std::int64_t boot, std::int64_t seq) {

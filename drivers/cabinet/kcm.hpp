@@ -36,6 +36,9 @@ struct KcmHead {
                                                         std::int64_t boot,
                                                         std::span<const std::uint16_t> words);
 
+// The UID of a tag, of its four words, as records and the registers of slots have it; 0: none.
+[[nodiscard]] std::string kcm_tag(std::span<const std::uint16_t> words);
+
 // Boot, seq and the sum of their four words.
 [[nodiscard]] std::vector<std::uint16_t> kcm_ack(std::int64_t boot, std::int64_t seq);
 [[nodiscard]] std::vector<std::uint16_t> kcm_clock(UtcMs now);

@@ -12,6 +12,7 @@ constexpr std::int64_t kSettleMostMs = 3'000;  // a clock that stands still is n
 constexpr std::int64_t kClockWaitsMs = 5'000;  // for a log that is being read
 constexpr std::int64_t kClockGoodMs = 2'000;   // its registers have whole seconds
 constexpr int kInputs = 0x0000, kFaults = 0x1000, kDoor = 0x2000;
+constexpr int kTags = 0x1000, kTagWords = 4, kTagsAtOnce = 31;  // input registers
 constexpr int kIllegalFunction = 1, kIllegalAddress = 2;
 
 // A board without a log still has its inputs; slot n stands at n.
@@ -62,6 +63,10 @@ BoardAsk KcmBoard::next(const Moment& now) {
             ask.span = {RegisterTable::discrete_inputs, kInputs,
                         head_.slots + (spare_input_ ? 1 : 0)};
             break;
+        case Step::tags:
+            ask.span = {RegisterTable::input, kTags + kTagWords * tag_slot_,
+                        kTagWords * tags_at_once()};
+            break;
         case Step::ack:
             ask.kind = BoardAsk::Kind::write;
             ask.first = kKcmAck;
@@ -93,6 +98,9 @@ std::string KcmBoard::answered(const BoardReply& reply, const Moment& now) {
             return take_window(reply, now);
         case Step::stock:
             take_stock(reply, now);
+            return "";
+        case Step::tags:
+            take_tags(reply);
             return "";
         case Step::clock:
             step_ = Step::head;
@@ -417,7 +425,28 @@ void KcmBoard::take_stock(const BoardReply& reply, const Moment& now) {
         if (reply.words[slot] != 0) stock_.present.push_back(static_cast<int>(slot));
     stock_second_ = head_.utc_s;
     stock_until_ = now.mono_ms + kSettleMostMs;
-    step_ = Step::settle;
+    tag_slot_ = 1;
+    step_ = tells_tags_ && !stock_.present.empty() ? Step::tags : Step::settle;
+}
+
+int KcmBoard::tags_at_once() const {
+    return std::min(kTagsAtOnce, head_.slots - tag_slot_ + 1);
+}
+
+// Which key hangs where, of boards that can tell: keys that changed their slots while nobody
+// listened are found so. A tag of 0 is none that could be read.
+void KcmBoard::take_tags(const BoardReply& reply) {
+    if (reply.exception != 0) {
+        tells_tags_ = false;
+        stock_.tags.clear();
+        step_ = Step::settle;
+        return;
+    }
+    for (std::size_t at = 0; at + kTagWords <= reply.words.size(); at += kTagWords, ++tag_slot_) {
+        std::string tag = kcm_tag(std::span(reply.words).subspan(at, kTagWords));
+        if (!tag.empty()) stock_.tags.push_back({tag_slot_, std::move(tag)});
+    }
+    if (tag_slot_ > head_.slots) step_ = Step::settle;
 }
 
 // What hangs there has its place after all that the log told and before all that it will tell. The

@@ -29,7 +29,7 @@ class KcmBoard final : public Board {
     void cancel_clock() override;
 
   private:
-    enum class Step { head, window, confirm, hand, wait, ack, stock, settle, clock };
+    enum class Step { head, window, confirm, hand, wait, ack, stock, tags, settle, clock };
     using Record = std::vector<std::uint16_t>;
 
     [[nodiscard]] std::string take_head(const BoardReply& reply, const Moment& now);
@@ -41,6 +41,8 @@ class KcmBoard final : public Board {
     [[nodiscard]] bool overwritten(std::int64_t first, KeyEvent& event) const;
     [[nodiscard]] std::vector<Record> records() const;
     void take_stock(const BoardReply& reply, const Moment& now);
+    void take_tags(const BoardReply& reply);
+    [[nodiscard]] int tags_at_once() const;
     void settle(const Moment& now);
     void hand(KeyPush push);
     void rest(const Moment& now);
@@ -81,6 +83,8 @@ class KcmBoard final : public Board {
     // Its clock as it was, until the record that tells of the setting was read.
     std::optional<std::int64_t> skew_before_ms_;
     bool spare_input_ = true;  // one input more than slots: where they count from 1
+    int tag_slot_ = 1;         // the first whose tag is asked next
+    bool tells_tags_ = true;   // until it refuses the registers of its tags
     KeyEvent stock_;
     std::int64_t stock_second_ = 0;
     MonoMs stock_until_ = 0;

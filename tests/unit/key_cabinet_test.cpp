@@ -287,3 +287,20 @@ TEST_CASE("what a badge may still explain is told five seconds later, where a re
         CHECK(told(5'000) == 1U);
     }
 }
+
+TEST_CASE("a tag that nobody typed in is its slot's own key, where that has none") {
+    House house;
+    for (std::size_t i : {0U, 1U}) house.keys[i].tag.clear();
+    house.index = index_keys(house.keys);
+    house.play({at("kc-01", 1, T::key_removed, 0, 1, "E00401500000AAAA")});
+    CHECK(house.book() == "k-1 out ?; k-2 in; k-3 in");
+    KeyEvent all = stock("kc-01", 2, 60, {1, 2, 3});
+    all.tags = {{1, "E00401500000AAAA"}, {2, "E00401500000BBBB"}, {3, "T3"}};
+    house.play({all});
+    CHECK(house.book() == "k-1 in; k-2 in; k-3 in");
+    // Where the tag is known, a strange one says nothing of the key.
+    house.keys[0].tag = "T1";
+    house.index = index_keys(house.keys);
+    house.play({});
+    CHECK(house.book() == "k-1 out ?; k-2 in; k-3 in");
+}

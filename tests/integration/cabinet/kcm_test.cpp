@@ -55,6 +55,8 @@ TEST_CASE("the log is read in windows, handed, acknowledged, and followed by wha
     CHECK(stock->origin == KeyOrigin::derived);
     CHECK(stock->present.size() == 14);
     CHECK(stock->present.front() == 11);
+    REQUIRE(stock->tags.size() == 14);
+    CHECK(stock->tags.front() == SlotTag{11, "E00401500000000B"});
     CHECK(stock->at >= books.order[12].at);
     // Nothing new: nothing is told.
     life.run_for(60'000);
