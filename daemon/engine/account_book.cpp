@@ -46,11 +46,14 @@ bool accrue_noted(const Context& context, Settlement& settlement, const MeterRun
 }
 
 // When what was used since the newest freeze was used. Where the clock is not trusted the books
-// know at least that it is not before their newest row.
+// know at least that it is not before their newest row; of a run that ended so, that it is not
+// before the meter's own newest edge: rows that came later say nothing of it.
 UtcMs time_of_rest(const Context& context, const MeterRuntime& meter) {
     if (!meter.last) return context.now_ms();
-    const std::optional<UtcMs> at = context.trusted(*meter.last);
-    return at ? *at : std::max(context.best(*meter.last), context.clock.floor_ms());
+    if (const std::optional<UtcMs> at = context.trusted(*meter.last)) return *at;
+    const bool ended = meter.last->stamp.run != context.run;
+    return std::max(context.best(*meter.last),
+                    ended ? meter.settled_until : context.clock.floor_ms());
 }
 
 // Adds a meter's use beyond its mark: each unposted freeze in the day it ends, then the rest.
