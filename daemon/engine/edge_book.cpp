@@ -11,10 +11,6 @@
 namespace gatehouse {
 namespace {
 
-// A meter that comes back after longer than this has its lost days in one piece; the books begin
-// anew there rather than with thousands of invented days.
-constexpr std::int64_t kEdgesMax = 400;
-
 // The points between which an edge is interpolated.
 struct Anchor {
     UtcMs at = 0;
@@ -293,7 +289,7 @@ void split_edges(Context& context, std::size_t index, Point& point) {
     }
     const std::int64_t today = days_since_epoch(context.day_of(passing.at));
     std::int64_t day = days_since_epoch(context.day_of(meter.settled_until)) + 1;
-    day = std::max(day, today - kEdgesMax);
+    day = std::max(day, today - std::int64_t{kEdgesMax});
     for (;;) {
         const UtcMs midnight = context.zone.midnight(date_from_days(day));
         const NextEdge next = next_edge(context, meter, midnight, passing.at);

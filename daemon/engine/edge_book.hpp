@@ -13,6 +13,9 @@ namespace gatehouse {
 
 // A sample this soon after an edge stands on it.
 inline constexpr std::int64_t kOnEdgeMs = 5 * 60'000;
+// Days. A meter that comes back after longer than this has its lost days in one piece; the books
+// begin anew there rather than with thousands of invented days.
+inline constexpr int kEdgesMax = 400;
 
 // Adds what a meter used since the edge before to its band of the day that ends, or goes on, there.
 void note_band_use(const Context& context, MeterRuntime& meter, UtcMs edge, Milli quantity);

@@ -121,31 +121,58 @@ bool changes_within_days(const MeterRuntime& meter) {
     return meter.tariff != nullptr && has_bands(*meter.tariff);
 }
 
+// 40 days back: what a stopped daemon has frozen and not posted is never older than its last turn,
+// and the mean needs nine.
+constexpr std::int64_t kDaysLoaded = 40;
+
+void take_day(Context& context, World& world, std::size_t index, const DayRow& row,
+              LoadedDays& loaded) {
+    MeterRuntime& meter = world.meters[index];
+    meter.day_totals.put(row.day, row.total);
+    const UtcMs edge = context.zone.midnight(date_from_days(row.day + 1));
+    if (edge > meter.settled_until) {
+        meter.settled_until = edge;
+        meter.settled_total = row.total;
+        meter.settled_register = meter.last ? meter.last->register_value : Milli{};
+        loaded.settled_by[index] = row.reading;
+    }
+    if (meter.marked && row.reading > meter.mark.reading)
+        meter.unposted.push_back({edge, row.total, row.reading});
+    if (!changes_within_days(meter)) return;
+    auto& days = loaded.rows[row.meter];
+    days[row.day] = row.reading;
+    if (days.size() > kDayTotalsMax) days.erase(days.begin());
+}
+
+// A meter that has been silent for longer passed its newest midnight before that: without it the
+// days since its terms began would be estimated anew, below what was confirmed, once it answers. A
+// dated last row names the day; one of a run without a clock does not, and is looked for as far
+// back as edges are worked out.
+void load_silent_days(Context& context, World& world, std::int64_t from_day, LoadedDays& loaded) {
+    for (std::size_t i = 0; i < world.meters.size(); ++i) {
+        const MeterRuntime& meter = world.meters[i];
+        if (!meter.last || !meter.epoch || meter.settled_until != 0) continue;
+        std::int64_t day = from_day - 1;
+        if (const std::optional<UtcMs> at = context.trusted(*meter.last)) {
+            const std::int64_t last = days_since_epoch(context.day_of(*at));
+            // It began within the days loaded, and has passed no midnight yet.
+            if (last > from_day) continue;
+            day = last;
+        }
+        const auto row = context.store.load_day_before(meter.row->meter, day, kEdgesMax);
+        if (row) take_day(context, world, i, *row, loaded);
+    }
+}
+
 LoadedDays load_days(Context& context, World& world) {
     LoadedDays loaded;
     loaded.settled_by.resize(world.meters.size());
-    // 40 days back: what a stopped daemon has frozen and not posted is never older than its last
-    // turn, and the mean needs nine.
-    const std::int64_t newest = days_since_epoch(newest_day(context));
-    for (const DayRow& row : context.store.load_days(newest - 40)) {
+    const std::int64_t from_day = days_since_epoch(newest_day(context)) - kDaysLoaded;
+    for (const DayRow& row : context.store.load_days(from_day)) {
         const auto found = world.meter_index.find(row.meter);
-        if (found == world.meter_index.end()) continue;
-        MeterRuntime& meter = world.meters[found->second];
-        meter.day_totals.put(row.day, row.total);
-        const UtcMs edge = context.zone.midnight(date_from_days(row.day + 1));
-        if (edge > meter.settled_until) {
-            meter.settled_until = edge;
-            meter.settled_total = row.total;
-            meter.settled_register = meter.last ? meter.last->register_value : Milli{};
-            loaded.settled_by[found->second] = row.reading;
-        }
-        if (meter.marked && row.reading > meter.mark.reading)
-            meter.unposted.push_back({edge, row.total, row.reading});
-        if (!changes_within_days(meter)) continue;
-        auto& days = loaded.rows[row.meter];
-        days[row.day] = row.reading;
-        if (days.size() > kDayTotalsMax) days.erase(days.begin());
+        if (found != world.meter_index.end()) take_day(context, world, found->second, row, loaded);
     }
+    load_silent_days(context, world, from_day, loaded);
     return loaded;
 }
 

@@ -260,6 +260,9 @@ class Store {
     [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
     [[nodiscard]] std::optional<Milli> register_of(std::uint64_t reading);
     [[nodiscard]] std::vector<DayRow> load_days(std::int64_t from_day);
+    // A meter's newest row of a day not after that one, looked for that many days back.
+    [[nodiscard]] std::optional<DayRow> load_day_before(const std::string& meter, std::int64_t day,
+                                                        int days_back);
     // Totals at the ends of hours from that one on, of meters of a service, hours ascending.
     [[nodiscard]] std::vector<HourRow> load_hours(Service service, std::int64_t from_hour);
     // A meter's freezes within days (band edges, registry changes) with a seq above that,

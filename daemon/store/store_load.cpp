@@ -241,22 +241,43 @@ std::optional<Milli> Store::register_of(std::uint64_t reading) {
     return query.step() ? std::optional(Milli{query.i64()}) : std::nullopt;
 }
 
+namespace {
+
+// day, meter, reading, total, quality
+DayRow day_columns(Query& query) {
+    DayRow row;
+    row.day = query.i64();
+    row.meter = query.text();
+    row.reading = query.u64();
+    row.total = Milli{query.i64()};
+    row.quality = static_cast<ReadingQuality>(query.i64());
+    return row;
+}
+
+}  // namespace
+
 std::vector<DayRow> Store::load_days(std::int64_t from_day) {
     std::vector<DayRow> rows;
     Query query(impl_->connection,
                 "SELECT day,meter.meter,reading,total,quality FROM meter_day "
                 "JOIN meter ON meter.id=meter_day.meter WHERE day>=? ORDER BY day");
     query << from_day;
-    while (query.step()) {
-        DayRow row;
-        row.day = query.i64();
-        row.meter = query.text();
-        row.reading = query.u64();
-        row.total = Milli{query.i64()};
-        row.quality = static_cast<ReadingQuality>(query.i64());
-        rows.push_back(std::move(row));
-    }
+    while (query.step()) rows.push_back(day_columns(query));
     return rows;
+}
+
+std::optional<DayRow> Store::load_day_before(const std::string& meter, std::int64_t day,
+                                             int days_back) {
+    // Days are looked up one by one: meter_day is kept by day first, and a meter's rows lie apart.
+    Query query(impl_->connection,
+                "WITH RECURSIVE back(day) AS (SELECT ?2 UNION ALL "
+                "SELECT day-1 FROM back WHERE day>?2-?3) "
+                "SELECT d.day,meter.meter,d.reading,d.total,d.quality FROM back "
+                "CROSS JOIN meter_day d ON d.day=back.day AND d.meter=?1 "
+                "JOIN meter ON meter.id=d.meter LIMIT 1");
+    query << impl_->meter_id(meter) << day << static_cast<std::int64_t>(days_back);
+    if (!query.step()) return std::nullopt;
+    return day_columns(query);
 }
 
 std::vector<HourRow> Store::load_hours(Service service, std::int64_t from_hour) {

@@ -14,10 +14,11 @@ using Rows = std::vector<std::string>;
 constexpr UtcMs kMidnight24 = kMorning + 16 * kHour;  // 2026-11-24T00:00:00+08:00
 
 struct Days : House {
-    explicit Days(UtcMs begin = kMorning) {
+    explicit Days(UtcMs begin = kMorning) : Days(three_homes(), begin) {}
+    Days(const FileTexts& files, UtcMs begin) {
         clock.wall = begin;
         open();
-        REQUIRE(import(three_homes()).kind == ReplyKind::ok);
+        REQUIRE(import(files).kind == ReplyKind::ok);
     }
     void until(UtcMs at) { pass(at - clock.wall); }
     // Two equal samples, the second of them at that instant.
@@ -290,5 +291,83 @@ TEST_CASE("after months without the daemon a turn posts what its slice holds, in
     house.clock.look_costs = 0;
     house.pass(kMinute);
     CHECK(fees("a-103") == 100);
+    CHECK(house.proof() == "");
+}
+
+TEST_CASE("a meter silent for two months and a restart goes on from its last midnight") {
+    // The terms change on the first evening, so that where they began is what is left of the meter
+    // within the days that are loaded at the start.
+    const bool changed = GENERATE(true, false);
+    // A run whose clock was never known has read it once before it fell silent.
+    const bool undated = GENERATE(false, true);
+    INFO("changed " << changed << " undated " << undated);
+    FileTexts files = three_homes();
+    files["tariffs/even.toml"] = flat_tariff("even", "electricity", "1.00");
+    files["meters.csv"] =
+        "meter,unit,service,bus,address,profile,rated_amps,billing\n"
+        "e-101,1-101,electricity,b1,1,eastron-sdm120,1000,\n"
+        "e-103,1-103,electricity,b1,4,eastron-sdm120,1000,\n"
+        "e-104,1-102,electricity,b1,5,eastron-sdm120,1000,none\n";
+    const auto homes = [](const std::string& tariff) {
+        return "account,unit,service,tariff\na-101,1-101,electricity,flat\n"
+               "a-103,1-103,electricity," +
+               tariff + "\n";
+    };
+    files["accounts.csv"] = homes(changed ? "flat" : "even");
+    Days house(files, kMorning);
+    const auto both = [&](const std::string& face) {
+        house.settle("e-103", face);
+        house.settle("e-104", face);
+    };
+    both("1000.00");
+    if (changed) {
+        files["accounts.csv"] = homes("even");
+        files["meters.csv"].replace(files["meters.csv"].find("e-104,1-102"), 11, "e-104,1-103");
+        REQUIRE(house.import_signed(files).kind == ReplyKind::ok);
+        both("1000.00");
+    }
+    const UtcMs noon = kMidnight24 + kDay + 12 * kHour;
+    house.until(kMidnight24 + kMinute);
+    both("1010.00");
+    house.until(kMidnight24 + kDay + kMinute);
+    both("1030.00");
+    house.until(noon - kSecond);
+    both("1036.00");
+    house.settle("e-101", "500.00");
+    if (undated) {
+        house.synchronised = false;
+        house.reopen();
+        both("1040.00");
+        house.pass(kMinute);
+        house.synchronised = true;
+        house.crash();
+    }
+    house.pass(60 * kDay - (house.clock.wall - noon) - 2 * kHour);
+    house.settle("e-101", "520.00");
+    house.pass(31 * kSecond);
+    house.reopen();
+    house.until(noon + 60 * kDay - kSecond);
+    // 120 kWh in 60 days: 1037 at the midnight of the day on which they fell silent.
+    both("1156.00");
+    const std::int64_t first = days_since_epoch({2026, 11, 23});
+    for (const char* id : {"e-103", "e-104"}) {
+        INFO(id);
+        StoreReader reader(house.path());
+        const auto days = reader.meter_days(id, first, first + 100);
+        REQUIRE(days.size() == 62);
+        CHECK(days[0].total == Milli{1'010'000});
+        CHECK(days[1].total == Milli{1'030'000});
+        for (std::size_t i = 2; i < days.size(); ++i) {
+            INFO(i);
+            CHECK(days[i].total == Milli{1'033'000 + 2'000 * static_cast<std::int64_t>(i)});
+        }
+        // Each midnight is stored once: a day that is kept is not estimated again.
+        CHECK(house.freezes(id).size() == 62);
+    }
+    // What is used at 1.00 a kWh, and at 0.5283 before the change, where nothing was.
+    CHECK(house.balance("a-103") == "-156.00");
+    house.reopen();
+    house.pass(kMinute);
+    CHECK(house.balance("a-103") == "-156.00");
     CHECK(house.proof() == "");
 }
