@@ -88,8 +88,8 @@ Reply ask_access(Context& context, const AskAccess& command) {
     if (is_refused(reply)) return reply;
     if (context.store.count_asked(command.staff) >= kAccessAskedMax)
         return refusal(ReplyKind::conflict, "access-asked",
-                       std::to_string(kAccessAskedMax) + " questions of " + command.staff +
-                           " wait for the head already");
+                       "for " + command.staff + " " + std::to_string(kAccessAskedMax) +
+                           " questions wait for the head already");
     AccessRow row;
     row.staff = command.staff;
     row.unit = command.unit;

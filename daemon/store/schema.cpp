@@ -532,7 +532,11 @@ bool has_row_proofs(sql::Connection& connection) {
 
 const std::vector<const char*>& migrations() {
     // One migration may be several texts, since compilers limit the length of a literal.
-    static const std::string first = std::string(kBooks) + kRegistry + kReadings + kMoney + kPeople;
+    static const std::string first = [] {
+        std::string text;
+        for (const char* part : {kBooks, kRegistry, kReadings, kMoney, kPeople}) text += part;
+        return text;
+    }();
     static const std::vector<const char*> all{
         first.c_str(), kTerms,        kPeriods, kReplays,     kPools,  kPeopleAccess, kKeysTickets,
         kErasures,     kKeyRetention, kRemaps,  kOfficeWords, kSigned, kRowProofs};
