@@ -99,6 +99,29 @@ std::string changed_superseding(sql::Connection& connection) {
     return {};
 }
 
+// A day's figure is what its freeze holds, or the newest row in that one's place: after a restart
+// the next days are worked out from it.
+std::string changed_day(sql::Connection& connection, const std::function<void()>& breathe) {
+    Query query(connection,
+                "SELECT m.meter,date(d.day*86400,'unixepoch'),d.total,x.meter IS d.meter,"
+                "coalesce((SELECT s.total FROM reading s WHERE s.supersedes=r.seq "
+                "ORDER BY s.seq DESC LIMIT 1),r.total) FROM meter_day d "
+                "JOIN meter m ON m.id=d.meter LEFT JOIN reading r ON r.seq=d.reading "
+                "LEFT JOIN meter_context x ON x.id=r.context ORDER BY d.day,d.meter");
+    for (std::uint64_t count = 1; query.step(); ++count) {
+        const std::string meter = query.text(), day = query.text();
+        const std::int64_t total = query.i64();
+        const bool of_meter = query.flag();
+        const auto frozen = query.maybe_i64();
+        if (count % kBreathEvery == 0) breathe();
+        if (!of_meter || !frozen)
+            return "day " + day + " of meter " + meter + ": its freeze is not there";
+        if (*frozen != total)
+            return "day " + day + " of meter " + meter + ": not what its freeze holds";
+    }
+    return {};
+}
+
 struct Rule {
     const char* rows;   // selects the name of the first row that breaks it
     const char* words;  // before that name
@@ -156,6 +179,7 @@ std::string step_fault(sql::Connection& connection, const std::function<void()>&
         dropped = static_cast<std::uint64_t>(*up_to);
     if (auto fault = changed_step(connection, dropped, breathe); !fault.empty()) return fault;
     if (auto fault = changed_superseding(connection); !fault.empty()) return fault;
+    if (auto fault = changed_day(connection, breathe); !fault.empty()) return fault;
     for (const Rule& rule : kRules) {
         Query query(connection, rule.rows);
         if (query.step()) return rule.words + query.maybe_text().value_or("?");

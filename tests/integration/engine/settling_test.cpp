@@ -479,6 +479,11 @@ TEST_CASE("a row that was tampered with is named: price, reading, terms, posting
           "tariffs of account a-103 (7): its row is not as it was written");
     CHECK(named("INSERT INTO row_proof VALUES('unit','u-999','',1)",
                 "DELETE FROM row_proof WHERE owner='u-999'") == "unit u-999: its row is gone");
+    // The next start works out what follows from a day's figure.
+    const std::string day = " WHERE reading=(SELECT max(reading) FROM meter_day)";
+    CHECK(starts(named("UPDATE meter_day SET total=total+1" + day,
+                       "UPDATE meter_day SET total=total-1" + day),
+                 "day 2026-11-2"));
     const std::string other = "(SELECT max(seq) FROM reading)";
     CHECK(starts(named("UPDATE reading SET skew_ms=skew_ms+1 WHERE seq=" + other,
                        "UPDATE reading SET skew_ms=skew_ms-1 WHERE seq=" + other),
