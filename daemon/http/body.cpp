@@ -123,7 +123,14 @@ std::string Body::number_text(std::string_view name) {
     const json::value* value = find(name, /*required=*/false);
     if (value == nullptr || value->is_null()) return {};
     if (value->is_int64()) return std::to_string(value->get_int64());
-    return checked_text(*value, "/" + std::string(name));
+    const std::string pointer = "/" + std::string(name);
+    std::string number = checked_text(*value, pointer);
+    const std::size_t digits = number.starts_with('-') ? 1 : 0;
+    const bool whole = number.size() > digits && number.size() <= digits + 18 &&
+                       number.find_first_not_of("0123456789", digits) == std::string::npos;
+    if (whole || number.empty()) return number;
+    wrong(pointer, "`" + std::string(truncate_utf8(number, 32)) + "` is to be a whole number");
+    return {};
 }
 
 std::optional<std::int64_t> Body::integer(std::string_view name, std::int64_t least,
