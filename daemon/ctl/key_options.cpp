@@ -156,7 +156,9 @@ void add_tickets(CLI::App& app, Words& words) {
     CLI::App* done = typed(act("done", "The work is done"));
     for (const char* name : {"result", "material", "labour", "pay_method", "receipt"})
         words.field(done, name, "As on the slip");
-    words.field(act("visit", "The return visit"), "rating", "A, B or C")->required();
+    CLI::App* visit = act("visit", "The return visit");
+    words.field(visit, "rating", "A, B or C")->required();
+    words.field(visit, "spoken_to", "Who was spoken to");
     words.flag(act("close", "File it"), "override", "With a key out, and a reason");
     act("reopen", "The same fault again");
     act("cancel", "Nothing is to be done");

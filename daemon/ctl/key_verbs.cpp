@@ -70,7 +70,8 @@ int print_ticket(const Options& options, const Answer& answer) {
     for (const json::value& one : list(ticket, "moves")) {
         const json::object& move = one.get_object();
         std::cout << "  " << minute(move, "at") << "  " << text(move, "to") << " by "
-                  << text(move, "by") << (text(move, "note").empty() ? "" : ": ")
+                  << text(move, "by") << (text(move, "spoken_to").empty() ? "" : ", spoke to ")
+                  << text(move, "spoken_to") << (text(move, "note").empty() ? "" : ": ")
                   << text(move, "note") << "\n";
     }
     for (const json::value& one : list(ticket, "keys")) {

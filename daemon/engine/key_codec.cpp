@@ -312,6 +312,7 @@ void members(V& visit, Is<TicketOutcome> auto& outcome) {
     visit("material", outcome.material.count);
     visit("labour", outcome.labour.count);
     visit("rating", outcome.rating);
+    visit("spoken_to", outcome.spoken_to);
 }
 
 template <class V>

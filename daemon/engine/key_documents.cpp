@@ -193,16 +193,19 @@ std::string ticket_json(const Ticket& ticket, const std::string& unit_label,
     if (ticket.agreed_price || ticket.material || ticket.labour) json.field("currency", currency);
     if (parts != nullptr) {
         json.key("moves").begin_array();
-        for (const TicketMoveRow& move : parts->moves)
+        for (const TicketMoveRow& move : parts->moves) {
+            const auto spoken_to = parts->spoken_to.find(move.id);
             json.begin_object()
                 .field("action", move.action)
                 .field("from", move.from)
                 .field("to", move.to)
                 .field("by", move.by)
+                .field_if("spoken_to", spoken_to == parts->spoken_to.end() ? "" : spoken_to->second)
                 .field_if("note", move.note)
                 .field("at", format_iso8601(move.at, zone))
                 .field("seq", move.event)
                 .end_object();
+        }
         json.end_array().key("keys").begin_array();
         for (const KeyLinkRow& link : parts->links)
             json.begin_object()

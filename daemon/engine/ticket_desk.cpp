@@ -296,6 +296,7 @@ Reply KeyRoom::move(const TicketAct& act) {
     check_length(reply, "/note", move.note, kTextMax);
     check_length(reply, "/reason", move.reason, kTextMax);
     check_length(reply, "/result", move.result, kTextMax);
+    check_length(reply, "/spoken_to", move.spoken_to, kShortMax);
     std::string loan = act.loan;
     if (move.action == TicketAction::link) {
         if (!act.key.empty())
@@ -327,8 +328,11 @@ Reply KeyRoom::move(const TicketAct& act) {
         if (linked != kept_.end()) keep_links({&linked->second});
     }
     keep_ticket(before, step.ticket, move, step.states);
-    const TicketParts parts{context_.store.key_books().moves(act.number),
-                            context_.store.key_books().links_of_ticket(act.number)};
+    TicketParts parts{context_.store.key_books().moves(act.number),
+                      context_.store.key_books().links_of_ticket(act.number)};
+    // Who is not shown other people's words reads his own.
+    if (!move.spoken_to.empty() && !parts.moves.empty())
+        parts.spoken_to.emplace(parts.moves.back().id, move.spoken_to);
     reply.json = ticket_json(step.ticket, context_.unit_label(step.ticket.unit),
                              context_.options.currency, &parts, context_.zone);
     return reply;

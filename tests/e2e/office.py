@@ -77,19 +77,29 @@ def typed_later(house, desk):
 
 
 def visited_twice(house, desk, number):
-    desk.ticket(number, "visit", rating="C", note="又漏了")
+    wrong = desk.post(f"/tickets/{number}/visit", {"by": "s-01", "rating": "C",
+                      "spoken_to": "李" * 50}, status=(422,))  # fmt: skip
+    equal("too long a name", wrong["errors"][0]["pointer"], "/spoken_to")
+    seen = house.ctl("tickets", "visit", number, "--rating", "C", "--note", "又漏了",
+                     "--spoken-to", "张太太", "--by", "s-01")  # fmt: skip
+    equal("in its history", seen["moves"][-1]["spoken_to"], "张太太")
     desk.ticket(number, "reopen", reason="又漏了")
     for action, body in (("dispatch", {"crew": ["s-03"]}), ("accept", {}), ("start", {}),
                          ("done", {"result": "重新接管"}), ("visit", {"rating": "A"})):  # fmt: skip
         desk.ticket(number, action, **body)
     month = house.clock.now().strftime("%Y-%m")
     visits = house.get(f"/reports/visits/{month}")["items"]
-    equal("two visits, two rows", [(v["ticket"], v["rating"]) for v in visits],
-          [(number, "C"), (number, "A")])  # fmt: skip
+    equal("two visits, two rows", [(v["ticket"], v["rating"], v.get("spoken_to")) for v in visits],
+          [(number, "C", "张太太"), (number, "A", None)])  # fmt: skip
+    moves = house.get(f"/tickets/{number}")["moves"]
+    equal("to whom", [m["spoken_to"] for m in moves if "spoken_to" in m], ["张太太"])
+    told = [event["body"] for event in house.get("/events?after=0&limit=1000")["items"]]
+    check("and not in the log", "张太太" not in str(told))
     repairs = house.get(f"/reports/repairs/{month}")
     equal("as many as are counted", repairs["totals"]["visited"], 2)
     _, rows = rows_of(house, f"/reports/visits/{month}.csv?lang=zh-CN")
-    equal("in the office's words", [row["满意度"] for row in rows], ["不满意", "满意"])
+    equal("in the office's words", [(row["满意度"], row["被访人"]) for row in rows],
+          [("不满意", "张太太"), ("满意", "")])  # fmt: skip
     _, rows = rows_of(house, f"/reports/repairs/{month}.csv")
     equal("its key, once", [row["keys"] for row in rows], ["k-1"])
 
@@ -166,7 +176,7 @@ def registers(house, desk, folder):
         "slip": (f"/tickets/{ticket}", ["报修人/电话", "张三丰 13800001234", "约定价格", "收费单据",
                                         "电话", "客服存根", "size:A5"]),
         "shift": ("/reports/shift", ["待派工", "钥匙"]),
-        "visits": (f"/reports/visits/{month}", ["不满意", "满意"]),
+        "visits": (f"/reports/visits/{month}", ["不满意", "满意", "被访人", "张太太"]),
         "documents": ("/documents", ["3栋2单元1201"]),
         "handover": ("/units/u-2/handover", ["人工抄表", "未抄，待核对", "派工单号"]),
         "keylist": ("/keys", ["返修"]),

@@ -109,6 +109,20 @@ class Erasing : public House {
         cancel.move.by = "s-01";
         cancel.move.reason = "Mr Ouyang did it himself";
         REQUIRE(work(cancel).kind == ReplyKind::ok);
+        // The tap was mended and somebody was asked how.
+        TicketAct visit;
+        visit.number = StoreReader(path()).key_books().tickets({}, 10)[1].number;
+        visit.move.by = "s-01";
+        visit.move.crew = {"s-01"};
+        visit.move.rating = "A";
+        for (const TicketAction action :
+             {TicketAction::dispatch, TicketAction::accept, TicketAction::start, TicketAction::done,
+              TicketAction::visit, TicketAction::reopen}) {
+            visit.move.action = action;
+            visit.move.spoken_to = action == TicketAction::visit ? "Mrs Ouyang" : "";
+            visit.move.reason = action == TicketAction::reopen ? "it drips again" : "";
+            REQUIRE(work(visit).kind == ReplyKind::ok);
+        }
         for (const auto& [kind, event, body] :
              {std::tuple{"call", "call.logged", R"({"text":"Ouyang asks","by":"s-01"})"},
               std::tuple{
@@ -289,6 +303,8 @@ TEST_CASE_METHOD(Erasing, "words of tickets, calls, hand-overs and loans go, and
         CHECK(tickets[theirs].body.find(R"("text":"***")") != std::string::npos);
     CHECK(tickets[2].body.find("the neighbours complain") != std::string::npos);
     CHECK(tickets[3].body.find("a tap of the new tenant") != std::string::npos);
+    CHECK(tickets[1].body.find(R"("what":"visit")") != std::string::npos);
+    CHECK(tickets[1].body.find("spoken_to") == std::string::npos);
     REQUIRE(books.moves(tickets[0].number).size() == 2);
     CHECK(books.moves(tickets[0].number)[1].note.empty());
     const auto handovers = books.registers("handover", "1-101", 0, 10);
