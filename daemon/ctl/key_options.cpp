@@ -1,6 +1,8 @@
 #include "daemon/ctl/key_options.hpp"
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::ctl {
@@ -88,6 +90,15 @@ void add_keys(CLI::App& app, Words& words) {
                 "to", "To whom, where its holder begins");
     say("confirm", "The other one of the two says so, within ten minutes");
     say("decline", "One of the two takes it back");
+    for (const auto& [name, help] :
+         {std::pair{"unseal", "The seal of a key is opened, the second one there"},
+          std::pair{"seal", "A new seal is put on"}}) {
+        CLI::App* verb = act(name, help);
+        words.field(verb, "person", "Who does it (who writes it down)");
+        verb->add_option("--second", words.options().second, "Who is there as well");
+        if (std::string_view(name) == "seal")
+            words.field(verb, "seal_no", "What stands on it")->required();
+    }
     act("lost", "It is lost");
     act("found", "It was found again");
     act("given", "The owner has it, for good");

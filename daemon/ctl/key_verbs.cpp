@@ -56,6 +56,12 @@ std::string first_person(const json::object& key) {
     return all.empty() && key.contains("out_at") ? "nobody is known" : all;
 }
 
+std::string sealed_with(const json::object& key) {
+    if (!key.contains("seal")) return "";
+    const json::object& seal = member(key, "seal");
+    return ", seal " + text(seal, "no") + " " + text(seal, "state");
+}
+
 int print_ticket(const Options& options, const Answer& answer) {
     if (!answer.ok()) return report(options, answer);
     if (options.json) return print_document(answer);
@@ -115,7 +121,7 @@ int key_show(const Options& options) {
     if (key.contains("out_at"))
         std::cout << " with " << first_person(key) << " since " << minute(key, "out_at") << ", due "
                   << minute(key, "due_at");
-    std::cout << "\n";
+    std::cout << sealed_with(key) << "\n";
     TextTable table;
     for (const char* heading : {"OUT", "IN", "PERSON", "BROUGHT BY", "ORIGIN", "TICKET"})
         table.column(heading);
@@ -140,7 +146,7 @@ int key_act(const Options& options) {
     std::cout << text(key, "key") << " is " << text(key, "state");
     if (const std::string person = first_person(key); !person.empty())
         std::cout << " with " << person << ", due " << minute(key, "due_at");
-    std::cout << "\n";
+    std::cout << sealed_with(key) << "\n";
     return kDone;
 }
 

@@ -22,6 +22,7 @@ struct KeyView {
     std::vector<KeyLink> links;
     std::optional<UtcMs> due_at;
     UtcMs since = 0;
+    std::optional<KeySeal> seal;
 };
 struct CabinetView {
     std::string cabinet, profile, kind;  // kind: modbus, mqtt, http

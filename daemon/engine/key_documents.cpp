@@ -128,6 +128,16 @@ std::string key_json(const KeyView& view, const Key& key, const Zone& zone) {
         json.end_array();
         time(json, "due_at", view.due_at, zone);
     }
+    if (view.seal) {
+        json.key("seal")
+            .begin_object()
+            .field("no", view.seal->number)
+            .field("state", view.seal->broken ? "broken" : "intact")
+            .field_if("person", view.seal->person)
+            .field_if("second", view.seal->second);
+        if (view.seal->at != 0) json.field("at", format_iso8601(view.seal->at, zone));
+        json.end_object();
+    }
     json.end_object();
     return json.take();
 }

@@ -44,12 +44,15 @@ struct KeyAct {
         offer,
         confirm,
         decline,
+        unseal,
+        seal,
     };
     What what = What::take;
     std::string by, person, second, to, ticket, reason;
     std::string at, until;        // ISO 8601; at empty: now
     std::optional<bool> present;  // count: whether it hangs there
     std::optional<int> counted;   // count: how many pieces of a bunch
+    std::string seal_no;          // seal: of the new one
 };
 struct OpenTicket {
     std::string kind, unit, place, category, urgency, text, channel, external_no, by;
@@ -116,11 +119,20 @@ class KeyRoom {
     [[nodiscard]] Reply act(const KeyAct& act);
     [[nodiscard]] Reply clock(const CabinetClock& clock);
     void check_people(const KeyAct& act, Reply& reply) const;
+    [[nodiscard]] KeyEvent event_of(const KeyAct& act, const KeyState& state,
+                                    std::optional<UtcMs> at, std::optional<UtcMs> until) const;
+    [[nodiscard]] KeyView view_of(const Key& key);
+    [[nodiscard]] CabinetView view_of(const KeyRoomOptions::Cabinet& cabinet,
+                                      const std::vector<KeyView>& keys);
     void check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
                    std::optional<UtcMs>& until);
     // Into the event what both of a hand-over say; a reply: why it is refused.
     [[nodiscard]] std::optional<Reply> take_offer(const KeyAct& act, const KeyLoan& loan,
                                                   KeyEvent& event) const;
+    // The seal that an act opens or puts on, into the event; a reply: why it is refused.
+    [[nodiscard]] std::optional<Reply> take_seal(const KeyAct& act, const Key& key,
+                                                 std::optional<UtcMs> at, KeyEvent& event) const;
+    [[nodiscard]] std::string key_sealed_with(const std::string& number) const;
     void lapse_offers();
     [[nodiscard]] KeyEvent desk_event(KeyEventType type, const std::string& key) const;
     // Why nobody may be sent, or hand a key to, that person: he is unknown, or has left.

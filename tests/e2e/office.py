@@ -36,9 +36,10 @@ def prepare(house):
                 ("p-2", "owner", "李四", "13900005678", "u-2")])  # fmt: skip
     house._csv("staff.csv", "staff,name,roles",
                [("s-01", "前台", "desk"), ("s-02", "主任", "head"), ("s-03", "水电工", "tech")])
-    house._csv("keys.csv", "key,class,opens,place,count",
-               [("k-1", "entrusted", "u-1", "抽屉", 2),
-                ("k-2", "rework", "u-2", "抽屉", 1)])  # fmt: skip
+    house._csv("keys.csv", "key,class,opens,place,count,seal_no",
+               [("k-1", "entrusted", "u-1", "抽屉", 2, ""),
+                ("k-2", "rework", "u-2", "抽屉", 1, ""),
+                ("k-3", "reserve_sealed", "u-3", "保险柜", 1, "F-1")])  # fmt: skip
     (house.registry / "accounts.csv").unlink()
     house.launch()
     house.ctl("import", house.registry)
@@ -139,6 +140,32 @@ def searched(house):
         equal(question, [item["unit"] for item in items], units)
 
 
+def sealed(house, desk):
+    """An envelope is opened by two, shown so until it is sealed anew, and both stand in its line."""
+    equal("as it was imported", house.get("/keys/k-3")["seal"], {"no": "F-1", "state": "intact"})
+    none = desk.post("/keys/k-1/unseal", {"by": "s-01", "reason": "漏水"}, status=(409,))
+    equal("no seal", none["type"].split(":")[-1], "no-seal")
+    alone = desk.post("/keys/k-3/unseal", {"by": "s-01", "reason": "漏水"}, status=(422,))
+    equal("for two", alone["errors"][0]["pointer"], "/second")
+    opened = house.ctl("keys", "unseal", "k-3", "--by", "s-01", "--second", "s-02",
+                       "--reason", "漏水")["seal"]  # fmt: skip
+    equal("open", (opened["no"], opened["state"], opened["second"]), ("F-1", "broken", "s-02"))
+    check("on paper", "F-1（已启封）" in page(house, "/keys"))
+    _, rows = rows_of(house, "/keys.csv?lang=zh-CN")
+    equal("in the table", [(row["封条号"], row["封条状态"]) for row in rows],
+          [("", ""), ("", ""), ("F-1", "已启封")])  # fmt: skip
+    again = desk.post("/keys/k-3/unseal", {"by": "s-01", "second": "s-02", "reason": "漏水"},
+                      status=(409,))  # fmt: skip
+    equal("once", again["type"].split(":")[-1], "seal-broken")
+    new = house.ctl("keys", "seal", "k-3", "--seal-no", "F-2", "--by", "s-01", "--second", "s-02",
+                    "--reason", "用毕")["seal"]  # fmt: skip
+    equal("sealed anew", (new["no"], new["state"]), ("F-2", "intact"))
+    line = house.get("/timeline?key=k-3")["items"]
+    equal("its line", [(e["kind"], e["body"]["seal_no"]) for e in line if "seal" in e["kind"]],
+          [("key.unsealed", "F-1"), ("key.sealed", "F-2")])  # fmt: skip
+    check("without the reason", "漏水" not in str(line))
+
+
 def registers(house, desk, folder):
     desk.post("/documents", {"name": "停水通知", "receiver": "张三丰", "unit": "u-1", "copies": "1",
                              "at": "2026-11-16", "by": "s-01"})  # fmt: skip
@@ -155,7 +182,7 @@ def registers(house, desk, folder):
                                        "表底数", "表底数"]),
         "/reports/shift": ("项目", None),
         f"/reports/visits/{month}": ("回访人", ["s-01", "s-01"]),
-        "/keys": ("房号/部位", ["3栋2单元1201", "3栋2单元0302"]),
+        "/keys": ("房号/部位", ["3栋2单元1201", "3栋2单元0302", "5栋1单元1201"]),
     }  # fmt: skip
     for target, (column, cells) in tables.items():
         _, rows = rows_of(house, target + ".csv?lang=zh-CN")
@@ -179,7 +206,7 @@ def registers(house, desk, folder):
         "visits": (f"/reports/visits/{month}", ["不满意", "满意", "被访人", "张太太"]),
         "documents": ("/documents", ["3栋2单元1201"]),
         "handover": ("/units/u-2/handover", ["人工抄表", "未抄，待核对", "派工单号"]),
-        "keylist": ("/keys", ["返修"]),
+        "keylist": ("/keys", ["返修", "备用封存", "F-2"]),
     }  # fmt: skip
     for name, (target, words) in sheets.items():
         text = page(house, target)
@@ -200,6 +227,7 @@ def test():
         visited_twice(house, desk, number)
         handed_over(house, desk)
         searched(house)
+        sealed(house, desk)
         registers(house, desk, folder)
         check("the books hold", house.ctl("verify")["ok"])
 
