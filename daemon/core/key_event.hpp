@@ -97,6 +97,13 @@ struct SealWritten {
     std::string number, listed;
 };
 
+// What the books said of a key as it was counted: where it is ("in"), who has it, and of how many
+// pieces it is.
+struct KeyExpected {
+    std::string place, holder;
+    int pieces = 1;
+};
+
 struct KeyEvent {
     KeyEventId id;
     KeyEventType type = KeyEventType::vendor;
@@ -117,6 +124,7 @@ struct KeyEvent {
     KeyOrigin origin = KeyOrigin::device;
     std::vector<int> present;            // inventory: slots with a key; key_counted: {1} or {}
     Boxed<SealWritten> seal;             // key_unsealed, key_sealed
+    Boxed<KeyExpected> expected;         // key_counted
     std::vector<SlotTag> tags;           // inventory: what hangs there, where that can be read
     std::int64_t from = 0, through = 0;  // log_gap, log_overwritten: the seqs that are gone
     UtcMs at = 0;                        // the device's clock, corrected where it was wrong

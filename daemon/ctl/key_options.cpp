@@ -102,8 +102,14 @@ void add_keys(CLI::App& app, Words& words) {
     act("lost", "It is lost");
     act("found", "It was found again");
     act("given", "The owner has it, for good");
-    words.flag(act("count", "Stock-take: what one finds, --present or not"), "present",
-               "It is there");
+    CLI::App* count = act("count", "Stock-take: what one finds, --present or not");
+    words.flag(count, "present", "It is there");
+    words.field(count, "count", "How many pieces of a bunch are there, instead");
+    count->add_option("--second", words.options().second, "Who counts with them");
+    CLI::App* sheet =
+        words.verb(*keys, "stock-take", "The sheet: expected, counted, apart", stock_take);
+    words.field(sheet, "from", "Counted since (the first of this month)");
+    words.field(sheet, "to", "Counted until (now)");
     words.field(act("extend", "It stays out longer"), "until", "Until when")->required();
 }
 

@@ -213,6 +213,9 @@ void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::op
         reply.errors.push_back({"/present",
                                 "is missing: say whether it hangs there (true, false), "
                                 "or `count` how many pieces do"});
+    if (act.what == What::count && !act.second.empty() && act.second == act.by)
+        reply.errors.push_back(
+            {"/second", "`" + act.second + "` counts; name the other one, or leave it out"});
     if (act.counted && *act.counted < 0) reply.errors.push_back({"/count", "is below 0"});
     if (!act.ticket.empty() && find_ticket(act.ticket) == nullptr)
         reply.errors.push_back({"/ticket", "no ticket `" + act.ticket + "`"});
@@ -240,8 +243,8 @@ void KeyRoom::order_lock(const Key& key, const KeyAct& act) {
     GH_ASSERT(opened.kind == ReplyKind::created);
 }
 
-KeyEvent KeyRoom::event_of(const KeyAct& act, const KeyState& state, std::optional<UtcMs> at,
-                           std::optional<UtcMs> until) const {
+KeyEvent KeyRoom::event_of(const KeyAct& act, const Key& key, const KeyState& state,
+                           std::optional<UtcMs> at, std::optional<UtcMs> until) const {
     using What = KeyAct::What;
     KeyEvent event = desk_event(type_of(act.what), act.key);
     event.by = act.by;
@@ -258,6 +261,9 @@ KeyEvent KeyRoom::event_of(const KeyAct& act, const KeyState& state, std::option
     if (act.present.value_or(act.counted.value_or(0) > 0))
         event.present = {act.counted.value_or(1)};
     if (act.counted) event.detail = kCountedPieces;
+    // The sheet of the stock-take says what was known then, whatever happens to the key later.
+    event.expected = KeyExpected{to_string(state.place), state.loan ? state.loan->holder : "",
+                                 key.count.value_or(1)};
     return event;
 }
 
@@ -298,7 +304,7 @@ Reply KeyRoom::act(const KeyAct& act) {
             reply.errors.push_back({"/at", std::move(why)});
             return reply;
         }
-    KeyEvent event = event_of(act, state, at, until);
+    KeyEvent event = event_of(act, *key, state, at, until);
     if (seals)
         if (auto refused = take_seal(act, *key, at, event)) return *std::move(refused);
     if (of_both)

@@ -179,6 +179,13 @@ void members(V& visit, Is<SealWritten> auto& seal) {
 }
 
 template <class V>
+void members(V& visit, Is<KeyExpected> auto& expected) {
+    visit("place", expected.place);
+    visit("holder", expected.holder);
+    visit("pieces", expected.pieces);
+}
+
+template <class V>
 void members(V& visit, Is<KeyEvent> auto& event) {
     visit.id("id", event.id);
     visit.word("type", event.type);
@@ -199,6 +206,7 @@ void members(V& visit, Is<KeyEvent> auto& event) {
     visit("session", event.session);
     visit("until", event.until);
     visit.part("seal", event.seal);
+    visit.part("expected", event.expected);
     visit.word("origin", event.origin);
     visit("present", event.present);
     visit.parts("tags", event.tags);

@@ -119,7 +119,7 @@ class KeyRoom {
     [[nodiscard]] Reply act(const KeyAct& act);
     [[nodiscard]] Reply clock(const CabinetClock& clock);
     void check_people(const KeyAct& act, Reply& reply) const;
-    [[nodiscard]] KeyEvent event_of(const KeyAct& act, const KeyState& state,
+    [[nodiscard]] KeyEvent event_of(const KeyAct& act, const Key& key, const KeyState& state,
                                     std::optional<UtcMs> at, std::optional<UtcMs> until) const;
     [[nodiscard]] KeyView view_of(const Key& key);
     [[nodiscard]] CabinetView view_of(const KeyRoomOptions::Cabinet& cabinet,

@@ -114,6 +114,7 @@ void post_key(Call& call, Respond respond) {
     if (act.what == What::hand) act.to = body.required_text("to");
     if (act.what == What::offer) act.to = body.text("to");
     if (act.what == What::count) {
+        act.second = body.text("second");
         const auto counted = body.integer("count", 0, kPiecesMax);
         if (counted) act.counted = static_cast<int>(*counted);
         // Not said is not counted, and nobody's word that the key is away.

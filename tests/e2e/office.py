@@ -141,7 +141,7 @@ def searched(house):
 
 
 def sealed(house, desk):
-    """An envelope is opened by two, shown so until it is sealed anew, and both stand in its line."""
+    """An envelope is opened by two, shown so until it is sealed anew; both stand in its line."""
     equal("as it was imported", house.get("/keys/k-3")["seal"], {"no": "F-1", "state": "intact"})
     none = desk.post("/keys/k-1/unseal", {"by": "s-01", "reason": "漏水"}, status=(409,))
     equal("no seal", none["type"].split(":")[-1], "no-seal")
@@ -166,6 +166,28 @@ def sealed(house, desk):
     check("without the reason", "漏水" not in str(line))
 
 
+def counted(house, desk):
+    """盘点: what one finds beside what the books said as it was counted."""
+    wrong = desk.post("/keys/k-1/count", {"by": "s-01", "second": "s-01", "present": True},
+                      status=(422,))  # fmt: skip
+    equal("two are two", wrong["errors"][0]["pointer"], "/second")
+    house.ctl("keys", "count", "k-1", "--count", "1", "--by", "s-01", "--second", "s-02",
+              "--reason", "一把在维修班")  # fmt: skip
+    desk.post("/keys/k-2/out", {"by": "s-01", "person": "s-03", "reason": "验房"})
+    house.ctl("keys", "count", "k-2", "--by", "s-01")
+    desk.post("/keys/k-2/in", {"by": "s-01"})
+    sheet = house.ctl("keys", "stock-take")
+    equal("the foot", (sheet["keys"], sheet["counted"], sheet["differing"]), (3, 2, 1))
+    first, second, third = sheet["items"]
+    equal("one piece is missing", (first["expected"], first["counted"], first["difference"],
+          first["by"], first["second"], first["remark"]),
+          (2, 1, -1, "s-01", "s-02", "一把在维修班"))  # fmt: skip
+    equal("with whom it was then", (second["state"], second["holder"], second["expected"],
+          second["difference"]), ("out", "s-03", 0, 0))  # fmt: skip
+    equal("nobody counted it", ("counted" in third, third["expected"]), (False, 1))
+    equal("before", house.get("/reports/stock-take?to=2020-01-01&from=2019-12-01")["counted"], 0)
+
+
 def registers(house, desk, folder):
     desk.post("/documents", {"name": "停水通知", "receiver": "张三丰", "unit": "u-1", "copies": "1",
                              "at": "2026-11-16", "by": "s-01"})  # fmt: skip
@@ -181,6 +203,7 @@ def registers(house, desk, folder):
         "/units/u-2/handover": ("类别", ["表底数", "表底数", "钥匙", *["验收项目"] * 4,
                                        "表底数", "表底数"]),
         "/reports/shift": ("项目", None),
+        "/reports/stock-take": ("差异", ["-1", "0", ""]),
         f"/reports/visits/{month}": ("回访人", ["s-01", "s-01"]),
         "/keys": ("房号/部位", ["3栋2单元1201", "3栋2单元0302", "5栋1单元1201"]),
     }  # fmt: skip
@@ -203,6 +226,8 @@ def registers(house, desk, folder):
         "slip": (f"/tickets/{ticket}", ["报修人/电话", "张三丰 13800001234", "约定价格", "收费单据",
                                         "电话", "客服存根", "size:A5"]),
         "shift": ("/reports/shift", ["待派工", "钥匙"]),
+        "stocktake": ("/reports/stock-take", ["盘点表", "一把在维修班", "抽屉", "已盘/总数",
+                                              "2 / 3", "landscape"]),
         "visits": (f"/reports/visits/{month}", ["不满意", "满意", "被访人", "张太太"]),
         "documents": ("/documents", ["3栋2单元1201"]),
         "handover": ("/units/u-2/handover", ["人工抄表", "未抄，待核对", "派工单号"]),
@@ -228,6 +253,7 @@ def test():
         handed_over(house, desk)
         searched(house)
         sealed(house, desk)
+        counted(house, desk)
         registers(house, desk, folder)
         check("the books hold", house.ctl("verify")["ok"])
 

@@ -1,5 +1,6 @@
 // What the desk writes down of keys that no cabinet watches, over the engine and a real store:
-// seals that are opened and renewed.
+// seals that are opened and renewed, and what is counted.
+#include "daemon/engine/key_codec.hpp"
 #include "tests/integration/engine/key_house.hpp"
 #include "tests/support/catch.hpp"
 
@@ -83,4 +84,48 @@ TEST_CASE_METHOD(Drawer, "a seal is opened by two with a reason, and renewed wit
     CHECK(key("k-7").seal->number == "F-2");
     CHECK_FALSE(key("k-7").seal->broken);
     CHECK(house.proof().empty());
+}
+
+TEST_CASE_METHOD(Drawer,
+                 "what is counted keeps what the books said then, and who counted with whom") {
+    KeyAct taken = act("k-8", W::take);
+    taken.person = "s-2";
+    taken.second = "s-3";
+    REQUIRE(work(taken).kind == ReplyKind::created);
+    const auto count = [&](const char* key, std::optional<int> pieces) {
+        KeyAct one = act(key, W::count);
+        one.second = "s-3";
+        one.counted = pieces;
+        if (!pieces) one.present = false;
+        return refused(one);
+    };
+    KeyAct alone = act("k-9", W::count);
+    alone.second = "s-1";
+    alone.present = true;
+    CHECK(refused(alone) == "/second");
+    alone.second = "s-7";
+    CHECK(refused(alone) == "/second");
+    CHECK(count("k-9", 2).empty());
+    CHECK(count("k-8", std::nullopt).empty());
+    house.pass(kMinute);
+    KeyAct back = act("k-8", W::bring);
+    REQUIRE(work(back).kind == ReplyKind::ok);
+    house.reopen();
+    StoreReader reader(house.path());
+    const UtcMs now = house.clock.wall_ms();
+    const auto rows = reader.key_books().counts_between(now - kHour, now, 10);
+    REQUIRE(rows.size() == 2);
+    KeyEvent bunch, away;
+    from_book(rows[0].body, bunch);
+    from_book(rows[1].body, away);
+    REQUIRE((bunch.expected && away.expected));
+    CHECK(bunch.expected->place == "in");
+    CHECK(bunch.expected->pieces == 3);
+    CHECK(bunch.present == std::vector<int>{2});
+    CHECK(bunch.second == "s-3");
+    CHECK(away.expected->place == "out");
+    CHECK(away.expected->holder == "s-2");
+    CHECK(away.present.empty());
+    CHECK(reader.key_books().counts_between(now - kHour, now, 1).size() == 1);
+    CHECK(reader.key_books().counts_between(now, now + kHour, 10).empty());
 }
