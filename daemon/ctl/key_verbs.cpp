@@ -76,6 +76,17 @@ std::string sealed_with(const json::object& key) {
     return ", seal " + text(seal, "no") + " " + text(seal, "state");
 }
 
+// The badge reader beside it: its newest event, and what is wrong with its line.
+std::string reader_line(const json::object& cabinet) {
+    if (!cabinet.contains("reader")) return "";
+    const json::object& reader = member(cabinet, "reader");
+    const std::string skew = text(reader, "clock_skew_s");
+    return text(reader, "boot") + "/" + text(reader, "seq") + " " +
+           minute(reader, "last_event_at") +
+           (skew.empty() || skew == "0" ? "" : ", off by " + skew + " s") +
+           (list(reader, "gaps").empty() ? "" : ", events missing");
+}
+
 int print_ticket(const Options& options, const Answer& answer) {
     if (!answer.ok()) return report(options, answer);
     if (options.json) return print_document(answer);
@@ -193,7 +204,7 @@ int cabinets(const Options& options) {
     if (options.json) return print_items(listing);
     TextTable table;
     for (const char* heading : {"CABINET", "PROFILE", "BY", "STATE", "KEYS", "OUT", "LAST SEQ",
-                                "CLOCK OFF S", "LAST EVENT"})
+                                "CLOCK OFF S", "LAST EVENT", "READER"})
         table.column(heading);
     for (const json::value& item : listing.items) {
         const json::object& one = item.get_object();
@@ -203,7 +214,7 @@ int cabinets(const Options& options) {
         const std::string gaps = list(one, "gaps").empty() ? "" : ", events missing";
         table.row({text(one, "cabinet"), text(one, "profile"), text(one, "kind"), state + gaps,
                    text(one, "keys"), text(one, "out"), text(one, "boot") + "/" + text(one, "seq"),
-                   text(one, "clock_skew_s"), minute(one, "last_event_at")});
+                   text(one, "clock_skew_s"), minute(one, "last_event_at"), reader_line(one)});
     }
     std::cout << (table.empty() ? "gatehouse.toml names no cabinet\n" : table.text());
     return kDone;

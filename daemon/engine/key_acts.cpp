@@ -386,6 +386,26 @@ KeyView KeyRoom::view_of(const Key& key) {
     return view;
 }
 
+std::optional<ReaderView> KeyRoom::reader_of(const std::string& cabinet) {
+    const std::string id = cabinet + kReaderSuffix;
+    ReaderView view;
+    view.source = numberings_.current(context_.store.key_books(), id);
+    const auto source = now_.sources.find(view.source);
+    const bool begun = source != now_.sources.end() && source->second.begun;
+    const auto heard = heard_.find(id);
+    if (!begun && heard == heard_.end()) return std::nullopt;
+    if (begun) {
+        view.boot = source->second.boot;
+        view.seq = source->second.seq;
+    }
+    if (heard != heard_.end()) view.last_event_at = heard->second;
+    if (const auto skew = reader_skew_ms_.find(id); skew != reader_skew_ms_.end())
+        view.skew_ms = skew->second;
+    for (const auto& [name, gap] : gaps())
+        if (name == id) view.gaps.push_back(gap);
+    return view;
+}
+
 CabinetView KeyRoom::view_of(const KeyRoomOptions::Cabinet& cabinet,
                              const std::vector<KeyView>& keys) {
     CabinetView view;
@@ -408,7 +428,8 @@ CabinetView KeyRoom::view_of(const KeyRoomOptions::Cabinet& cabinet,
     if (const auto at = heard_.find(cabinet.id); at != heard_.end())
         view.last_event_at = at->second;
     for (const auto& [id, gap] : gaps())
-        if (cabinet_of(id) == cabinet.id) view.gaps.push_back(gap);
+        if (id == cabinet.id) view.gaps.push_back(gap);
+    view.reader = reader_of(cabinet.id);
     for (const KeyView& key : keys) {
         const Key* row = find_key(key.key);
         if (row == nullptr || row->cabinet != cabinet.id) continue;

@@ -124,6 +124,7 @@ class KeyRoom {
     [[nodiscard]] KeyView view_of(const Key& key);
     [[nodiscard]] CabinetView view_of(const KeyRoomOptions::Cabinet& cabinet,
                                       const std::vector<KeyView>& keys);
+    [[nodiscard]] std::optional<ReaderView> reader_of(const std::string& cabinet);
     void check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
                    std::optional<UtcMs>& until);
     // Into the event what both of a hand-over say; a reply: why it is refused.
@@ -201,8 +202,9 @@ class KeyRoom {
     std::vector<std::unique_ptr<KeyEvent>> window_;  // in the one order
     std::set<std::string> beating_;                  // cabinets that push and give signs of life
     std::map<std::string, UtcMs> heard_;             // when each cabinet told something last
-    UtcMs newest_at_ = 0;                            // of what was ever in it
-    std::map<std::string, KeyLoan> kept_;            // as the books have them, of the window
+    std::map<std::string, std::int64_t> reader_skew_ms_;  // of those that say their time
+    UtcMs newest_at_ = 0;                                 // of what was ever in it
+    std::map<std::string, KeyLoan> kept_;                 // as the books have them, of the window
     std::map<std::string, std::vector<KeyLink>> links_;
     std::map<std::string, std::vector<std::string>> named_;  // by hand
     std::map<std::string, Ticket> tickets_;     // open ones, and those that ended not long ago
