@@ -67,13 +67,16 @@ struct TicketAct {
 };
 // A row of a plain register, its body made already.
 struct WriteRegister {
-    std::string kind, unit, subject, by, body;
+    std::string kind, unit, subject, by, second, body;
     std::string event;       // kind of its row in the event log
     std::string log_body;    // what that row says; empty: the body
     bool by_itself = false;  // nobody asked for it, and nobody signs
     bool once = false;       // one row a kind and subject
     // Reported with it, in the same transaction: what an inspection round found.
     std::vector<OpenTicket> faults;
+    // Of a hand-over: figures that two people read at dials which no electronics can confirm. They
+    // become readings with the record.
+    std::vector<ReadFace> faces;
 };
 // A cabinet's clock is to be set, or what came of it; the write is its driver's, and begins only
 // after the order is stored.
@@ -143,6 +146,8 @@ class KeyRoom {
     [[nodiscard]] Reply open(const OpenTicket& open);
     [[nodiscard]] Reply move(const TicketAct& act);
     [[nodiscard]] Reply write(const WriteRegister& row);
+    [[nodiscard]] std::string book_faces(const WriteRegister& row,
+                                         std::vector<std::string>& tickets);
 
     // Takes fresh events into the books and the fold, and tells what came of it.
     void ingest(std::vector<KeyEvent> fresh);

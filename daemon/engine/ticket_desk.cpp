@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/core/assert.hpp"
+#include "daemon/engine/base_readings.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_codec.hpp"
@@ -362,7 +363,8 @@ boost::json::object signed_words(const std::string& body) {
     const boost::json::value parsed = boost::json::parse(body, error);
     if (error || !parsed.is_object()) return {};
     boost::json::object words = parsed.get_object();
-    for (const char* name : {"tickets", "reconcile", "by"}) words.erase(name);
+    for (const char* name : {"tickets", "reconcile", "by", "second", "base_readings"})
+        words.erase(name);
     auto* readings = words.if_contains("readings");
     if (readings != nullptr && readings->is_array())
         for (boost::json::value& one : readings->get_array())
@@ -376,18 +378,50 @@ std::optional<RegisterRow> same_handover(Context& context, const WriteRegister& 
     if (row.kind != "handover") return std::nullopt;
     const boost::json::object words = signed_words(row.body);
     const LocalDate today = context.day_of(context.now_ms());
+    std::optional<RegisterRow> newest;
     for (RegisterRow& one :
          context.store.key_books().registers(row.kind, row.unit, 0, kHandoversMost))
         if (context.day_of(one.at) == today && signed_words(one.body) == words)
-            return std::move(one);
-    return std::nullopt;
+            newest = std::move(one);
+    return newest;
+}
+
+// One member more behind those of an object; an empty one adds nothing.
+std::string with_member(std::string object, const std::string& member) {
+    if (member.empty()) return object;
+    object.pop_back();
+    return object + (object.size() > 1 ? "," : "") + member + "}";
 }
 
 }  // namespace
 
+// As a member of the record; what is held is a task of its own.
+std::string KeyRoom::book_faces(const WriteRegister& row, std::vector<std::string>& tickets) {
+    if (row.faces.empty()) return "";
+    const BaseReadings taken = take_base_readings(context_, row.faces);
+    if (!taken.to_decide.empty()) {
+        OpenTicket task;
+        task.kind = "inspection";
+        task.unit = row.unit;
+        task.category = "其他";
+        task.channel = "patrol";
+        task.by = row.by;
+        task.text = (context_.options.chinese ? "移交表底待核实: "
+                                              : "Registers of a hand-over that staff decide: ") +
+                    taken.to_decide;
+        const Reply opened = open(task);
+        GH_ASSERT(opened.kind == ReplyKind::created);
+        tickets.push_back(newest_opened_);
+    }
+    return "\"base_readings\":" + taken.json;
+}
+
 Reply KeyRoom::write(const WriteRegister& row) {
     Reply reply;
-    if (!row.by_itself) check_staff(context_, reply, "/by", row.by);
+    if (!row.second.empty())
+        check_two(context_, reply, row.by, row.second);
+    else if (!row.by_itself)
+        check_staff(context_, reply, "/by", row.by);
     if (row.once)
         if (const auto there = context_.store.key_books().register_row(row.kind, row.subject))
             return refusal(ReplyKind::conflict, "written-already",
@@ -395,16 +429,21 @@ Reply KeyRoom::write(const WriteRegister& row) {
     if (!row.unit.empty() && !context_.world.units.contains(row.unit))
         reply.errors.push_back({"/unit", "no unit `" + row.unit + "` stands in units.csv"});
     if (is_refused(reply)) return reply;
-    if (const auto there = same_handover(context_, row)) {
+    // One clerk's sheet that a second person signs later books what they saw, and no defect again.
+    const auto there = same_handover(context_, row);
+    if (there &&
+        (row.faces.empty() || there->body.find("\"base_readings\":") != std::string::npos)) {
         reply.json = register_json(*there, context_);
         return reply;
     }
+    if (auto refused = refuse_base_readings(context_, row.faces)) return *std::move(refused);
     std::vector<std::string> numbers;
-    for (const OpenTicket& fault : row.faults) {
+    for (const OpenTicket& fault : there ? std::vector<OpenTicket>() : row.faults) {
         const Reply opened = open(fault);
         if (opened.kind != ReplyKind::created && opened.kind != ReplyKind::ok) return opened;
         numbers.push_back(newest_opened_);
     }
+    const std::string base = book_faces(row, numbers);
     JsonWriter subject;
     subject.begin_object().field_if("unit", row.unit).field_if("subject", row.subject);
     subject.end_object();
@@ -415,7 +454,7 @@ Reply KeyRoom::write(const WriteRegister& row) {
     kept.unit = row.unit;
     kept.subject = row.subject;
     kept.at = context_.now_ms();
-    kept.body = row.body;
+    kept.body = with_member(row.body, base);
     if (!numbers.empty()) {
         JsonWriter tickets;
         tickets.begin_array();
@@ -425,7 +464,8 @@ Reply KeyRoom::write(const WriteRegister& row) {
         kept.body += ",\"tickets\":" + tickets.take() + "}";
     }
     kept.event = log_event(context_, row.event, subject.take(),
-                           row.log_body.empty() ? row.body : row.log_body, std::move(about));
+                           with_member(row.log_body.empty() ? row.body : row.log_body, base),
+                           std::move(about));
     kept.id = context_.store.key_books().add_register(kept);
     note_handover(kept);
     reply.kind = ReplyKind::created;

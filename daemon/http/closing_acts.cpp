@@ -121,7 +121,8 @@ void post_occupant(Call& call, Respond respond) {
             std::string record;
             if (has_handover(body)) {
                 WriteRegister row =
-                    read_handover(call, body, command.act.by, "in", /*whole=*/false);
+                    read_handover(call, body, {command.act.by, "", command.act.actor}, "in", "",
+                                  /*whole=*/false);
                 // What the electronics say may change until the same act is asked again.
                 record = call.request.body;
                 command.record = std::make_shared<const RoomWork>(RoomWork{std::move(row)});

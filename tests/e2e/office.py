@@ -122,12 +122,29 @@ def handed_over(house, desk):
                                               "receiver": "p-2", "by": "s-01"},
                       status=(422,))  # fmt: skip
     equal("of another flat", wrong["errors"][0]["pointer"], "/receiver")
+    base_readings(house, desk)
     left = desk.post("/units/u-2/handover", {"direction": "out", "readings": {"w-2": "12.9"},
                                              "receiver": "p-2", "by": "s-01"})  # fmt: skip
     equal("a meter that nobody read", left["row"]["readings"][-1],
           {"meter": "e-2", "electronic": "not_read"})  # fmt: skip
     tasks = [house.get(f"/tickets/{number}")["text"] for number in left["tickets"]]
     equal("one task for all", tasks, ["移交表底待电子核对: e-2 (未抄)"])
+
+
+def base_readings(house, desk):
+    """What two read at a dial without a bus is a reading with the record; of one it is a word."""
+    equal("one person's word", house.get("/meters/w-2/readings?step=raw")["items"], [])
+    sheet = {"direction": "in", "readings": {"w-2": "12.4"}, "keys": {"入户门": "4"}, "by": "s-01"}
+    day = desk.post("/units/u-2/handover", {**sheet, "second": "s-02", "at": "2026-11-16"},
+                    status=(422,))  # fmt: skip
+    equal("a dial has a moment", day["errors"][0]["pointer"], "/at")
+    same = desk.post("/units/u-2/handover", {**sheet, "second": "s-01"}, status=(422,))
+    equal("two", same["errors"][0]["pointer"], "/second")
+    made = desk.post("/units/u-2/handover", {**sheet, "second": "s-02"})
+    taken = made["row"]["base_readings"]
+    equal("its base", [(r["meter"], r["state"]) for r in taken], [("w-2", "confirmed")])
+    row = house.get("/meters/w-2/readings?step=raw")["items"][-1]
+    equal("by eye", (float(row["register"]), row["quality"]), (12.4, "manual"))
 
 
 def searched(house):
@@ -201,7 +218,7 @@ def registers(house, desk, folder):
         "/calls": ("方式", ["电话"]),
         "/rounds": ("合格", ["是", "否"]),
         "/units/u-2/handover": ("类别", ["表底数", "表底数", "钥匙", *["验收项目"] * 4,
-                                       "表底数", "表底数"]),
+                                       "表底数", "表底数", "钥匙", "表底数", "表底数"]),
         "/reports/shift": ("项目", None),
         "/reports/stock-take": ("差异", ["-1", "0", ""]),
         f"/reports/visits/{month}": ("回访人", ["s-01", "s-01"]),
