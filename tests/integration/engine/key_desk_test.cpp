@@ -2,6 +2,7 @@
 // seals that are opened and renewed, and what is counted.
 #include "daemon/engine/key_codec.hpp"
 #include "tests/integration/engine/key_house.hpp"
+#include "tests/integration/store/other_hand.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gatehouse;
@@ -128,4 +129,63 @@ TEST_CASE_METHOD(Drawer,
     CHECK(away.present.empty());
     CHECK(reader.key_books().counts_between(now - kHour, now, 1).size() == 1);
     CHECK(reader.key_books().counts_between(now, now + kHour, 10).empty());
+}
+
+// Books of a version that kept the time which was promised with a removal as if a lead had given
+// it.
+TEST_CASE_METHOD(Drawer, "what older books promised is a promise again after a restart") {
+    const UtcMs promised = house.clock.wall_ms() + 6 * kDay, given = promised + kDay;
+    const auto zone = make_zone(house.options.timezone);
+    KeyAct take = act("k-9", W::take);
+    take.person = "s-2";
+    take.until = format_iso8601(promised, *zone);
+    REQUIRE(work(take).kind == ReplyKind::created);
+    take.key = "k-8";
+    take.second = "s-3";
+    REQUIRE(work(take).kind == ReplyKind::created);
+    KeyAct more = act("k-8", W::extend);
+    more.by = "s-9";
+    more.until = format_iso8601(given, *zone);
+    FileTexts lead;
+    lead["staff.csv"] = "staff,name,roles\ns-9,Nine,head\n";
+    REQUIRE(house.import(lead).kind == ReplyKind::ok);
+    REQUIRE(work(more).kind == ReplyKind::ok);
+    // Beyond the window: from the base, and from nothing else.
+    house.pass(4 * kDay);
+    for (int i = 0; i < 3; ++i) house.pass(kMinute);
+    house.crash();
+    {
+        OtherHand hand(house.path());
+        for (const char* table : {"key_base", "key_loan"}) {
+            const bool base = std::string(table) == "key_base";
+            const std::string at = base ? "$.loan." : "$.";
+            const std::string which = base ? "kind='key' AND id='k-9'" : "key='k-9'";
+            REQUIRE(hand.run("UPDATE " + std::string(table) +
+                             " SET body=json_remove(json_set(body,'" + at +
+                             "extended_until',json_extract(body,'" + at + "return_by')),'" + at +
+                             "return_by') WHERE " + which)
+                        .empty());
+        }
+    }
+    house.open();
+    house.pass(2'000);
+    const auto check = [&] {
+        REQUIRE(key("k-9").loan);
+        CHECK(key("k-9").loan->return_by == promised);
+        CHECK_FALSE(key("k-9").loan->extended_until);
+        REQUIRE(key("k-8").loan);
+        CHECK(key("k-8").loan->return_by == promised);
+        CHECK(key("k-8").loan->extended_until == given);
+        CHECK(key("k-8").due_at == given);
+        // A promise makes nothing due later than the curfew does.
+        CHECK(*key("k-9").due_at < promised);
+    };
+    check();
+    const auto row = StoreReader(house.path()).key_books().loans_of("k-9", 1);
+    REQUIRE(row.size() == 1);
+    CHECK(row[0].body.find("extended_until") == std::string::npos);
+    house.reopen();
+    house.pass(2'000);
+    check();
+    CHECK(house.proof().empty());
 }
