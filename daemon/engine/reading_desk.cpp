@@ -210,6 +210,11 @@ std::optional<Reply> refuse_face(Context& context, const ReadFace& command) {
     return answered && answered->kind == ReplyKind::ok ? std::nullopt : answered;
 }
 
+bool agrees_with_books(Context& context, const ReadFace& command) {
+    Looked looked;
+    return !look_at(context, command, looked) && !looked.verdict.opened;
+}
+
 Reply confirm_face(Context& context, const ConfirmFace& command) {
     const auto found = context.world.meter_index.find(command.meter);
     if (found == context.world.meter_index.end()) return no_such_meter(command.meter);

@@ -478,12 +478,15 @@ Reply KeyRoom::record(const RoomWork* work, Reply moved) {
     if (work == nullptr || moved.kind != ReplyKind::created) return moved;
     follow_books();
     WriteRegister row = std::get<WriteRegister>(work->what);
+    row.faces.clear();  // the move took them
     const boost::json::object act = boost::json::parse(moved.json).as_object();
     for (std::string* text : {&row.body, &row.log_body}) {
         if (text->empty()) continue;
         text->pop_back();
         for (const char* name : {"holder", "moved_at", "closed", "opened"})
             *text += std::string(",\"") + name + "\":" + boost::json::serialize(act.at(name));
+        if (const auto* base = act.if_contains("base_readings"))
+            *text += ",\"base_readings\":" + boost::json::serialize(*base);
         *text += "}";
     }
     const Reply written = write(row);

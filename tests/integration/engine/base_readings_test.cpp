@@ -158,3 +158,49 @@ TEST_CASE_METHOD(MoveIn, "a sheet with one figure that cannot be taken changes n
     CHECK(events("meter.read_by_eye").empty());
     CHECK(events("unit.handover").empty());
 }
+
+TEST_CASE_METHOD(MoveIn, "a change of occupant closes and opens at what two read with its record") {
+    FileTexts files;
+    files["people.csv"] = "person,kind,name,unit\np-2,tenant,Somebody,1-101\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    settle("e-101", "1000.00");
+    REQUIRE(ask(ReadFace{"local", "w-101", "7", "", "s-01", "s-02", ""}).kind ==
+            ReplyKind::created);
+    pass(2 * kDay);
+    settle("e-101", "1001.00");
+    const auto moves = [&](const char* key, const std::map<std::string, std::string>& faces) {
+        ChangeOccupant change;
+        change.act = {"local", "s-01", "s-02", "moved", key, key};
+        change.unit = "1-101";
+        change.holder = "p-2";
+        change.settle = "refund";
+        WriteRegister row = sheet(faces);
+        row.faults.clear();
+        change.record = std::make_shared<const RoomWork>(RoomWork{row});
+        return ask(change);
+    };
+    CHECK(moves("k-1", {}).type == "no-fresh-reading");
+    // What contradicts the books is no reading, and the dial is still to be read.
+    CHECK(moves("k-2", {{"w-101", "3"}}).type == "no-fresh-reading");
+    CHECK(readings("w-101").size() == 1);
+    CHECK(records() == 0);
+    // The electronics have just spoken of the one; the other lives by the eye.
+    const Reply moved = moves("k-3", {{"e-101", "1001"}, {"w-101", "9"}});
+    INFO(moved.detail);
+    REQUIRE(moved.kind == ReplyKind::created);
+    CHECK(moved.json.find(R"("base_readings":[{"meter":"w-101","state":"confirmed")") !=
+          std::string::npos);
+    CHECK(events("meter.read_by_eye").size() == 2);
+    CHECK(ledger("a-101") == "0.00");
+    CHECK(balance("a-101.2") == "0.00");
+    const auto rows = StoreReader(path()).key_books().registers("handover", "1-101", 0, 10);
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].body.find(R"("base_readings":[{"meter":"w-101")") != std::string::npos);
+    CHECK(moves("k-3", {{"e-101", "1001"}, {"w-101", "9"}}).json == moved.json);
+    reopen();
+    pass(kDay);
+    REQUIRE(ask(ReadFace{"local", "w-101", "10", "", "s-01", "s-02", ""}).kind ==
+            ReplyKind::created);
+    CHECK(balance("a-101.2") == "-5.00");
+    CHECK(proof() == "");
+}
