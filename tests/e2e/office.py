@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from exports import pull
-from house import House, check, equal, main
+from house import House, UnixConnection, check, equal, main
 from keys import Desk, forward, page, rows_of
 
 
@@ -27,20 +27,24 @@ def prepare(house):
     house._csv("meters.csv", "meter,unit,service,bus,address,profile,rated_amps",
                [("e-1", "u-1", "electricity", "b1", 1, "eastron-sdm120", "10000000"),
                 ("e-2", "u-2", "electricity", "b1", 2, "eastron-sdm120", "10000000"),
-                ("w-2", "u-2", "water", "", "", "", "")])  # fmt: skip
+                ("w-2", "u-2", "water", "", "", "", ""),
+                ("e-3", "u-3", "electricity", "", "", "", "")])  # fmt: skip
     house._csv("units.csv", "unit,label",
                [("u-1", "3栋2单元1201"), ("u-2", "3栋2单元0302"),
                 ("u-3", "5栋1单元1201")])  # fmt: skip
     house._csv("people.csv", "person,kind,name,phone,unit",
                [("p-1", "owner", "张三丰", "13800001234", "u-1"),
-                ("p-2", "owner", "李四", "13900005678", "u-2")])  # fmt: skip
+                ("p-2", "owner", "李四", "13900005678", "u-2"),
+                ("p-3", "owner", "王五", "13700000000", "u-3"),
+                ("p-4", "tenant", "赵六", "13700000001", "u-3")])  # fmt: skip
     house._csv("staff.csv", "staff,name,roles",
                [("s-01", "前台", "desk"), ("s-02", "主任", "head"), ("s-03", "水电工", "tech")])
     house._csv("keys.csv", "key,class,opens,place,count,seal_no",
                [("k-1", "entrusted", "u-1", "抽屉", 2, ""),
                 ("k-2", "rework", "u-2", "抽屉", 1, ""),
                 ("k-3", "reserve_sealed", "u-3", "保险柜", 1, "F-1")])  # fmt: skip
-    (house.registry / "accounts.csv").unlink()
+    house._csv("accounts.csv", "account,unit,service,tariff,opening_balance,holder",
+               [("a-3", "u-3", "electricity", "flat", "50.00", "p-3")])  # fmt: skip
     house.launch()
     house.ctl("import", house.registry)
     house.wait_register("e-1", 100)
@@ -149,6 +153,30 @@ def base_readings(house, desk):
     taken = made["row"]["base_readings"]
     equal("its base", [(r["meter"], r["state"]) for r in taken], [("w-2", "confirmed")])
     equal("by eye", rows(), [("manual", 12.4, "manual")])
+
+
+def moved_in(house):
+    """Who comes begins at the dial that both read, which no electronics could have told."""
+    house.ctl("dial", "e-3", "100", "--by", "s-01", "--second", "s-02")
+    forward(house, hours=3)
+
+    def move(key, face):
+        body = {"holder": "p-4", "settle": "refund", "by": "s-01", "second": "s-02",
+                "reason": "换租", "readings": {"e-3": face}, "keys": {"入户门": "2"}}
+        return UnixConnection.request(house.socket, "POST", "/api/v1/units/u-3/occupant", body,
+                                      {"Idempotency-Key": key})  # fmt: skip
+
+    status, refused = move("m-1", "90")
+    equal("it contradicts the books", (status, refused["type"].split(":")[-1]),
+          (409, "no-fresh-reading"))  # fmt: skip
+    status, done = move("m-2", "100")
+    equal(f"moved: {done}", status, 201)
+    equal("from that figure on", [(r["meter"], r["state"]) for r in done["base_readings"]],
+          [("e-3", "confirmed")])  # fmt: skip
+    equal("once", move("m-2", "100")[1], done)
+    record = house.get("/units/u-3/handover")["items"]
+    equal("in one record", [(r["row"]["holder"], r["row"]["base_readings"]) for r in record],
+          [("p-4", done["base_readings"])])  # fmt: skip
 
 
 def searched(house):
@@ -272,6 +300,7 @@ def test():
         number = typed_later(house, desk)
         visited_twice(house, desk, number)
         handed_over(house, desk)
+        moved_in(house)
         searched(house)
         sealed(house, desk)
         counted(house, desk)
