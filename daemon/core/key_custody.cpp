@@ -203,12 +203,16 @@ void KeyFold::look_before() {
     if (const auto gap = gap_before(source_, event_.id)) miss(gap->from, gap->through);
 }
 
-void KeyFold::run() {
+void KeyFold::count_on() {
     look_before();
     if (!source_.begun && is_later_numbering(event_.id.source)) restart();
     source_.begun = true;
     source_.boot = event_.id.boot;
     source_.seq = event_.id.seq;
+}
+
+void KeyFold::run() {
+    count_on();
     end_sessions();
     switch (event_.type) {
         case KeyEventType::access_granted:
@@ -264,6 +268,8 @@ void KeyFold::run() {
         case KeyEventType::key_offered:
         case KeyEventType::key_declined:
         case KeyEventType::key_lapsed:
+        case KeyEventType::key_unsealed:
+        case KeyEventType::key_sealed:
             return write_down();
         case KeyEventType::key_fault:
         case KeyEventType::slot_fault:

@@ -102,14 +102,37 @@ struct OfferRefusal {
 enum class KeyPlace { in, out, given, lost, unknown };
 [[nodiscard]] const char* to_string(KeyPlace place);
 [[nodiscard]] std::optional<KeyPlace> parse_key_place(std::string_view word);
+// A seal as it was last written down: by whom it was opened or put on. `listed`: what keys.csv had
+// then; another number there is another seal.
+struct KeySeal {
+    std::string number, listed;
+    bool broken = false;
+    std::string person, second;
+    UtcMs at = 0;  // 0: as keys.csv has it
+    friend bool operator==(const KeySeal&, const KeySeal&) = default;
+};
 struct KeyState {
     KeyPlace place = KeyPlace::in;
     std::string cabinet;      // where it hangs; empty: at home
     std::optional<int> slot;  // likewise
     std::optional<KeyLoan> loan;
     UtcMs since = 0;
+    std::optional<KeySeal> seal;  // absent: nobody wrote anything down of it
     friend bool operator==(const KeyState&, const KeyState&) = default;
 };
+
+// The seal that a key has or had; nothing: it is not kept sealed.
+[[nodiscard]] std::optional<KeySeal> seal_of(const Key& key, const KeyState& state);
+// Whether its class asks for a second person who is there.
+[[nodiscard]] bool takes_two_to_seal(const Key& key);
+enum class SealStep { open, renew };
+struct SealRefusal {
+    std::string pointer, type, text;  // "no-seal", "seal-broken", "sealed", "key-gone", "invalid"
+};
+inline constexpr std::size_t kSealNumberMax = 64;
+// Why the seal of a key cannot be opened, or a new one of that number be put on; nothing: it can.
+[[nodiscard]] std::optional<SealRefusal> judge_seal(const Key& key, const KeyState& state,
+                                                    SealStep step, const std::string& number);
 
 struct KeySession {
     std::string person, card;

@@ -49,6 +49,8 @@ constexpr std::array kWords{
     Word{KeyEventType::key_offered, "key.offered"},
     Word{KeyEventType::key_declined, "key.declined"},
     Word{KeyEventType::key_lapsed, "key.lapsed"},
+    Word{KeyEventType::key_unsealed, "key.unsealed"},
+    Word{KeyEventType::key_sealed, "key.sealed"},
 };
 
 std::optional<std::int64_t> number(std::string_view text) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/core/boxed.hpp"
 #include "daemon/core/time.hpp"
 
 namespace gatehouse {
@@ -71,6 +72,9 @@ enum class KeyEventType {
     key_offered,
     key_declined,
     key_lapsed,
+    // Of a key that is kept sealed: its seal was opened, a new one was put on.
+    key_unsealed,
+    key_sealed,
 };
 // The words of 5.1, "key.removed"; what stands behind a dot too many is the detail: a cabinet may
 // write "access.denied" with its detail apart or "access.denied.unknown_card".
@@ -85,6 +89,19 @@ struct SlotTag {
     int slot = 0;
     std::string tag;
     friend bool operator==(const SlotTag&, const SlotTag&) = default;
+};
+
+// Of a seal that was opened or put on: its number, and what keys.csv had when that was written
+// down.
+struct SealWritten {
+    std::string number, listed;
+};
+
+// What the books said of a key as it was counted: where it is ("in"), who has it, and of how many
+// pieces it is.
+struct KeyExpected {
+    std::string place, holder;
+    int pieces = 1;
 };
 
 struct KeyEvent {
@@ -106,6 +123,8 @@ struct KeyEvent {
     std::optional<UtcMs> until;  // key_extended; key_removed: when it is promised back
     KeyOrigin origin = KeyOrigin::device;
     std::vector<int> present;            // inventory: slots with a key; key_counted: {1} or {}
+    Boxed<SealWritten> seal;             // key_unsealed, key_sealed
+    Boxed<KeyExpected> expected;         // key_counted
     std::vector<SlotTag> tags;           // inventory: what hangs there, where that can be read
     std::int64_t from = 0, through = 0;  // log_gap, log_overwritten: the seqs that are gone
     UtcMs at = 0;                        // the device's clock, corrected where it was wrong

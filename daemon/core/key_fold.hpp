@@ -39,6 +39,7 @@ class KeyFold {
     void tell_doubts(const Who& who, const std::string& key);
     void miss(std::int64_t from, std::int64_t through);
     void look_before();
+    void count_on();
     void restart();
     void lose_for_good();
     void forget_places();

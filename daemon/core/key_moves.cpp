@@ -318,6 +318,17 @@ void KeyFold::write_down() {
             return;
         case KeyEventType::key_counted:
             return count(*found->second, state);
+        case KeyEventType::key_unsealed:
+        case KeyEventType::key_sealed:
+            // No cabinet sees an envelope.
+            if (event_.seal)
+                state.seal = KeySeal{event_.seal->number,
+                                     event_.seal->listed,
+                                     event_.type == KeyEventType::key_unsealed,
+                                     event_.person,
+                                     event_.second,
+                                     event_.at};
+            return;
         case KeyEventType::key_lost:
             if (state.loan) lose(state);
             leave_slot(*found->second, state);

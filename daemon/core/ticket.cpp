@@ -335,7 +335,8 @@ class Mover {
             case TicketAction::visit:
                 ticket_.visited_at = now_;
                 ticket_.rating = move_.rating;
-                ticket_.outcomes.push_back({now_, "visit", std::nullopt, {}, {}, move_.rating});
+                ticket_.outcomes.push_back(
+                    {now_, "visit", std::nullopt, {}, {}, move_.rating, move_.spoken_to});
                 return go(TicketState::visited);
             case TicketAction::close:
                 ticket_.closed_at = now_;

@@ -70,6 +70,7 @@ struct TicketOutcome {
     std::optional<UtcMs> done_by;  // done: as it stood then
     Fen material, labour;          // of done and fees: what was added
     std::string rating;            // of a visit
+    std::string spoken_to = {};    // of a visit: whom, in somebody's words
     friend bool operator==(const TicketOutcome&, const TicketOutcome&) = default;
 };
 
@@ -118,7 +119,7 @@ struct TicketMove {
     std::vector<std::string> crew;
     std::optional<UtcMs> at;  // dispatch, transfer, accept, start, done: as the slip says; else now
     std::optional<UtcMs> appointment_at, until;
-    std::string result, rating, pay_method, receipt;
+    std::string result, rating, spoken_to, pay_method, receipt;
     std::optional<Fen> agreed_price, material, labour;
     std::optional<UtcMs> owner_contacted_at;
     bool keys_out = false;   // linked keys that are not back

@@ -1,6 +1,8 @@
 #include "daemon/ctl/key_options.hpp"
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::ctl {
@@ -88,11 +90,26 @@ void add_keys(CLI::App& app, Words& words) {
                 "to", "To whom, where its holder begins");
     say("confirm", "The other one of the two says so, within ten minutes");
     say("decline", "One of the two takes it back");
+    for (const auto& [name, help] :
+         {std::pair{"unseal", "The seal of a key is opened, the second one there"},
+          std::pair{"seal", "A new seal is put on"}}) {
+        CLI::App* verb = act(name, help);
+        words.field(verb, "person", "Who does it (who writes it down)");
+        verb->add_option("--second", words.options().second, "Who is there as well");
+        if (std::string_view(name) == "seal")
+            words.field(verb, "seal_no", "What stands on it")->required();
+    }
     act("lost", "It is lost");
     act("found", "It was found again");
     act("given", "The owner has it, for good");
-    words.flag(act("count", "Stock-take: what one finds, --present or not"), "present",
-               "It is there");
+    CLI::App* count = act("count", "Stock-take: what one finds, --present or not");
+    words.flag(count, "present", "It is there");
+    words.field(count, "count", "How many pieces of a bunch are there, instead");
+    count->add_option("--second", words.options().second, "Who counts with them");
+    CLI::App* sheet =
+        words.verb(*keys, "stock-take", "The sheet: expected, counted, apart", stock_take);
+    words.field(sheet, "from", "Counted since (the first of this month)");
+    words.field(sheet, "to", "Counted until (now)");
     words.field(act("extend", "It stays out longer"), "until", "Until when")->required();
 }
 
@@ -156,7 +173,9 @@ void add_tickets(CLI::App& app, Words& words) {
     CLI::App* done = typed(act("done", "The work is done"));
     for (const char* name : {"result", "material", "labour", "pay_method", "receipt"})
         words.field(done, name, "As on the slip");
-    words.field(act("visit", "The return visit"), "rating", "A, B or C")->required();
+    CLI::App* visit = act("visit", "The return visit");
+    words.field(visit, "rating", "A, B or C")->required();
+    words.field(visit, "spoken_to", "Who was spoken to");
     words.flag(act("close", "File it"), "override", "With a key out, and a reason");
     act("reopen", "The same fault again");
     act("cancel", "Nothing is to be done");

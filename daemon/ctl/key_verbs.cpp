@@ -1,6 +1,8 @@
 // Verbs of keys, key cabinets and tickets: who has what, what is written down by hand, and the way
 // of a ticket.
 #include <boost/json/array.hpp>
+#include <charconv>
+#include <cstdint>
 #include <iostream>
 
 #include "daemon/ctl/output.hpp"
@@ -23,11 +25,22 @@ std::string query_of(const Options& options, const std::vector<std::string>& nam
     return query;
 }
 
+// What is no number is the server's to refuse.
+json::value number_or_text(const std::string& text) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc() && end == text.data() + text.size()) return number;
+    return json::string(text);
+}
+
 // Fields have the names of the body's; `crew` is a list, flags are true where given.
 std::string body_of(const Options& options) {
     BodyBuilder body;
     for (const auto& [name, value] : options.fields)
-        if (name != "crew") body.field(name, value);
+        if (name != "crew" && name != "count") body.field(name, value);
+    const auto pieces = options.fields.find("count");
+    const bool bunch = pieces != options.fields.end() && !pieces->second.empty();
+    if (bunch) body.object["count"] = number_or_text(pieces->second);
     body.field("by", options.by).field("second", options.second);
     body.field("reason", options.reason).field("note", options.note);
     if (!options.crew.empty()) {
@@ -37,7 +50,8 @@ std::string body_of(const Options& options) {
     }
     for (const std::string& name : options.flags) body.object[name] = true;
     // A stock-take says either, never nothing.
-    if (options.action == "count" && options.flags.empty()) body.object["present"] = false;
+    if (options.action == "count" && options.flags.empty() && !bunch)
+        body.object["present"] = false;
     return body.take();
 }
 
@@ -56,6 +70,23 @@ std::string first_person(const json::object& key) {
     return all.empty() && key.contains("out_at") ? "nobody is known" : all;
 }
 
+std::string sealed_with(const json::object& key) {
+    if (!key.contains("seal")) return "";
+    const json::object& seal = member(key, "seal");
+    return ", seal " + text(seal, "no") + " " + text(seal, "state");
+}
+
+// The badge reader beside it: its newest event, and what is wrong with its line.
+std::string reader_line(const json::object& cabinet) {
+    if (!cabinet.contains("reader")) return "";
+    const json::object& reader = member(cabinet, "reader");
+    const std::string skew = text(reader, "clock_skew_s");
+    return text(reader, "boot") + "/" + text(reader, "seq") + " " +
+           minute(reader, "last_event_at") +
+           (skew.empty() || skew == "0" ? "" : ", off by " + skew + " s") +
+           (list(reader, "gaps").empty() ? "" : ", events missing");
+}
+
 int print_ticket(const Options& options, const Answer& answer) {
     if (!answer.ok()) return report(options, answer);
     if (options.json) return print_document(answer);
@@ -70,7 +101,8 @@ int print_ticket(const Options& options, const Answer& answer) {
     for (const json::value& one : list(ticket, "moves")) {
         const json::object& move = one.get_object();
         std::cout << "  " << minute(move, "at") << "  " << text(move, "to") << " by "
-                  << text(move, "by") << (text(move, "note").empty() ? "" : ": ")
+                  << text(move, "by") << (text(move, "spoken_to").empty() ? "" : ", spoke to ")
+                  << text(move, "spoken_to") << (text(move, "note").empty() ? "" : ": ")
                   << text(move, "note") << "\n";
     }
     for (const json::value& one : list(ticket, "keys")) {
@@ -114,7 +146,7 @@ int key_show(const Options& options) {
     if (key.contains("out_at"))
         std::cout << " with " << first_person(key) << " since " << minute(key, "out_at") << ", due "
                   << minute(key, "due_at");
-    std::cout << "\n";
+    std::cout << sealed_with(key) << "\n";
     TextTable table;
     for (const char* heading : {"OUT", "IN", "PERSON", "BROUGHT BY", "ORIGIN", "TICKET"})
         table.column(heading);
@@ -139,7 +171,30 @@ int key_act(const Options& options) {
     std::cout << text(key, "key") << " is " << text(key, "state");
     if (const std::string person = first_person(key); !person.empty())
         std::cout << " with " << person << ", due " << minute(key, "due_at");
-    std::cout << "\n";
+    std::cout << sealed_with(key) << "\n";
+    return kDone;
+}
+
+int stock_take(const Options& options) {
+    std::string query = query_of(options, {"from", "to"});
+    if (!query.empty()) query.front() = '?';
+    const Answer answer = call(options.socket_path, "GET", "/api/v1/reports/stock-take" + query);
+    if (!answer.ok()) return report(options, answer);
+    if (options.json) return print_document(answer);
+    const json::object sheet = document(answer);
+    TextTable table;
+    for (const char* heading : {"KEY", "WHERE", "BY THE BOOKS", "HOLDER", "EXPECTED", "COUNTED",
+                                "DIFFERENCE", "WHEN", "BY", "SECOND", "REMARK"})
+        table.column(heading);
+    for (const json::value& item : list(sheet, "items")) {
+        const json::object& one = item.get_object();
+        table.row({text(one, "key"), text(one, "place"), text(one, "state"), text(one, "holder"),
+                   text(one, "expected"), text(one, "counted"), text(one, "difference"),
+                   minute(one, "at"), text(one, "by"), text(one, "second"), text(one, "remark")});
+    }
+    std::cout << (table.empty() ? "keys.csv names no key\n" : table.text())
+              << text(sheet, "counted") << " of " << text(sheet, "keys") << " counted, "
+              << text(sheet, "differing") << " with a difference\n";
     return kDone;
 }
 
@@ -149,7 +204,7 @@ int cabinets(const Options& options) {
     if (options.json) return print_items(listing);
     TextTable table;
     for (const char* heading : {"CABINET", "PROFILE", "BY", "STATE", "KEYS", "OUT", "LAST SEQ",
-                                "CLOCK OFF S", "LAST EVENT"})
+                                "CLOCK OFF S", "LAST EVENT", "READER"})
         table.column(heading);
     for (const json::value& item : listing.items) {
         const json::object& one = item.get_object();
@@ -159,7 +214,7 @@ int cabinets(const Options& options) {
         const std::string gaps = list(one, "gaps").empty() ? "" : ", events missing";
         table.row({text(one, "cabinet"), text(one, "profile"), text(one, "kind"), state + gaps,
                    text(one, "keys"), text(one, "out"), text(one, "boot") + "/" + text(one, "seq"),
-                   text(one, "clock_skew_s"), minute(one, "last_event_at")});
+                   text(one, "clock_skew_s"), minute(one, "last_event_at"), reader_line(one)});
     }
     std::cout << (table.empty() ? "gatehouse.toml names no cabinet\n" : table.text());
     return kDone;

@@ -69,6 +69,7 @@ int pool_withdraw(const Options& options);
 int keys(const Options& options);
 int key_show(const Options& options);
 int key_act(const Options& options);
+int stock_take(const Options& options);
 int cabinets(const Options& options);
 int cabinet_events(const Options& options);
 int tickets(const Options& options);

@@ -1,16 +1,20 @@
 #include "daemon/engine/closing_desk.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
+#include <variant>
 
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/alert_watch.hpp"
+#include "daemon/engine/base_readings.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/fee_book.hpp"
 #include "daemon/engine/import_desk.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/move_book.hpp"
+#include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/registry_acts.hpp"
 #include "daemon/engine/settling_desk.hpp"
 
@@ -32,6 +36,7 @@ struct Change {
     Method method = Method::cash;
     bool ladder_goes_on = false;
     std::vector<Leaving> leaving;
+    std::string base_readings;  // taken with it, as JSON; empty: none
 };
 
 Reply clock_refusal(const Context& context) {
@@ -422,8 +427,9 @@ Reply occupant_answer(Context& context, const ChangeOccupant& command, const Key
             .field("balance", format(account.balance))
             .end_object();
     }
-    json.end_array()
-        .field("currency", context.options.currency)
+    json.end_array();
+    if (!change.base_readings.empty()) json.key("base_readings").raw(change.base_readings);
+    json.field("currency", context.options.currency)
         .field("by", command.act.by)
         .field("second", command.act.second)
         .field("authenticated", context.vouched(command.act.by, command.act.second))
@@ -431,6 +437,27 @@ Reply occupant_answer(Context& context, const ChangeOccupant& command, const Key
         .field("at", context.iso(context.now_ms()))
         .end_object();
     return answer(context, request, json);
+}
+
+// Of the record that comes with the change: the dials that no electronics confirmed just now and
+// that agree with the books. What does not stays a word of the sheet, to be reconciled.
+std::vector<ReadFace> faces_of(Context& context, const ChangeOccupant& command,
+                               const std::vector<std::size_t>& accounts, UtcMs at) {
+    std::vector<ReadFace> faces;
+    if (command.record == nullptr) return faces;
+    for (const ReadFace& face : std::get<WriteRegister>(command.record->what).faces) {
+        const auto meter = context.world.meter_index.find(face.meter);
+        const bool pays =
+            meter != context.world.meter_index.end() &&
+            std::any_of(accounts.begin(), accounts.end(), [&](std::size_t index) {
+                const auto& meters = context.world.accounts[index].meters;
+                return std::find(meters.begin(), meters.end(), meter->second) != meters.end();
+            });
+        if (pays && !is_near(context, context.world.meters[meter->second], at) &&
+            agrees_with_books(context, face))
+            faces.push_back(face);
+    }
+    return faces;
 }
 
 }  // namespace
@@ -464,10 +491,14 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
         return refusal(ReplyKind::conflict, "no-open-account",
                        "unit " + command.unit +
                            " has no open account; import one with the new holder instead");
+    const std::vector<ReadFace> faces = faces_of(context, command, accounts, change.at);
+    std::set<std::size_t> faced;
+    for (const ReadFace& face : faces) faced.insert(context.world.meter_index.at(face.meter));
     for (const std::size_t index : accounts)
         if (auto refused = judge_move(context, context.world.accounts[index].meters, change.at,
-                                      command.accept_last_reading))
+                                      command.accept_last_reading, faced))
             return *std::move(refused);
+    if (!faces.empty()) change.base_readings = take_base_readings(context, faces).json;
     reply = post_leaving(context, change);
     if (!reply.type.empty() || is_refused(reply)) return reply;
     carry_out(context, command, request, change);

@@ -74,6 +74,10 @@ KeyEventType type_of(KeyAct::What what) {
             return KeyEventType::key_handed;
         case KeyAct::What::decline:
             return KeyEventType::key_declined;
+        case KeyAct::What::unseal:
+            return KeyEventType::key_unsealed;
+        case KeyAct::What::seal:
+            return KeyEventType::key_sealed;
     }
     return KeyEventType::vendor;
 }
@@ -117,6 +121,7 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved, const std::s
         .field_if("to", known_person(event.to))
         .field_if("by", known_person(event.by));
     if (event.type == KeyEventType::vendor) body.field_if("word", code(event.word));
+    if (event.seal) body.field_if("seal_no", code(event.seal->number));
     if (!event.begins) body.field("ends", true);
     if (event.through != 0) body.field("from", event.from).field("to", event.through);
     if (moved != nullptr && !moved->loan.source.empty()) body.field("loan", format(moved->loan));
@@ -180,7 +185,16 @@ void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::op
                      (key.needs_second.value_or(false) || key.class_ == KeyClass::no_loan);
     if (two && (act.second.empty() || act.second == act.person))
         reply.errors.push_back({"/second", "this key leaves with two people; name the other one"});
-    if (act.what == What::lose || act.what == What::give || act.what == What::extend)
+    const bool seals = act.what == What::unseal || act.what == What::seal;
+    if (seals && takes_two_to_seal(key) && act.second.empty())
+        reply.errors.push_back({"/second", std::string("is missing: a key of class ") +
+                                               to_string(key.class_) +
+                                               " is unsealed and sealed by two people; name the "
+                                               "other one"});
+    if (seals && !act.second.empty() && act.second == (act.person.empty() ? act.by : act.person))
+        reply.errors.push_back(
+            {"/second", "`" + act.second + "` does it; name the other one who is there"});
+    if (act.what == What::lose || act.what == What::give || act.what == What::extend || seals)
         check_reason(reply, act.reason);
     const auto time = [&](const char* pointer, const std::string& text) {
         const auto read = parse_iso8601(text, context_.zone);
@@ -199,6 +213,9 @@ void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::op
         reply.errors.push_back({"/present",
                                 "is missing: say whether it hangs there (true, false), "
                                 "or `count` how many pieces do"});
+    if (act.what == What::count && !act.second.empty() && act.second == act.by)
+        reply.errors.push_back(
+            {"/second", "`" + act.second + "` counts; name the other one, or leave it out"});
     if (act.counted && *act.counted < 0) reply.errors.push_back({"/count", "is below 0"});
     if (!act.ticket.empty() && find_ticket(act.ticket) == nullptr)
         reply.errors.push_back({"/ticket", "no ticket `" + act.ticket + "`"});
@@ -224,6 +241,30 @@ void KeyRoom::order_lock(const Key& key, const KeyAct& act) {
         key.key;
     const Reply opened = open(lock);
     GH_ASSERT(opened.kind == ReplyKind::created);
+}
+
+KeyEvent KeyRoom::event_of(const KeyAct& act, const Key& key, const KeyState& state,
+                           std::optional<UtcMs> at, std::optional<UtcMs> until) const {
+    using What = KeyAct::What;
+    KeyEvent event = desk_event(type_of(act.what), act.key);
+    event.by = act.by;
+    event.person = act.person.empty() && act.what == What::bring ? state.loan->holder : act.person;
+    event.second = act.second;
+    event.to = act.to;
+    event.ticket = act.ticket;
+    event.reason = act.reason;
+    event.until = until;
+    event.at = at.value_or(context_.now_ms());
+    event.received_at = context_.now_ms();
+    if (act.what == What::hand) event.person = state.loan->holder;
+    if (act.what != What::count) return event;
+    if (act.present.value_or(act.counted.value_or(0) > 0))
+        event.present = {act.counted.value_or(1)};
+    if (act.counted) event.detail = kCountedPieces;
+    // The sheet of the stock-take says what was known then, whatever happens to the key later.
+    event.expected = KeyExpected{to_string(state.place), state.loan ? state.loan->holder : "",
+                                 key.count.value_or(1)};
+    return event;
 }
 
 Reply KeyRoom::act(const KeyAct& act) {
@@ -257,25 +298,15 @@ Reply KeyRoom::act(const KeyAct& act) {
     if (needs_loan && !out)
         return refusal(ReplyKind::conflict, "key-in",
                        "key " + act.key + " is " + to_string(state.place) + ", nobody has it");
-    if (at)
+    const bool seals = act.what == What::unseal || act.what == What::seal;
+    if (at && !seals)
         if (std::string why = too_early(act.key, state, *at, act.at, context_.zone); !why.empty()) {
             reply.errors.push_back({"/at", std::move(why)});
             return reply;
         }
-    KeyEvent event = desk_event(type_of(act.what), act.key);
-    event.by = act.by;
-    event.person = act.person.empty() && act.what == What::bring ? state.loan->holder : act.person;
-    event.second = act.second;
-    event.to = act.to;
-    event.ticket = act.ticket;
-    event.reason = act.reason;
-    event.until = until;
-    event.at = at.value_or(context_.now_ms());
-    event.received_at = context_.now_ms();
-    if (act.what == What::hand) event.person = state.loan->holder;
-    if (act.what == What::count && act.present.value_or(act.counted.value_or(0) > 0))
-        event.present = {act.counted.value_or(1)};
-    if (act.what == What::count && act.counted) event.detail = kCountedPieces;
+    KeyEvent event = event_of(act, *key, state, at, until);
+    if (seals)
+        if (auto refused = take_seal(act, *key, at, event)) return *std::move(refused);
     if (of_both)
         if (auto refused = take_offer(act, *state.loan, event)) return *std::move(refused);
     std::vector<KeyEvent> fresh;
@@ -328,68 +359,95 @@ Reply KeyRoom::clock(const CabinetClock& clock) {
     return reply;
 }
 
+KeyView KeyRoom::view_of(const Key& key) {
+    KeyView view;
+    view.key = key.key;
+    view.cabinet = key.cabinet;
+    view.slot = key.slot;
+    view.seal = seal_of(key, {});
+    if (const auto at = now_.keys.find(key.key); at != now_.keys.end()) {
+        const KeyState& state = at->second;
+        view.place = state.place;
+        view.since = state.since;
+        view.loan = state.loan;
+        view.seal = seal_of(key, state);
+        if (!state.cabinet.empty()) {
+            view.cabinet = state.cabinet;
+            view.slot = state.slot;
+        }
+    }
+    if (!view.loan) return view;
+    const auto links = links_.find(format(view.loan->id));
+    if (links != links_.end()) view.links = links->second;
+    const Ticket* ticket = view.links.empty() || !counts(view.links.front().kind)
+                               ? nullptr
+                               : find_ticket(view.links.front().ticket);
+    view.due_at = due_at(*view.loan, key, ticket, options_.rules, context_.zone);
+    return view;
+}
+
+std::optional<ReaderView> KeyRoom::reader_of(const std::string& cabinet) {
+    const std::string id = cabinet + kReaderSuffix;
+    ReaderView view;
+    view.source = numberings_.current(context_.store.key_books(), id);
+    const auto source = now_.sources.find(view.source);
+    const bool begun = source != now_.sources.end() && source->second.begun;
+    const auto heard = heard_.find(id);
+    if (!begun && heard == heard_.end()) return std::nullopt;
+    if (begun) {
+        view.boot = source->second.boot;
+        view.seq = source->second.seq;
+    }
+    if (heard != heard_.end()) view.last_event_at = heard->second;
+    if (const auto skew = reader_skew_ms_.find(id); skew != reader_skew_ms_.end())
+        view.skew_ms = skew->second;
+    for (const auto& [name, gap] : gaps())
+        if (name == id) view.gaps.push_back(gap);
+    return view;
+}
+
+CabinetView KeyRoom::view_of(const KeyRoomOptions::Cabinet& cabinet,
+                             const std::vector<KeyView>& keys) {
+    CabinetView view;
+    view.cabinet = cabinet.id;
+    view.profile = cabinet.profile;
+    view.kind = cabinet.kind;
+    view.source = numberings_.current(context_.store.key_books(), cabinet.id);
+    if (const auto at = now_.sources.find(view.source); at != now_.sources.end()) {
+        view.seen = at->second.begun;
+        view.boot = at->second.boot;
+        view.seq = at->second.seq;
+        view.online = !at->second.offline_since;
+    }
+    if (const auto at = watch_.find(cabinet.id); at != watch_.end()) {
+        view.seen = view.seen || at->second.known;
+        view.online = view.online && !at->second.offline_since;
+        view.skew_ms = at->second.skew_ms;
+        view.reason = reasons_[cabinet.id];
+    }
+    if (const auto at = heard_.find(cabinet.id); at != heard_.end())
+        view.last_event_at = at->second;
+    for (const auto& [id, gap] : gaps())
+        if (id == cabinet.id) view.gaps.push_back(gap);
+    view.reader = reader_of(cabinet.id);
+    for (const KeyView& key : keys) {
+        const Key* row = find_key(key.key);
+        if (row == nullptr || row->cabinet != cabinet.id) continue;
+        ++view.keys;
+        if (key.loan) ++view.out;
+    }
+    return view;
+}
+
 std::shared_ptr<const KeyBoard> KeyRoom::board() {
     if (board_ && !moved_) return board_;
     auto fresh = std::make_shared<KeyBoard>();
     fresh->version = ++version_;
     fresh->rules = options_.rules;
-    if (registry_) {
-        for (const Key& key : registry_->keys) {
-            KeyView view;
-            view.key = key.key;
-            view.cabinet = key.cabinet;
-            view.slot = key.slot;
-            if (const auto at = now_.keys.find(key.key); at != now_.keys.end()) {
-                const KeyState& state = at->second;
-                view.place = state.place;
-                view.since = state.since;
-                view.loan = state.loan;
-                if (!state.cabinet.empty()) {
-                    view.cabinet = state.cabinet;
-                    view.slot = state.slot;
-                }
-            }
-            if (view.loan) {
-                const auto links = links_.find(format(view.loan->id));
-                if (links != links_.end()) view.links = links->second;
-                const Ticket* ticket = view.links.empty() || !counts(view.links.front().kind)
-                                           ? nullptr
-                                           : find_ticket(view.links.front().ticket);
-                view.due_at = due_at(*view.loan, key, ticket, options_.rules, context_.zone);
-            }
-            fresh->keys.push_back(std::move(view));
-        }
-    }
-    for (const KeyRoomOptions::Cabinet& cabinet : options_.cabinets) {
-        CabinetView view;
-        view.cabinet = cabinet.id;
-        view.profile = cabinet.profile;
-        view.kind = cabinet.kind;
-        view.source = numberings_.current(context_.store.key_books(), cabinet.id);
-        if (const auto at = now_.sources.find(view.source); at != now_.sources.end()) {
-            view.seen = at->second.begun;
-            view.boot = at->second.boot;
-            view.seq = at->second.seq;
-            view.online = !at->second.offline_since;
-        }
-        if (const auto at = watch_.find(cabinet.id); at != watch_.end()) {
-            view.seen = view.seen || at->second.known;
-            view.online = view.online && !at->second.offline_since;
-            view.skew_ms = at->second.skew_ms;
-            view.reason = reasons_[cabinet.id];
-        }
-        if (const auto at = heard_.find(cabinet.id); at != heard_.end())
-            view.last_event_at = at->second;
-        for (const auto& [id, gap] : gaps())
-            if (cabinet_of(id) == cabinet.id) view.gaps.push_back(gap);
-        for (const KeyView& key : fresh->keys) {
-            const Key* row = find_key(key.key);
-            if (row == nullptr || row->cabinet != cabinet.id) continue;
-            ++view.keys;
-            if (key.loan) ++view.out;
-        }
-        fresh->cabinets.push_back(std::move(view));
-    }
+    if (registry_)
+        for (const Key& key : registry_->keys) fresh->keys.push_back(view_of(key));
+    for (const KeyRoomOptions::Cabinet& cabinet : options_.cabinets)
+        fresh->cabinets.push_back(view_of(cabinet, fresh->keys));
     fresh->tickets = shown_;
     board_ = std::move(fresh);
     moved_ = false;

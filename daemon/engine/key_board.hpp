@@ -22,6 +22,15 @@ struct KeyView {
     std::vector<KeyLink> links;
     std::optional<UtcMs> due_at;
     UtcMs since = 0;
+    std::optional<KeySeal> seal;
+};
+// A badge reader beside a cabinet: a line, a numbering and a clock of its own.
+struct ReaderView {
+    std::string source;
+    std::int64_t boot = 0, seq = 0;
+    std::optional<std::int64_t> skew_ms;  // absent: it never said its time in this run
+    std::optional<UtcMs> last_event_at;
+    std::vector<SeqGap> gaps;
 };
 struct CabinetView {
     std::string cabinet, profile, kind;  // kind: modbus, mqtt, http
@@ -33,6 +42,7 @@ struct CabinetView {
     std::optional<UtcMs> last_event_at;
     std::vector<SeqGap> gaps;  // of the newest days
     int keys = 0, out = 0;
+    std::optional<ReaderView> reader;  // absent: none was ever heard of
 };
 struct KeyBoard {
     std::vector<KeyView> keys;  // in the order of the registry

@@ -58,8 +58,8 @@ class Out {
         for (const T& one : list) object(one);
         json_.end_array();
     }
-    template <class T>
-    void part(const char* name, const std::optional<T>& one) {
+    template <class Maybe>
+    void part(const char* name, const Maybe& one) {
         if (!one) return;
         json_.key(name);
         object(*one);
@@ -149,12 +149,14 @@ class In {
             list.push_back(std::move(part));
         }
     }
-    template <class T>
-    void part(const char* name, std::optional<T>& value) const {
+    template <template <class> class Maybe, class T>
+    void part(const char* name, Maybe<T>& value) const {
         const bj::value* found = object_.if_contains(name);
         if (found == nullptr) return;
         In in(found->as_object());
-        members(in, value.emplace());
+        T one;
+        members(in, one);
+        value = std::move(one);
     }
 
   private:
@@ -168,6 +170,19 @@ template <class V>
 void members(V& visit, Is<SlotTag> auto& one) {
     visit("slot", one.slot);
     visit("tag", one.tag);
+}
+
+template <class V>
+void members(V& visit, Is<SealWritten> auto& seal) {
+    visit("number", seal.number);
+    visit("listed", seal.listed);
+}
+
+template <class V>
+void members(V& visit, Is<KeyExpected> auto& expected) {
+    visit("place", expected.place);
+    visit("holder", expected.holder);
+    visit("pieces", expected.pieces);
 }
 
 template <class V>
@@ -190,6 +205,8 @@ void members(V& visit, Is<KeyEvent> auto& event) {
     visit("reason", event.reason);
     visit("session", event.session);
     visit("until", event.until);
+    visit.part("seal", event.seal);
+    visit.part("expected", event.expected);
     visit.word("origin", event.origin);
     visit("present", event.present);
     visit.parts("tags", event.tags);
@@ -241,12 +258,23 @@ void members(V& visit, Is<KeyLoan> auto& loan) {
 }
 
 template <class V>
+void members(V& visit, Is<KeySeal> auto& seal) {
+    visit("number", seal.number);
+    visit("listed", seal.listed);
+    visit("broken", seal.broken);
+    visit("person", seal.person);
+    visit("second", seal.second);
+    visit("at", seal.at);
+}
+
+template <class V>
 void members(V& visit, Is<KeyState> auto& state) {
     visit.word("place", state.place);
     visit("cabinet", state.cabinet);
     visit("slot", state.slot);
     visit.part("loan", state.loan);
     visit("since", state.since);
+    visit.part("seal", state.seal);
 }
 
 template <class V>
@@ -312,6 +340,7 @@ void members(V& visit, Is<TicketOutcome> auto& outcome) {
     visit("material", outcome.material.count);
     visit("labour", outcome.labour.count);
     visit("rating", outcome.rating);
+    visit("spoken_to", outcome.spoken_to);
 }
 
 template <class V>

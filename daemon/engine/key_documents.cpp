@@ -88,6 +88,11 @@ void ticket_head(JsonWriter& json, const Ticket& ticket, const std::string& unit
     if (ticket.emergency) json.field("emergency", true);
 }
 
+void gap_items(JsonWriter& json, const std::vector<SeqGap>& gaps) {
+    for (const SeqGap& gap : gaps)
+        json.begin_object().field("from", gap.from).field("to", gap.through).end_object();
+}
+
 // keys-and-tickets.md 4.1, and the words of an office that writes English.
 bool is_category(const std::string& word) {
     static constexpr std::array<std::string_view, 24> kWords{
@@ -128,6 +133,16 @@ std::string key_json(const KeyView& view, const Key& key, const Zone& zone) {
         json.end_array();
         time(json, "due_at", view.due_at, zone);
     }
+    if (view.seal) {
+        json.key("seal")
+            .begin_object()
+            .field("no", view.seal->number)
+            .field("state", view.seal->broken ? "broken" : "intact")
+            .field_if("person", view.seal->person)
+            .field_if("second", view.seal->second);
+        if (view.seal->at != 0) json.field("at", format_iso8601(view.seal->at, zone));
+        json.end_object();
+    }
     json.end_object();
     return json.take();
 }
@@ -162,9 +177,22 @@ std::string cabinet_json(const CabinetView& view, const Zone& zone) {
         .field("clock_skew_s", view.skew_ms / 1000);
     time(json, "last_event_at", view.last_event_at, zone);
     json.field("keys", view.keys).field("out", view.out).key("gaps").begin_array();
-    for (const SeqGap& gap : view.gaps)
-        json.begin_object().field("from", gap.from).field("to", gap.through).end_object();
-    json.end_array().end_object();
+    gap_items(json, view.gaps);
+    json.end_array();
+    if (view.reader) {
+        const ReaderView& reader = *view.reader;
+        json.key("reader")
+            .begin_object()
+            .field("source", reader.source)
+            .field("boot", reader.boot)
+            .field("seq", reader.seq);
+        if (reader.skew_ms) json.field("clock_skew_s", *reader.skew_ms / 1000);
+        time(json, "last_event_at", reader.last_event_at, zone);
+        json.key("gaps").begin_array();
+        gap_items(json, reader.gaps);
+        json.end_array().end_object();
+    }
+    json.end_object();
     return json.take();
 }
 
@@ -193,16 +221,19 @@ std::string ticket_json(const Ticket& ticket, const std::string& unit_label,
     if (ticket.agreed_price || ticket.material || ticket.labour) json.field("currency", currency);
     if (parts != nullptr) {
         json.key("moves").begin_array();
-        for (const TicketMoveRow& move : parts->moves)
+        for (const TicketMoveRow& move : parts->moves) {
+            const auto spoken_to = parts->spoken_to.find(move.id);
             json.begin_object()
                 .field("action", move.action)
                 .field("from", move.from)
                 .field("to", move.to)
                 .field("by", move.by)
+                .field_if("spoken_to", spoken_to == parts->spoken_to.end() ? "" : spoken_to->second)
                 .field_if("note", move.note)
                 .field("at", format_iso8601(move.at, zone))
                 .field("seq", move.event)
                 .end_object();
+        }
         json.end_array().key("keys").begin_array();
         for (const KeyLinkRow& link : parts->links)
             json.begin_object()

@@ -2,6 +2,7 @@
 // values to JSON text; any thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ namespace gatehouse {
 struct TicketParts {
     std::vector<TicketMoveRow> moves;
     std::vector<KeyLinkRow> links;
+    // Who was spoken to at a visit, by the id of its move; for who may read it.
+    std::map<std::int64_t, std::string> spoken_to = {};
 };
 [[nodiscard]] std::string ticket_json(const Ticket& ticket, const std::string& unit_label,
                                       const std::string& currency, const TicketParts* parts,

@@ -1,5 +1,5 @@
-// Hand-overs of keys that both of the two say: what core judges is written down, and what nobody
-// confirmed in time is told.
+// What core judges before it is written down: hand-overs of keys that both of the two say, with
+// what nobody confirmed in time, and seals that are opened or put on.
 #include <algorithm>
 #include <utility>
 
@@ -40,6 +40,41 @@ std::optional<Reply> KeyRoom::take_offer(const KeyAct& act, const KeyLoan& loan,
     if (step != OfferStep::confirm) return std::nullopt;
     event.by = offer.by;
     event.second = act.by;
+    return std::nullopt;
+}
+
+std::string KeyRoom::key_sealed_with(const std::string& number) const {
+    for (const Key& key : registry_->keys) {
+        const auto state = now_.keys.find(key.key);
+        const auto seal = seal_of(key, state == now_.keys.end() ? KeyState() : state->second);
+        if (seal && !seal->broken && seal->number == number) return key.key;
+    }
+    return "";
+}
+
+std::optional<Reply> KeyRoom::take_seal(const KeyAct& act, const Key& key, std::optional<UtcMs> at,
+                                        KeyEvent& event) const {
+    const auto known = now_.keys.find(key.key);
+    const KeyState state = known == now_.keys.end() ? KeyState() : known->second;
+    const SealStep step = act.what == KeyAct::What::seal ? SealStep::renew : SealStep::open;
+    if (const auto refused = judge_seal(key, state, step, act.seal_no)) {
+        if (!refused->pointer.empty())
+            return wrong_field(refused->pointer.c_str(), refused->type.c_str(), refused->text);
+        return refusal(ReplyKind::conflict, refused->type, refused->text);
+    }
+    const auto seal = seal_of(key, state);
+    if (at && seal && *at < seal->at)
+        return wrong_field("/at", "invalid",
+                           "`" + act.at + "` lies before that: the seal `" + seal->number +
+                               "` was " + (seal->broken ? "opened at " : "put on at ") +
+                               context_.iso(seal->at) + "; name a time from then on");
+    if (step == SealStep::renew)
+        if (const std::string other = key_sealed_with(act.seal_no); !other.empty())
+            return wrong_field("/seal_no", "invalid",
+                               "`" + act.seal_no + "` is on key " + other +
+                                   "; write the number that stands on this seal");
+    if (event.person.empty()) event.person = act.by;
+    event.seal = SealWritten{step == SealStep::renew ? act.seal_no : seal->number, key.seal_no};
     return std::nullopt;
 }
 

@@ -201,6 +201,7 @@ Reply KeyRoom::push(const KeyPush& push) {
 void KeyRoom::hear(const KeyPush& push) {
     heard_[push.source] = context_.now_ms();
     if (is_reader(push.source)) {
+        if (push.device_now) reader_skew_ms_[push.source] = *push.device_now - context_.now_ms();
         moved_ = true;
         return;
     }

@@ -19,6 +19,12 @@ constexpr std::size_t kTrimMax = 500;  // events a turn
 constexpr std::size_t kWindowMax = 12'000;
 // Tickets that ended so long ago explain no key that is still looked at.
 constexpr std::int64_t kTicketsMs = kCustodyWindowMs + 86'400'000;
+
+// Whose sign of life an event is, whatever its numbering: a cabinet's, or its reader's.
+std::string spoken_by(const std::string& source) {
+    return cabinet_of(source) + (is_reader(source) ? kReaderSuffix : "");
+}
+
 }  // namespace
 
 KeyRoom::KeyRoom(Context& context) : context_(context) {
@@ -82,8 +88,7 @@ void KeyRoom::load() {
     heard_.clear();
     for (const auto& event : window_) {
         newest_at_ = std::max(newest_at_, event->at);
-        if (is_reader(event->id.source)) continue;
-        UtcMs& heard = heard_[cabinet_of(event->id.source)];
+        UtcMs& heard = heard_[spoken_by(event->id.source)];
         heard = std::max(heard, event->received_at);
     }
     tickets_.clear();
@@ -332,8 +337,7 @@ void KeyRoom::ingest(std::vector<KeyEvent> fresh) {
     std::vector<KeyEvent> in_window;
     for (const KeyEvent& event : fresh) {
         // A reader's word is no sign of life of the module beside it.
-        UtcMs& heard =
-            heard_[is_reader(event.id.source) ? event.id.source : cabinet_of(event.id.source)];
+        UtcMs& heard = heard_[spoken_by(event.id.source)];
         heard = std::max(heard, event.received_at);
         if (is_late(event.id))
             late.insert(event.id);

@@ -44,12 +44,15 @@ struct KeyAct {
         offer,
         confirm,
         decline,
+        unseal,
+        seal,
     };
     What what = What::take;
     std::string by, person, second, to, ticket, reason;
     std::string at, until;        // ISO 8601; at empty: now
     std::optional<bool> present;  // count: whether it hangs there
     std::optional<int> counted;   // count: how many pieces of a bunch
+    std::string seal_no;          // seal: of the new one
 };
 struct OpenTicket {
     std::string kind, unit, place, category, urgency, text, channel, external_no, by;
@@ -64,13 +67,16 @@ struct TicketAct {
 };
 // A row of a plain register, its body made already.
 struct WriteRegister {
-    std::string kind, unit, subject, by, body;
+    std::string kind, unit, subject, by, second, body;
     std::string event;       // kind of its row in the event log
     std::string log_body;    // what that row says; empty: the body
     bool by_itself = false;  // nobody asked for it, and nobody signs
     bool once = false;       // one row a kind and subject
     // Reported with it, in the same transaction: what an inspection round found.
     std::vector<OpenTicket> faults;
+    // Of a hand-over: figures that two people read at dials which no electronics can confirm. They
+    // become readings with the record.
+    std::vector<ReadFace> faces;
 };
 // A cabinet's clock is to be set, or what came of it; the write is its driver's, and begins only
 // after the order is stored.
@@ -116,11 +122,21 @@ class KeyRoom {
     [[nodiscard]] Reply act(const KeyAct& act);
     [[nodiscard]] Reply clock(const CabinetClock& clock);
     void check_people(const KeyAct& act, Reply& reply) const;
+    [[nodiscard]] KeyEvent event_of(const KeyAct& act, const Key& key, const KeyState& state,
+                                    std::optional<UtcMs> at, std::optional<UtcMs> until) const;
+    [[nodiscard]] KeyView view_of(const Key& key);
+    [[nodiscard]] CabinetView view_of(const KeyRoomOptions::Cabinet& cabinet,
+                                      const std::vector<KeyView>& keys);
+    [[nodiscard]] std::optional<ReaderView> reader_of(const std::string& cabinet);
     void check_act(const KeyAct& act, const Key& key, Reply& reply, std::optional<UtcMs>& at,
                    std::optional<UtcMs>& until);
     // Into the event what both of a hand-over say; a reply: why it is refused.
     [[nodiscard]] std::optional<Reply> take_offer(const KeyAct& act, const KeyLoan& loan,
                                                   KeyEvent& event) const;
+    // The seal that an act opens or puts on, into the event; a reply: why it is refused.
+    [[nodiscard]] std::optional<Reply> take_seal(const KeyAct& act, const Key& key,
+                                                 std::optional<UtcMs> at, KeyEvent& event) const;
+    [[nodiscard]] std::string key_sealed_with(const std::string& number) const;
     void lapse_offers();
     [[nodiscard]] KeyEvent desk_event(KeyEventType type, const std::string& key) const;
     // Why nobody may be sent, or hand a key to, that person: he is unknown, or has left.
@@ -130,6 +146,8 @@ class KeyRoom {
     [[nodiscard]] Reply open(const OpenTicket& open);
     [[nodiscard]] Reply move(const TicketAct& act);
     [[nodiscard]] Reply write(const WriteRegister& row);
+    [[nodiscard]] std::string book_faces(const WriteRegister& row,
+                                         std::vector<std::string>& tickets);
 
     // Takes fresh events into the books and the fold, and tells what came of it.
     void ingest(std::vector<KeyEvent> fresh);
@@ -189,8 +207,9 @@ class KeyRoom {
     std::vector<std::unique_ptr<KeyEvent>> window_;  // in the one order
     std::set<std::string> beating_;                  // cabinets that push and give signs of life
     std::map<std::string, UtcMs> heard_;             // when each cabinet told something last
-    UtcMs newest_at_ = 0;                            // of what was ever in it
-    std::map<std::string, KeyLoan> kept_;            // as the books have them, of the window
+    std::map<std::string, std::int64_t> reader_skew_ms_;  // of those that say their time
+    UtcMs newest_at_ = 0;                                 // of what was ever in it
+    std::map<std::string, KeyLoan> kept_;                 // as the books have them, of the window
     std::map<std::string, std::vector<KeyLink>> links_;
     std::map<std::string, std::vector<std::string>> named_;  // by hand
     std::map<std::string, Ticket> tickets_;     // open ones, and those that ended not long ago

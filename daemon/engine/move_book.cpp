@@ -15,13 +15,6 @@ namespace {
 
 constexpr const char* kClose = "close";
 
-// A reading this near to the instant stands on it, as one does on every edge.
-bool is_near(const Context& context, const MeterRuntime& meter, UtcMs at) {
-    const std::optional<UtcMs> last =
-        meter.last ? context.trusted(*meter.last) : std::optional<UtcMs>{};
-    return last && std::abs(*last - at) <= kOnEdgeMs;
-}
-
 Reply conflict(const char* type, std::vector<FieldError> errors) {
     Reply reply = refusal(ReplyKind::conflict, type, errors.front().message);
     reply.errors = std::move(errors);
@@ -64,11 +57,12 @@ std::vector<FieldError> read_later(const Context& context, const std::vector<std
 }
 
 std::vector<FieldError> not_read(const Context& context, const std::vector<std::size_t>& meters,
-                                 UtcMs at, bool accept_last_reading) {
+                                 UtcMs at, bool accept_last_reading,
+                                 const std::set<std::size_t>& faced) {
     std::vector<FieldError> errors;
     for (const std::size_t index : meters) {
         const MeterRuntime& meter = context.world.meters[index];
-        if (is_near(context, meter, at)) continue;
+        if (faced.contains(index) || is_near(context, meter, at)) continue;
         // What it used since a typed opening nobody knows, and the next holder must not pay it.
         const bool nothing_known = !meter.last && meter.terms.opening_register.has_value();
         if (accept_last_reading && !nothing_known) continue;
@@ -118,6 +112,12 @@ std::string closing_cause(const Context& context, const std::string& account) {
 
 }  // namespace
 
+bool is_near(const Context& context, const MeterRuntime& meter, UtcMs at) {
+    const std::optional<UtcMs> last =
+        meter.last ? context.trusted(*meter.last) : std::optional<UtcMs>{};
+    return last && std::abs(*last - at) <= kOnEdgeMs;
+}
+
 void take_fresh(Context& context, const std::vector<Sample>& samples) {
     for (const Sample& sample : samples) {
         const auto found = context.world.meter_index.find(sample.meter);
@@ -130,7 +130,8 @@ void take_fresh(Context& context, const std::vector<Sample>& samples) {
 }
 
 std::optional<Reply> judge_move(const Context& context, const std::vector<std::size_t>& meters,
-                                UtcMs at, bool accept_last_reading) {
+                                UtcMs at, bool accept_last_reading,
+                                const std::set<std::size_t>& faced) {
     if (auto errors = doubted(context, meters); !errors.empty())
         return conflict("reading-held", std::move(errors));
     if (auto errors = read_later(context, meters, at); !errors.empty()) {
@@ -140,7 +141,7 @@ std::optional<Reply> judge_move(const Context& context, const std::vector<std::s
         static_cast<void>(is_refused(reply));
         return reply;
     }
-    if (auto errors = not_read(context, meters, at, accept_last_reading); !errors.empty())
+    if (auto errors = not_read(context, meters, at, accept_last_reading, faced); !errors.empty())
         return conflict("no-fresh-reading", std::move(errors));
     return std::nullopt;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,17 @@ struct MovedMeter {
 // Takes what was read for the act, where nothing newer came meanwhile.
 void take_fresh(Context& context, const std::vector<Sample>& samples);
 
+// A reading this near to the instant stands on it, as one does on every edge.
+[[nodiscard]] bool is_near(const Context& context, const MeterRuntime& meter, UtcMs at);
+
 // Why the meters cannot stand for that instant: one of them is held or waits for a registry change
 // (conflict), was read after the instant, or not lately enough (conflict, unless the last reading
-// is accepted as it is). Nothing: they can.
+// is accepted as it is). Nothing: they can. `faced`: those whose dials two people have read for the
+// act; they are still to be taken.
 [[nodiscard]] std::optional<Reply> judge_move(const Context& context,
                                               const std::vector<std::size_t>& meters, UtcMs at,
-                                              bool accept_last_reading);
+                                              bool accept_last_reading,
+                                              const std::set<std::size_t>& faced = {});
 
 // Freezes an account's meters at the instant and posts everything until then: ended days under
 // their own causes, the rest under `close`. The meters are those that judge_move was asked about.

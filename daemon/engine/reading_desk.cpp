@@ -77,12 +77,20 @@ void log_face(Context& context, const MeterRuntime& meter, const ManualReadingRo
               });
 }
 
-Reply take_face(Context& context, std::size_t index, const ReadFace& command,
-                const TypedFace& typed, const TypedTime& at) {
-    MeterRuntime& meter = context.world.meters[index];
-    MeterState judged = meter.state;
-    const FaceReading reading{typed.face, typed.tolerance, context.now, at.time};
-    const Verdict verdict = judge_face(judged, reading, meter.terms);
+// What a face says, and what the books make of it.
+struct Looked {
+    std::size_t meter = 0;
+    TypedTime at;
+    MeterState judged;
+    Verdict verdict;
+};
+
+std::optional<Reply> judge_typed(const MeterRuntime& meter, const Context& context,
+                                 const TypedFace& typed, Looked& looked) {
+    looked.judged = meter.state;
+    const FaceReading reading{typed.face, typed.tolerance, context.now, looked.at.time};
+    looked.verdict = judge_face(looked.judged, reading, meter.terms);
+    const Verdict& verdict = looked.verdict;
     if (verdict.uncountable) return wrong_field("/register", "invalid", verdict.reason);
     if (verdict.held && !verdict.opened && !meter.quarantine)
         return refusal(ReplyKind::conflict, "clock", verdict.reason);
@@ -91,7 +99,15 @@ Reply take_face(Context& context, std::size_t index, const ReadFace& command,
                        verdict.reason + "; release or reject the reading " +
                            std::to_string(meter.quarantine->id) + " first (" +
                            meter.quarantine->reason + ")");
-    meter.state = std::move(judged);
+    return std::nullopt;
+}
+
+Reply take_face(Context& context, const ReadFace& command, Looked looked) {
+    const std::size_t index = looked.meter;
+    const TypedTime& at = looked.at;
+    const Verdict& verdict = looked.verdict;
+    MeterRuntime& meter = context.world.meters[index];
+    meter.state = std::move(looked.judged);
     ManualReadingRow row = row_of(context, meter, command, at);
     if (verdict.opened) {
         open_quarantine(context, index, *verdict.opened);
@@ -148,16 +164,17 @@ bool agrees(const Context& context, const MeterRuntime& meter, const TypedFace& 
     return fits(newest, value, meter.terms);
 }
 
-}  // namespace
-
-Reply read_face(Context& context, const ReadFace& command) {
+// The answer where there is one already: a refusal, or what the same reading was taken for. Changes
+// nothing.
+std::optional<Reply> look_at(Context& context, const ReadFace& command, Looked& looked) {
     const auto found = context.world.meter_index.find(command.meter);
     if (found == context.world.meter_index.end()) return no_such_meter(command.meter);
-    MeterRuntime& meter = context.world.meters[found->second];
+    looked.meter = found->second;
+    const MeterRuntime& meter = context.world.meters[found->second];
     Reply reply;
     check_two(context, reply, command.by, command.second);
     const auto typed = check_face(reply, "/register", command.register_value, meter);
-    TypedTime at = check_time(context, reply, command.at);
+    TypedTime& at = looked.at = check_time(context, reply, command.at);
     if (command.photo.size() > kPhotoMax)
         reply.errors.push_back({"/photo", "longer than 256 bytes; name the picture"});
     if (is_refused(reply)) return reply;
@@ -176,7 +193,26 @@ Reply read_face(Context& context, const ReadFace& command) {
                                "stands before, name "
                                "the row that was wrong (supersedes)");
     }
-    return take_face(context, found->second, command, *typed, at);
+    return judge_typed(meter, context, *typed, looked);
+}
+
+}  // namespace
+
+Reply read_face(Context& context, const ReadFace& command) {
+    Looked looked;
+    if (auto answered = look_at(context, command, looked)) return *std::move(answered);
+    return take_face(context, command, std::move(looked));
+}
+
+std::optional<Reply> refuse_face(Context& context, const ReadFace& command) {
+    Looked looked;
+    auto answered = look_at(context, command, looked);
+    return answered && answered->kind == ReplyKind::ok ? std::nullopt : answered;
+}
+
+bool agrees_with_books(Context& context, const ReadFace& command) {
+    Looked looked;
+    return !look_at(context, command, looked) && !looked.verdict.opened;
 }
 
 Reply confirm_face(Context& context, const ConfirmFace& command) {

@@ -8,6 +8,11 @@ namespace gatehouse {
 
 // A reading by eye: confirmed and the new baseline, or held where it contradicts the books.
 [[nodiscard]] Reply read_face(Context& context, const ReadFace& command);
+// Why it would not be taken; nothing: it would be, confirmed or held, or was already. Changes
+// nothing.
+[[nodiscard]] std::optional<Reply> refuse_face(Context& context, const ReadFace& command);
+// Whether it would be confirmed at once, and not held.
+[[nodiscard]] bool agrees_with_books(Context& context, const ReadFace& command);
 // The face agrees with a profile in conflict, which charges from then on.
 [[nodiscard]] Reply confirm_face(Context& context, const ConfirmFace& command);
 [[nodiscard]] Reply hold_meter(Context& context, const HoldMeter& command);

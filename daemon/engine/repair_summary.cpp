@@ -162,6 +162,15 @@ std::vector<CountedOutcome> counted_outcomes(const Ticket& ticket,
     return all;
 }
 
+std::map<std::int64_t, std::string> spoken_to_of(const Ticket& ticket,
+                                                 const std::vector<TicketMoveRow>& moves) {
+    std::map<std::int64_t, std::string> all;
+    for (CountedOutcome& one : counted_outcomes(ticket, moves))
+        if (one.move != 0 && !one.outcome.spoken_to.empty())
+            all.emplace(one.move, std::move(one.outcome.spoken_to));
+    return all;
+}
+
 RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to) {
     RepairMonth month;
     for (const TicketRow& row : books.tickets_ended_since(from)) {

@@ -41,6 +41,10 @@ struct CountedOutcome {
 [[nodiscard]] std::vector<CountedOutcome> counted_outcomes(const Ticket& ticket,
                                                            const std::vector<TicketMoveRow>& moves);
 [[nodiscard]] bool is_visit(const TicketMoveRow& move);
+// Who was spoken to at each visit, by the id of its move; visits of which nobody wrote it down are
+// left out.
+[[nodiscard]] std::map<std::int64_t, std::string> spoken_to_of(
+    const Ticket& ticket, const std::vector<TicketMoveRow>& moves);
 // What moved is counted at the time of its row, which is when it was so, and where that month was
 // filed already, when it was written down: no month that was filed changes by what comes late.
 [[nodiscard]] RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/core/assert.hpp"
+#include "daemon/engine/base_readings.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_codec.hpp"
@@ -296,6 +297,7 @@ Reply KeyRoom::move(const TicketAct& act) {
     check_length(reply, "/note", move.note, kTextMax);
     check_length(reply, "/reason", move.reason, kTextMax);
     check_length(reply, "/result", move.result, kTextMax);
+    check_length(reply, "/spoken_to", move.spoken_to, kShortMax);
     std::string loan = act.loan;
     if (move.action == TicketAction::link) {
         if (!act.key.empty())
@@ -327,8 +329,11 @@ Reply KeyRoom::move(const TicketAct& act) {
         if (linked != kept_.end()) keep_links({&linked->second});
     }
     keep_ticket(before, step.ticket, move, step.states);
-    const TicketParts parts{context_.store.key_books().moves(act.number),
-                            context_.store.key_books().links_of_ticket(act.number)};
+    TicketParts parts{context_.store.key_books().moves(act.number),
+                      context_.store.key_books().links_of_ticket(act.number)};
+    // Who is not shown other people's words reads his own.
+    if (!move.spoken_to.empty() && !parts.moves.empty())
+        parts.spoken_to.emplace(parts.moves.back().id, move.spoken_to);
     reply.json = ticket_json(step.ticket, context_.unit_label(step.ticket.unit),
                              context_.options.currency, &parts, context_.zone);
     return reply;
@@ -358,7 +363,8 @@ boost::json::object signed_words(const std::string& body) {
     const boost::json::value parsed = boost::json::parse(body, error);
     if (error || !parsed.is_object()) return {};
     boost::json::object words = parsed.get_object();
-    for (const char* name : {"tickets", "reconcile", "by"}) words.erase(name);
+    for (const char* name : {"tickets", "reconcile", "by", "second", "base_readings"})
+        words.erase(name);
     auto* readings = words.if_contains("readings");
     if (readings != nullptr && readings->is_array())
         for (boost::json::value& one : readings->get_array())
@@ -372,18 +378,50 @@ std::optional<RegisterRow> same_handover(Context& context, const WriteRegister& 
     if (row.kind != "handover") return std::nullopt;
     const boost::json::object words = signed_words(row.body);
     const LocalDate today = context.day_of(context.now_ms());
+    std::optional<RegisterRow> newest;
     for (RegisterRow& one :
          context.store.key_books().registers(row.kind, row.unit, 0, kHandoversMost))
         if (context.day_of(one.at) == today && signed_words(one.body) == words)
-            return std::move(one);
-    return std::nullopt;
+            newest = std::move(one);
+    return newest;
+}
+
+// One member more behind those of an object; an empty one adds nothing.
+std::string with_member(std::string object, const std::string& member) {
+    if (member.empty()) return object;
+    object.pop_back();
+    return object + (object.size() > 1 ? "," : "") + member + "}";
 }
 
 }  // namespace
 
+// As a member of the record; what is held is a task of its own.
+std::string KeyRoom::book_faces(const WriteRegister& row, std::vector<std::string>& tickets) {
+    if (row.faces.empty()) return "";
+    const BaseReadings taken = take_base_readings(context_, row.faces);
+    if (!taken.to_decide.empty()) {
+        OpenTicket task;
+        task.kind = "inspection";
+        task.unit = row.unit;
+        task.category = "其他";
+        task.channel = "patrol";
+        task.by = row.by;
+        task.text = (context_.options.chinese ? "移交表底待核实: "
+                                              : "Registers of a hand-over that staff decide: ") +
+                    taken.to_decide;
+        const Reply opened = open(task);
+        GH_ASSERT(opened.kind == ReplyKind::created);
+        tickets.push_back(newest_opened_);
+    }
+    return "\"base_readings\":" + taken.json;
+}
+
 Reply KeyRoom::write(const WriteRegister& row) {
     Reply reply;
-    if (!row.by_itself) check_staff(context_, reply, "/by", row.by);
+    if (!row.second.empty())
+        check_two(context_, reply, row.by, row.second);
+    else if (!row.by_itself)
+        check_staff(context_, reply, "/by", row.by);
     if (row.once)
         if (const auto there = context_.store.key_books().register_row(row.kind, row.subject))
             return refusal(ReplyKind::conflict, "written-already",
@@ -391,16 +429,21 @@ Reply KeyRoom::write(const WriteRegister& row) {
     if (!row.unit.empty() && !context_.world.units.contains(row.unit))
         reply.errors.push_back({"/unit", "no unit `" + row.unit + "` stands in units.csv"});
     if (is_refused(reply)) return reply;
-    if (const auto there = same_handover(context_, row)) {
+    // One clerk's sheet that a second person signs later books what they saw, and no defect again.
+    const auto there = same_handover(context_, row);
+    if (there &&
+        (row.faces.empty() || there->body.find("\"base_readings\":") != std::string::npos)) {
         reply.json = register_json(*there, context_);
         return reply;
     }
+    if (auto refused = refuse_base_readings(context_, row.faces)) return *std::move(refused);
     std::vector<std::string> numbers;
-    for (const OpenTicket& fault : row.faults) {
+    for (const OpenTicket& fault : there ? std::vector<OpenTicket>() : row.faults) {
         const Reply opened = open(fault);
         if (opened.kind != ReplyKind::created && opened.kind != ReplyKind::ok) return opened;
         numbers.push_back(newest_opened_);
     }
+    const std::string base = book_faces(row, numbers);
     JsonWriter subject;
     subject.begin_object().field_if("unit", row.unit).field_if("subject", row.subject);
     subject.end_object();
@@ -411,7 +454,7 @@ Reply KeyRoom::write(const WriteRegister& row) {
     kept.unit = row.unit;
     kept.subject = row.subject;
     kept.at = context_.now_ms();
-    kept.body = row.body;
+    kept.body = with_member(row.body, base);
     if (!numbers.empty()) {
         JsonWriter tickets;
         tickets.begin_array();
@@ -421,7 +464,8 @@ Reply KeyRoom::write(const WriteRegister& row) {
         kept.body += ",\"tickets\":" + tickets.take() + "}";
     }
     kept.event = log_event(context_, row.event, subject.take(),
-                           row.log_body.empty() ? row.body : row.log_body, std::move(about));
+                           with_member(row.log_body.empty() ? row.body : row.log_body, base),
+                           std::move(about));
     kept.id = context_.store.key_books().add_register(kept);
     note_handover(kept);
     reply.kind = ReplyKind::created;
@@ -434,12 +478,15 @@ Reply KeyRoom::record(const RoomWork* work, Reply moved) {
     if (work == nullptr || moved.kind != ReplyKind::created) return moved;
     follow_books();
     WriteRegister row = std::get<WriteRegister>(work->what);
+    row.faces.clear();  // the move took them
     const boost::json::object act = boost::json::parse(moved.json).as_object();
     for (std::string* text : {&row.body, &row.log_body}) {
         if (text->empty()) continue;
         text->pop_back();
         for (const char* name : {"holder", "moved_at", "closed", "opened"})
             *text += std::string(",\"") + name + "\":" + boost::json::serialize(act.at(name));
+        if (const auto* base = act.if_contains("base_readings"))
+            *text += ",\"base_readings\":" + boost::json::serialize(*base);
         *text += "}";
     }
     const Reply written = write(row);

@@ -120,8 +120,10 @@ void post_occupant(Call& call, Respond respond) {
             command.accept_last_reading = body.flag("accept_last_reading");
             std::string record;
             if (has_handover(body)) {
-                WriteRegister row =
-                    read_handover(call, body, command.act.by, "in", /*whole=*/false);
+                WriteRegister row = read_handover(
+                    call, body, {command.act.by, command.act.second, command.act.actor}, "in",
+                    command.at,
+                    /*whole=*/false);
                 // What the electronics say may change until the same act is asked again.
                 record = call.request.body;
                 command.record = std::make_shared<const RoomWork>(RoomWork{std::move(row)});

@@ -13,7 +13,10 @@ namespace gatehouse::http {
 // Base readings, keys as counts, a checklist, who was there. `direction` is in or out. What has to
 // be looked at comes with it as tickets: registers to be reconciled as one, each defect as its own.
 // `whole`: the readings are all that is known of the meters, so that one left out is not read.
-[[nodiscard]] WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
-                                          const std::string& direction, bool whole);
+// `signed_by`: who saw it; with a second person the figures of dials that no electronics confirm
+// become readings of `at`, with the record.
+[[nodiscard]] WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_by,
+                                          const std::string& direction, const std::string& at,
+                                          bool whole);
 
 }  // namespace gatehouse::http

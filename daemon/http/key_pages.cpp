@@ -47,6 +47,11 @@ std::string say(const Page& page, CellWords words, const std::string& word) {
     return page.chinese() ? chinese_word(words, word) : word;
 }
 
+std::string seal_words(const Page& page, const std::optional<KeySeal>& seal) {
+    if (!seal) return "";
+    return seal->number + (seal->broken ? page.word({" (opened)", "（已启封）"}) : "");
+}
+
 std::string label_of(const Call& call, const std::string& unit) {
     for (const Unit& one : call.snapshot->registry->units)
         if (one.unit == unit && !one.label.empty()) return one.label;
@@ -73,7 +78,8 @@ Response key_list_page(const Call& call, const KeyBoard& board) {
         const std::string slot = view.slot ? "#" + std::to_string(*view.slot) : "";
         rows.push_back({key->key, say(page, kKeyClassWords, to_string(key->class_)), key->label,
                         std::to_string(key->count.value_or(1)), view.cabinet + slot + key->place,
-                        key->set, say(page, kKeyPlaceWords, to_string(view.place)), ""});
+                        key->set, say(page, kKeyPlaceWords, to_string(view.place)),
+                        seal_words(page, view.seal), ""});
     }
     page.table({{{"Key", "钥匙编号"}},
                 {{"Class", "类别"}},
@@ -82,6 +88,7 @@ Response key_list_page(const Call& call, const KeyBoard& board) {
                 {{"Where", "柜/挂位"}},
                 {{"Set", "套号"}},
                 {{"State", "状态"}},
+                {{"Seal", "封条"}},
                 {{"Counted", "实有"}}},
                rows, {page.word({"Sum", "合计"}), "", "", std::to_string(pieces)});
     page.signatures({{"Counted by", "盘点人"}, {"Checked by", "复核人"}});

@@ -31,7 +31,8 @@ std::optional<KeyAct::What> what_of(const std::string& word) {
         {"out", What::take},        {"in", What::bring},        {"handover", What::hand},
         {"lost", What::lose},       {"found", What::find},      {"given", What::give},
         {"count", What::count},     {"extend", What::extend},   {"offer", What::offer},
-        {"confirm", What::confirm}, {"decline", What::decline},
+        {"confirm", What::confirm}, {"decline", What::decline}, {"unseal", What::unseal},
+        {"seal", What::seal},
     };
     for (const auto& [name, what] : kWords)
         if (word == name) return what;
@@ -91,7 +92,7 @@ void post_key(Call& call, Respond respond) {
         throw Refused{problem(404, "not-found",
                               "No act " + call.params[1] +
                                   " on a key; out, in, handover, lost, found, given, count, "
-                                  "extend, offer, confirm and decline are.")};
+                                  "extend, offer, confirm, decline, unseal and seal are.")};
     Query(call.request).finish();
     Body body(call.request.body, call.app.options.limits.json_depth);
     KeyAct act;
@@ -108,9 +109,12 @@ void post_key(Call& call, Respond respond) {
         act.ticket = body.text("ticket");
         act.until = body.text("until");
     }
+    if (act.what == What::unseal || act.what == What::seal) act.second = body.text("second");
+    if (act.what == What::seal) act.seal_no = body.text("seal_no");
     if (act.what == What::hand) act.to = body.required_text("to");
     if (act.what == What::offer) act.to = body.text("to");
     if (act.what == What::count) {
+        act.second = body.text("second");
         const auto counted = body.integer("count", 0, kPiecesMax);
         if (counted) act.counted = static_cast<int>(*counted);
         // Not said is not counted, and nobody's word that the key is away.

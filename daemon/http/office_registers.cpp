@@ -175,6 +175,13 @@ const char* agreement(const Call& call, const std::string& meter, const std::str
     return "unknown_meter";
 }
 
+bool is_active(const Call& call, const std::string& meter) {
+    const auto& meters = call.snapshot->registry->meters;
+    return std::any_of(meters.begin(), meters.end(), [&](const Meter& one) {
+        return one.meter == meter && one.status == MeterStatus::active;
+    });
+}
+
 void check_register(const Call& call, Body& body, const std::string& unit, const std::string& meter,
                     const std::string& typed) {
     const std::string pointer = "/readings/" + meter;
@@ -285,13 +292,14 @@ bool has_handover(const Body& body) {
 }
 
 // A register that the electronics do not confirm is taken all the same, to be reconciled.
-WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
-                            const std::string& direction, bool whole) {
+WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_by,
+                            const std::string& direction, const std::string& at, bool whole) {
     WriteRegister row;
     row.kind = "handover";
     row.event = "unit.handover";
     row.unit = call.params[0];
-    row.by = by;
+    row.by = signed_by.by;
+    row.second = signed_by.second;
     const std::string witness = body.text("witness"), receiver = body.text("receiver");
     const std::string note = body.text("note");
     using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -310,6 +318,10 @@ WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
     for (const auto& [meter, register_value] : readings) {
         const std::string_view says = agreement(call, meter, register_value);
         check_register(call, body, row.unit, meter, register_value);
+        const bool unheard = says == "by_eye" || says == "silent";
+        if (unheard && !row.second.empty() && is_active(call, meter))
+            row.faces.push_back(
+                {signed_by.actor, meter, register_value, at, signed_by.by, signed_by.second, ""});
         // Where no electronics can say anything, what was read by eye stands.
         if (says != "agrees" && says != "by_eye") to_reconcile(meter + " " + register_value, says);
         figures.begin_object()
@@ -339,10 +351,12 @@ WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
         .field_if("receiver", receiver)
         .field_if("note", note)
         .field("by", row.by)
+        .field_if("second", row.second)
         .end_object();
     row.body = text.take();
     log.begin_object().field("direction", direction).key("readings").raw(all);
-    log.field("reconcile", !open.empty()).field("by", row.by).end_object();
+    log.field("reconcile", !open.empty()).field("by", row.by);
+    log.field_if("second", row.second).end_object();
     row.log_body = log.take();
     if (!open.empty()) row.faults.push_back(task_of(call, row, open));
     for (const auto& [item, result] : checklist)
@@ -353,7 +367,9 @@ WriteRegister read_handover(const Call& call, Body& body, const std::string& by,
 // Move-in or move-out without a change of the accounts.
 void post_handover(Call& call, Respond respond) {
     Body body = body_of(call);
-    const std::string by = by_of(call, body);
+    // One person's sheet is words; what two of them saw may be a reading.
+    const bool two = body.has("second") || body.has("approval");
+    const Signed people = two ? two_of(call, body) : Signed{by_of(call, body), "", call.actor};
     const std::string direction = body.required_text("direction");
     if (direction != "in" && direction != "out")
         body.wrong("/direction", "`" + direction + "` is neither in nor out");
@@ -363,7 +379,11 @@ void post_handover(Call& call, Respond respond) {
         body.wrong("/readings",
                    "is missing, and so are keys and checklist: write down at least "
                    "one of them");
-    WriteRegister row = read_handover(call, body, by, direction, /*whole=*/true);
+    if (two && parse_date(at))
+        body.wrong("/at", "`" + at +
+                              "` is a day, and dials are read at a moment: write "
+                              "2026-11-23T20:15, or leave `second` out");
+    WriteRegister row = read_handover(call, body, people, direction, at, /*whole=*/true);
     if (const std::string receiver = body.text("receiver");
         is_of_another_unit(call, receiver, row.unit))
         body.wrong("/receiver", "`" + receiver +
@@ -380,7 +400,10 @@ void post_handover(Call& call, Respond respond) {
             *text += moment;
         }
     }
-    submit_work(call, {std::move(row)}, std::move(respond));
+    RoomCommand command;
+    command.actor = people.actor;
+    command.work = std::make_shared<const RoomWork>(RoomWork{std::move(row)});
+    submit(call, std::move(command), std::move(respond));
 }
 
 Response get_calls(Call& call) {

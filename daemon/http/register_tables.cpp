@@ -29,6 +29,7 @@ const Column kUnitColumns[] = {
     {"collector", "管片人员"},
     {"contact", "联系方式"},
 };
+constexpr Word kSeals[] = {{"intact", "完好"}, {"broken", "已启封"}};
 const Column kKeyColumns[] = {
     {"key", "钥匙编号"},
     {"label", "名称"},
@@ -44,6 +45,8 @@ const Column kKeyColumns[] = {
     {"person", "持有人"},
     {"ticket", "派工单号"},
     {"due_at", "应还时间", Cell::time},
+    {"seal.no", "封条号"},
+    {"seal.state", "封条状态", Cell::word, kSeals},
 };
 const Column kTicketColumns[] = {
     {"number", "派工单号"},

@@ -123,6 +123,7 @@ constexpr Route kRoutes[] = {
      post_repairs_freeze},
     listed("/api/v1/reports/keys", "keys:read", get_key_register, table_key_register),
     listed("/api/v1/reports/visits/{month}", "tickets:read", get_visits, table_visits),
+    listed("/api/v1/reports/stock-take", "keys:read", get_stock_take, table_stock_take),
     listed("/api/v1/reports/shift", "keys:read", get_shift, table_shift),
     listed("/api/v1/documents", "tickets:read", get_documents, table_documents),
     {"POST", "/api/v1/documents", "tickets:write", nullptr, post_document},

@@ -137,11 +137,13 @@ Response table_key_register(Call& call);
 Response get_visits(Call& call);  // shift_pages.cpp
 Response table_visits(Call& call);
 Response table_shift(Call& call);
+Response table_stock_take(Call& call);
 Response table_documents(Call& call);  // office_tables.cpp
 Response table_handovers(Call& call);
 Response table_calls(Call& call);
 Response table_rounds(Call& call);
 Response get_shift(Call& call);
+Response get_stock_take(Call& call);
 Response get_documents(Call& call);  // office_registers.cpp
 void post_document(Call& call, Respond respond);
 Response get_handovers(Call& call);

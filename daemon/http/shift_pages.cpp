@@ -1,5 +1,6 @@
 // 回访记录表 of a month, and 交接班, what the next shift takes over: as JSON, CSV, workbook and
 // paper.
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -10,6 +11,7 @@
 #include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/repair_summary.hpp"
 #include "daemon/http/exports.hpp"
+#include "daemon/http/household.hpp"
 #include "daemon/http/item_rows.hpp"
 #include "daemon/http/key_pages.hpp"
 #include "daemon/http/page.hpp"
@@ -24,13 +26,10 @@ namespace {
 const std::pair<std::string_view, std::string_view> kParts[] = {
     {"key", "未还钥匙"}, {"ticket", "未完工单"}, {"alert", "待处理提醒"}};
 const Column kVisitColumns[] = {
-    {"no", "序号", Cell::count},
-    {"at", "回访时间", Cell::time},
-    {"ticket", "派工单号"},
-    {"where", "房号/部位"},
-    {"rating", "满意度", Cell::word, kRatingWords},
-    {"visitor", "回访人"},
-    {"note", "备注"},
+    {"no", "序号", Cell::count}, {"at", "回访时间", Cell::time},
+    {"ticket", "派工单号"},      {"where", "房号/部位"},
+    {"spoken_to", "被访人"},     {"rating", "满意度", Cell::word, kRatingWords},
+    {"visitor", "回访人"},       {"note", "备注"},
 };
 const Column kShiftColumns[] = {
     {"part", "项目", Cell::word, kParts},
@@ -73,11 +72,21 @@ Page page_of(const Call& call, const char* english, const char* chinese) {
 }
 
 // What was said of that visit, and not of a later one.
-std::string rating_of(const Ticket& ticket, const std::vector<TicketMoveRow>& moves,
-                      std::int64_t visit) {
-    for (const CountedOutcome& one : counted_outcomes(ticket, moves))
-        if (one.move == visit) return one.outcome.rating;
-    return "";
+TicketOutcome outcome_of(const Ticket& ticket, const std::vector<TicketMoveRow>& moves,
+                         std::int64_t visit) {
+    for (CountedOutcome& one : counted_outcomes(ticket, moves))
+        if (one.move == visit) return std::move(one.outcome);
+    return {};
+}
+
+// The sheet is of no household in particular: who was spoken to is whole for who reads all files,
+// and that he did stands in the view log.
+void show_people(Call& call, std::vector<json::object>& items) {
+    const auto named = [](const json::object& item) { return item.contains("spoken_to"); };
+    if (std::none_of(items.begin(), items.end(), named)) return;
+    if (opens_file(call, "")) return ask_engine(call, NoteView{call.actor, "", "", "visits"});
+    for (json::object& item : items)
+        if (named(item)) item["spoken_to"] = masked_name(text_of(item, "spoken_to"));
 }
 
 // One row a visit of the month, as its count in the month of repairs has it.
@@ -92,17 +101,20 @@ std::vector<json::object> visits_of(Call& call, KeyBooks& books) {
         const auto row = books.ticket(move.ticket);
         if (!row) continue;
         const Ticket ticket = ticket_of(*row);
+        const TicketOutcome outcome = outcome_of(ticket, books.moves(move.ticket), move.id);
         json::object item{{"no", items.size() + 1},
                           {"at", format_iso8601(move.at, call.app.zone)},
                           {"ticket", move.ticket},
                           {"unit", ticket.unit},
                           {"where", place_of(call, ticket)},
-                          {"rating", rating_of(ticket, books.moves(move.ticket), move.id)},
+                          {"rating", outcome.rating},
                           {"visitor", move.by}};
         if (!ticket.place.empty()) item["place"] = ticket.place;
+        if (!outcome.spoken_to.empty()) item["spoken_to"] = outcome.spoken_to;
         if (!move.note.empty()) item["note"] = move.note;
         items.push_back(std::move(item));
     }
+    show_people(call, items);
     return items;
 }
 
@@ -237,13 +249,14 @@ Response get_visits(Call& call) {
     std::vector<std::vector<std::string>> rows;
     for (const json::object& item : items)
         rows.push_back({std::to_string(rows.size() + 1), minute_of(item, "at"),
-                        text_of(item, "ticket"), text_of(item, "where"),
+                        text_of(item, "ticket"), text_of(item, "where"), text_of(item, "spoken_to"),
                         say(page, kRatingWords, text_of(item, "rating")), text_of(item, "visitor"),
                         text_of(item, "note")});
     page.table({{{"No", "序号"}, true},
                 {{"Date", "回访时间"}},
                 {{"Ticket", "派工单号"}},
                 {{"Where", "房号/部位"}},
+                {{"Spoken to", "被访人"}},
                 {{"Rating", "满意度"}},
                 {{"Visitor", "回访人"}},
                 {{"Remark", "备注"}}},

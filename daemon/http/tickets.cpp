@@ -8,6 +8,7 @@
 #include "daemon/core/ledger.hpp"
 #include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_documents.hpp"
+#include "daemon/engine/repair_summary.hpp"
 #include "daemon/engine/row_documents.hpp"
 #include "daemon/http/act.hpp"
 #include "daemon/http/household.hpp"
@@ -197,7 +198,12 @@ Response get_ticket(Call& call) {
     KeyBooks books = reader->key_books();
     const Ticket ticket = find_ticket(call, books);
     if (call.request.wants_html) return slip(call, ticket);
-    const TicketParts parts{books.moves(ticket.number), books.links_of_ticket(ticket.number)};
+    TicketParts parts{books.moves(ticket.number), books.links_of_ticket(ticket.number)};
+    parts.spoken_to = spoken_to_of(ticket, parts.moves);
+    if (!parts.spoken_to.empty() && opens_file(call, ticket.unit))
+        ask_engine(call, NoteView{call.actor, ticket.unit, "", "visit"});
+    else
+        for (auto& [move, person] : parts.spoken_to) person = masked_name(person);
     return json_response(ticket_json(ticket, label_of(call, ticket.unit), call.app.options.currency,
                                      &parts, call.app.zone));
 }
@@ -261,7 +267,10 @@ void post_ticket_action(Call& call, Respond respond) {
         move.pay_method = body.text("pay_method");
         move.receipt = body.text("receipt");
     }
-    if (*action == A::visit) move.rating = body.required_text("rating");
+    if (*action == A::visit) {
+        move.rating = body.required_text("rating");
+        move.spoken_to = body.text("spoken_to");
+    }
     // A reason says that the keys may stay out; `override` alone asks for one.
     if (*action == A::close) move.override_ = body.flag("override") || !move.reason.empty();
     if (*action == A::link) {

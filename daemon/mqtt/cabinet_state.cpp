@@ -63,7 +63,8 @@ std::string cabinet_state_json(const Snapshot& snapshot, const CabinetView& cabi
             .field("key", slot.key)
             .field("occupied", slot.occupied)
             .end_object();
-    json.end_object().field("gaps", cabinet.gaps.size());
+    json.end_object().field(
+        "gaps", cabinet.gaps.size() + (cabinet.reader ? cabinet.reader->gaps.size() : 0));
     if (cabinet.last_event_at)
         json.field("last_event_at", format_iso8601(*cabinet.last_event_at, zone));
     json.end_object();

@@ -54,6 +54,24 @@ std::vector<KeyLinkRow> link_rows(Query& query) {
     return rows;
 }
 
+#define GATEHOUSE_KEY_EVENT_COLUMNS \
+    "SELECT source,boot,seq,event,at_ms,received_ms,body FROM key_event "
+std::vector<KeyEventRow> key_event_rows(Query& query) {
+    std::vector<KeyEventRow> rows;
+    while (query.step()) {
+        KeyEventRow row;
+        row.source = query.text();
+        row.boot = query.i64();
+        row.seq = query.i64();
+        row.event = query.u64();
+        row.at = query.i64();
+        row.received_at = query.i64();
+        row.body = query.text();
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
 }  // namespace
 
 std::optional<std::string> KeyBooks::event_body(const std::string& source, std::int64_t boot,
@@ -80,22 +98,16 @@ void KeyBooks::mark_folded(const std::string& source, std::int64_t boot, std::in
 }
 
 std::vector<KeyEventRow> KeyBooks::fresh_events() {
-    std::vector<KeyEventRow> rows;
-    Query query(connection_,
-                "SELECT source,boot,seq,event,at_ms,received_ms,body FROM key_event "
-                "WHERE fold='fresh'");
-    while (query.step()) {
-        KeyEventRow row;
-        row.source = query.text();
-        row.boot = query.i64();
-        row.seq = query.i64();
-        row.event = query.u64();
-        row.at = query.i64();
-        row.received_at = query.i64();
-        row.body = query.text();
-        rows.push_back(std::move(row));
-    }
-    return rows;
+    Query query(connection_, GATEHOUSE_KEY_EVENT_COLUMNS "WHERE fold='fresh'");
+    return key_event_rows(query);
+}
+
+std::vector<KeyEventRow> KeyBooks::counts_between(UtcMs from, UtcMs to, std::size_t limit) {
+    Query query(connection_, GATEHOUSE_KEY_EVENT_COLUMNS
+                "WHERE source='desk' AND at_ms>=? AND at_ms<? AND "
+                "instr(body,'\"type\":\"key.counted\"')>0 ORDER BY at_ms,event LIMIT ?");
+    query << from << to << static_cast<std::int64_t>(limit);
+    return key_event_rows(query);
 }
 
 std::int64_t KeyBooks::newest_seq(const std::string& source, std::int64_t boot) {

@@ -75,6 +75,8 @@ class KeyBooks {
     void add_event(const KeyEventRow& row, KeyEventFold fold);
     void mark_folded(const std::string& source, std::int64_t boot, std::int64_t seq);
     [[nodiscard]] std::vector<KeyEventRow> fresh_events();
+    // What the desk counted in that time, the oldest first.
+    [[nodiscard]] std::vector<KeyEventRow> counts_between(UtcMs from, UtcMs to, std::size_t limit);
     [[nodiscard]] std::int64_t newest_seq(const std::string& source,
                                           std::int64_t boot);  // -1: none
     // The boots of a source: when their events happened by clocks of their own (what has the time

@@ -16,8 +16,10 @@ std::string KeyBooks::key_held_by(const std::string& person) {
 void KeyBooks::remove_ticket_words(const std::string& number) {
     {
         Query query(connection_,
-                    "UPDATE ticket SET body=json_set(json_remove(body,'$.result',"
-                    "'$.pause_reason','$.close_override'),'$.text','***') WHERE number=?");
+                    "UPDATE ticket SET body=json_replace(json_set(json_remove(body,'$.result',"
+                    "'$.pause_reason','$.close_override'),'$.text','***'),'$.outcomes',"
+                    "(SELECT json_group_array(json_remove(value,'$.spoken_to')) FROM "
+                    "json_each(body,'$.outcomes'))) WHERE number=?");
         query << number;
         query.run();
     }

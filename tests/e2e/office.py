@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from exports import pull
-from house import House, check, equal, main
+from house import House, UnixConnection, check, equal, main
 from keys import Desk, forward, page, rows_of
 
 
@@ -27,19 +27,24 @@ def prepare(house):
     house._csv("meters.csv", "meter,unit,service,bus,address,profile,rated_amps",
                [("e-1", "u-1", "electricity", "b1", 1, "eastron-sdm120", "10000000"),
                 ("e-2", "u-2", "electricity", "b1", 2, "eastron-sdm120", "10000000"),
-                ("w-2", "u-2", "water", "", "", "", "")])  # fmt: skip
+                ("w-2", "u-2", "water", "", "", "", ""),
+                ("e-3", "u-3", "electricity", "", "", "", "")])  # fmt: skip
     house._csv("units.csv", "unit,label",
                [("u-1", "3栋2单元1201"), ("u-2", "3栋2单元0302"),
                 ("u-3", "5栋1单元1201")])  # fmt: skip
     house._csv("people.csv", "person,kind,name,phone,unit",
                [("p-1", "owner", "张三丰", "13800001234", "u-1"),
-                ("p-2", "owner", "李四", "13900005678", "u-2")])  # fmt: skip
+                ("p-2", "owner", "李四", "13900005678", "u-2"),
+                ("p-3", "owner", "王五", "13700000000", "u-3"),
+                ("p-4", "tenant", "赵六", "13700000001", "u-3")])  # fmt: skip
     house._csv("staff.csv", "staff,name,roles",
                [("s-01", "前台", "desk"), ("s-02", "主任", "head"), ("s-03", "水电工", "tech")])
-    house._csv("keys.csv", "key,class,opens,place,count",
-               [("k-1", "entrusted", "u-1", "抽屉", 2),
-                ("k-2", "rework", "u-2", "抽屉", 1)])  # fmt: skip
-    (house.registry / "accounts.csv").unlink()
+    house._csv("keys.csv", "key,class,opens,place,count,seal_no",
+               [("k-1", "entrusted", "u-1", "抽屉", 2, ""),
+                ("k-2", "rework", "u-2", "抽屉", 1, ""),
+                ("k-3", "reserve_sealed", "u-3", "保险柜", 1, "F-1")])  # fmt: skip
+    house._csv("accounts.csv", "account,unit,service,tariff,opening_balance,holder",
+               [("a-3", "u-3", "electricity", "flat", "50.00", "p-3")])  # fmt: skip
     house.launch()
     house.ctl("import", house.registry)
     house.wait_register("e-1", 100)
@@ -77,19 +82,29 @@ def typed_later(house, desk):
 
 
 def visited_twice(house, desk, number):
-    desk.ticket(number, "visit", rating="C", note="又漏了")
+    wrong = desk.post(f"/tickets/{number}/visit", {"by": "s-01", "rating": "C",
+                      "spoken_to": "李" * 50}, status=(422,))  # fmt: skip
+    equal("too long a name", wrong["errors"][0]["pointer"], "/spoken_to")
+    seen = house.ctl("tickets", "visit", number, "--rating", "C", "--note", "又漏了",
+                     "--spoken-to", "张太太", "--by", "s-01")  # fmt: skip
+    equal("in its history", seen["moves"][-1]["spoken_to"], "张太太")
     desk.ticket(number, "reopen", reason="又漏了")
     for action, body in (("dispatch", {"crew": ["s-03"]}), ("accept", {}), ("start", {}),
                          ("done", {"result": "重新接管"}), ("visit", {"rating": "A"})):  # fmt: skip
         desk.ticket(number, action, **body)
     month = house.clock.now().strftime("%Y-%m")
     visits = house.get(f"/reports/visits/{month}")["items"]
-    equal("two visits, two rows", [(v["ticket"], v["rating"]) for v in visits],
-          [(number, "C"), (number, "A")])  # fmt: skip
+    equal("two visits, two rows", [(v["ticket"], v["rating"], v.get("spoken_to")) for v in visits],
+          [(number, "C", "张太太"), (number, "A", None)])  # fmt: skip
+    moves = house.get(f"/tickets/{number}")["moves"]
+    equal("to whom", [m["spoken_to"] for m in moves if "spoken_to" in m], ["张太太"])
+    told = [event["body"] for event in house.get("/events?after=0&limit=1000")["items"]]
+    check("and not in the log", "张太太" not in str(told))
     repairs = house.get(f"/reports/repairs/{month}")
     equal("as many as are counted", repairs["totals"]["visited"], 2)
     _, rows = rows_of(house, f"/reports/visits/{month}.csv?lang=zh-CN")
-    equal("in the office's words", [row["满意度"] for row in rows], ["不满意", "满意"])
+    equal("in the office's words", [(row["满意度"], row["被访人"]) for row in rows],
+          [("不满意", "张太太"), ("满意", "")])  # fmt: skip
     _, rows = rows_of(house, f"/reports/repairs/{month}.csv")
     equal("its key, once", [row["keys"] for row in rows], ["k-1"])
 
@@ -111,12 +126,57 @@ def handed_over(house, desk):
                                               "receiver": "p-2", "by": "s-01"},
                       status=(422,))  # fmt: skip
     equal("of another flat", wrong["errors"][0]["pointer"], "/receiver")
+    base_readings(house, desk)
     left = desk.post("/units/u-2/handover", {"direction": "out", "readings": {"w-2": "12.9"},
                                              "receiver": "p-2", "by": "s-01"})  # fmt: skip
     equal("a meter that nobody read", left["row"]["readings"][-1],
           {"meter": "e-2", "electronic": "not_read"})  # fmt: skip
     tasks = [house.get(f"/tickets/{number}")["text"] for number in left["tickets"]]
     equal("one task for all", tasks, ["移交表底待电子核对: e-2 (未抄)"])
+
+
+def base_readings(house, desk):
+    """What two read at a dial without a bus is a reading with the record; of one it is a word."""
+    def rows():
+        items = house.get("/readings?after=0&limit=1000")["items"]
+        return [(row["kind"], float(row["register"]), row["quality"])
+                for row in items if row["meter"] == "w-2"]  # fmt: skip
+
+    equal("one person's word", rows(), [])
+    sheet = {"direction": "in", "readings": {"w-2": "12.4"}, "keys": {"入户门": "4"}, "by": "s-01"}
+    day = desk.post("/units/u-2/handover", {**sheet, "second": "s-02", "at": "2026-11-16"},
+                    status=(422,))  # fmt: skip
+    equal("a dial has a moment", day["errors"][0]["pointer"], "/at")
+    same = desk.post("/units/u-2/handover", {**sheet, "second": "s-01"}, status=(422,))
+    equal("two", same["errors"][0]["pointer"], "/second")
+    made = desk.post("/units/u-2/handover", {**sheet, "second": "s-02"})
+    taken = made["row"]["base_readings"]
+    equal("its base", [(r["meter"], r["state"]) for r in taken], [("w-2", "confirmed")])
+    equal("by eye", rows(), [("manual", 12.4, "manual")])
+
+
+def moved_in(house):
+    """Who comes begins at the dial that both read, which no electronics could have told."""
+    house.ctl("dial", "e-3", "100", "--by", "s-01", "--second", "s-02")
+    forward(house, hours=3)
+
+    def move(key, face):
+        body = {"holder": "p-4", "settle": "refund", "by": "s-01", "second": "s-02",
+                "reason": "换租", "readings": {"e-3": face}, "keys": {"入户门": "2"}}
+        return UnixConnection.request(house.socket, "POST", "/api/v1/units/u-3/occupant", body,
+                                      {"Idempotency-Key": key})  # fmt: skip
+
+    status, refused = move("m-1", "90")
+    equal("it contradicts the books", (status, refused["type"].split(":")[-1]),
+          (409, "no-fresh-reading"))  # fmt: skip
+    status, done = move("m-2", "100")
+    equal(f"moved: {done}", status, 201)
+    equal("from that figure on", [(r["meter"], r["state"]) for r in done["base_readings"]],
+          [("e-3", "confirmed")])  # fmt: skip
+    equal("once", move("m-2", "100")[1], done)
+    record = house.get("/units/u-3/handover")["items"]
+    equal("in one record", [(r["row"]["holder"], r["row"]["base_readings"]) for r in record],
+          [("p-4", done["base_readings"])])  # fmt: skip
 
 
 def searched(house):
@@ -127,6 +187,54 @@ def searched(house):
                             ("9-9-9", [])):  # fmt: skip
         items = house.get("/search?q=" + urllib.parse.quote(question))["items"]
         equal(question, [item["unit"] for item in items], units)
+
+
+def sealed(house, desk):
+    """An envelope is opened by two, shown so until it is sealed anew; both stand in its line."""
+    equal("as it was imported", house.get("/keys/k-3")["seal"], {"no": "F-1", "state": "intact"})
+    none = desk.post("/keys/k-1/unseal", {"by": "s-01", "reason": "漏水"}, status=(409,))
+    equal("no seal", none["type"].split(":")[-1], "no-seal")
+    alone = desk.post("/keys/k-3/unseal", {"by": "s-01", "reason": "漏水"}, status=(422,))
+    equal("for two", alone["errors"][0]["pointer"], "/second")
+    opened = house.ctl("keys", "unseal", "k-3", "--by", "s-01", "--second", "s-02",
+                       "--reason", "漏水")["seal"]  # fmt: skip
+    equal("open", (opened["no"], opened["state"], opened["second"]), ("F-1", "broken", "s-02"))
+    check("on paper", "F-1（已启封）" in page(house, "/keys"))
+    _, rows = rows_of(house, "/keys.csv?lang=zh-CN")
+    equal("in the table", [(row["封条号"], row["封条状态"]) for row in rows],
+          [("", ""), ("", ""), ("F-1", "已启封")])  # fmt: skip
+    again = desk.post("/keys/k-3/unseal", {"by": "s-01", "second": "s-02", "reason": "漏水"},
+                      status=(409,))  # fmt: skip
+    equal("once", again["type"].split(":")[-1], "seal-broken")
+    new = house.ctl("keys", "seal", "k-3", "--seal-no", "F-2", "--by", "s-01", "--second", "s-02",
+                    "--reason", "用毕")["seal"]  # fmt: skip
+    equal("sealed anew", (new["no"], new["state"]), ("F-2", "intact"))
+    line = house.get("/timeline?key=k-3")["items"]
+    equal("its line", [(e["kind"], e["body"]["seal_no"]) for e in line if "seal" in e["kind"]],
+          [("key.unsealed", "F-1"), ("key.sealed", "F-2")])  # fmt: skip
+    check("without the reason", "漏水" not in str(line))
+
+
+def counted(house, desk):
+    """盘点: what one finds beside what the books said as it was counted."""
+    wrong = desk.post("/keys/k-1/count", {"by": "s-01", "second": "s-01", "present": True},
+                      status=(422,))  # fmt: skip
+    equal("two are two", wrong["errors"][0]["pointer"], "/second")
+    house.ctl("keys", "count", "k-1", "--count", "1", "--by", "s-01", "--second", "s-02",
+              "--reason", "一把在维修班")  # fmt: skip
+    desk.post("/keys/k-2/out", {"by": "s-01", "person": "s-03", "reason": "验房"})
+    house.ctl("keys", "count", "k-2", "--by", "s-01")
+    desk.post("/keys/k-2/in", {"by": "s-01"})
+    sheet = house.ctl("keys", "stock-take")
+    equal("the foot", (sheet["keys"], sheet["counted"], sheet["differing"]), (3, 2, 1))
+    first, second, third = sheet["items"]
+    equal("one piece is missing", (first["expected"], first["counted"], first["difference"],
+          first["by"], first["second"], first["remark"]),
+          (2, 1, -1, "s-01", "s-02", "一把在维修班"))  # fmt: skip
+    equal("with whom it was then", (second["state"], second["holder"], second["expected"],
+          second["difference"]), ("out", "s-03", 0, 0))  # fmt: skip
+    equal("nobody counted it", ("counted" in third, third["expected"]), (False, 1))
+    equal("before", house.get("/reports/stock-take?to=2020-01-01&from=2019-12-01")["counted"], 0)
 
 
 def registers(house, desk, folder):
@@ -142,10 +250,11 @@ def registers(house, desk, folder):
         "/calls": ("方式", ["电话"]),
         "/rounds": ("合格", ["是", "否"]),
         "/units/u-2/handover": ("类别", ["表底数", "表底数", "钥匙", *["验收项目"] * 4,
-                                       "表底数", "表底数"]),
+                                       "表底数", "表底数", "钥匙", "表底数", "表底数"]),
         "/reports/shift": ("项目", None),
+        "/reports/stock-take": ("差异", ["-1", "0", ""]),
         f"/reports/visits/{month}": ("回访人", ["s-01", "s-01"]),
-        "/keys": ("房号/部位", ["3栋2单元1201", "3栋2单元0302"]),
+        "/keys": ("房号/部位", ["3栋2单元1201", "3栋2单元0302", "5栋1单元1201"]),
     }  # fmt: skip
     for target, (column, cells) in tables.items():
         _, rows = rows_of(house, target + ".csv?lang=zh-CN")
@@ -166,10 +275,12 @@ def registers(house, desk, folder):
         "slip": (f"/tickets/{ticket}", ["报修人/电话", "张三丰 13800001234", "约定价格", "收费单据",
                                         "电话", "客服存根", "size:A5"]),
         "shift": ("/reports/shift", ["待派工", "钥匙"]),
-        "visits": (f"/reports/visits/{month}", ["不满意", "满意"]),
+        "stocktake": ("/reports/stock-take", ["盘点表", "一把在维修班", "抽屉", "已盘/总数",
+                                              "2 / 3", "landscape"]),
+        "visits": (f"/reports/visits/{month}", ["不满意", "满意", "被访人", "张太太"]),
         "documents": ("/documents", ["3栋2单元1201"]),
         "handover": ("/units/u-2/handover", ["人工抄表", "未抄，待核对", "派工单号"]),
-        "keylist": ("/keys", ["返修"]),
+        "keylist": ("/keys", ["返修", "备用封存", "F-2"]),
     }  # fmt: skip
     for name, (target, words) in sheets.items():
         text = page(house, target)
@@ -189,7 +300,10 @@ def test():
         number = typed_later(house, desk)
         visited_twice(house, desk, number)
         handed_over(house, desk)
+        moved_in(house)
         searched(house)
+        sealed(house, desk)
+        counted(house, desk)
         registers(house, desk, folder)
         check("the books hold", house.ctl("verify")["ok"])
 

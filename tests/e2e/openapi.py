@@ -315,7 +315,7 @@ def office(caller, house, month):
     caller.good("POST", f"/reports/repairs/{month}/freeze", {"by": "s-02"})
     for target in ("/documents", "/rounds", "/calls", "/units/u-1/handover",
                    f"/reports/repairs/{month}", f"/reports/visits/{month}", "/reports/keys",
-                   "/reports/shift", "/search?q=Flat"):  # fmt: skip
+                   "/reports/stock-take", "/reports/shift", "/search?q=Flat"):  # fmt: skip
         caller.good("GET", target)
 
 

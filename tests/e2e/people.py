@@ -113,8 +113,19 @@ def office_registers(house, head, tech):
         rows = json.dumps(tech.ask("GET", list_)[1])
         check(f"{list_} for a repairer: {rows}", "Lin Anna" not in rows and "***" in rows + "***")
         check(f"{list_} for the head", "Lin Anna" in json.dumps(head.ask("GET", list_)[1]))
+    number = house.ctl("tickets", "new", "--kind", "repair", "--unit", "u-1", "--text", "a leak",
+                       "--category", "给排水/漏水", "--by", "s-02")["number"]  # fmt: skip
+    for action, body in (("dispatch", {"crew": ["s-04"]}), ("accept", {}), ("start", {}),
+                         ("done", {}),
+                         ("visit", {"rating": "A", "spoken_to": "Lin Anna"})):  # fmt: skip
+        equal(action, head.ask("POST", f"/tickets/{number}/{action}", body)[0], 200)
+    month = number[3:7] + "-" + number[7:9]
+    for target in (f"/tickets/{number}", f"/reports/visits/{month}"):
+        masked = json.dumps(tech.ask("GET", target)[1])
+        check(f"{target} for a repairer: {masked}", "Lin Anna" not in masked and "L**" in masked)
+        check(f"{target} for the head", "Lin Anna" in json.dumps(head.ask("GET", target)[1]))
     looks = [v["what"] for v in head.ask("GET", "/units/u-1/views?limit=1000")[1]["items"]]
-    check(f"the looks: {looks}", {"document", "call", "handover"} <= set(looks))
+    check(f"the looks: {looks}", {"document", "call", "handover", "visit"} <= set(looks))
     for target in ("/events?limit=1000", "/timeline?unit=u-1"):
         check(f"{target} has no name", "Lin Anna" not in json.dumps(house.get(target)))
 

@@ -109,6 +109,20 @@ class Erasing : public House {
         cancel.move.by = "s-01";
         cancel.move.reason = "Mr Ouyang did it himself";
         REQUIRE(work(cancel).kind == ReplyKind::ok);
+        // The tap was mended and somebody was asked how.
+        TicketAct visit;
+        visit.number = StoreReader(path()).key_books().tickets({}, 10)[1].number;
+        visit.move.by = "s-01";
+        visit.move.crew = {"s-01"};
+        visit.move.rating = "A";
+        for (const TicketAction action :
+             {TicketAction::dispatch, TicketAction::accept, TicketAction::start, TicketAction::done,
+              TicketAction::visit, TicketAction::reopen}) {
+            visit.move.action = action;
+            visit.move.spoken_to = action == TicketAction::visit ? "Mrs Ouyang" : "";
+            visit.move.reason = action == TicketAction::reopen ? "it drips again" : "";
+            REQUIRE(work(visit).kind == ReplyKind::ok);
+        }
         for (const auto& [kind, event, body] :
              {std::tuple{"call", "call.logged", R"({"text":"Ouyang asks","by":"s-01"})"},
               std::tuple{
@@ -289,6 +303,8 @@ TEST_CASE_METHOD(Erasing, "words of tickets, calls, hand-overs and loans go, and
         CHECK(tickets[theirs].body.find(R"("text":"***")") != std::string::npos);
     CHECK(tickets[2].body.find("the neighbours complain") != std::string::npos);
     CHECK(tickets[3].body.find("a tap of the new tenant") != std::string::npos);
+    CHECK(tickets[1].body.find(R"("what":"visit")") != std::string::npos);
+    CHECK(tickets[1].body.find("spoken_to") == std::string::npos);
     REQUIRE(books.moves(tickets[0].number).size() == 2);
     CHECK(books.moves(tickets[0].number)[1].note.empty());
     const auto handovers = books.registers("handover", "1-101", 0, 10);
@@ -391,6 +407,55 @@ TEST_CASE_METHOD(Erasing, "after two years tickets have no words, calls are gone
     for (const char* kind : {"ticket.reported", "ticket.cancelled"})
         for (const StoredEvent& event : events(kind)) removed += event.removed == "retention";
     CHECK(removed == 2);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Erasing, "the cards of who is erased are nobody's, also in what is told late") {
+    FileTexts files;
+    files["people.csv"] = "person,kind,name,phone,unit\np-5,contractor,Nakamura,13812345678,\n";
+    files["staff.csv"] = "staff,name,roles,cards,active_to\np-5,Five,contractor,w34:000000111,\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    pass(60'000);
+    const UtcMs then = clock.wall_ms();
+    pass(3'600'000);
+    // He left, and the card lies in the drawer.
+    files["staff.csv"] =
+        "staff,name,roles,cards,active_to\np-5,Five,contractor,,2026-11-22\n"
+        "s-01,Alice,desk,w34:000000222,\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    pass(2'000);
+    const auto cards = [&] {
+        std::string all;
+        for (const auto& [card, spans] : StoreReader(path()).key_books().bases("card"))
+            all += card + spans;
+        return all;
+    };
+    REQUIRE(cards().find("p-5") != std::string::npos);
+    REQUIRE(cards().find("s-01") != std::string::npos);
+    REQUIRE(erase("p-5").kind == ReplyKind::ok);
+    const auto nobody = [&](std::int64_t seq) {
+        KeyPush push;
+        push.source = "kc-01";
+        push.boot = 1;
+        KeyEvent badge;
+        badge.id = {"kc-01", 1, seq};
+        badge.type = KeyEventType::access_granted;
+        badge.card = "w34:000000111";
+        badge.at = then;
+        push.events = {badge};
+        REQUIRE(work(std::move(push)).kind == ReplyKind::ok);
+        const auto told = events("access.granted");
+        REQUIRE(told.size() == static_cast<std::size_t>(seq));
+        return told.back().body.find("\"person\"") == std::string::npos;
+    };
+    CHECK(cards().find("p-5") == std::string::npos);
+    CHECK(cards().find("s-01") != std::string::npos);
+    CHECK(nobody(1));
+    reopen();
+    pass(2'000);
+    CHECK(cards().find("p-5") == std::string::npos);
+    CHECK(nobody(2));
+    CHECK_FALSE(on_disk("000000111"));
     CHECK(proof() == "");
 }
 

@@ -172,6 +172,50 @@ TEST_CASE("a reader's clock is set beside the contacts' by what it says of itsel
     CHECK(keys.key("k-1").loan->holder == "s-2");
 }
 
+TEST_CASE("a reader's line is shown with its cabinet's: newest event, clock, and what is missing") {
+    Contacts keys;
+    const auto board = [&] {
+        keys.house.step();
+        return keys.house.engine().snapshot()->keys;
+    };
+    CHECK_FALSE(board()->cabinets[0].reader);
+    const auto push = [&](std::int64_t seq, std::optional<std::int64_t> ahead_ms) {
+        KeyPush one;
+        one.source = "kc-01/reader";
+        one.boot = 7;
+        if (ahead_ms) one.device_now = keys.house.clock.wall_ms() + *ahead_ms;
+        KeyEvent badge;
+        badge.id = {one.source, 7, seq};
+        badge.type = T::access_granted;
+        badge.person = "s-2";
+        badge.at = keys.house.clock.wall_ms();
+        one.events = {badge};
+        REQUIRE(keys.work(std::move(one)).kind == ReplyKind::ok);
+    };
+    push(41, std::nullopt);
+    REQUIRE(board()->cabinets[0].reader);
+    CHECK(board()->cabinets[0].reader->seq == 41);
+    CHECK_FALSE(board()->cabinets[0].reader->skew_ms);
+    const UtcMs heard = keys.house.clock.wall_ms();
+    push(44, 20'000);
+    REQUIRE(keys.push({keys.seen(T::door_opened, 0)}).kind == ReplyKind::ok);
+    const auto check = [&] {
+        const CabinetView& cabinet = board()->cabinets[0];
+        REQUIRE(cabinet.reader);
+        CHECK(cabinet.reader->source == "kc-01/reader");
+        CHECK(cabinet.reader->boot == 7);
+        CHECK(cabinet.reader->seq == 44);
+        CHECK(cabinet.reader->last_event_at == heard);
+        CHECK(cabinet.reader->gaps == std::vector<SeqGap>{{42, 43}});
+        CHECK(cabinet.gaps.empty());
+        CHECK(cabinet.seq == 1);
+    };
+    check();
+    CHECK(board()->cabinets[0].reader->skew_ms == 20'000);
+    keys.house.reopen();
+    check();
+}
+
 TEST_CASE("nothing happens to a key before it was taken") {
     KeyHouse keys;
     keys.house.pass(3'600'000);
