@@ -130,8 +130,9 @@ PeriodFacts read_facts(StoreReader& reader, const Snapshot& snapshot, const Peri
                        std::uint64_t last_reading) {
     PeriodFacts facts;
     facts.snapshot = &snapshot;
-    facts.meters = reader.period_meters(days_since_epoch(bounds.first),
-                                        days_since_epoch(bounds.last), last_reading);
+    facts.meters =
+        reader.period_meters(days_since_epoch(bounds.first), days_since_epoch(bounds.last),
+                             bounds.from, bounds.to, last_reading);
     for (std::int64_t after = 0;;) {
         std::vector<QuarantineRow> rows =
             reader.quarantine(QuarantineRow::State::open, after, kQuarantinePage);

@@ -67,9 +67,12 @@ void Files::reading_rows(FileWriter& file, const Meter& meter, const PeriodMeter
         JsonWriter json = head(row.end.account.empty() ? payer : row.end.account);
         json.field("epoch", row.epoch)
             // What meters.csv says is of the meter that hangs there now.
-            .field_if("serial", row.serial.empty() && !ended ? meter.serial : row.serial)
+            .field_if("serial", row.serial.empty() && !row.ended ? meter.serial : row.serial)
             .field("multiplier", row.multiplier);
-        figure_fields(json, "start", dated_start(meter, row.start, *frame_.zone), *frame_.zone);
+        const bool first = row.start.at == read.from;
+        figure_fields(json, "start",
+                      first ? dated_start(meter, row.start, *frame_.zone) : row.start,
+                      *frame_.zone);
         figure_fields(json, "end", row.end, *frame_.zone);
         json.field("quantity", format(row.end.total - row.start.total))
             .field("unit_of_measure", unit_of_measure(meter.service))

@@ -112,6 +112,7 @@ struct PeriodMeter {
         std::int64_t epoch = 0;
         std::string serial, multiplier = "1";
         PeriodFigure start, end;
+        bool ended = false;  // another epoch followed, in this month or later
     };
     std::string meter;
     std::vector<Row> rows;      // empty: it was never read
@@ -194,11 +195,12 @@ class StoreReader {
     // The first month of the books: of the oldest entry, line or freeze; empty: there is none.
     [[nodiscard]] std::string oldest_month();
     // Every meter's month between the freezes that end the day before the first day and the last
-    // day; where such a freeze is missing, between the newest ones before. Readings above
-    // last_reading are left out.
+    // day; where such a freeze is missing, between the newest ones before, or the openings of
+    // meters that were put in since. `from` and `to` are the midnights of the two edges. Readings
+    // above last_reading are left out.
     [[nodiscard]] std::vector<PeriodMeter> period_meters(std::int64_t first_day,
-                                                         std::int64_t last_day,
-                                                         std::uint64_t last_reading);
+                                                         std::int64_t last_day, UtcMs from,
+                                                         UtcMs to, std::uint64_t last_reading);
     // The lines of the month that is closing, by account and key.
     void period_lines(const std::function<void(const PeriodLine&)>& take);
     // The newest entry of the months before; 0: none.

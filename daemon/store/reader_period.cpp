@@ -82,9 +82,23 @@ std::string StoreReader::oldest_month() {
 }
 
 std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std::int64_t last_day,
+                                                    UtcMs from, UtcMs to,
                                                     std::uint64_t last_reading) {
     const Impl::Moment moment(*impl_);
     sql::Connection& connection = impl_->connection;
+    // By epoch: when people say that its meter was put in, and not when they typed it.
+    std::map<std::int64_t, UtcMs> put_in;
+    {
+        Query query(connection,
+                    "SELECT new_epoch,at_ms FROM replacement p WHERE EXISTS(SELECT 1 FROM "
+                    "meter_context x JOIN reading r INDEXED BY reading_rare ON r.context=x.id "
+                    "WHERE x.meter=p.meter AND x.epoch=p.new_epoch AND r.kind>2 AND r.seq<=?)");
+        query << last_reading;
+        while (query.step()) {
+            const std::int64_t epoch = query.i64();
+            put_in[epoch] = query.i64();
+        }
+    }
     std::map<std::int64_t, std::vector<Epoch>> epochs;  // by meter, in order of id
     {
         Query query(connection,
@@ -110,8 +124,14 @@ std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std:
             epoch.row.start.at = stamp();
             epoch.row.end.at = stamp();
             epoch.row.end.register_value = Milli{query.maybe_i64().value_or(0)};
+            if (const auto at = put_in.find(epoch.row.epoch); at != put_in.end())
+                epoch.row.start.at = at->second;
             // What the old one ended on is what the new one goes on from.
-            if (!list.empty()) list.back().row.end.total = epoch.row.start.total;
+            if (!list.empty()) {
+                list.back().row.end.total = epoch.row.start.total;
+                if (put_in.contains(epoch.row.epoch)) list.back().row.end.at = epoch.row.start.at;
+                list.back().row.ended = true;
+            }
             list.push_back(std::move(epoch));
         }
     }
@@ -160,6 +180,22 @@ std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std:
         }
         return std::nullopt;
     };
+    // A meter that was put in after the newest freeze stands at its opening until it is read: what
+    // the old one used to its end is of this month, as it is in the lines.
+    const auto opened_since = [&](std::optional<Found> found, const std::vector<Epoch>& list,
+                                  UtcMs edge) {
+        for (const Epoch& epoch : list) {
+            const auto at = put_in.find(epoch.row.epoch);
+            if (at == put_in.end() || at->second > edge) continue;
+            if (found && epoch.row.epoch <= found->epoch) continue;
+            Found opening;
+            opening.figure = epoch.row.start;
+            if (found) opening.figure.day = found->figure.day;
+            opening.epoch = epoch.row.epoch;
+            found = std::move(opening);
+        }
+        return found;
+    };
     std::vector<std::pair<std::int64_t, std::string>> meters;
     {
         Query query(connection, "SELECT id,meter FROM meter ORDER BY id");
@@ -182,8 +218,10 @@ std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std:
         meter.from = list.front().row.start.at;
         const std::int64_t oldest = meter.from ? *meter.from / kDayMs - 1 : first_day - 400;
         const std::int64_t walk = std::max(oldest, first_day - kWalkBackMaxDays);
-        const auto start = freeze(id, first_day - 1, walk);
-        const auto end = freeze(id, last_day, start ? start->figure.day : walk);
+        const auto frozen = freeze(id, first_day - 1, walk);
+        const auto start = opened_since(frozen, list, from);
+        const auto end =
+            opened_since(freeze(id, last_day, frozen ? frozen->figure.day : walk), list, to);
         if (!end) {
             // Without a freeze it stands where it began: what it used comes later.
             meter.rows.push_back(list.front().row);

@@ -193,6 +193,41 @@ TEST_CASE("an opening register stands in its month with the date that was typed"
     CHECK(std::count(found.begin(), found.end(), "e-104 2026-11-29T00:00:00+08:00 990.000") == 1);
 }
 
+TEST_CASE_METHOD(Months, "a meter that was put in and not read since has its row of the month") {
+    live_november();
+    close("2026-11");
+    until(kDecember + 5 * kDay);
+    settle("e-103", "1020.00");
+    until(kDecember + 6 * kDay + 2 * kMinute);
+    settle("e-103", "1022.00");
+    until(kDecember + 6 * kDay + 3 * kHour);
+    // Typed an hour later than it was put in, and read by nobody until the new year.
+    REQUIRE(ask(ReplaceMeter{"local", "e-103", "2026-12-07T02:00:00+08:00", "1025.00", "B-0042",
+                             "0.25", "", "s-01", "s-02"})
+                .kind == ReplyKind::created);
+    until(kJanuary + 10 * kMinute);
+    close("2026-12");
+    const Rows fields{"meter",  "epoch",        "serial",   "start_at", "start_register",
+                      "end_at", "end_register", "quantity", "quality"};
+    Rows december = rows("2026-12", "readings", fields);
+    december.erase(december.begin(), december.end() - 2);
+    CHECK(december == Rows{"e-103 1  2026-12-01T00:00:00+08:00 1010.500 2026-12-07T02:00:00+08:00 "
+                           "1025.000 14.500 replaced",
+                           "e-103 2 B-0042 2026-12-07T02:00:00+08:00 0.250 "
+                           "2026-12-07T02:00:00+08:00 0.250 0.000 unread"});
+    settle("e-103", "5.25");
+    until(kJanuary + 31 * kDay + 2 * kMinute);
+    settle("e-103", "9.25");
+    until(kJanuary + 31 * kDay + 10 * kMinute);
+    close("2027-01");
+    const Rows january = rows("2027-01", "readings", fields);
+    INFO(january.back());
+    CHECK(january.back().rfind("e-103 2 B-0042 2027-01-01T00:00:00+08:00 ", 0) == 0);
+    CHECK(std::count_if(january.begin(), january.end(),
+                        [](const std::string& row) { return row.rfind("e-103", 0) == 0; }) == 1);
+    CHECK(proof() == "");
+}
+
 TEST_CASE_METHOD(Months, "a reading that staff have to judge holds up no month after a restart") {
     settle("e-103", "1000.00");
     until(kDecember - kHour);
