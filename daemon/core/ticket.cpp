@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "daemon/core/ledger.hpp"
+
 namespace gatehouse {
 namespace {
 
@@ -112,9 +114,11 @@ std::string actions_of(TicketState state) {
 bool is_leak(const Ticket& ticket) {
     const std::string_view level = first_level(ticket.category);
     if (level == "土建渗漏" || level == "structure" || level == "leak") return true;
-    // Of a pipe as well, which is another trade.
-    return ticket.category.find("漏水") != std::string::npos ||
-           ticket.category.find("渗漏") != std::string::npos;
+    // Of a pipe as well, which is another trade; who reports it says so in his words.
+    const auto says = [](const std::string& text) {
+        return text.find("漏水") != std::string::npos || text.find("渗漏") != std::string::npos;
+    };
+    return says(ticket.category) || says(ticket.text);
 }
 
 bool is_electrical(const Ticket& ticket) {
@@ -214,6 +218,8 @@ class Mover {
   private:
     std::optional<TicketRefusal> check() const {
         const States from = from_states(move_.action);
+        if (move_.action == TicketAction::close && ticket_.state == TicketState::visit_due)
+            return visit_first();
         if (std::find(from.begin(), from.end(), ticket_.state) == from.end())
             return TicketRefusal{"", "ticket-state",
                                  "ticket " + ticket_.number + " is " + to_string(ticket_.state) +
@@ -245,11 +251,13 @@ class Mover {
             case TicketAction::visit:
                 return check_rating();
             case TicketAction::close:
-                return check_close();
+                if (auto refusal = check_close()) return refusal;
+                break;
             default:
                 break;
         }
         if (auto refusal = check_time()) return refusal;
+        if (auto refusal = check_money()) return refusal;
         if (move_.until && *move_.until <= now_)
             return TicketRefusal{"/until", "invalid", "it lies in the past; name a time to come"};
         if (move_.action == TicketAction::reopen && end_of_work(ticket_) &&
@@ -285,15 +293,42 @@ class Mover {
             "`" + move_.rating + "` is none of A (satisfied), B (fairly) and C (not satisfied)"};
     }
     std::optional<TicketRefusal> check_close() const {
-        if (ticket_.state == TicketState::done && ticket_.visit_wanted)
-            return TicketRefusal{"", "ticket-visit", "the return visit is due first"};
+        if (ticket_.state == TicketState::done && ticket_.visit_wanted) return visit_first();
         if (move_.keys_out && !move_.override_)
             return TicketRefusal{"", "ticket-keys-out",
                                  "a key that was taken for ticket " + ticket_.number +
                                      " is not back; return it, or close with a reason"};
         if (move_.override_ && move_.reason.empty())
             return missing("/reason", "say why it is closed with a key out");
+        // Who paid for it has a receipt, and the office can find it.
+        if (ticket_.kind != TicketKind::paid_service || charged() == Fen{}) return std::nullopt;
+        if (ticket_.pay_method.empty() && move_.pay_method.empty())
+            return missing("/pay_method", "say how it was paid");
+        if (ticket_.receipt.empty() && move_.receipt.empty())
+            return missing("/receipt", "write the number of the receipt");
         return std::nullopt;
+    }
+    static TicketRefusal visit_first() {
+        return {"", "ticket-visit", "the return visit is due first"};
+    }
+    [[nodiscard]] Fen charged() const {
+        return move_.material.value_or(ticket_.material.value_or(Fen{})) +
+               move_.labour.value_or(ticket_.labour.value_or(Fen{}));
+    }
+    // A resident pays what was agreed on and no more.
+    std::optional<TicketRefusal> check_money() const {
+        if (!move_.pay_method.empty() && !parse_method(move_.pay_method))
+            return TicketRefusal{
+                "/pay_method", "invalid",
+                "`" + move_.pay_method + "` is none of cash, card, transfer, qr and cheque"};
+        if (ticket_.kind != TicketKind::paid_service || move_.action != TicketAction::done)
+            return std::nullopt;
+        const Fen agreed = ticket_.agreed_price.value_or(Fen{});
+        if (charged() <= agreed) return std::nullopt;
+        return TicketRefusal{
+            move_.labour ? "/labour" : "/material", "invalid",
+            "material and labour come to " + format(charged()) + " where " + format(agreed) +
+                " was agreed on; agree anew first (extend, with its agreed_price)"};
     }
 
     void go(TicketState state) {

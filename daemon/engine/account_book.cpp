@@ -327,7 +327,7 @@ void post_day(Context& context, std::size_t index, LocalDate day, UtcMs edge) {
         account.row->live_from && context.zone.midnight(*account.row->live_from) <= edge;
     if (account.trial && goes_live) {
         account.trial = false;
-        book_opening(context, index);
+        book_opening(context, index, *account.row->live_from);
     }
     account.lines_from =
         std::max(account.lines_from,
@@ -557,11 +557,10 @@ std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, Entry
     return extra.event;
 }
 
-void book_opening(Context& context, std::size_t index) {
+void book_opening(Context& context, std::size_t index, LocalDate day) {
     AccountRuntime& account = context.world.accounts[index];
     if (account.opening_booked) return;
     account.opening_booked = true;
-    const LocalDate day = context.day_of(context.now_ms());
     const std::string& id = account.row->account;
     for (std::size_t i = 0; i < account.row->opening_ladder.size(); ++i) {
         for (const Tariff& tariff : context.world.registry->tariffs) {

@@ -60,7 +60,8 @@ bool post_meters(Context& context, std::size_t account, const std::vector<std::s
 std::uint64_t book_entry(Context& context, std::size_t account, Entry entry, EntryExtra extra,
                          std::int64_t line = 0);
 
-// Opening balance and ladder of an account that goes live now; once.
-void book_opening(Context& context, std::size_t account);
+// Opening balance and ladder of an account that goes live now; once. The ladder's opening is of the
+// period in which that day lies.
+void book_opening(Context& context, std::size_t account, LocalDate day);
 
 }  // namespace gatehouse

@@ -381,7 +381,7 @@ void carry_out(Context& context, const ChangeOccupant& command, const KeyedReque
         one.successor = successor_of(context, change, one, command.holder);
     end_rows(context, change.leaving, change.at);
     for (const Leaving& one : change.leaving) go_on(context, one.meters);
-    open_accounts(context);
+    open_accounts(context, context.day_of(change.at));
     const Signature signature{command.act.by, command.act.second, cause_of(request)};
     for (Leaving& one : change.leaving) {
         const AccountRuntime& account = context.world.accounts[one.account];

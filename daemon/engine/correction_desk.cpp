@@ -79,7 +79,11 @@ std::optional<Reply> judge_place(const Context& context, const MeterRuntime& met
     const auto account = context.world.account_index.find(row.account);
     if (account == context.world.account_index.end() ||
         !context.world.accounts[account->second].row->closed.empty())
-        return use_adjust("account " + row.account + " is closed");
+        return refusal(ReplyKind::conflict, "not-correctable",
+                       "account " + row.account +
+                           " is closed and its books stay as they are; settle the difference with "
+                           "its holder outside them, or as an adjustment of the open account of "
+                           "who bears it (gatehousectl adjust), with this reading as its basis");
     return std::nullopt;
 }
 
@@ -160,7 +164,7 @@ void estimate_anew(const Context& context, Correction& correction, Milli total,
         UtcMs at = 0;
         Milli total, register_value;
     };
-    const auto between = [&](End from, const End& to, const ReadingRow& row) {
+    const auto between = [&](const End& from, const End& to, const ReadingRow& row) {
         Replaced one{row, time_of(context, row), {}, {}, false};
         one.total = total_at_edge(from.total, from.at, to.total, to.at, one.at);
         one.register_value =
@@ -168,22 +172,19 @@ void estimate_anew(const Context& context, Correction& correction, Milli total,
                 ? total_at_edge(from.register_value, from.at, to.register_value, to.at, one.at)
                 : to.register_value;
         correction.rows.push_back(one);
-        return End{one.at, one.total, one.register_value};
     };
     const End middle{at, total, register_value};
     const ReadingRow& first = around.before.front();
-    End from{time_of(context, first), first.total, first.register_value};
-    for (std::size_t i = 1; i < around.before.size(); ++i)
-        from = between(from, middle, around.before[i]);
+    const End from{time_of(context, first), first.total, first.register_value};
+    for (std::size_t i = 1; i < around.before.size(); ++i) between(from, middle, around.before[i]);
     correction.rows.push_back({*around.row, at, register_value, total, true});
     const ReadingRow* after = after_of(correction);
     const End to =
         after ? End{time_of(context, *after), after->total, after->register_value} : middle;
-    from = middle;
     for (std::size_t i = 0; i + (after ? 1 : 0) < around.after.size(); ++i) {
         const ReadingRow& row = around.after[i];
         if (is_estimated(row))
-            from = between(from, to, row);
+            between(middle, to, row);
         else
             correction.rows.push_back({row, time_of(context, row), register_value, total, true});
     }

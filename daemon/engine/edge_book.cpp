@@ -30,11 +30,15 @@ Anchor anchor_of(const Context& context, const MeterRuntime& meter) {
 }
 
 // The sample that passes edges: when it was read, and as of when it counts (the edge that it
-// stands on).
+// stands on). All edges of one gap lie on one line between the same two points (DESIGN.md 5).
 struct Passing {
     UtcMs read_at = 0, at = 0;
+    Anchor from, settled;         // where the line begins, and the newest edge before it
     std::uint64_t estimated = 0;  // the newest row of an edge that was not its own; 0: none
 };
+Passing begin_passing(const Context& context, const MeterRuntime& meter, UtcMs read_at, UtcMs at) {
+    return {read_at, at, anchor_of(context, meter), settled_anchor(meter), 0};
+}
 
 // The first reading that was not dated when it came begins the first day as soon as it is. Where it
 // never will be, in a run whose clock nobody trusted, the first dated sample begins it.
@@ -61,10 +65,10 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, Reading
     ReadingQuality quality = point.quality;
     const bool estimated = passing.read_at - edge > kOnEdgeMs;
     if (estimated) {
-        Anchor from = anchor_of(context, meter);
+        Anchor from = passing.from;
         Anchor to{passing.at, point.total, point.register_value};
         // A version with bands that came late has edges before the last sample.
-        if (from.at > edge) to = std::exchange(from, settled_anchor(meter));
+        if (from.at > edge) to = std::exchange(from, passing.settled);
         // A typed opening may lie above the first reading by less than its tolerance.
         const Milli end = std::max(from.total, to.total);
         frozen.total = total_at_edge(from.total, from.at, end, to.at, edge);
@@ -115,7 +119,7 @@ void change_multiplier(Context& context, MeterRuntime& meter, const Stamp& edge,
     old.closed = edge;
     old.final_register = meter.settled_register;
     context.store.put_epoch(old);
-    const bool stands = meter.settled_register == point.register_value;
+    const bool stands = meter.settled_total == point.total;
     const Rational face = face_of(point);
     const Rational at_edge = stands ? face : Rational{meter.settled_register.count, 1'000};
     const Milli counted = figure(face, meter.terms.multiplier).value_or(Milli{});
@@ -155,7 +159,7 @@ void pass_registry_edge(Context& context, std::size_t index, Point& point, Passi
     MeterRuntime& meter = context.world.meters[index];
     const PendingEdgeRow edge = meter.edges.front();
     const UtcMs at = context.best(edge.at);
-    const bool rolled = point.register_value < anchor_of(context, meter).register_value;
+    const bool rolled = point.register_value < passing.from.register_value;
     const std::uint64_t reading =
         freeze_at(context, index, at, ReadingKind::switch_, point, passing);
     if (meter.marked) post_edge(context, index, edge, at, reading);
@@ -163,8 +167,11 @@ void pass_registry_edge(Context& context, std::size_t index, Point& point, Passi
     context.store.drop_pending_edge(edge.meter, edge.event);
     meter.edges.pop_front();
     bind_charging(context.world, index);
-    if (meter.epoch->multiplier != multiplier_in_force(meter))
+    if (meter.epoch->multiplier != multiplier_in_force(meter)) {
         change_multiplier(context, meter, edge.at, rolled, point);
+        // What lies before counted by another multiplier.
+        passing.from = passing.settled = settled_anchor(meter);
+    }
     meter.marked = meter.account.has_value();
     if (meter.marked) {
         Point from;
@@ -281,7 +288,7 @@ void split_edges(Context& context, std::size_t index, Point& point) {
     const std::optional<UtcMs> read_at = context.trusted(point);
     if (!read_at || !context.writable) return;
     begin_days(context, meter, *read_at);
-    Passing passing{*read_at, *read_at, 0};
+    Passing passing = begin_passing(context, meter, *read_at, *read_at);
     const std::optional<UtcMs> newest = newest_edge(context, meter, *read_at);
     if (newest && *read_at - *newest <= kOnEdgeMs) {
         passing.at = *newest;
@@ -390,7 +397,8 @@ void close_edges_of_retired(Context& context, const std::vector<std::size_t>& me
             }
             // Interpolating between the last reading and itself leaves its total at the edge.
             Point point = *meter.last;
-            Passing passing{context.now_ms() + kOnEdgeMs + 1, context.now_ms(), 0};
+            Passing passing =
+                begin_passing(context, meter, context.now_ms() + kOnEdgeMs + 1, context.now_ms());
             pass_registry_edge(context, index, point, passing);
             meter.last = std::move(point);
         }

@@ -359,13 +359,18 @@ Reply refuse_problems(const std::vector<Problem>& problems) {
 
 }  // namespace
 
-void open_accounts(Context& context) {
+void open_accounts(Context& context, std::optional<LocalDate> since) {
     if (!context.clock.trusted() || !context.writable) return;
     const LocalDate today = context.day_of(context.now_ms());
     const LocalDate yesterday = date_from_days(days_since_epoch(today) - 1);
     for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
         AccountRuntime& account = context.world.accounts[i];
         if (!account.row->closed.empty()) continue;
+        LocalDate opens = since.value_or(today);
+        // A trial that ended while nobody looked: its ladder is of the period in which it did.
+        if (account.row->live_from && account.posted_through &&
+            *account.posted_through < *account.row->live_from)
+            opens = *account.row->live_from;
         if (!account.posted_through) {
             // The account's first day is today: what ends before it has no posting of its own.
             if (!context.store.add_posting(account.row->account, "day:" + format_date(yesterday)))
@@ -376,7 +381,7 @@ void open_accounts(Context& context) {
         account.trial =
             !account.opening_booked && account.row->live_from && *account.row->live_from > today;
         if (account.opening_booked || account.trial) continue;
-        book_opening(context, i);
+        book_opening(context, i, opens);
         context.repriced.insert(i);
         context.urgent = true;
     }

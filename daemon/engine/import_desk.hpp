@@ -3,6 +3,8 @@
 // Engine thread only.
 #pragma once
 
+#include <optional>
+
 #include "daemon/engine/settling_desk.hpp"
 #include "daemon/engine/world.hpp"
 
@@ -13,7 +15,8 @@ namespace gatehouse {
 
 // Opens the books of accounts that have none yet: where their days begin, and their opening.
 // After an import, and after a start whose clock was not trusted then.
-void open_accounts(Context& context);
+// `since`: the day on which those that have none yet began, where that is not today.
+void open_accounts(Context& context, std::optional<LocalDate> since = std::nullopt);
 
 // A card as the registry keeps it: "hmac256:<hex>" over "format:value" with the site's own key.
 [[nodiscard]] std::string hashed_card(Context& context, const std::string& card);

@@ -188,7 +188,7 @@ class KeyRoom {
                      const std::vector<TicketState>& states);
     [[nodiscard]] std::string new_number(const Ticket& ticket) const;
     [[nodiscard]] bool has_keys_out(const std::string& ticket) const;
-    [[nodiscard]] bool used_entrusted(const std::string& ticket) const;
+    [[nodiscard]] bool used_home_key(const std::string& ticket, const std::string& unit) const;
     [[nodiscard]] std::uint32_t lot_of(const std::string& number);
     void show(const Ticket& ticket);
 

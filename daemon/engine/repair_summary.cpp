@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/core/key_watch.hpp"
+#include "daemon/core/units.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_codec.hpp"
 
@@ -40,8 +42,12 @@ void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketM
             if (one.move == move.id) return one.outcome.at;
         return move.at;
     };
+    bool begun = false;
     for (const TicketMoveRow& move : moves) {
+        const bool first = move.to == "working" && !begun;
+        begun = begun || first;
         if (move.at < from || move.at >= to) continue;
+        if (first) counts.responses_ms.push_back(happened(move) - ticket.reported_at);
         if (move.action == "report") ++counts.reported;
         if (move.action == "reopen") ++counts.reopened;
         if (move.to == "cancelled") ++counts.cancelled;
@@ -58,6 +64,20 @@ void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketM
         if (one.rating == "A") ++counts.rated_a;
         if (one.rating == "B") ++counts.rated_b;
         if (one.rating == "C") ++counts.rated_c;
+    }
+}
+
+// Keys that were out for the ticket: each loan with the one ticket that explains it first.
+void count_keys(RepairCounts& counts, KeyBooks& books, const std::string& ticket, UtcMs from,
+                UtcMs to) {
+    for (const KeyLinkRow& link : books.links_of_ticket(ticket)) {
+        const auto kind = parse_key_link_kind(link.kind);
+        const auto loan = books.loan(link.loan);
+        if (!kind || !gatehouse::counts(*kind) || !link.primary || !loan) continue;
+        const UtcMs begin = std::max(loan->out_at, from);
+        const UtcMs end = std::min(loan->in_at.value_or(to), to);
+        if (loan->out_at >= from && loan->out_at < to) ++counts.key_loans;
+        if (end > begin) counts.keys_out_ms += end - begin;
     }
 }
 
@@ -129,6 +149,9 @@ void counts_fields(JsonWriter& json, const RepairCounts& one) {
         .field("rated_b", one.rated_b)
         .field("rated_c", one.rated_c)
         .field("median_minutes", median_minutes(one.durations_ms))
+        .field("median_response_minutes", median_minutes(one.responses_ms))
+        .field("key_loans", one.key_loans)
+        .field("key_hours", format_decimal(one.keys_out_ms / 360'000, 1))
         .field("fees", format(one.fees));
 }
 
@@ -179,6 +202,8 @@ RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to) {
         Ticket ticket = ticket_of(row);
         count(month.categories[ticket.category], ticket, moves, from, to);
         count(month.total, ticket, moves, from, to);
+        count_keys(month.categories[ticket.category], books, ticket.number, from, to);
+        count_keys(month.total, books, ticket.number, from, to);
         if (moves.front().at >= from && ticket.reported_at < from)
             month.entered_late.insert(ticket.number);
         month.tickets.push_back(as_of(ticket, moves, to));

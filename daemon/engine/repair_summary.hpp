@@ -20,6 +20,9 @@ struct RepairCounts {
     int on_time = 0, late = 0, visited = 0, rated_a = 0, rated_b = 0, rated_c = 0;
     Fen fees;                                // material and labour of what was done
     std::vector<std::int64_t> durations_ms;  // from report to done, of what was done
+    std::vector<std::int64_t> responses_ms;  // from report to on site, of what was begun
+    int key_loans = 0;                       // that began in the month, for its tickets
+    std::int64_t keys_out_ms = 0;            // of the month, with all that were out for them
     // opening + reported + reopened - done - cancelled = closing, each counted for itself.
     [[nodiscard]] bool foots() const {
         return opening + reported + reopened - done - cancelled == closing;

@@ -118,15 +118,31 @@ bool KeyRoom::has_keys_out(const std::string& ticket) const {
     return false;
 }
 
-// A key of an occupied home was used for it, however long ago that was.
-bool KeyRoom::used_entrusted(const std::string& ticket) const {
+namespace {
+
+bool is_home_of_people(UnitStatus status) {
+    return status == UnitStatus::occupied || status == UnitStatus::let ||
+           status == UnitStatus::away;
+}
+
+}  // namespace
+
+// A key of an occupied home was used for it, however long ago that was: one that the household
+// left here, or any other that opens the flat of the ticket while people live there.
+bool KeyRoom::used_home_key(const std::string& ticket, const std::string& unit) const {
+    const auto home = context_.world.units.find(unit);
+    const bool lived_in =
+        home != context_.world.units.end() && is_home_of_people(home->second->status);
     KeyBooks& books = context_.store.key_books();
     for (const KeyLinkRow& link : books.links_of_ticket(ticket)) {
         const auto kind = parse_key_link_kind(link.kind);
         const auto row = books.loan(link.loan);
         const Key* key = row ? find_key(row->key) : nullptr;
-        if (kind && counts(*kind) && key != nullptr && key->class_ == KeyClass::entrusted)
-            return true;
+        if (!kind || !counts(*kind) || key == nullptr) continue;
+        if (key->class_ == KeyClass::entrusted) return true;
+        const bool of_homes =
+            key->class_ != KeyClass::public_ && key->class_ != KeyClass::equipment;
+        if (lived_in && of_homes) return true;
     }
     return false;
 }
@@ -312,7 +328,7 @@ Reply KeyRoom::move(const TicketAct& act) {
     if (is_refused(reply)) return reply;
     move.keys_out = has_keys_out(act.number);
     move.lot = lot_of(act.number);
-    if (used_entrusted(act.number)) move.safety = true;
+    if (used_home_key(act.number, before.unit)) move.safety = true;
     auto result =
         move_ticket(before, move, context_.now_ms(), {context_.world.calendar, context_.zone});
     if (const auto* refused = std::get_if<TicketRefusal>(&result)) {

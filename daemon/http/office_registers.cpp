@@ -75,14 +75,26 @@ Body body_of(Call& call) {
     return Body(call.request.body, call.app.options.limits.json_depth);
 }
 
+// As much as a clock on a desk may be ahead of ours.
+constexpr std::int64_t kAheadMs = 60'000;
+
 bool is_count(const std::string& text) {
     return text.size() <= 4 && text.find_first_not_of("0123456789") == std::string::npos &&
            text.find_first_not_of('0') != std::string::npos;
 }
 
-// A day or a moment, as people write them into a register.
+// A day or a moment, as people write them into a register; a day is its beginning.
+std::optional<UtcMs> moment_of(const Call& call, const std::string& at) {
+    if (const auto day = parse_date(at)) return call.app.zone.midnight(*day);
+    return parse_iso8601(at, call.app.zone);
+}
+
 void check_day(const Call& call, Body& body, const std::string& at) {
-    if (!at.empty() && !parse_date(at) && !parse_iso8601(at, call.app.zone))
+    if (at.empty()) return;
+    const auto moment = moment_of(call, at);
+    if (moment && *moment > call.snapshot->now_ms + kAheadMs)
+        body.wrong("/at", "`" + at + "` lies in the future; write down what has happened");
+    if (!moment)
         body.wrong("/at", "`" + at +
                               "` is neither a day such as 2026-11-23 nor a time such as "
                               "2026-11-23T20:15:00+08:00");
@@ -197,6 +209,15 @@ void check_register(const Call& call, Body& body, const std::string& unit, const
 
 }  // namespace
 
+// When a document was issued, as its row says; else when that was written.
+UtcMs issued_at(const Call& call, const RegisterRow& row) {
+    boost::system::error_code error;
+    const json::value body = json::parse(row.body, error);
+    const auto* at = error || !body.is_object() ? nullptr : body.get_object().if_contains("at");
+    if (at == nullptr || !at->is_string()) return row.at;
+    return moment_of(call, std::string(at->get_string())).value_or(row.at);
+}
+
 // The printed catalogue: all of a year, in the order in which they were issued.
 Response documents_of_year(Call& call) {
     Query query(call.request);
@@ -210,18 +231,23 @@ Response documents_of_year(Call& call) {
     const bool words = opens_file(call, unit);
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
-    std::vector<RegisterRow> all;
+    std::vector<std::pair<UtcMs, RegisterRow>> issued;
     std::int64_t after = 0;
     for (bool more = true; more;) {
         auto page = books.registers("document", unit, after, kLimitMax);
         more = page.size() == kLimitMax;
         for (RegisterRow& row : page) {
             after = row.id;
-            if (row.at < of(year) || row.at >= of(year + 1)) continue;
+            const UtcMs at = issued_at(call, row);
+            if (at < of(year) || at >= of(year + 1)) continue;
             if (!words) row.body = without_words(row.body);
-            all.push_back(std::move(row));
+            issued.emplace_back(at, std::move(row));
         }
     }
+    std::stable_sort(issued.begin(), issued.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<RegisterRow> all;
+    for (auto& [at, row] : issued) all.push_back(std::move(row));
     if (words && !all.empty()) ask_engine(call, NoteView{call.actor, unit, "", "document"});
     return documents_page(call, all);
 }
@@ -307,6 +333,9 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
         return body.has(name) ? body.required_map(name) : Pairs();
     };
     const Pairs readings = map("readings"), keys = map("keys"), checklist = map("checklist");
+    for (const auto& [key, count] : keys)
+        if (count != "0" && !is_count(count))
+            body.wrong("/keys/" + key, "`" + count + "` is no number of keys from 0 to 9999");
     JsonWriter figures;
     std::string open;
     const auto to_reconcile = [&](const std::string& what, std::string_view says) {

@@ -75,6 +75,10 @@ const Column kSummaryColumns[] = {
     {"rated_c", "不满意", Cell::count},
     {"satisfied_percent", "满意率(%)", Cell::number},
     {"fees", "收费金额", Cell::money},
+    {"median_response_minutes", "响应中位（分）", Cell::count},
+    {"median_minutes", "用时中位（分）", Cell::count},
+    {"key_loans", "借用钥匙", Cell::count},
+    {"key_hours", "钥匙在外（时）", Cell::number},
 };
 const TableSpec kSummary{"summary", "按类别汇总", kSummaryColumns};
 

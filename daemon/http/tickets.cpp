@@ -250,7 +250,8 @@ void post_ticket_action(Call& call, Respond respond) {
         if (body.has("crew")) move.crew = body.required_texts("crew");
         if (const std::string to = body.text("to"); !to.empty()) move.crew.push_back(to);
     }
-    if (*action == A::dispatch || *action == A::transfer || *action == A::start)
+    if (*action == A::dispatch || *action == A::transfer || *action == A::start ||
+        *action == A::extend)
         move.agreed_price = fen_of(body, "agreed_price");
     if (*action == A::dispatch || *action == A::transfer || *action == A::accept)
         act.appointment_at = body.text("appointment_at");
@@ -264,6 +265,8 @@ void post_ticket_action(Call& call, Respond respond) {
         move.result = body.text("result");
         move.material = fen_of(body, "material");
         move.labour = fen_of(body, "labour");
+    }
+    if (*action == A::done || *action == A::close) {
         move.pay_method = body.text("pay_method");
         move.receipt = body.text("receipt");
     }

@@ -212,12 +212,14 @@ std::vector<Auditor::Anchor> Auditor::dated_later(Books& books, const MeterAudit
 
 // Where the next edge is worked out from: the newest dated figure before it. Where the sample that
 // ends the stretch was dated later, it depends on when that was, and on whether the process knew a
-// dated sample at all: then any of the three is right.
+// dated sample at all: then any of the three is right. The edges of one stretch lie on one line:
+// `edge_before` is the newest one before the first of them.
 std::vector<Auditor::Anchor> Auditor::anchors_of(Books& books, const MeterAudit& meter,
-                                                 const ReadingOnDisk& end) const {
+                                                 const ReadingOnDisk& end,
+                                                 const Anchor& edge_before) const {
     std::vector<Anchor> anchors;
     const auto add = [&](const Anchor& anchor) {
-        if (anchor.at >= meter.settled_until) anchors.push_back(anchor);
+        if (anchor.at >= edge_before.at) anchors.push_back(anchor);
     };
     // A first reading is stored before its edges, and is no beginning of the stretch that it ends.
     // An end that people accepted has the stamp of the last sample, and that one is.
@@ -231,12 +233,12 @@ std::vector<Auditor::Anchor> Auditor::anchors_of(Books& books, const MeterAudit&
     const bool from_last = !anchors.empty();
     for (const Anchor& dated : dated_later(books, meter)) add(dated);
     if (meter.dated) add(*meter.dated);
-    add({meter.settled_until, meter.settled_total, meter.settled_register});
+    add(edge_before);
     // Where the last sample turned out to lie before the last edge, the one before it may be known
     // still; a new process knows the edge alone.
     if (from_last && books.time_then(end.run, end.mono_ms)) anchors.resize(1);
     // An end that people accepted, and nobody after it, is no edge that a new process knows of.
-    if (meter.terms.account.empty() && last && meter.last_total >= meter.settled_total)
+    if (meter.terms.account.empty() && last && meter.last_total >= edge_before.total)
         anchors.push_back({*last, meter.last_total, meter.last_register});
     return anchors;
 }
@@ -258,13 +260,14 @@ void Auditor::check_estimate(const ReadingOnDisk& row, const Anchor& from, const
 void Auditor::end_estimates(Books& books, MeterAudit& meter, const ReadingOnDisk& row, Ratio face,
                             std::int64_t read_at) {
     const std::int64_t end_at = counts_at(meter, read_at);
+    Anchor edge_before{meter.settled_until, meter.settled_total, meter.settled_register};
     for (const ReadingOnDisk& estimate : std::exchange(meter.estimated, {})) {
         // Where people took the last reading for the end, no sample came.
         const bool sampled = row.quality != RowQuality::estimated;
         if (sampled && read_at - next_edge(meter).at <= kOnEdgeMs)
             disagree(name_of(estimate) + ": estimated, although a sample came in five minutes");
         const std::int64_t total = total_at(meter, row, face);
-        const std::vector<Anchor> anchors = anchors_of(books, meter, row);
+        const std::vector<Anchor> anchors = anchors_of(books, meter, row, edge_before);
         for (std::size_t i = 0; i < anchors.size(); ++i) {
             try {
                 check_estimate(estimate, anchors[i], row, end_at, total);
@@ -273,7 +276,11 @@ void Auditor::end_estimates(Books& books, MeterAudit& meter, const ReadingOnDisk
                 if (i + 1 == anchors.size()) throw;
             }
         }
+        const std::string multiplier = meter.terms.multiplier;
         pass_edge(meter, estimate, thousandths(estimate.register_value));
+        // What lies before counts by another multiplier.
+        if (meter.terms.multiplier != multiplier)
+            edge_before = {meter.settled_until, meter.settled_total, meter.settled_register};
     }
 }
 

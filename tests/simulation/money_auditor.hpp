@@ -252,7 +252,8 @@ class Auditor {
                        std::int64_t read_at);
     [[nodiscard]] std::vector<Anchor> dated_later(Books& books, const MeterAudit& meter) const;
     [[nodiscard]] std::vector<Anchor> anchors_of(Books& books, const MeterAudit& meter,
-                                                 const ReadingOnDisk& end) const;
+                                                 const ReadingOnDisk& end,
+                                                 const Anchor& edge_before) const;
     static void check_estimate(const ReadingOnDisk& row, const Anchor& from,
                                const ReadingOnDisk& end, std::int64_t end_at,
                                std::int64_t end_total);

@@ -120,7 +120,7 @@ void Auditor::move_charges(const std::string& id, std::int64_t seq, std::int64_t
     if (meter.settled_seq == seq) meter.settled_total += by;
 }
 
-// What was estimated lies on the lines between what was read beside it, one after the other.
+// What was estimated lies on the line between what was read beside it.
 void Auditor::check_estimates(Books& books, const MeterAudit& meter, std::int64_t seq) const {
     const auto at = [&](const Row& row) {
         return row.stands_at ? *row.stands_at
@@ -129,14 +129,13 @@ void Auditor::check_estimates(Books& books, const MeterAudit& meter, std::int64_
     auto first = meter.rows.find(seq), end = first;
     while (first->second.estimated) --first;
     while (end->second.estimated) ++end;
-    Row from = first->second;
+    const Row& from = first->second;
+    const Row& to = end->second;
     for (auto row = std::next(first); row != end; ++row) {
-        const Row& to = end->second;
         const std::int64_t total = at_edge(from.total, at(from), to.total, at(to), at(row->second));
         if (total != row->second.total)
             disagree("reading " + std::to_string(row->first) + ": estimated anew as " +
                      decimal_of(row->second.total, 3) + ", and lies at " + decimal_of(total, 3));
-        from = row->second;
     }
 }
 

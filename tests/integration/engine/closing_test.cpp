@@ -284,6 +284,43 @@ TEST_CASE_METHOD(Moving,
     CHECK(proof().empty());
 }
 
+TEST_CASE_METHOD(Moving, "a ladder that goes on from a day of last month ends with that month") {
+    FileTexts lad;
+    lad["tariffs/lad.toml"] =
+        "[[tariff]]\nid = \"lad\"\nservice = \"electricity\"\nsource = \"a test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"month\"\n"
+        "tiers = [ { up_to = \"40\", price = \"0.50\" }, { price = \"1.00\" } ]\n";
+    lad["accounts.csv"] = "account,unit,service,tariff\na-103,1-103,electricity,lad\n";
+    lad["people.csv"] = "person,kind,name\np-3,owner,甲\n";
+    REQUIRE(import_signed(lad).kind == ReplyKind::ok);
+    REQUIRE(top_up("a-103", "100.00", "t-1").kind == ReplyKind::created);
+    settle("e-103", "1000.00");
+    pass(7 * kDay);  // Monday 30 November, 08:00
+    settle("e-103", "1033.33");
+    pass(31 * kSecond);
+    pass(2 * kDay);
+    ChangeOccupant change;
+    change.act = act("k-1");
+    change.unit = "1-103";
+    change.holder = "p-3";
+    change.settle = "transfer";
+    change.at = "2026-11-30T12:00:00+08:00";
+    change.accept_last_reading = true;
+    change.ladder = "continue";
+    const Reply moved = ask(change);
+    INFO(moved.detail);
+    REQUIRE(moved.kind == ReplyKind::created);
+    // 33.33 x 0.50 = 16.665
+    CHECK(balance("a-103.2") == "83.33");
+    clock.pass(10 * kMinute);
+    settle("e-103", "1033.33");
+    clock.pass(10 * kMinute);
+    settle("e-103", "1063.33");
+    // 30 kWh of December, whose first 40 cost 0.50.
+    CHECK(balance("a-103.2") == "68.33");
+    CHECK(proof() == "");
+}
+
 TEST_CASE_METHOD(Moving, "what is doubted, old or later closes nothing and leaves no trace") {
     use();
     const auto event_seq = [&] { return engine().snapshot()->event_seq; };

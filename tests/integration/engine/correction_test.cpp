@@ -192,7 +192,7 @@ TEST_CASE("what was estimated on the way to a wrong figure is estimated anew") {
     INFO(done.detail);
     REQUIRE(done.kind == ReplyKind::created);
     CHECK(field(done.json, "superseded") == "4");  // two estimates, and the figure twice
-    CHECK(house.lines("a-103", "2026-11") == Rows{"1 29.999 = 15.85"});
+    CHECK(house.lines("a-103", "2026-11") == Rows{"1 30.000 = 15.85"});
     CHECK(house.newest("a-103", 1) == Rows{"correction 158.49 correction"});
     CHECK(house.balance("a-103") == "-21.13");  // 40 x 0.5283
     CHECK(house.proof() == "");

@@ -131,6 +131,26 @@ TEST_CASE("three days without the daemon are posted each under its own key, olde
     CHECK(house.proof() == "");
 }
 
+TEST_CASE("all midnights of one gap lie on one line") {
+    Days house;
+    house.settle("e-103", "1000.00");
+    house.until(kMidnight24 - 12 * kHour - kSecond);
+    house.settle("e-103", "1000.00");
+    house.pass(31 * kSecond);
+    house.crash();
+    house.clock.pass(6 * kDay - 31 * kSecond - kSecond);
+    house.open();
+    house.settle("e-103", "1000.44");
+    house.pass(31 * kSecond);
+    // floor(0.440 x 12, 36, 60, ... hours / 144): each from the sample, and not from the midnight
+    // before, where what was cut off would add up.
+    std::vector<std::int64_t> totals;
+    for (const StoredReading& row : house.freezes("e-103")) totals.push_back(row.row.total.count);
+    CHECK(totals == std::vector<std::int64_t>{1'000'036, 1'000'110, 1'000'183, 1'000'256, 1'000'330,
+                                              1'000'403});
+    CHECK(house.proof() == "");
+}
+
 TEST_CASE("a month has lines of its own") {
     Days house(kMorning + 7 * kDay);  // 30 November
     const UtcMs december = kMidnight24 + 7 * kDay;

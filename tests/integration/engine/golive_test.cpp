@@ -209,3 +209,28 @@ TEST_CASE_METHOD(NewHouse, "an account on trial is not closed over money that it
     reopen();
     CHECK_FALSE(account("a-102").trial);
 }
+
+TEST_CASE_METHOD(NewHouse, "a trial that ended while nobody looked has its ladder of that month") {
+    FileTexts all = files("a-103,1-103,electricity,lad,100.00,33.33,2026-11-28\n");
+    all["tariffs/lad.toml"] =
+        "[[tariff]]\nid = \"lad\"\nservice = \"electricity\"\nsource = \"a test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"month\"\n"
+        "tiers = [ { up_to = \"40\", price = \"0.50\" }, { price = \"1.00\" } ]\n";
+    REQUIRE(import(all).kind == ReplyKind::ok);
+    settle("e-103", "1000.00");
+    pass(31 * kSecond);
+    // Off from November over the day on which it goes live and the month's end.
+    crash();
+    clock.pass(9 * kDay);
+    open();
+    pass(kMinute);
+    settle("e-103", "1000.00");
+    pass(10 * kMinute);
+    settle("e-103", "1030.00");
+    // 30 kWh of December, whose first 40 cost 0.50.
+    CHECK(balance("a-103") == "85.00");
+    reopen();
+    settle("e-103", "1030.00");
+    CHECK(balance("a-103") == "85.00");
+    CHECK(proof() == "");
+}

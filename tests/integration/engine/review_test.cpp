@@ -118,8 +118,8 @@ TEST_CASE_METHOD(Reviewed,
     REQUIRE(reply.kind == ReplyKind::created);
     pass(11 * kMinute);
     CHECK(flags("e-101").empty());
-    // 4 + 30 kWh since the first reading: 34 x 0.5283 = 17.9622.
-    CHECK(balance("a-101") == "982.04");
+    // 4 + 30 kWh since the first reading, 9.949 of them in November: 5.2561 and 12.7061.
+    CHECK(balance("a-101") == "982.03");
     CHECK(proof() == "");
 }
 
