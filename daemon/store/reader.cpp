@@ -1,5 +1,8 @@
 #include "daemon/store/reader.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
 #include "daemon/store/registry_rows.hpp"
@@ -148,6 +151,21 @@ std::vector<StoredEvent> StoreReader::events_about(const std::string& about, std
 
 LogHead StoreReader::newest_seal() {
     return store::newest_seal(impl_->connection);
+}
+
+LogHead StoreReader::seal_after(const std::string& day) {
+    const Impl::Moment moment(*impl_);
+    const auto newest = parse_date(store::newest_seal(impl_->connection).day);
+    if (!newest) return {};
+    const LocalDate oldest = date_from_days(days_since_epoch(*newest) - kSealDaysMax);
+    Query query(impl_->connection,
+                "SELECT day,seq,h FROM event_seal WHERE day>? ORDER BY day LIMIT 1");
+    query << std::max(day, format_date(oldest));
+    return query.step() ? store::head_columns(query) : LogHead{};
+}
+
+std::string StoreReader::note(const std::string& name) {
+    return store::note(impl_->connection, name);
 }
 
 namespace {

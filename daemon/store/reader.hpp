@@ -145,6 +145,9 @@ struct Proof {
 
 class KeyBooks;
 
+// Seals that nobody was told of for longer than a year stay in the books.
+inline constexpr int kSealDaysMax = 366;
+
 class StoreReader {
   public:
     explicit StoreReader(const std::string& path);
@@ -164,6 +167,10 @@ class StoreReader {
     [[nodiscard]] std::vector<StoredEvent> events_about(const std::string& about,
                                                         std::uint64_t after, std::size_t limit);
     [[nodiscard]] LogHead newest_seal();
+    // The first sealed day after that one, of the kSealDaysMax up to the newest.
+    [[nodiscard]] LogHead seal_after(const std::string& day);
+    // What was written down under that name; empty: nothing.
+    [[nodiscard]] std::string note(const std::string& name);
     [[nodiscard]] ReadingPage readings_after(std::uint64_t seq, std::size_t limit,
                                              const ReadingFilter& filter = {});
     // One meter's stored rows with from <= at < to, ascending by time; after is the seq of the
