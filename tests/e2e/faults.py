@@ -50,6 +50,16 @@ def wrong_configuration(house):
     line = text.count("\n") + 5
     check(f"its line and the nearest name: {done.stderr}",
           f"{wrong}:{line}:" in done.stderr and '"kcm-1"' in done.stderr)  # fmt: skip
+    wrong.write_text(
+        text + '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-7"\nlabel = "x"\n'
+        '[profiles]\npath = "/nonexistent"\n'
+    )
+    done = run_daemon("--config", wrong, "--check-config")
+    equal("one that pushes is of a known model too", done.returncode, 2)
+    for at, what in ((line, "contacts, kcm-1"), (line + 1, "label"), (line + 3, "does not exist")):
+        check(f"beside what else is wrong, {what}: {done.stderr}",
+              re.search(rf"^(warning: )?{re.escape(str(wrong))}:{at}:\d+: .*{what}", done.stderr,
+                        re.M))  # fmt: skip
 
 
 def broker_absent(house):
