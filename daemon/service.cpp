@@ -452,7 +452,8 @@ int run_dry(const config::Config& config) {
     try {
         const std::string database = config::database_path(config, state_directory(config));
         Registry registry;
-        if (access(database.c_str(), R_OK) == 0) registry = StoreReader(database).registry();
+        if (access(database.c_str(), R_OK) == 0)
+            registry = StoreReader::in_passing(database).registry();
         const modbus::ProfileTable profiles = modbus::load_profiles(profile_folders(config));
         for (const Problem& problem : profiles.problems)
             std::fprintf(stderr, "%s\n", to_string(problem).c_str());

@@ -34,6 +34,10 @@ StoreReader::Impl::Moment::~Moment() {
 }
 
 StoreReader::StoreReader(const std::string& path) : impl_(std::make_unique<Impl>(path)) {}
+StoreReader::StoreReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StoreReader StoreReader::in_passing(const std::string& path) {
+    return StoreReader(std::make_unique<Impl>(path, sql::Connection::Mode::still));
+}
 StoreReader::~StoreReader() = default;
 StoreReader::StoreReader(StoreReader&&) noexcept = default;
 StoreReader& StoreReader::operator=(StoreReader&&) noexcept = default;

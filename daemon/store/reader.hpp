@@ -151,6 +151,8 @@ inline constexpr int kSealDaysMax = 366;
 class StoreReader {
   public:
     explicit StoreReader(const std::string& path);
+    // For a look in passing: where nobody has the database open, no file is left beside it.
+    [[nodiscard]] static StoreReader in_passing(const std::string& path);
     ~StoreReader();
     // Keys and tickets; it writes nothing here, and lives as long as the reader is kept.
     [[nodiscard]] KeyBooks key_books();
@@ -258,6 +260,7 @@ class StoreReader {
 
   private:
     struct Impl;
+    explicit StoreReader(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
 

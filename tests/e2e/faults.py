@@ -62,6 +62,16 @@ def wrong_configuration(house):
                         re.M))  # fmt: skip
 
 
+def dry_run(house):
+    """Writes nothing, not even what SQLite keeps beside a database that is open."""
+    house.daemon.stop()
+    before = sorted(house.folder.glob("*.db*"))
+    done = run_daemon("--config", house.config, "--dry-run")
+    equal(f"exit ({done.stderr})", done.returncode, 0)
+    check(f"it read: {done.stdout}", "e-1" in done.stdout)
+    equal("files beside the books", sorted(house.folder.glob("*.db*")), before)
+
+
 def broker_absent(house):
     """The daemon reads, charges and logs on; when the broker comes every event arrives in order."""
     house.launch()
@@ -253,6 +263,7 @@ def test():
         dead_slave(house)
         pulled_plugs(house)
         equal("verify", house.ctl("verify")["ok"], True)
+        dry_run(house)
 
 
 if __name__ == "__main__":
