@@ -172,6 +172,30 @@ std::string StoreReader::note(const std::string& name) {
     return store::note(impl_->connection, name);
 }
 
+std::map<std::string, UtcMs> StoreReader::newest_kept(UtcMs before, std::uint64_t up_to) {
+    const Impl::Moment moment(*impl_);
+    std::vector<std::pair<std::string, std::uint64_t>> rows;
+    {
+        // meter_last is kept in steps; what came since the last one is looked up beside it.
+        Query query(impl_->connection,
+                    "SELECT meter.meter,max(seq) FROM (SELECT meter,reading AS seq FROM meter_last "
+                    "UNION ALL SELECT c.meter,r.seq FROM reading r JOIN meter_context c ON "
+                    "c.id=r.context WHERE r.seq>(SELECT marks_up_to FROM site)) AS newest "
+                    "JOIN meter ON meter.id=newest.meter WHERE seq<=? GROUP BY meter.id");
+        query << up_to;
+        while (query.step()) {
+            std::string meter = query.text();
+            rows.emplace_back(std::move(meter), query.u64());
+        }
+    }
+    std::map<std::string, UtcMs> kept;
+    for (auto& [meter, seq] : rows) {
+        const auto reading = impl_->reading_at(seq);
+        if (reading && reading->at.at < before) kept.emplace(std::move(meter), reading->at.at);
+    }
+    return kept;
+}
+
 namespace {
 
 bool within(const StoredReading& reading, const ReadingFilter& filter) {

@@ -173,6 +173,9 @@ class StoreReader {
     [[nodiscard]] LogHead seal_after(const std::string& day);
     // What was written down under that name; empty: nothing.
     [[nodiscard]] std::string note(const std::string& name);
+    // By meter, when its newest row of those up to a seq was read; without the meters whose newest
+    // one does not lie before that instant.
+    [[nodiscard]] std::map<std::string, UtcMs> newest_kept(UtcMs before, std::uint64_t up_to);
     [[nodiscard]] ReadingPage readings_after(std::uint64_t seq, std::size_t limit,
                                              const ReadingFilter& filter = {});
     // One meter's stored rows with from <= at < to, ascending by time; after is the seq of the
