@@ -30,9 +30,9 @@ int main(int argc, char** argv) {
     }
     const gatehouse::config::Loaded loaded =
         gatehouse::config::load(file, gatehouse::config::FileCheck::readable);
+    if (check) return gatehouse::run_check(loaded, file);
     for (const gatehouse::Problem& problem : loaded.problems)
         std::fprintf(stderr, "%s\n", to_string(problem).c_str());
     if (!loaded.problems.empty()) return 2;
-    if (check) return gatehouse::run_check(loaded.config, file);
     return dry_run ? gatehouse::run_dry(loaded.config) : gatehouse::run_service(loaded.config);
 }

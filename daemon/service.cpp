@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -390,31 +391,69 @@ int run_service(const config::Config& config) {
     }
 }
 
-int run_check(const config::Config& config, const std::string& file) {
-    const cabinet::CabinetProfileTable cabinets = load_cabinets(config);
-    const modbus::ProfileTable meters = modbus::load_profiles(profile_folders(config));
-    std::vector<Problem> warnings = meters.problems;
-    warnings.insert(warnings.end(), cabinets.problems.begin(), cabinets.problems.end());
-    for (const Problem& warning : warnings)
-        std::fprintf(stderr, "warning: %s\n", to_string(warning).c_str());
-    int code = 0;
+namespace {
+
+// A cabinet that pushes needs nothing of its profile but the name.
+std::vector<Problem> cabinet_problems(const config::Config& config, const std::string& file,
+                                      const cabinet::CabinetProfileTable& profiles) {
+    std::string names;
+    for (const auto& [name, profile] : profiles.profiles)
+        names += (names.empty() ? "" : ", ") + name;
+    std::vector<Problem> problems;
     for (const config::Cabinet& one : config.cabinets) {
         std::string reason;
-        if (!one.bus || cabinets.find(one.profile, &reason)) continue;
-        const Problem problem{file, one.line, one.column,
-                              "cabinet " + one.id + " cannot be read: " + reason};
-        std::fprintf(stderr, "%s\n", to_string(problem).c_str());
-        code = 2;
+        if (one.profile.empty() || profiles.find(one.profile, &reason)) continue;
+        if (!names.empty()) reason += " (there are " + names + ")";
+        problems.push_back(
+            {file, one.line, one.column, "cabinet " + one.id + " cannot be read: " + reason});
     }
-    if (code == 0) std::printf("%s: good; %zu buses\n", file.c_str(), config.buses.size());
-    return code;
+    return problems;
+}
+
+std::vector<Problem> profile_warnings(const config::Config& config, const std::string& file,
+                                      const modbus::ProfileTable& meters,
+                                      const cabinet::CabinetProfileTable& cabinets) {
+    const std::string& own = config.profiles_path;
+    const bool missing = !own.empty() && access(own.c_str(), F_OK) != 0;
+    std::vector<Problem> warnings;
+    if (missing)
+        warnings.push_back({file, config.profiles_line, config.profiles_column,
+                            "profiles.path: the folder '" + own +
+                                "' does not exist, so no profile of your own is read; make it, or "
+                                "leave [profiles] out"});
+    for (const Problem& problem : meters.problems)
+        if (!missing || problem.file != own) warnings.push_back(problem);
+    warnings.insert(warnings.end(), cabinets.problems.begin(), cabinets.problems.end());
+    return warnings;
+}
+
+}  // namespace
+
+int run_check(const config::Loaded& loaded, const std::string& file) {
+    const config::Config& config = loaded.config;
+    const cabinet::CabinetProfileTable cabinets = load_cabinets(config);
+    const modbus::ProfileTable meters = modbus::load_profiles(profile_folders(config));
+    for (const Problem& warning : profile_warnings(config, file, meters, cabinets))
+        std::fprintf(stderr, "warning: %s\n", to_string(warning).c_str());
+    std::vector<Problem> problems = loaded.problems;
+    for (Problem& problem : cabinet_problems(config, file, cabinets))
+        problems.push_back(std::move(problem));
+    std::stable_sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
+        return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+    });
+    for (const Problem& problem : problems)
+        std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+    if (!problems.empty()) return 2;
+    std::printf("%s: good; %zu buses\n", file.c_str(), config.buses.size());
+    return 0;
 }
 
 int run_dry(const config::Config& config) {
     try {
         const std::string database = config::database_path(config, state_directory(config));
         Registry registry;
-        if (access(database.c_str(), R_OK) == 0) registry = StoreReader(database).registry();
+        if (access(database.c_str(), R_OK) == 0)
+            registry = StoreReader::in_passing(database).registry();
         const modbus::ProfileTable profiles = modbus::load_profiles(profile_folders(config));
         for (const Problem& problem : profiles.problems)
             std::fprintf(stderr, "%s\n", to_string(problem).c_str());

@@ -99,7 +99,10 @@ void check_store_folder(Section& store, const Reading& reading) {
     if (folder.empty()) folder = ".";
     const std::string what = "store.path: the folder '" + folder.string() + "' of the database ";
     std::error_code error;
-    if (!std::filesystem::is_directory(folder, error)) {
+    if (std::filesystem::is_directory(path, error)) {
+        store.problem("path", "store.path: '" + path + "' is a folder, not a file; name the file " +
+                                  "in it, such as gatehouse.db");
+    } else if (!std::filesystem::is_directory(folder, error)) {
         store.problem("path", what + "does not exist; make it, or name another one");
     } else if (::access(folder.c_str(), W_OK | X_OK) != 0) {
         store.problem("path", what + "cannot be written by this user; give it to the daemon's");
@@ -114,7 +117,8 @@ void read_store(Section& root, Reading& reading) {
     Section store(*table, "store", root.at("store"), reading.report);
     if (const auto path = store.text("path")) {
         reading.config.store.path = *path;
-        if (path->empty() || path->back() == '/') {
+        const std::string name = std::filesystem::path(*path).filename().string();
+        if (name.empty() || name == "." || name == "..") {
             store.problem("path", "store.path is '" + *path + "'; it must name a file");
         } else if (reading.check == FileCheck::readable) {
             check_store_folder(store, reading);
@@ -150,6 +154,8 @@ void read_profiles(Section& root, Reading& reading) {
     }
     Section profiles(*table, "profiles", root.at("profiles"), reading.report);
     reading.config.profiles_path = file_path(profiles, "path", reading);
+    reading.config.profiles_line = profiles.at("path").line;
+    reading.config.profiles_column = profiles.at("path").column;
     profiles.finish();
 }
 
@@ -217,7 +223,8 @@ std::string file_path(Section& section, std::string_view key, Reading& reading) 
         const bool folder = std::filesystem::is_directory(status);
         const bool wants_folder = section.path(key) == "profiles.path";
         if (!std::filesystem::exists(status)) {
-            // A folder for the technician's own profiles that nobody made yet holds none.
+            // A folder for the technician's own profiles that nobody made yet holds none, which
+            // --check-config warns of.
             if (!wants_folder)
                 section.problem(key, section.path(key) + ": '" + whole + "' does not exist");
         } else if (folder != wants_folder) {

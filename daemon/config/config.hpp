@@ -95,6 +95,7 @@ struct Config {
     HttpSettings http;
     gatehouse::AlertSettings alerts;  // defaults filled in
     std::string profiles_path;        // the technician's own; empty: none
+    int profiles_line = 1, profiles_column = 1;
     std::vector<Bus> buses;
     std::vector<Cabinet> cabinets;
     KeySettings keys;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string>
 
+#include "daemon/config/key_pair.hpp"
 #include "daemon/config/reader.hpp"
 #include "daemon/config/url.hpp"
 
@@ -109,6 +110,16 @@ void check_pem(Section& section, std::string_view key, const std::string& path,
                              "-----); convert it with openssl, or name another file");
 }
 
+void check_key_fits(Section& section, std::string_view key, const std::string& certificate_file,
+                    const std::string& key_file, const Reading& reading) {
+    if (reading.check != FileCheck::readable || !is_file(certificate_file) || !is_file(key_file))
+        return;
+    if (may_belong_together(certificate_file, key_file)) return;
+    section.problem(key, section.path(key) + ": '" + key_file +
+                             "' is not the key of the certificate in '" + certificate_file +
+                             "'; name the two that were made together");
+}
+
 void check_password(Section& section, const MqttSettings& mqtt, const Reading& reading) {
     if (reading.check != FileCheck::readable || !is_file(mqtt.password_file)) return;
     const std::string text = text_of(mqtt.password_file, reading);
@@ -124,6 +135,7 @@ void read_tls(Section& section, MqttSettings& mqtt, Reading& reading) {
     check_pem(section, "ca_file", mqtt.ca_file, "CERTIFICATE", reading);
     check_pem(section, "cert_file", mqtt.cert_file, "CERTIFICATE", reading);
     check_pem(section, "key_file", mqtt.key_file, "PRIVATE KEY", reading);
+    check_key_fits(section, "key_file", mqtt.cert_file, mqtt.key_file, reading);
     check_pair(section, "cert_file", !mqtt.cert_file.empty(), "key_file", !mqtt.key_file.empty());
     for (const char* key : {"ca_file", "cert_file", "key_file"}) {
         const auto value = section.raw()[key].value<std::string>();
@@ -193,6 +205,7 @@ void read_http(Section& root, Reading& reading) {
                !http.tls_key_file.empty());
     check_pem(section, "tls_cert_file", http.tls_cert_file, "CERTIFICATE", reading);
     check_pem(section, "tls_key_file", http.tls_key_file, "PRIVATE KEY", reading);
+    check_key_fits(section, "tls_key_file", http.tls_cert_file, http.tls_key_file, reading);
     const auto listen = section.text("listen");
     if (listen && !listen->empty()) {
         std::string problem;

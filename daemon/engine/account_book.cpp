@@ -395,7 +395,8 @@ void reprice(Context& context, std::size_t index, Mover moved_by) {
                           : std::nullopt;
     if (!account.trial) account.trial_lines.reset();
     account.quality = quality_of(context, account);
-    account.as_of = as_of(context, account);
+    // One that was closed has no meter any more; it rests on what closed it.
+    if (account.row->closed.empty()) account.as_of = as_of(context, account);
     account.days_left = ledgered ? days_left_of(context, account, now) : std::nullopt;
     account.judged = account.judged || account.ledger_seq != 0 || outstanding(now).count != 0;
     if (ledgered && account.judged && account.row->closed.empty() && context.writable &&

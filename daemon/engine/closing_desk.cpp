@@ -1,6 +1,7 @@
 #include "daemon/engine/closing_desk.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <utility>
 #include <variant>
@@ -126,8 +127,24 @@ void tell_opened(Context& context, const Act& act, const Leaving& one, UtcMs at)
               {"account:" + id});
 }
 
+// The readings that closed an account stay those that its last balance rests on; its meters may be
+// another's by now.
+void keep_as_of(Context& context, const Leaving& one) {
+    AccountRuntime& account = context.world.accounts[one.account];
+    account.as_of.reset();
+    for (const MovedMeter& moved : one.meters) {
+        if (moved.reading == 0) continue;
+        const UtcMs at = context.best(*context.world.meters[moved.meter].last);
+        account.as_of = account.as_of ? std::min(*account.as_of, at) : at;
+    }
+    if (account.as_of)
+        context.store.put_note(kClosedOnNote + account.row->account,
+                               std::to_string(*account.as_of));
+}
+
 void finish(Context& context, const Act& act, std::vector<Leaving>& leaving, UtcMs at) {
     for (const Leaving& one : leaving) {
+        keep_as_of(context, one);
         reprice(context, one.account, Mover::correction);
         end_alerts(context, one.account);
         context.world.accounts[one.account].trial = false;
@@ -163,6 +180,14 @@ std::optional<Reply> opening_waits(const Context& context, const AccountRuntime&
 }
 
 }  // namespace
+
+std::optional<UtcMs> closed_on(Context& context, const std::string& account) {
+    const std::string text = context.store.load_note(kClosedOnNote + account);
+    UtcMs at = 0;
+    const char* const end = text.data() + text.size();
+    if (text.empty() || std::from_chars(text.data(), end, at).ptr != end) return std::nullopt;
+    return at;
+}
 
 Reply close_account(Context& context, const CloseAccount& command) {
     const KeyedRequest request = keyed(act_route::kClose, command.act);

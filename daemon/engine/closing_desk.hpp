@@ -7,6 +7,11 @@
 
 namespace gatehouse {
 
+// Before the id of a closed account, the name of the note in the store that holds the time of the
+// reading that closed it; and that time: nothing where no reading did.
+inline constexpr const char* kClosedOnNote = "closed_on/";
+[[nodiscard]] std::optional<UtcMs> closed_on(Context& context, const std::string& account);
+
 // Refused, with what is left and how to settle it, unless exactly 0.00 is left.
 [[nodiscard]] Reply close_account(Context& context, const CloseAccount& command);
 [[nodiscard]] Reply change_occupant(Context& context, const ChangeOccupant& command);

@@ -300,6 +300,8 @@ Reply touch_token(Context& context, const TouchToken& command) {
 Reply move_cursor(Context& context, const MqttCursor& command) {
     Reply reply;
     reply.json = "{}";
+    if (command.sealed > context.store.load_note(kSealToldNote))
+        context.store.put_note(kSealToldNote, command.sealed);
     if (command.seq <= context.world.mqtt_cursor) return reply;
     context.world.mqtt_cursor = command.seq;
     context.store.put_mqtt_cursor(command.seq);

@@ -13,6 +13,8 @@ namespace gatehouse {
 [[nodiscard]] Reply add_token(Context& context, const AddToken& command);
 [[nodiscard]] Reply revoke_token(Context& context, const RevokeToken& command);
 [[nodiscard]] Reply touch_token(Context& context, const TouchToken& command);
+// Name of the note in the store that holds the newest day whose seal a broker acknowledged.
+inline constexpr const char* kSealToldNote = "seal_told";
 [[nodiscard]] Reply move_cursor(Context& context, const MqttCursor& command);
 
 // Where the clock just became trusted: the offset is stored and the log says so.

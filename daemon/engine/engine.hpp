@@ -110,6 +110,7 @@ struct NoteMeterClock {  // what came of it; times as the meter's face shows the
 };
 struct MqttCursor {  // highest contiguous PUBACK; no event
     std::uint64_t seq = 0;
+    std::string sealed;  // the newest day whose seal was acknowledged; empty: none yet
 };
 // What staff do at a meter. Registers are faces, decimal as typed; `at` is ISO 8601, empty: now.
 struct SettleQuarantine {

@@ -61,7 +61,8 @@ int expected_days(const PeriodMeter& meter, const PeriodBounds& bounds, const Zo
 }
 
 void check_meter(std::vector<PeriodCheck>& checks, PeriodCheck base, const PeriodMeter& meter,
-                 const PeriodBounds& bounds, const Zone& zone) {
+                 const std::map<std::string, UtcMs>& kept, const PeriodBounds& bounds,
+                 const Zone& zone) {
     const std::int64_t last = days_since_epoch(bounds.last);
     const PeriodFigure* end = meter.rows.empty() ? nullptr : &meter.rows.back().end;
     const bool unread = end == nullptr || end->day < last;
@@ -70,6 +71,9 @@ void check_meter(std::vector<PeriodCheck>& checks, PeriodCheck base, const Perio
         PeriodCheck check = base;
         check.kind = PeriodCheck::Kind::unread;
         if (end != nullptr) check.since = end->at;
+        // A row that is no freeze may be newer, in another epoch as well.
+        if (const auto found = kept.find(meter.meter); found != kept.end())
+            check.since = std::max(check.since.value_or(found->second), found->second);
         checks.push_back(std::move(check));
         // The days without a freeze at the end are told by that.
         missing -= static_cast<int>(
@@ -133,6 +137,7 @@ PeriodFacts read_facts(StoreReader& reader, const Snapshot& snapshot, const Peri
     facts.meters =
         reader.period_meters(days_since_epoch(bounds.first), days_since_epoch(bounds.last),
                              bounds.from, bounds.to, last_reading);
+    facts.kept = reader.newest_kept(bounds.to, last_reading);
     for (std::int64_t after = 0;;) {
         std::vector<QuarantineRow> rows =
             reader.quarantine(QuarantineRow::State::open, after, kQuarantinePage);
@@ -170,7 +175,7 @@ std::vector<PeriodCheck> checklist(const PeriodFacts& facts, const PeriodBounds&
         if (!takes_part(snapshot.registry->meters[i], meter,
                         payer == accounts.end() ? nullptr : payer->second, bounds))
             continue;
-        check_meter(checks, base_of(i), meter, bounds, zone);
+        check_meter(checks, base_of(i), meter, facts.kept, bounds, zone);
     }
     // What waits today may be of a day that has not ended.
     const UtcMs end = zone.midnight(next_month(bounds.first));

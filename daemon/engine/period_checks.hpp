@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,6 +53,7 @@ struct PeriodFacts {
     std::vector<PeriodMeter> meters;
     std::vector<QuarantineRow> quarantine;  // the open ones
     std::vector<UtcMs> quarantined_at;      // their times, beside them
+    std::map<std::string, UtcMs> kept;      // by meter, its newest row, where it lies in the month
 };
 // How the month's meters and its open readings stand, of readings up to that seq.
 [[nodiscard]] PeriodFacts read_facts(StoreReader& reader, const Snapshot& snapshot,

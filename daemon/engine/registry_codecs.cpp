@@ -64,6 +64,25 @@ bool is_slashed_date(std::string_view text) {
            (text.empty() || (literal(text, "/") && digits(text, 1, 4) && text.empty()));
 }
 
+// 2026-03-02, 2026-3-2, 2026-03-02 00:00:00: what room 3-2 becomes where dates are written so. Only
+// a day that there is, so that building 2026, unit 31, room 4 stays a room.
+bool is_iso_date(std::string_view text) {
+    std::array<int, 3> parts{};
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const std::string_view before = text;
+        if ((i > 0 && !literal(text, "-")) || !digits(text, i == 0 ? 4 : 1, i == 0 ? 4 : 2))
+            return false;
+        for (const char c : before.substr(i == 0 ? 0 : 1, before.size() - text.size()))
+            if (is_digit(c)) parts[i] = parts[i] * 10 + (c - '0');
+    }
+    const bool timed = literal(text, " ") || literal(text, "T");
+    if (timed && (!digits(text, 1, 2) || !literal(text, ":") || !digits(text, 2, 2))) return false;
+    if (timed && literal(text, ":") && !digits(text, 2, 2)) return false;
+    const LocalDate date{parts[0], parts[1], parts[2]};
+    return text.empty() && date.year >= 1900 && date.year < 2100 && parts[1] >= 1 &&
+           parts[1] <= 12 && date_from_days(days_since_epoch(date)) == date;
+}
+
 bool is_chinese_date(std::string_view text) {
     std::string_view rest = text;
     if (!(digits(rest, 4, 4) && literal(rest, "年"))) {
@@ -107,7 +126,8 @@ std::string spreadsheet_damage(std::string_view cell) {
                " is a number that a spreadsheet has shortened; format the column as text and "
                "enter it again";
     }
-    if (is_slashed_date(cell) || is_chinese_date(cell) || is_english_date(cell)) {
+    if (is_slashed_date(cell) || is_iso_date(cell) || is_chinese_date(cell) ||
+        is_english_date(cell)) {
         return in_quotes(cell) +
                " looks like a room or number that a spreadsheet has turned into a date; format "
                "the column as text and enter it again";
@@ -117,8 +137,7 @@ std::string spreadsheet_damage(std::string_view cell) {
 
 Cell<std::string> Identifier::read(std::string_view cell) const {
     if (is_identifier(cell)) {
-        std::string_view rest = cell;
-        if (!is_english_date(rest)) {
+        if (!is_english_date(cell) && !is_iso_date(cell)) {
             return {std::string(cell), {}};
         }
     }

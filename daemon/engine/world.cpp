@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/closing_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_alerts.hpp"
@@ -349,8 +350,9 @@ void load_accounts(Context& context, World& world) {
             account.posted_through = found->second;
         account.opening_booked = context.store.posted(id, "opening");
         account.judged = account.ledger_seq != 0;
-        account.trial =
-            account.row->live_from && !account.opening_booked && account.row->closed.empty();
+        const bool open = account.row->closed.empty();
+        account.trial = account.row->live_from && !account.opening_booked && open;
+        if (!open) account.as_of = closed_on(context, id);
     }
     load_previews(context, world);
 }

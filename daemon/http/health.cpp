@@ -35,7 +35,7 @@ void meters_fields(JsonWriter& json, const Snapshot& snapshot) {
         const MeterView& meter = snapshot.meters[i];
         online += meter.online ? 1 : 0;
         held += meter.quality == Quality::held ? 1 : 0;
-        disabled += meter.enabled ? 0 : 1;
+        disabled += meter.enabled || meter.by_eye ? 0 : 1;
         by_eye += meter.by_eye ? 1 : 0;
     }
     json.key("meters")

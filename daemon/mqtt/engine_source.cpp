@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/engine.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_room.hpp"
@@ -16,19 +17,22 @@ struct EngineSource::Impl {
     const Zone& zone;
     PushDecoder decode_push;
     std::optional<StoreReader> reader;
-    std::optional<SealHead> seal;
-    std::uint64_t sealed_seq = 0;  // of the snapshot when the store was asked
 
     StoreReader& store() {
         if (!reader) reader.emplace(path);
         return *reader;
+    }
+    std::optional<SealHead> seal(LogHead head) {
+        reader->rest();
+        if (head.day.empty()) return std::nullopt;
+        return SealHead{std::move(head.day), head.seq, std::move(head.h)};
     }
 };
 
 EngineSource::EngineSource(Engine& engine, std::string database_path, const Zone& zone,
                            PushDecoder decode_push)
     : impl_(std::make_unique<Impl>(
-          Impl{engine, std::move(database_path), zone, std::move(decode_push), {}, {}, 0})) {}
+          Impl{engine, std::move(database_path), zone, std::move(decode_push), {}})) {}
 
 EngineSource::~EngineSource() = default;
 
@@ -48,20 +52,22 @@ std::vector<LogRow> EngineSource::events_after(std::uint64_t seq, std::size_t li
 }
 
 std::optional<SealHead> EngineSource::newest_seal() {
-    const std::shared_ptr<const Snapshot> now = snapshot();
-    const LocalDate today = impl_->zone.local(now->now_ms).date;
-    const std::string date = format_date(date_from_days(days_since_epoch(today) - 1));
-    // The engine seals a day when it has ended; until then the one before it is the newest.
-    if (impl_->seal && (impl_->seal->date == date || impl_->sealed_seq == now->event_seq))
-        return impl_->seal;
-    const LogHead head = impl_->store().newest_seal();
-    impl_->sealed_seq = now->event_seq;
-    if (!head.day.empty()) impl_->seal = SealHead{head.day, head.seq, head.h};
-    return impl_->seal;
+    return impl_->seal(impl_->store().newest_seal());
 }
 
-bool EngineSource::advance_cursor(std::uint64_t seq) {
-    return impl_->engine.submit(MqttCursor{seq}, [](const Reply&) {});
+// The engine seals a day when it has ended, so after yesterday there is none to look for.
+std::optional<SealHead> EngineSource::seal_after(const std::string& day) {
+    const LocalDate today = impl_->zone.local(snapshot()->now_ms).date;
+    if (day >= format_date(date_from_days(days_since_epoch(today) - 1))) return std::nullopt;
+    return impl_->seal(impl_->store().seal_after(day));
+}
+
+std::string EngineSource::seal_told() {
+    return impl_->store().note(kSealToldNote);
+}
+
+bool EngineSource::advance_cursor(std::uint64_t seq, const std::string& sealed) {
+    return impl_->engine.submit(MqttCursor{seq, sealed}, [](const Reply&) {});
 }
 
 // A push that is wrong is answered so, and acknowledges nothing; one that the engine cannot take

@@ -31,7 +31,9 @@ class EngineSource final : public Source {
     std::shared_ptr<const Snapshot> snapshot() override;
     std::vector<LogRow> events_after(std::uint64_t seq, std::size_t limit) override;
     std::optional<SealHead> newest_seal() override;
-    bool advance_cursor(std::uint64_t seq) override;
+    std::optional<SealHead> seal_after(const std::string& day) override;
+    std::string seal_told() override;
+    bool advance_cursor(std::uint64_t seq, const std::string& sealed) override;
     std::optional<std::uint64_t> disk_free_bytes() override;
     void take_push(const std::string& cabinet, const std::string& body,
                    std::function<void(std::string)> answer) override;

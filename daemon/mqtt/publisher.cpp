@@ -19,6 +19,7 @@
 #include "daemon/mqtt/event_window.hpp"
 #include "daemon/mqtt/link.hpp"
 #include "daemon/mqtt/routes.hpp"
+#include "daemon/mqtt/seal_line.hpp"
 #include "daemon/mqtt/state_book.hpp"
 
 namespace gatehouse::mqtt {
@@ -30,7 +31,6 @@ constexpr std::int64_t kTurnMaxMs = 1'000;  // the heartbeat's least pace
 constexpr std::int64_t kFullPauseMs = 20;   // after -12, unless a delivery comes first
 constexpr std::int64_t kAckMaxMs = 60'000;  // nothing acknowledged for so long: connect anew
 constexpr std::int64_t kSourceRetryMs = 500;
-constexpr std::int64_t kSealLookMs = 60'000;
 constexpr std::size_t kPushesMax = 64;  // of cabinets, not answered yet; more push again
 
 // Where answers to cabinets arrive: the engine may give one after the publisher has gone.
@@ -50,7 +50,8 @@ struct Publisher::Impl {
           clock(clock_),
           random(random_),
           backoff(settings.reconnect_min_ms, settings.reconnect_max_ms),
-          states(settings, zone) {}
+          states(settings, zone),
+          seals(settings) {}
 
     enum class Phase {
         idle,        // waits for next_attempt
@@ -62,7 +63,7 @@ struct Publisher::Impl {
         std::uint64_t seq;
         Message message;
     };
-    enum class Owner { greeting, event, state, farewell };
+    enum class Owner { greeting, event, state, seal, farewell };
     struct Pending {
         Owner owner;
         std::uint64_t seq;
@@ -88,6 +89,7 @@ struct Publisher::Impl {
     Phase phase = Phase::idle;
     Backoff backoff;
     StateBook states;
+    SealLine seals;
     std::unique_ptr<EventWindow> window;
     std::shared_ptr<const Snapshot> snapshot;
     std::deque<Message> greeting;
@@ -100,9 +102,10 @@ struct Publisher::Impl {
     std::size_t events_in_flight = 0, others_in_flight = 0;
     std::uint64_t connections = 0, published = 0, held_back = 0, unpublishable = 0;
     std::uint64_t cursor_sent = 0;
+    std::string seal_sent;
     std::string reason = "not yet connected";
     MonoMs next_attempt = 0, phase_deadline = 0, full_until = 0, last_ack = 0;
-    MonoMs next_scan = 0, next_health = 0, next_cursor = 0, next_read = 0, next_seal = 0;
+    MonoMs next_scan = 0, next_health = 0, next_cursor = 0, next_read = 0;
     bool drained = false, farewell_acknowledged = false;
     bool stop_seen = false;
     std::shared_ptr<const Snapshot> scanned;
@@ -131,6 +134,9 @@ struct Publisher::Impl {
     void say_goodbye();
     void show();
     [[nodiscard]] MonoMs next_deadline(MonoMs now) const;
+    [[nodiscard]] bool cursor_moved() const {
+        return window->cursor() > cursor_sent || seals.told() != seal_sent;
+    }
     [[nodiscard]] bool stop_asked() const {
         const std::lock_guard lock(mutex);
         return stopping;
@@ -202,7 +208,7 @@ std::deque<Notice> Publisher::Impl::take_notices() {
 MonoMs Publisher::Impl::next_deadline(MonoMs now) const {
     MonoMs until = now + kTurnMaxMs;
     const auto sooner = [&until](MonoMs at) { until = std::min(until, at); };
-    if (window->cursor() > cursor_sent) sooner(next_cursor);
+    if (cursor_moved()) sooner(next_cursor);
     switch (phase) {
         case Phase::idle:
             sooner(next_attempt);
@@ -260,9 +266,10 @@ void Publisher::Impl::connected(MonoMs now) {
     backoff.succeeded();
     reason.clear();
     last_ack = now;
-    next_scan = next_read = full_until = next_seal = 0;
+    next_scan = next_read = full_until = 0;
     next_health = now + settings.health_interval_ms;
     states.forget();
+    seals.forget();
     states.want_health();
     scanned.reset();
     snapshot = source.snapshot();
@@ -382,6 +389,10 @@ void Publisher::Impl::delivered(std::uint64_t token, MonoMs now) {
             ++published;
             window->acknowledged(done.seq);
             break;
+        case Owner::seal:
+            seals.acknowledged();
+            --others_in_flight;
+            break;
         case Owner::farewell:
             farewell_acknowledged = true;
             [[fallthrough]];
@@ -472,9 +483,10 @@ void Publisher::Impl::pump_states(MonoMs now) {
         next_health = now + settings.health_interval_ms;
     }
     try {
-        if (snapshot->clock_trusted && now >= next_seal) {
-            next_seal = now + kSealLookMs;
-            states.seal(source.newest_seal());
+        const bool may = snapshot->clock_trusted && now >= full_until;
+        if (const auto seal = may ? seals.next(source, now) : std::nullopt) {
+            if (!hand_over(*seal, Owner::seal, 0, now)) return;
+            seals.handed_over();
         }
         const bool due = states.scan_due() && now >= *states.scan_due();
         if (now >= next_scan && (snapshot != scanned || due)) {
@@ -495,9 +507,11 @@ void Publisher::Impl::pump_states(MonoMs now) {
 }
 
 void Publisher::Impl::send_cursor(MonoMs now, bool at_once) {
-    if (window->cursor() <= cursor_sent || (!at_once && now < next_cursor)) return;
+    if (!cursor_moved() || (!at_once && now < next_cursor)) return;
     next_cursor = now + settings.cursor_interval_ms;
-    if (source.advance_cursor(window->cursor())) cursor_sent = window->cursor();
+    if (!source.advance_cursor(window->cursor(), seals.told())) return;
+    cursor_sent = window->cursor();
+    seal_sent = seals.told();
 }
 
 // The broker discards the will at a clean end, so `offline` is said before it.

@@ -40,8 +40,13 @@ class Source {
                                                            std::size_t limit) = 0;
     // The newest day that has ended; nothing before the first.
     [[nodiscard]] virtual std::optional<SealHead> newest_seal() = 0;
-    // Makes the cursor durable soon. False: not taken now; the publisher asks again.
-    virtual bool advance_cursor(std::uint64_t seq) = 0;
+    // The first day after that one that has ended, a year back at most; nothing: there is none yet.
+    [[nodiscard]] virtual std::optional<SealHead> seal_after(const std::string& day) = 0;
+    // The newest day whose seal was acknowledged, as it is durable; empty: none.
+    [[nodiscard]] virtual std::string seal_told() = 0;
+    // Makes the cursor durable soon, and the newest day whose seal was acknowledged. False: not
+    // taken now; the publisher asks again.
+    virtual bool advance_cursor(std::uint64_t seq, const std::string& sealed) = 0;
     // What a cabinet pushed. `answer` is called once, from any thread, after the commit, with what
     // its ack topic says; empty: it was not taken, and the cabinet pushes again.
     virtual void take_push(const std::string& cabinet, const std::string& body,

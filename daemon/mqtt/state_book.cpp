@@ -78,11 +78,6 @@ void StateBook::forget() {
     info_.clear();
     health_key_.clear();
     info_waits_ = health_waits_ = false;
-    seal_waits_ = false;
-    if (seal_) {
-        seal_waits_ = true;
-        queue_.push_back({Kind::seal});
-    }
     scan_due_.reset();
     gateway_announced_ = 0;
     heard_.clear();
@@ -124,13 +119,6 @@ void StateBook::scan_bridge() {
 void StateBook::want_health() {
     if (!health_waits_) queue_.push_back({Kind::health});
     health_waits_ = true;
-}
-
-void StateBook::seal(const std::optional<SealHead>& head) {
-    if (!head || (seal_ && seal_->date == head->date && seal_->h == head->h)) return;
-    seal_ = head;
-    if (!seal_waits_) queue_.push_back({Kind::seal});
-    seal_waits_ = true;
 }
 
 void StateBook::announce_again() {
@@ -347,14 +335,6 @@ Message StateBook::front(const HealthFacts& facts) const {
             message.payload = health_json(facts);
             message.qos = 0;
             break;
-        case Kind::seal: {
-            JsonWriter json;
-            json.begin_object().field("schema", 1).field("date", seal_->date);
-            json.field("seq", seal_->seq).field("h", seal_->h).end_object();
-            message.topic = "bridge/seal";
-            message.payload = json.take();
-            break;
-        }
         case Kind::meter_state:
             message.topic = "meter/" + snapshot_->meters[entry.row].meter() + "/state";
             message.payload = meter_state_json(snapshot_->meters[entry.row], zone_);
@@ -402,9 +382,6 @@ void StateBook::handed_over(MonoMs now) {
             break;
         case Kind::health:
             health_waits_ = false;
-            break;
-        case Kind::seal:
-            seal_waits_ = false;
             break;
         case Kind::meter_state:
             meters_[entry.row].version = snapshot_->meters[entry.row].state_version;

@@ -45,7 +45,6 @@ class StateBook {
     void handed_over(MonoMs now);  // the front was taken
     // bridge/health is due whatever changed.
     void want_health();
-    void seal(const std::optional<SealHead>& head);
 
     // Home Assistant was started: it hears of every device again.
     void announce_again();
@@ -64,7 +63,6 @@ class StateBook {
     enum class Kind {
         info,
         health,
-        seal,
         meter_state,
         meter_availability,
         balance,
@@ -130,8 +128,7 @@ class StateBook {
     std::vector<Cabinet> cabinets_;
     std::shared_ptr<const KeyBoard> board_;  // that the cabinets were looked up in
     std::string info_, health_key_;          // published or waiting
-    bool info_waits_ = false, health_waits_ = false, seal_waits_ = false;
-    std::optional<SealHead> seal_;
+    bool info_waits_ = false, health_waits_ = false;
     std::optional<MonoMs> scan_due_;
     std::size_t gateway_announced_ = 0;
     struct Heard {

@@ -235,14 +235,23 @@ std::string oldest_month(sql::Connection& connection) {
     return oldest;
 }
 
-LogHead newest_seal(Connection& connection) {
+LogHead head_columns(Query& query) {
     LogHead head;
-    Query query(connection, "SELECT day,seq,h FROM event_seal ORDER BY day DESC LIMIT 1");
-    if (!query.step()) return head;
     head.day = query.text();
     head.seq = query.u64();
     head.h = hex(query.bytes());
     return head;
+}
+
+LogHead newest_seal(Connection& connection) {
+    Query query(connection, "SELECT day,seq,h FROM event_seal ORDER BY day DESC LIMIT 1");
+    return query.step() ? head_columns(query) : LogHead{};
+}
+
+std::string note(Connection& connection, const std::string& name) {
+    Query query(connection, "SELECT value FROM note WHERE name=?");
+    query << name;
+    return query.step() ? query.text() : std::string{};
 }
 
 std::optional<IdempotencyRow> find_idempotency(Connection& connection, const std::string& key) {

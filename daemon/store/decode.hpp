@@ -69,7 +69,9 @@ void apply(const Context& context, ReadingRow& row);
 // Of the oldest entry, line or freeze; empty: there is none.
 [[nodiscard]] std::string oldest_month(sql::Connection& connection);
 
+[[nodiscard]] LogHead head_columns(sql::Query& query);  // day, seq, h
 [[nodiscard]] LogHead newest_seal(sql::Connection& connection);
+[[nodiscard]] std::string note(sql::Connection& connection, const std::string& name);
 
 [[nodiscard]] std::optional<IdempotencyRow> find_idempotency(sql::Connection& connection,
                                                              const std::string& key);

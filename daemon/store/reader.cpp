@@ -1,5 +1,8 @@
 #include "daemon/store/reader.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
 #include "daemon/store/registry_rows.hpp"
@@ -31,6 +34,10 @@ StoreReader::Impl::Moment::~Moment() {
 }
 
 StoreReader::StoreReader(const std::string& path) : impl_(std::make_unique<Impl>(path)) {}
+StoreReader::StoreReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StoreReader StoreReader::in_passing(const std::string& path) {
+    return StoreReader(std::make_unique<Impl>(path, sql::Connection::Mode::still));
+}
 StoreReader::~StoreReader() = default;
 StoreReader::StoreReader(StoreReader&&) noexcept = default;
 StoreReader& StoreReader::operator=(StoreReader&&) noexcept = default;
@@ -148,6 +155,45 @@ std::vector<StoredEvent> StoreReader::events_about(const std::string& about, std
 
 LogHead StoreReader::newest_seal() {
     return store::newest_seal(impl_->connection);
+}
+
+LogHead StoreReader::seal_after(const std::string& day) {
+    const Impl::Moment moment(*impl_);
+    const auto newest = parse_date(store::newest_seal(impl_->connection).day);
+    if (!newest) return {};
+    const LocalDate oldest = date_from_days(days_since_epoch(*newest) - kSealDaysMax);
+    Query query(impl_->connection,
+                "SELECT day,seq,h FROM event_seal WHERE day>? ORDER BY day LIMIT 1");
+    query << std::max(day, format_date(oldest));
+    return query.step() ? store::head_columns(query) : LogHead{};
+}
+
+std::string StoreReader::note(const std::string& name) {
+    return store::note(impl_->connection, name);
+}
+
+std::map<std::string, UtcMs> StoreReader::newest_kept(UtcMs before, std::uint64_t up_to) {
+    const Impl::Moment moment(*impl_);
+    std::vector<std::pair<std::string, std::uint64_t>> rows;
+    {
+        // meter_last is kept in steps; what came since the last one is looked up beside it.
+        Query query(impl_->connection,
+                    "SELECT meter.meter,max(seq) FROM (SELECT meter,reading AS seq FROM meter_last "
+                    "UNION ALL SELECT c.meter,r.seq FROM reading r JOIN meter_context c ON "
+                    "c.id=r.context WHERE r.seq>(SELECT marks_up_to FROM site)) AS newest "
+                    "JOIN meter ON meter.id=newest.meter WHERE seq<=? GROUP BY meter.id");
+        query << up_to;
+        while (query.step()) {
+            std::string meter = query.text();
+            rows.emplace_back(std::move(meter), query.u64());
+        }
+    }
+    std::map<std::string, UtcMs> kept;
+    for (auto& [meter, seq] : rows) {
+        const auto reading = impl_->reading_at(seq);
+        if (reading && reading->at.at < before) kept.emplace(std::move(meter), reading->at.at);
+    }
+    return kept;
 }
 
 namespace {

@@ -146,9 +146,14 @@ struct Proof {
 
 class KeyBooks;
 
+// Seals that nobody was told of for longer than a year stay in the books.
+inline constexpr int kSealDaysMax = 366;
+
 class StoreReader {
   public:
     explicit StoreReader(const std::string& path);
+    // For a look in passing: where nobody has the database open, no file is left beside it.
+    [[nodiscard]] static StoreReader in_passing(const std::string& path);
     ~StoreReader();
     // Keys and tickets; it writes nothing here, and lives as long as the reader is kept.
     [[nodiscard]] KeyBooks key_books();
@@ -165,6 +170,13 @@ class StoreReader {
     [[nodiscard]] std::vector<StoredEvent> events_about(const std::string& about,
                                                         std::uint64_t after, std::size_t limit);
     [[nodiscard]] LogHead newest_seal();
+    // The first sealed day after that one, of the kSealDaysMax up to the newest.
+    [[nodiscard]] LogHead seal_after(const std::string& day);
+    // What was written down under that name; empty: nothing.
+    [[nodiscard]] std::string note(const std::string& name);
+    // By meter, when its newest row of those up to a seq was read; without the meters whose newest
+    // one does not lie before that instant.
+    [[nodiscard]] std::map<std::string, UtcMs> newest_kept(UtcMs before, std::uint64_t up_to);
     [[nodiscard]] ReadingPage readings_after(std::uint64_t seq, std::size_t limit,
                                              const ReadingFilter& filter = {});
     // One meter's stored rows with from <= at < to, ascending by time; after is the seq of the
@@ -253,6 +265,7 @@ class StoreReader {
 
   private:
     struct Impl;
+    explicit StoreReader(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
 

@@ -8,7 +8,8 @@
 namespace gatehouse {
 
 struct StoreReader::Impl {
-    explicit Impl(const std::string& path) : connection(path, sql::Connection::Mode::read) {}
+    explicit Impl(const std::string& path, sql::Connection::Mode mode = sql::Connection::Mode::read)
+        : connection(path, mode) {}
 
     // One read transaction a call: what an answer says of several tables was true at one moment.
     // Learns of runs and contexts that came since the last call.

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <filesystem>
+
 #include "daemon/store/row_proof.hpp"
 
 namespace gatehouse::sql {
@@ -59,8 +61,27 @@ void raise(const SQLite::Exception& error, const std::string& path) {
 
 namespace {
 
+// A path as SQLite reads it in a `file:` name.
+std::string escaped(const std::string& path) {
+    std::string text;
+    for (const char c : path)
+        text += c == '%' ? "%25" : c == '?' ? "%3f" : c == '#' ? "%23" : std::string(1, c);
+    return text;
+}
+
+// Whoever opens a database in WAL mode makes -wal and -shm beside it, a reader too, and only a
+// writer takes them away again. Where there is no -wal nobody has it open, and all that was ever
+// committed stands in the file itself.
+bool is_at_rest(const std::string& path) {
+    std::error_code error;
+    return !std::filesystem::exists(path + "-wal", error) && !error;
+}
+
 SQLite::Database open(const std::string& path, Connection::Mode mode) {
     try {
+        if (mode == Connection::Mode::still && is_at_rest(path))
+            return SQLite::Database("file:" + escaped(path) + "?immutable=1",
+                                    SQLite::OPEN_READONLY | SQLite::OPEN_URI, kReaderBusyMs);
         const bool write = mode == Connection::Mode::write;
         return SQLite::Database(
             path, write ? SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE : SQLite::OPEN_READONLY,
@@ -75,7 +96,7 @@ SQLite::Database open(const std::string& path, Connection::Mode mode) {
 Connection::Connection(const std::string& path, Mode mode)
     : path_(path), database_(open(path, mode)) {
     store::know_row_proof(database_.getHandle());
-    if (mode == Mode::read) {
+    if (mode != Mode::write) {
         // Debian's SQLite predates the fix of the WAL-reset fault: only the writer checkpoints.
         sqlite3_db_config(database_.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
         exec("PRAGMA query_only=ON");

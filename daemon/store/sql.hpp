@@ -22,7 +22,8 @@ using Bytes = std::string;  // a blob
 
 class Connection {
   public:
-    enum class Mode { write, read };
+    // still: reads, and where nobody else has it open leaves no file beside it.
+    enum class Mode { write, read, still };
     Connection(const std::string& path, Mode mode);
 
     void exec(const char* sql);

@@ -31,11 +31,7 @@ LogHead Store::seal_day(const std::string& day, std::uint64_t event) {
     Query query(impl_->connection, "SELECT day,seq,h FROM event_seal WHERE day=?");
     query << day;
     GH_ASSERT(query.step());
-    LogHead head;
-    head.day = query.text();
-    head.seq = query.u64();
-    head.h = store::hex(query.bytes());
-    return head;
+    return store::head_columns(query);
 }
 
 std::uint64_t Store::intervals_dropped() {

@@ -385,9 +385,7 @@ std::vector<TokenRow> Store::load_tokens() {
 }
 
 std::string Store::load_note(const std::string& name) {
-    Query query(impl_->connection, "SELECT value FROM note WHERE name=?");
-    query << name;
-    return query.step() ? query.text() : std::string{};
+    return store::note(impl_->connection, name);
 }
 
 }  // namespace gatehouse

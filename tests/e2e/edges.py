@@ -143,6 +143,19 @@ def seal_and_hours(house, subscriber):
         )  # fmt: skip
 
 
+def seals_of_days_without_a_daemon(house, subscriber):
+    day = house.clock.now().astimezone(at(readings(house)[0]).tzinfo).date()
+    house.kill()
+    house.clock.set(house.clock.now() + datetime.timedelta(days=3))
+    house.launch()
+    days = [str(day + datetime.timedelta(days=n)) for n in range(3)]
+
+    def told():
+        return [m.json["date"] for m in subscriber.messages("/bridge/seal")][-3:]
+
+    wait_for("each day without a daemon, in order, the newest last", lambda: told() == days)
+
+
 def problems_at_once(house):
     """A wrong cell here hides no wrong name there."""
     folder = house.folder / "wrong"
@@ -197,6 +210,7 @@ def test():
         equal("the charges of all accounts", {e["cause"]: -Decimal(e["amount"]) for e in listed},
               charges(house))  # fmt: skip
         problems_at_once(house)
+        seals_of_days_without_a_daemon(house, subscriber)
         equal("verify", house.ctl("verify")["ok"], True)
 
 

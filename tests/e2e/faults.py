@@ -50,6 +50,26 @@ def wrong_configuration(house):
     line = text.count("\n") + 5
     check(f"its line and the nearest name: {done.stderr}",
           f"{wrong}:{line}:" in done.stderr and '"kcm-1"' in done.stderr)  # fmt: skip
+    wrong.write_text(
+        text + '\n[[cabinet]]\nid = "kc-01"\nurl = "http:"\nprofile = "kcm-7"\nlabel = "x"\n'
+        '[profiles]\npath = "/nonexistent"\n'
+    )
+    done = run_daemon("--config", wrong, "--check-config")
+    equal("one that pushes is of a known model too", done.returncode, 2)
+    for at, what in ((line, "contacts, kcm-1"), (line + 1, "label"), (line + 3, "does not exist")):
+        check(f"beside what else is wrong, {what}: {done.stderr}",
+              re.search(rf"^(warning: )?{re.escape(str(wrong))}:{at}:\d+: .*{what}", done.stderr,
+                        re.M))  # fmt: skip
+
+
+def dry_run(house):
+    """Writes nothing, not even what SQLite keeps beside a database that is open."""
+    house.daemon.stop()
+    before = sorted(house.folder.glob("*.db*"))
+    done = run_daemon("--config", house.config, "--dry-run")
+    equal(f"exit ({done.stderr})", done.returncode, 0)
+    check(f"it read: {done.stdout}", "e-1" in done.stdout)
+    equal("files beside the books", sorted(house.folder.glob("*.db*")), before)
 
 
 def broker_absent(house):
@@ -243,6 +263,7 @@ def test():
         dead_slave(house)
         pulled_plugs(house)
         equal("verify", house.ctl("verify")["ok"], True)
+        dry_run(house)
 
 
 if __name__ == "__main__":

@@ -495,6 +495,77 @@ TEST_CASE("files that would fail later are named where they are written") {
     CHECK(load(path, FileCheck::readable).problems.size() == 1);
 }
 
+namespace {
+
+// Of nobody: made for this test, as the second key was.
+constexpr const char* kCertificate =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBbzCCARWgAwIBAgIUJiMTLQFfQIQtRyvIAVbmMTuxGXYwCgYIKoZIzj0EAwIw\n"
+    "DDEKMAgGA1UEAwwBdDAgFw0yNjExMjcwNTA5MjNaGA8yMTI2MTEwMzA1MDkyM1ow\n"
+    "DDEKMAgGA1UEAwwBdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABOcbG0NreZDW\n"
+    "M12c1G79gY9E9JI001jUGc86DNbBqQM88Wwxy7xR5CKTbWD4Vie4axfB/bvHFTEe\n"
+    "H7jeYK8UM3ujUzBRMB0GA1UdDgQWBBTUpNo1FAv2BmGBAUGgHO7SaBv3ozAfBgNV\n"
+    "HSMEGDAWgBTUpNo1FAv2BmGBAUGgHO7SaBv3ozAPBgNVHRMBAf8EBTADAQH/MAoG\n"
+    "CCqGSM49BAMCA0gAMEUCIGerN7T7E461Dv6/1iOlY/GKlH55vvLQhFzI5YJncAe3\n"
+    "AiEAuAah+gcbmPaIFOYq1c+9ccqJyXdhvzRi2IRRGhK9xWY=\n"
+    "-----END CERTIFICATE-----\n";
+constexpr const char* kItsKey =
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MHcCAQEEIBdVs0sMhVJi6Pt8pP39RgyUJ5kS3fWpFXmD8U29IU25oAoGCCqGSM49\n"
+    "AwEHoUQDQgAE5xsbQ2t5kNYzXZzUbv2Bj0T0kjTTWNQZzzoM1sGpAzzxbDHLvFHk\n"
+    "IpNtYPhWJ7hrF8H9u8cVMR4fuN5grxQzew==\n"
+    "-----END EC PRIVATE KEY-----\n";
+constexpr const char* kAnotherKey =
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MHcCAQEEIDVJNpRcyJHxV2bdat9xTFeCTTH+b9ntqlSMg0OHech5oAoGCCqGSM49\n"
+    "AwEHoUQDQgAEUHR4DRpUvzORbKZ1kXHXxywM5WaOnTNF+4KiKWTwctkf2bRqjQjw\n"
+    "n6+YJmDnoVA6DHYedYE6mBHtMpRYVimZuQ==\n"
+    "-----END EC PRIVATE KEY-----\n";
+
+}  // namespace
+
+TEST_CASE("a key that is another certificate's is named, for the listener and for the broker") {
+    const Folder folder;
+    const auto path =
+        folder.file("gatehouse.toml", kHead +
+                                          "[mqtt]\nurl = \"mqtts://a\"\ncert_file = \"c\"\n"
+                                          "key_file = \"k\"\n[http]\nlisten = \"127.0.0.1:8470\"\n"
+                                          "tls_cert_file = \"c\"\ntls_key_file = \"k\"\n");
+    CHECK_FALSE(folder.file("c", kCertificate).empty());
+    CHECK_FALSE(folder.file("k", kAnotherKey).empty());
+    CHECK(load(path).problems.empty());
+    const auto checked = load(path, FileCheck::readable);
+    INFO(all(checked));
+    REQUIRE(checked.problems.size() == 2);
+    CHECK(checked.problems[0].line == 8);
+    CHECK(checked.problems[0].message.find("mqtt.key_file: ") == 0);
+    CHECK(checked.problems[1].line == 12);
+    CHECK(checked.problems[1].message.find("is not the key of the certificate") !=
+          std::string::npos);
+    CHECK_FALSE(folder.file("k", kItsKey).empty());
+    CHECK(load(path, FileCheck::readable).problems.empty());
+}
+
+TEST_CASE("a store that names a folder is refused, and a folder of profiles keeps its place") {
+    for (const char* path : {".", "..", "sub/.", "sub/", "/"}) {
+        INFO(path);
+        const auto loaded = parse(kHead + "[store]\npath = \"" + path + "\"\n", "g.toml");
+        REQUIRE(loaded.problems.size() == 1);
+        CHECK(loaded.problems[0].line == 6);
+        CHECK(loaded.problems[0].message.find("must name a file") != std::string::npos);
+    }
+    const Folder folder;
+    const auto path = folder.file("gatehouse.toml", kHead +
+                                                        "[store]\npath = \"/tmp\"\n[profiles]\n"
+                                                        "path = \"/nonexistent\"\n");
+    const auto checked = load(path, FileCheck::readable);
+    INFO(all(checked));
+    REQUIRE(checked.problems.size() == 1);
+    CHECK(checked.problems[0].message.find("is a folder, not a file") != std::string::npos);
+    CHECK(checked.config.profiles_line == 8);
+    CHECK(checked.config.profiles_column == 8);
+}
+
 TEST_CASE("a configuration that is not there is a problem of its own") {
     const auto loaded = load("/nonexistent/gatehouse.toml");
     REQUIRE(loaded.problems.size() == 1);

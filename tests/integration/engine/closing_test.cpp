@@ -95,6 +95,29 @@ TEST_CASE_METHOD(Moving, "an account closes at exactly 0.00, and says what is le
     CHECK(proof().empty());
 }
 
+TEST_CASE_METHOD(Moving,
+                 "a closed account rests on the reading that closed it, after a start too") {
+    use();
+    REQUIRE(ask(RefundMoney{act("k-1"), "a-101", "89.72", "", ""}).kind == ReplyKind::created);
+    CHECK(engine().snapshot()->open_alerts.size() == 1);
+    REQUIRE(close("a-101", "k-2").kind == ReplyKind::created);
+    const std::optional<UtcMs> at = account("a-101").as_of;
+    REQUIRE(at);
+    const std::vector<StoredEvent> cleared = events("alert.cleared");
+    REQUIRE(cleared.size() == 1);
+    const std::string& body = cleared[0].body;
+    INFO(body);
+    CHECK(body.find("\"cleared_by\":\"closed\"") != std::string::npos);
+    CHECK(body.find("\"as_of\":\"2026-11-23T08:1") != std::string::npos);
+    CHECK(body.find("no reading yet") == std::string::npos);
+    // What its meter counts from then on is nobody's, or another's.
+    clock.pass(kHour);
+    settle("e-101", "1020.00");
+    CHECK(account("a-101").as_of == at);
+    reopen();
+    CHECK(account("a-101").as_of == at);
+}
+
 TEST_CASE_METHOD(Moving, "a change of occupant is one instant that both holders share") {
     use();
     const Reply done = occupant("k-1", "refund");

@@ -1,6 +1,7 @@
 // What is kept and how long: seals of the log, hours, and retention.
 #include <algorithm>
 
+#include "daemon/engine/command_desk.hpp"
 #include "tests/integration/engine/engine_house.hpp"
 #include "tests/support/catch.hpp"
 
@@ -83,6 +84,20 @@ TEST_CASE("the log's head of a day is sealed before the first row of the next") 
         CHECK(seal.seq == last);
     }
     CHECK(house.proof() == "");
+}
+
+TEST_CASE("the newest day whose seal was acknowledged is noted, survives, and never falls back") {
+    Kept house;
+    const auto noted = [&] { return StoreReader(house.path()).note(kSealToldNote); };
+    CHECK(noted().empty());
+    REQUIRE(house.ask(MqttCursor{1, "2026-11-23"}).kind == ReplyKind::ok);
+    REQUIRE(house.ask(MqttCursor{2, "2026-11-22"}).kind == ReplyKind::ok);
+    REQUIRE(house.ask(MqttCursor{3, ""}).kind == ReplyKind::ok);
+    house.pass(31 * kSecond);  // with the next commit
+    CHECK(noted() == "2026-11-23");
+    CHECK(house.engine().snapshot()->mqtt_cursor == 3);
+    house.reopen();
+    CHECK(noted() == "2026-11-23");
 }
 
 TEST_CASE("hours: the total at each end that samples surround, and none invented") {

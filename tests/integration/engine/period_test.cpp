@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 #include <map>
 
+#include "daemon/engine/period_checks.hpp"
 #include "daemon/engine/period_documents.hpp"
 #include "daemon/engine/sealed_text.hpp"
 #include "tests/integration/engine/engine_house.hpp"
@@ -156,6 +157,26 @@ TEST_CASE_METHOD(Months, "its files tie lines, entries and balances together") {
     CHECK(text_of(booked, "booked_in_period") == "5.55");
     CHECK(text_of(december.at("ledger").as_object(), "opening") == "350.00");
     CHECK(text_of(december.at("ledger").as_object(), "closing") == "344.45");
+}
+
+TEST_CASE_METHOD(Months, "who was not read at the end is told with the newest row, freeze or not") {
+    live_november();
+    until(kDecember + 36 * kHour);
+    settle("e-103", "1012.00");
+    until(kJanuary + 10 * kMinute);
+    StoreReader reader(path());
+    const auto bounds = bounds_of({2026, 12, 1}, kJanuary, *zone);
+    REQUIRE(bounds);
+    const auto snapshot = engine().snapshot();
+    const PeriodFacts facts = read_facts(reader, *snapshot, *bounds, snapshot->reading_seq);
+    for (const PeriodCheck& check : checklist(facts, *bounds, *zone, false)) {
+        if (check.meter != "e-103" || check.kind != PeriodCheck::Kind::unread) continue;
+        REQUIRE(check.since);
+        CHECK(*check.since >= kDecember + 36 * kHour);
+        CHECK(check.text.find("newest figure kept 2026-12-02T12:00") != std::string::npos);
+        return;
+    }
+    FAIL("e-103 is not on the list");
 }
 
 TEST_CASE_METHOD(Months, "money that went from one household to another foots on both sides") {

@@ -361,8 +361,12 @@ TEST_CASE("a reading at once shows the bytes on the wire, and says why there is 
     REQUIRE(at(got.body, "/exchanges/0/request") == "01 03 00");
     MeterView eye = house.world().meters[1];
     eye.by_eye = true;
+    eye.enabled = false;  // it has no profile that could read it
     house.world().meters.set(1, eye);
     house.show();
+    const std::string status = house.ask("GET", "/api/v1/status").body;
+    REQUIRE(at(status, "/meters/by_eye") == "1");
+    REQUIRE(at(status, "/meters/disabled") == "0");
     REQUIRE(house.ask("POST", "/api/v1/meters/e-1/read").status == 422);
 }
 

@@ -85,10 +85,21 @@ class FakeSource final : public mqtt::Source {
     }
     std::optional<mqtt::SealHead> newest_seal() override {
         const std::lock_guard lock(mutex_);
-        return seal;
+        return seals.empty() ? std::nullopt : std::optional(seals.back());
     }
-    bool advance_cursor(std::uint64_t seq) override {
+    std::optional<mqtt::SealHead> seal_after(const std::string& day) override {
         const std::lock_guard lock(mutex_);
+        for (const mqtt::SealHead& seal : seals)
+            if (seal.date > day) return seal;
+        return std::nullopt;
+    }
+    std::string seal_told() override {
+        const std::lock_guard lock(mutex_);
+        return told_;
+    }
+    bool advance_cursor(std::uint64_t seq, const std::string& sealed) override {
+        const std::lock_guard lock(mutex_);
+        told_ = sealed;
         cursors_.push_back(seq);
         state_.mqtt_cursor = seq;
         shared_.reset();
@@ -125,7 +136,7 @@ class FakeSource final : public mqtt::Source {
         const std::lock_guard lock(mutex_);
         return cursors_;
     }
-    std::optional<mqtt::SealHead> seal;  // before the publisher starts
+    std::vector<mqtt::SealHead> seals;  // before the publisher starts
 
   private:
     mutable std::mutex mutex_;
@@ -133,6 +144,7 @@ class FakeSource final : public mqtt::Source {
     std::shared_ptr<const Snapshot> shared_;
     std::vector<mqtt::LogRow> log_;
     std::vector<std::uint64_t> cursors_;
+    std::string told_;
 };
 
 inline mqtt::Settings settings_for(int port) {

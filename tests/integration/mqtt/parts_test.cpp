@@ -5,6 +5,7 @@
 #include "daemon/mqtt/discovery.hpp"
 #include "daemon/mqtt/event_window.hpp"
 #include "daemon/mqtt/routes.hpp"
+#include "daemon/mqtt/seal_line.hpp"
 #include "daemon/mqtt/state_book.hpp"
 #include "tests/integration/mqtt/fake_source.hpp"
 #include "tests/support/catch.hpp"
@@ -69,6 +70,66 @@ TEST_CASE("the pause between attempts doubles, with jitter, and stays in its bou
     CHECK(most > 45'000);
     backoff.succeeded();
     CHECK(backoff.next_ms(random) <= 2'000);
+}
+
+TEST_CASE("each day's seal is told once, in order, the next when the one before is acknowledged") {
+    const Settings settings = test::settings_for(1883);
+    test::FakeSource source;
+    source.seals = {{"2026-11-21", 5, "ab"}, {"2026-11-22", 7, "cd"}, {"2026-11-23", 7, "cd"}};
+    SealLine line(settings);
+    const auto date_of = [](const std::optional<Message>& message) {
+        if (!message) return std::string();
+        CHECK(message->topic == "gatehouse/riverside/bridge/seal");
+        CHECK(message->qos == 1);
+        CHECK(message->retained);
+        const std::size_t at = message->payload.find("\"date\":\"");
+        return message->payload.substr(at + 8, 10);
+    };
+
+    SECTION("of days that nobody was told of") {
+        for (const char* date : {"2026-11-21", "2026-11-22", "2026-11-23"}) {
+            CHECK(date_of(line.next(source, 0)) == date);
+            CHECK(date_of(line.next(source, 0)) == date);  // the library was full
+            line.handed_over();
+            CHECK_FALSE(line.next(source, 0));
+            CHECK(line.told() < date);
+            line.acknowledged();
+            CHECK(line.told() == date);
+        }
+        CHECK_FALSE(line.next(source, 0));
+    }
+    SECTION("of those after what is noted as told") {
+        REQUIRE(source.advance_cursor(0, "2026-11-21"));
+        CHECK(date_of(line.next(source, 0)) == "2026-11-22");
+    }
+    SECTION("again where its connection went before the acknowledgement") {
+        CHECK(date_of(line.next(source, 0)) == "2026-11-21");
+        line.handed_over();
+        line.forget();
+        CHECK(date_of(line.next(source, 0)) == "2026-11-21");
+        line.handed_over();
+        line.acknowledged();
+        CHECK(date_of(line.next(source, 0)) == "2026-11-22");
+    }
+    SECTION("the newest alone for a broker that may have lost it, and once a connection") {
+        REQUIRE(source.advance_cursor(0, "2026-11-23"));
+        CHECK(date_of(line.next(source, 0)) == "2026-11-23");
+        line.handed_over();
+        line.acknowledged();
+        CHECK_FALSE(line.next(source, 0));
+        CHECK_FALSE(line.next(source, 10 * 60'000));
+        line.forget();
+        CHECK(date_of(line.next(source, 10 * 60'000)) == "2026-11-23");
+    }
+    SECTION("a day that ends while the connection stands") {
+        REQUIRE(source.advance_cursor(0, "2026-11-23"));
+        line.handed_over();
+        line.acknowledged();
+        CHECK_FALSE(line.next(source, 0));
+        source.seals.push_back({"2026-11-24", 9, "ef"});
+        CHECK_FALSE(line.next(source, 1'000));  // looked at a moment ago
+        CHECK(date_of(line.next(source, 60'000)) == "2026-11-24");
+    }
 }
 
 TEST_CASE("an alert goes to its kind's topic and to its retained copy") {

@@ -239,7 +239,7 @@ TEST_CASE("a broker that lost its state gets all retained topics again") {
     Broker broker;
     broker.start();
     World world;
-    world.source.seal = mqtt::SealHead{"2026-11-22", 7, "abcd"};
+    world.source.seals = {{"2026-11-21", 5, "ab"}, {"2026-11-22", 7, "abcd"}};
     world.source.change([](Snapshot& snapshot) {
         snapshot.meters.set(0, meter(3));
         snapshot.accounts.set(0, account("a-1", 2));
@@ -250,6 +250,8 @@ TEST_CASE("a broker that lost its state gets all retained topics again") {
     });
     world.start(settings_for(broker.port()));
     REQUIRE(eventually([&] { return world.connected(); }));
+    // Noted once both days were acknowledged.
+    REQUIRE(eventually([&] { return world.source.seal_told() == "2026-11-22"; }));
     broker.kill_hard();
     broker.start();
     const Subscriber subscriber(broker.port(), "watch");

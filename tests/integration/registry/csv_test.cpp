@@ -106,7 +106,8 @@ TEST_CASE("broken lines are named at their cell, in characters") {
 
 TEST_CASE("what a spreadsheet has damaged is refused with its cell") {
     for (const std::string cell : {"2.02E+11", "2.02211E+11", "2E+5", "2012/1/15", "1/2", "1月2日",
-                                   "2012年1月15日", "Jan-15", "15-Jan", "2-jan-12"}) {
+                                   "2012年1月15日", "Jan-15", "15-Jan", "2-jan-12", "2026-03-02",
+                                   "2026-3-2", "2026-03-02 00:00:00", "1900-1-31", "2099-12-1"}) {
         INFO(cell);
         CHECK(holds(units("unit\n" + cell + "\n").problems, 2, 1, "spreadsheet"));
         CHECK(holds(units("label,unit\n楼," + cell + "\n").problems, 2, 3, "spreadsheet"));
@@ -121,6 +122,10 @@ TEST_CASE("what a spreadsheet has damaged is refused with its cell") {
             2, 18, "spreadsheet"));
     }
     CHECK(units("unit,label\n3-2-1201,3栋2单元1201\n12E1,may-be\n").ok());
+    // No day that there is, or none that a spreadsheet of today would make of a room.
+    CHECK(units("unit,label\n3-2-1202,2026-13-02\n2026-2-30,2026-31-4\n1899-1-1,2100-1-1\n"
+                "2026-03-02-1,2026-03-02-01\n202-6-3,26-03-02\n")
+              .ok());
 }
 
 TEST_CASE("cells of every kind are judged") {

@@ -206,6 +206,23 @@ TEST_CASE("a day is sealed once with the head of the log") {
     CHECK(house.first_bad() == "");
 }
 
+TEST_CASE("the seals after a day come one by one, those of a year and no older") {
+    House house;
+    StoreReader reader(house.path);
+    CHECK(reader.seal_after("").day.empty());
+    house.store->begin();
+    house.store->append_event(event_of(*house.store, "meter.online", 1));
+    for (const char* day : {"2025-11-20", "2025-11-24", "2026-11-22", "2026-11-24"})
+        static_cast<void>(house.store->seal_day(day, 1));
+    house.store->put_note("told", "2026-11-22");
+    house.store->commit();
+    CHECK(reader.seal_after("").day == "2025-11-24");
+    CHECK(reader.seal_after("2025-11-24").day == "2026-11-22");
+    CHECK(reader.seal_after(reader.note("told")).day == "2026-11-24");
+    CHECK(reader.seal_after("2026-11-24").day.empty());
+    CHECK(reader.note("nothing").empty());
+}
+
 TEST_CASE("events are filtered by kind and by the front of a kind") {
     House house;
     house.store->begin();
