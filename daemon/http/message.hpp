@@ -73,7 +73,7 @@ struct Refused {
 [[nodiscard]] Response to_response(Reply reply);
 
 // Splits a request target in origin form into segments and query; nothing where it is none, has a
-// bad escape, or a control character or slash hides in a segment.
+// bad escape, stands for bytes that are no UTF-8, or hides a control character or slash.
 struct Target {
     std::vector<std::string> segments;
     std::vector<std::pair<std::string, std::string>> query;
