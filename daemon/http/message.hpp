@@ -30,6 +30,7 @@ struct Request {
     std::string peer;              // address of the caller; empty: through the socket
     bool wants_html = false;       // Accept names text/html
     Format format = Format::json;  // by Accept or the suffix of the path, where the route has it
+    bool listed = false;           // the route has other formats than JSON
     bool local = false;            // through the Unix socket
 };
 

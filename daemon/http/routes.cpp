@@ -238,14 +238,17 @@ Match match_request(Request& request, std::string_view accept) {
         Match match = match_route(request.method, request.segments);
         if (match.route != nullptr && match.route->table != nullptr) {
             request.format = suffix;
+            request.listed = true;
             return match;
         }
     }
     // Ids may end like a file's name.
     request.segments = std::move(whole);
     Match match = match_route(request.method, request.segments);
-    if (match.route != nullptr && match.route->table != nullptr)
+    if (match.route != nullptr && match.route->table != nullptr) {
         request.format = accepted_format(accept);
+        request.listed = true;
+    }
     return match;
 }
 
