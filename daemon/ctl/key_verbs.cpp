@@ -247,18 +247,15 @@ int cabinet_clock(const Options& options) {
     if (!answer.ok()) return report(options, answer);
     const json::object setting = document(answer);
     const bool done = truth(setting, "done");
-    if (options.json) {
-        print_document(answer);
-        return done ? kDone : kFailed;
-    }
+    if (options.json) print_document(answer);
     const std::string before = text(setting, "skew_before_s"),
                       after = text(setting, "skew_after_s");
-    if (!done) {
-        std::cerr << "gatehousectl: the clock of " << text(setting, "cabinet")
-                  << " was not set: " << text(setting, "reason")
-                  << (after.empty() ? "" : "; it is off by " + after + " s") << "\n";
-        return kFailed;
-    }
+    if (!done)
+        return fail(options, kFailed, "not-set",
+                    "the clock of " + text(setting, "cabinet") +
+                        " was not set: " + text(setting, "reason") +
+                        (after.empty() ? "" : "; it is off by " + after + " s"));
+    if (options.json) return kDone;
     std::cout << text(setting, "cabinet") << "  before "
               << (before.empty() ? "no time" : "off by " + before + " s") << "  now off by "
               << after << " s\n";

@@ -481,6 +481,9 @@ int run(int argc, char** argv) {
     } catch (const gatehouse::ctl::Unreachable& error) {
         return gatehouse::ctl::fail(verbs.options, gatehouse::ctl::kFailed, "unreachable",
                                     error.what());
+    } catch (const gatehouse::ctl::Unreadable& error) {
+        return gatehouse::ctl::fail(verbs.options, gatehouse::ctl::kFailed, "unreadable",
+                                    error.what());
     }
 }
 

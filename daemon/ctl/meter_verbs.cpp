@@ -181,7 +181,10 @@ int read_meter(const Options& options) {
     const bool good = text(result, "result") == "ok";
     if (options.json) {
         print_document(answer);
-        return good ? kDone : kFailed;
+        if (good) return kDone;
+        return fail(options, kFailed, "not-read",
+                    text(result, "meter") + " was not read: " + text(result, "result") + ": " +
+                        text(result, "detail"));
     }
     std::cout << text(result, "meter") << "  ";
     if (good) {
@@ -205,17 +208,14 @@ int set_clock(const Options& options) {
     if (!answer.ok()) return report(options, answer);
     const json::object setting = document(answer);
     const bool done = truth(setting, "done");
-    if (options.json) {
-        print_document(answer);
-        return done ? kDone : kFailed;
-    }
+    if (options.json) print_document(answer);
     if (!done) {
         const std::string after = text(setting, "after");
-        std::cerr << "gatehousectl: the clock of " << text(setting, "meter")
-                  << " was not set: " << text(setting, "reason")
-                  << (after.empty() ? "" : "; it shows " + after) << "\n";
-        return kFailed;
+        return fail(options, kFailed, "not-set",
+                    "the clock of " + text(setting, "meter") + " was not set: " +
+                        text(setting, "reason") + (after.empty() ? "" : "; it shows " + after));
     }
+    if (options.json) return kDone;
     const std::string before = text(setting, "before");
     std::cout << text(setting, "meter") << "  before " << (before.empty() ? "no date" : before);
     if (!text(setting, "before_off_s").empty()) {

@@ -12,14 +12,27 @@ namespace json = boost::json;
 namespace {
 const json::object kNoObject;
 const json::array kNoArray;
+
+// A refusal is told all the same where it is no problem document.
+json::object problem_of(const Answer& answer) {
+    try {
+        return document(answer);
+    } catch (const Unreadable&) {
+        return {};
+    }
+}
 }  // namespace
 
 int report(const Options& options, const Answer& answer) {
     const bool bad_input = answer.status == 400 || answer.status == 413 || answer.status == 422;
     if (options.json) {
+        const json::object problem = problem_of(answer);
+        if (problem.empty())
+            return fail(options, bad_input ? kBadInput : kFailed, "unreadable",
+                        "HTTP " + std::to_string(answer.status) + ", and no problem document");
         std::cerr << answer.body << "\n";
     } else {
-        const json::object problem = document(answer);
+        const json::object problem = problem_of(answer);
         const std::string detail = text(problem, "detail");
         std::cerr << "gatehousectl: "
                   << (detail.empty() ? "HTTP " + std::to_string(answer.status) : detail) << "\n";
@@ -49,7 +62,12 @@ int fail(const Options& options, int code, std::string_view type, const std::str
 json::object document(const Answer& answer) {
     boost::system::error_code error;
     json::value value = json::parse(answer.body, error);
-    if (error || !value.is_object()) return {};
+    if (error || !value.is_object()) {
+        throw Unreadable("the daemon's answer (HTTP " + std::to_string(answer.status) + ", " +
+                         std::to_string(answer.body.size()) + " bytes) cannot be read: " +
+                         (error ? error.message() : std::string("it is no JSON object")) +
+                         "; is the program of another version than the daemon?");
+    }
     return std::move(value.get_object());
 }
 
@@ -99,6 +117,9 @@ Listing all_items(const Options& options, const std::string& path, const std::st
             return listing;
         }
         const json::object page = document(answer);
+        if (!page.contains("items"))
+            throw Unreadable("the daemon's answer to " + path + " is no list; is the program of " +
+                             "another version than the daemon?");
         for (const json::value& item : list(page, "items")) listing.items.push_back(item);
         const std::string next = text(page, "next");
         more = truth(page, "has_more") && !next.empty() && next != after;
@@ -117,6 +138,7 @@ int print_items(const Listing& listing) {
 }
 
 int print_document(const Answer& answer) {
+    static_cast<void>(document(answer));
     std::cout << answer.body << "\n";
     return kDone;
 }

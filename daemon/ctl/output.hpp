@@ -4,6 +4,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,12 @@ int report(const Options& options, const Answer& answer);
 // The same for what never reached a route: `type` as of a problem, `detail` with the remedy.
 int fail(const Options& options, int code, std::string_view type, const std::string& detail);
 
-// The document of an answer; an empty object where it is none.
+// An answer came that is no JSON object; what() is one line for a person.
+struct Unreadable : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// The document of an answer. Throws Unreadable: nothing is taken for an empty list.
 [[nodiscard]] boost::json::object document(const Answer& answer);
 
 // A field as text: strings as they stand, numbers in digits, absent and null empty.

@@ -189,11 +189,9 @@ int scan_bus(const Options& options) {
     } else {
         print_scan(scan);
     }
-    if (!done && !options.json) {
-        std::cerr << "gatehousectl: the scan was " << text(scan, "state") << ": "
-                  << text(scan, "reason") << "\n";
-    }
-    return done ? kDone : kFailed;
+    if (done) return kDone;
+    return fail(options, kFailed, "not-scanned",
+                "the scan was " + text(scan, "state") + ": " + text(scan, "reason"));
 }
 
 }  // namespace gatehouse::ctl

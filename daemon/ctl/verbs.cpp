@@ -138,6 +138,9 @@ int verify(const Options& options) {
     const bool ok = truth(proof, "ok");
     if (options.json) {
         print_document(answer);
+        if (!ok)
+            return fail(options, kFailed, "not-proven",
+                        "does NOT hold: " + text(proof, "first_bad"));
     } else if (ok) {
         std::cout << "all of it holds: " << text(proof, "events") << " events, "
                   << text(proof, "entries") << " entries, " << text(proof, "lines") << " lines, "

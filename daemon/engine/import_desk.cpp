@@ -12,6 +12,7 @@
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/golive_desk.hpp"
+#include "daemon/engine/json_pointer.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/meter_profiles.hpp"
@@ -353,7 +354,7 @@ Reply refuse_problems(const std::vector<Problem>& problems) {
                               (problems.size() == 1 ? " problem" : " problems") +
                               " in the registry; nothing was changed");
     for (const Problem& problem : problems)
-        reply.errors.push_back({"/files/" + problem.file, to_string(problem)});
+        reply.errors.push_back({"/files/" + pointer_part(problem.file), to_string(problem)});
     return reply;
 }
 

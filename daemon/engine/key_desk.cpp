@@ -2,30 +2,21 @@
 
 #include <string_view>
 
+#include "daemon/engine/act_routes.hpp"
 #include "daemon/engine/command_desk.hpp"
-#include "daemon/engine/money_desk.hpp"
 
 namespace gatehouse {
 namespace {
 
 constexpr std::size_t kKeyMax = 128;
 
-// Keys hold no blank, so none of another route can look like this one. Those of top-ups came first
-// and stand bare.
-std::string stored_key(const KeyedRequest& request) {
-    const std::string_view route = request.route;
-    return route == "topup" ? request.key : std::string(route) + " " + request.key;
-}
-
 // One key is one act, of whatever kind: a program that counts its keys anew for each kind would
 // else take money twice under one that it believes to be done.
 std::optional<IdempotencyRow> find_key(const Context& context, const KeyedRequest& request) {
-    if (auto own = context.store.idempotency(stored_key(request))) return own;
+    if (auto own = context.store.idempotency(stored_key(request.route, request.key))) return own;
     for (const char* route : act_route::kAll) {
         if (std::string_view(route) == request.route) continue;
-        if (auto other =
-                context.store.idempotency(stored_key({route, request.key, request.body_hash})))
-            return other;
+        if (auto other = context.store.idempotency(stored_key(route, request.key))) return other;
     }
     return std::nullopt;
 }
@@ -58,13 +49,14 @@ std::optional<Reply> answered(Context& context, const KeyedRequest& request) {
 }
 
 bool is_known(const Context& context, const KeyedRequest& request) {
-    return !request.key.empty() && context.store.idempotency(stored_key(request)).has_value();
+    return !request.key.empty() &&
+           context.store.idempotency(stored_key(request.route, request.key)).has_value();
 }
 
 void remember(Context& context, const KeyedRequest& request, const Reply& reply) {
     const bool fresh =
-        context.store.add_idempotency({stored_key(request), request.route, request.body_hash,
-                                       static_cast<int>(reply.kind), reply.json},
+        context.store.add_idempotency({stored_key(request.route, request.key), request.route,
+                                       request.body_hash, static_cast<int>(reply.kind), reply.json},
                                       context.now);
     GH_ASSERT(fresh);
     context.urgent = true;

@@ -9,21 +9,12 @@
 #include <vector>
 
 #include "daemon/core/ledger_acts.hpp"
+#include "daemon/engine/act_routes.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_desk.hpp"
 #include "daemon/engine/world.hpp"
 
 namespace gatehouse {
-
-// The routes of all acts that take a key, which is one act's whatever its route: how a cause
-// begins.
-namespace act_route {
-inline constexpr const char *kReversal = "reversal", *kRefund = "refund", *kTransfer = "transfer",
-                            *kAdjustment = "adjustment", *kClose = "close", *kOccupant = "occupant",
-                            *kPool = "pool", *kRemap = "remap", *kTopUp = "topup";
-inline constexpr const char* kAll[] = {kReversal, kRefund, kTransfer, kAdjustment, kClose,
-                                       kOccupant, kPool,   kRemap,    kTopUp};
-}  // namespace act_route
 
 [[nodiscard]] Reply reverse_entry(Context& context, const ReverseEntry& command);
 [[nodiscard]] Reply refund_money(Context& context, const RefundMoney& command);

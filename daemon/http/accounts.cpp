@@ -138,7 +138,7 @@ void post_topup(Call& call, Respond respond) {
     topup.body_hash =
         fields_hash({topup.account, topup.amount, topup.method, topup.by, topup.reference,
                      topup.payer, topup.note, topup.receipt, topup.received_at});
-    const KeyInProgress key(call, "", topup.idempotency_key);
+    const KeyInProgress key(call, act_route::kTopUp, topup.idempotency_key);
     key.submit(call.app.engine, std::move(topup), respond);
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/core/base64.hpp"
+#include "daemon/engine/json_pointer.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/replay_proof.hpp"
 #include "daemon/engine/row_documents.hpp"
@@ -74,9 +75,10 @@ void post_registry(Call& call, Respond respond) {
     for (auto& [name, text] : body.required_map("files")) {
         auto bytes = base64_decode(text);
         if (!is_file_name(name)) {
-            body.wrong("/files/" + name, "is no name of a registry file, such as units.csv");
+            body.wrong("/files/" + pointer_part(name),
+                       "is no name of a registry file, such as units.csv");
         } else if (!bytes) {
-            body.wrong("/files/" + name, "is no base64");
+            body.wrong("/files/" + pointer_part(name), "is no base64");
         } else {
             import.files.emplace_back(std::move(name), std::move(*bytes));
         }

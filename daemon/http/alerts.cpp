@@ -1,4 +1,5 @@
 // Alerts, their acknowledgement, and the event log.
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -23,6 +24,32 @@ std::string with_words(const ReaderPool::Lease& reader, const std::string& id,
     return payload.substr(0, payload.size() - 1) + "," + words.take().substr(1);
 }
 
+Response no_alert(const std::string& after) {
+    return problem(400, "cursor", "after=" + after + " names no alert.");
+}
+
+// Ids sort by opening, so that the place of an alert that has cleared since is found all the same.
+Response open_alerts(const Call& call, const ReaderPool::Lease& reader, const std::string& after,
+                     std::uint64_t limit) {
+    const auto& alerts = call.snapshot->open_alerts;
+    const bool listed = std::any_of(alerts.begin(), alerts.end(),
+                                    [&](const auto& alert) { return alert->id == after; });
+    if (!after.empty() && !listed && !reader->alert(after)) throw Refused{no_alert(after)};
+    ListWriter list;
+    std::string next = after;
+    bool has_more = false;
+    for (const auto& alert : alerts) {
+        if (alert->id <= after) continue;
+        has_more = list.count() == limit;
+        if (has_more) break;
+        list.item(with_words(reader, alert->id, alert->payload));
+        next = alert->id;
+    }
+    list.end_items();
+    return next.empty() ? list.finish(std::optional<std::string>(), has_more)
+                        : list.finish(next, has_more);
+}
+
 }  // namespace
 
 Response get_alerts(Call& call) {
@@ -31,20 +58,12 @@ Response get_alerts(Call& call) {
     if (!state.empty() && state != "open" && state != "all") {
         throw Refused{problem(400, "query", "state=" + state + " is neither open nor all.")};
     }
-    if (state == "open") {
-        using Row = std::shared_ptr<const AlertView>;
-        const auto reader = call.app.readers.take();
-        return list_rows(
-            call.snapshot->open_alerts, query, [](const Row& alert) { return alert->id; },
-            [](const Row&) { return true; },
-            [&](const Row& alert) { return with_words(reader, alert->id, alert->payload); });
-    }
     const auto limit = query.limit();
     const std::string after = query.text("after").value_or("");
     query.finish();
     const auto reader = call.app.readers.take();
-    if (!after.empty() && !reader->alert(after))
-        throw Refused{problem(400, "cursor", "after=" + after + " names no alert.")};
+    if (state == "open") return open_alerts(call, reader, after, limit);
+    if (!after.empty() && !reader->alert(after)) throw Refused{no_alert(after)};
     const auto rows = reader->alerts(/*open_only=*/false, after, limit + 1);
     ListWriter list;
     std::string next = after;

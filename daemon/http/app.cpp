@@ -191,4 +191,9 @@ void KeysInFlight::leave(const std::string& key) {
     keys_.erase(key);
 }
 
+bool KeysInFlight::holds(const std::string& key) const {
+    const std::lock_guard lock(mutex_);
+    return keys_.contains(key);
+}
+
 }  // namespace gatehouse::http

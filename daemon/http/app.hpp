@@ -93,9 +93,10 @@ class KeysInFlight {
   public:
     [[nodiscard]] bool enter(const std::string& key);
     void leave(const std::string& key);
+    [[nodiscard]] bool holds(const std::string& key) const;
 
   private:
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::set<std::string, std::less<>> keys_;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/core/text.hpp"
+#include "daemon/engine/json_pointer.hpp"
 #include "daemon/http/message.hpp"
 #include "daemon/http/routes.hpp"
 
@@ -187,7 +188,7 @@ std::vector<std::pair<std::string, std::string>> Body::required_map(std::string_
     for (const auto& member : value->get_object()) {
         const std::string key = member.key();
         if (!member.value().is_string()) {
-            wrong(pointer + "/" + key, "is to be a string");
+            wrong(pointer + "/" + pointer_part(key), "is to be a string");
             continue;
         }
         const json::string& text = member.value().get_string();
@@ -204,8 +205,9 @@ void Body::finish() {
     for (const auto& member : object_) {
         const std::string key = member.key();
         if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-        wrong("/" + key, allowed.empty() ? "is not known; this route takes no fields"
-                                         : "is not known; this route takes " + allowed);
+        wrong("/" + pointer_part(key), allowed.empty()
+                                           ? "is not known; this route takes no fields"
+                                           : "is not known; this route takes " + allowed);
     }
     if (errors_.empty()) return;
     std::string detail = errors_.front().pointer + " " + errors_.front().message + ".";

@@ -103,7 +103,7 @@ void post_close(Call& call, Respond respond) {
         return fields_hash({command.accept_last_reading ? "1" : ""});
     });
     const std::vector<std::string> meters = meters_of(*call.snapshot, {close.account});
-    read_then_submit(call, meters, "close", std::move(close), respond);
+    read_then_submit(call, meters, act_route::kClose, std::move(close), respond);
 }
 
 void post_occupant(Call& call, Respond respond) {
@@ -134,7 +134,7 @@ void post_occupant(Call& call, Respond respond) {
         });
     const std::vector<std::string> meters =
         meters_of(*call.snapshot, accounts_of(*call.snapshot, change.unit));
-    read_then_submit(call, meters, "occupant", std::move(change), respond);
+    read_then_submit(call, meters, act_route::kOccupant, std::move(change), respond);
 }
 
 }  // namespace gatehouse::http

@@ -385,9 +385,8 @@ bool wants_chinese(const Request& request) {
     std::string lang;
     for (const auto& [name, value] : request.query)
         if (name == "lang") lang = value;
-    if (lang == "zh-CN" || lang == "zh") return true;
-    if (lang.empty() || lang == "en") return false;
-    throw Refused{problem(400, "query", "lang=" + lang + " is neither zh-CN nor en.")};
+    check_language(lang);
+    return lang.starts_with("zh");
 }
 
 Response table_response(Call& call, const TableSpec& spec, std::unique_ptr<RowSource> rows,

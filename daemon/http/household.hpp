@@ -9,6 +9,9 @@
 
 namespace gatehouse::http {
 
+// Whether the caller has that scope beside the one of the route: a document that is put together
+// of several leaves out the parts that he could not ask for by themselves.
+[[nodiscard]] bool has_scope(const Call& call, const std::string& scope);
 // `unit` empty: of no household in particular, which no leave of the head covers.
 [[nodiscard]] bool opens_file(Call& call, const std::string& unit);
 // Whom to call of a household: who holds an account of it, else who is written down with it; name

@@ -1,5 +1,7 @@
 #include "daemon/http/keyed.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "daemon/engine/json_writer.hpp"
@@ -16,14 +18,19 @@ Response busy() {
                    "Ask again in a second with the same Idempotency-Key.");
 }
 
+[[noreturn]] void in_progress() {
+    throw Refused{problem(409, "in-progress",
+                          "A request with this Idempotency-Key is in progress; ask again in a "
+                          "second with the same key and body.")};
+}
+
 }  // namespace
 
 std::string idempotency_key(const Request& request) {
     if (!request.idempotency_key || request.idempotency_key->empty()) {
         throw Refused{problem(400, "idempotency-key",
                               "The header Idempotency-Key is missing. Draw one for each payment "
-                              "or act, and send the same one when asking again.",
-                              {{"Idempotency-Key", "is missing"}})};
+                              "or act, and send the same one when asking again.")};
     }
     const std::string& key = *request.idempotency_key;
     bool printable = key.size() <= kKeyMax;
@@ -31,8 +38,7 @@ std::string idempotency_key(const Request& request) {
     if (!printable) {
         throw Refused{problem(400, "idempotency-key",
                               "The header Idempotency-Key is longer than 128 characters, or has "
-                              "others in it than visible ASCII without blanks.",
-                              {{"Idempotency-Key", "has a wrong form"}})};
+                              "others in it than visible ASCII without blanks.")};
     }
     return key;
 }
@@ -45,12 +51,18 @@ std::string fields_hash(std::initializer_list<std::string_view> fields) {
     return sha256_hex(json.take());
 }
 
-KeyInProgress::KeyInProgress(Call& call, std::string_view route, const std::string& key)
-    : keys_(call.app.keys), key_(route.empty() ? key : std::string(route) + " " + key) {
-    if (keys_->enter(key_)) return;
-    throw Refused{problem(409, "in-progress",
-                          "A request with this Idempotency-Key is in progress; ask again in a "
-                          "second with the same key and body.")};
+bool is_answered(const Call& call, const char* route) {
+    const std::string key = idempotency_key(call.request);
+    if (call.app.keys->holds(stored_key(route, key))) in_progress();
+    const auto reader = call.app.readers.take();
+    return std::any_of(
+        std::begin(act_route::kAll), std::end(act_route::kAll),
+        [&](const char* one) { return reader->idempotency(stored_key(one, key)).has_value(); });
+}
+
+KeyInProgress::KeyInProgress(Call& call, const char* route, const std::string& key)
+    : keys_(call.app.keys), key_(stored_key(route, key)) {
+    if (!keys_->enter(key_)) in_progress();
 }
 
 void KeyInProgress::submit(EnginePort& engine, Command command, const Respond& respond) const {

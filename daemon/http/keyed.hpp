@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/engine/act_routes.hpp"
 #include "daemon/http/routes.hpp"
 
 namespace gatehouse::http {
@@ -18,11 +19,16 @@ namespace gatehouse::http {
 // order and blanks.
 [[nodiscard]] std::string fields_hash(std::initializer_list<std::string_view> fields);
 
-// A key in progress until it is left. `route` keeps keys of two routes apart; empty: top-ups.
+// Whether the books hold the request's key, of whatever act, so that the engine answers it as it
+// was answered then, or refuses its second use. Throws Refused with 409 where the same request is
+// in progress, and as idempotency_key().
+[[nodiscard]] bool is_answered(const Call& call, const char* route);
+
+// A key in progress until it is left. `route` is the act's word, of act_route.
 // Throws Refused with 409 where the same one is in progress already.
 class KeyInProgress {
   public:
-    KeyInProgress(Call& call, std::string_view route, const std::string& key);
+    KeyInProgress(Call& call, const char* route, const std::string& key);
     // Hands the command to the engine; its reply becomes the answer, 503 where it takes nothing
     // more, and the key is left. From any thread.
     void submit(EnginePort& engine, Command command, const Respond& respond) const;

@@ -43,6 +43,11 @@ const char* title(int status) {
     }
 }
 
+// What may stand in an answer, in a page and in the event log, which is JSON for good.
+bool is_words(std::string_view text) {
+    return is_utf8(text) && !has_unprintable(text);
+}
+
 struct Status {
     int code;
     const char* type;  // where the engine named none
@@ -116,13 +121,14 @@ std::optional<Target> parse_target(std::string_view target) {
     Target result;
     for (const auto& segment : parsed->segments()) {
         std::string text = segment;
-        if (has_unprintable(text) || text.find('/') != std::string::npos) return std::nullopt;
+        if (!is_words(text) || text.find('/') != std::string::npos) return std::nullopt;
         result.segments.push_back(std::move(text));
     }
     for (const auto& param : parsed->params()) {
         std::string value = param.has_value ? std::string(param.value) : std::string();
-        if (has_unprintable(param.key) || has_unprintable(value)) return std::nullopt;
-        result.query.emplace_back(std::string(param.key), std::move(value));
+        std::string key(param.key);
+        if (!is_words(key) || !is_words(value)) return std::nullopt;
+        result.query.emplace_back(std::move(key), std::move(value));
     }
     return result;
 }

@@ -30,6 +30,7 @@ struct Request {
     std::string peer;              // address of the caller; empty: through the socket
     bool wants_html = false;       // Accept names text/html
     Format format = Format::json;  // by Accept or the suffix of the path, where the route has it
+    bool listed = false;           // the route has other formats than JSON
     bool local = false;            // through the Unix socket
 };
 
@@ -73,7 +74,7 @@ struct Refused {
 [[nodiscard]] Response to_response(Reply reply);
 
 // Splits a request target in origin form into segments and query; nothing where it is none, has a
-// bad escape, or a control character or slash hides in a segment.
+// bad escape, stands for bytes that are no UTF-8, or hides a control character or slash.
 struct Target {
     std::vector<std::string> segments;
     std::vector<std::pair<std::string, std::string>> query;

@@ -16,23 +16,26 @@ namespace gatehouse::http {
 namespace {
 
 constexpr std::int64_t kHourMs = 3'600'000;
-constexpr std::int64_t kDayMs = 24 * kHourMs;
 constexpr std::int64_t kHoursMax = 24 * 400;  // of one question
 constexpr std::int64_t kDaysMax = 366 * 11;
 
-struct Range {
-    UtcMs from = 0, to = 0;
+// What a question for a history spans, and its page. Without `from` it begins where the history
+// does, so that nobody takes the last days for all.
+struct Span {
+    std::optional<UtcMs> from;
+    UtcMs to = 0;
+    std::uint64_t limit = 0, after = 0;
 };
-Range range_of(Query& query, const Call& call, std::int64_t span_default_ms) {
-    const auto to = query.time("to", call.app.zone);
-    const auto from = query.time("from", call.app.zone);
-    Range range;
-    range.to = to.value_or(call.snapshot->now_ms);
-    range.from = from.value_or(range.to - span_default_ms);
-    if (range.from >= range.to) {
+Span span_of(Query& query, const Call& call) {
+    Span span;
+    span.to = query.time("to", call.app.zone).value_or(call.snapshot->now_ms);
+    span.from = query.time("from", call.app.zone);
+    span.limit = query.limit();
+    span.after = query.after_seq();
+    query.finish();
+    if (span.from && *span.from >= span.to)
         throw Refused{problem(400, "query", "from is not before to.")};
-    }
-    return range;
+    return span;
 }
 
 std::string point_json(const MeterPoint& point, const std::optional<Milli>& consumption,
@@ -48,21 +51,39 @@ std::string point_json(const MeterPoint& point, const std::optional<Milli>& cons
     return json.take();
 }
 
+// Places (hours, days) of a question that are looked at for one page: from `first` on, to before
+// `end`. A history that is longer than one look goes on in the next page, though this one be short.
+struct Window {
+    std::int64_t first = 0, end = 0;
+    bool cut = false;
+};
+Window window_of(const Span& span, std::int64_t first, std::int64_t end, std::int64_t most) {
+    // Whoever names where it begins is told that it is too much; who does not is led through it.
+    if (span.from && end - first > most)
+        throw Refused{problem(400, "query",
+                              "from and to are more than " + std::to_string(most) +
+                                  " hours or days apart; ask for less, or leave out from and page "
+                                  "with after.")};
+    Window window{first, end, false};
+    if (span.after > static_cast<std::uint64_t>(first))
+        window.first = std::min(static_cast<std::int64_t>(span.after), end);
+    window.cut = end - window.first > most;
+    if (window.cut) window.end = window.first + most;
+    return window;
+}
+
 // Points with the point before the first, which only serves to tell the first one's consumption.
-Response list_points(std::vector<MeterPoint> points, std::int64_t first_wanted, bool calendar,
-                     Query& query, const Zone& zone) {
-    const auto limit = query.limit();
-    const std::uint64_t after = query.after_seq();
-    query.finish();
+Response list_points(const std::vector<MeterPoint>& points, const Window& window, bool calendar,
+                     const Span& span, const Zone& zone) {
     ListWriter list;
     bool has_more = false;
-    std::uint64_t next = after;
+    std::uint64_t next = span.after;
     const MeterPoint* before = nullptr;
     for (const MeterPoint& point : points) {
         const std::int64_t place = calendar ? point.day : point.at / kHourMs;
         const MeterPoint* previous = std::exchange(before, &point);
-        if (place < first_wanted || static_cast<std::uint64_t>(place) <= after) continue;
-        if (list.count() == limit) {
+        if (place < window.first || static_cast<std::uint64_t>(place) <= span.after) continue;
+        if (list.count() == span.limit) {
             has_more = true;
             break;
         }
@@ -70,6 +91,10 @@ Response list_points(std::vector<MeterPoint> points, std::int64_t first_wanted, 
         if (previous != nullptr) consumption = point.total - previous->total;
         list.item(point_json(point, consumption, calendar, zone));
         next = static_cast<std::uint64_t>(place);
+    }
+    if (!has_more && window.cut) {
+        has_more = true;
+        next = static_cast<std::uint64_t>(window.end - 1);
     }
     list.end_items();
     return list.finish(next, has_more);
@@ -89,17 +114,36 @@ std::vector<MeterPoint> month_ends(const std::vector<MeterPoint>& days) {
     return months;
 }
 
-Response raw_readings(Call& call, const std::string& meter, Query& query) {
-    const Range range = range_of(query, call, 7 * kDayMs);
-    const auto limit = query.limit();
-    const std::uint64_t after = query.after_seq();
-    query.finish();
-    const ReadingPage page =
-        call.app.readers.take()->meter_readings(meter, range.from, range.to, after, limit);
+Response raw_readings(Call& call, const std::string& meter, const Span& span) {
+    const ReadingPage page = call.app.readers.take()->meter_readings(
+        meter, span.from.value_or(0), span.to, span.after, span.limit);
     ListWriter list;
     for (const StoredReading& item : page.items) list.item(reading_json(item, call.app.zone));
     list.end_items();
     return list.finish(page.next, page.has_more);
+}
+
+Response hour_points(Call& call, const std::string& meter, const Span& span) {
+    const auto reader = call.app.readers.take();
+    const std::int64_t end = (span.to + kHourMs - 1) / kHourMs;
+    const std::int64_t first =
+        span.from ? (*span.from + kHourMs - 1) / kHourMs : reader->first_hour(meter).value_or(end);
+    const Window window = window_of(span, first, end, kHoursMax);
+    const auto hours = reader->meter_hours(meter, (window.first - 1) * kHourMs,
+                                           std::min(window.end * kHourMs, span.to));
+    return list_points(hours, window, /*calendar=*/false, span, call.app.zone);
+}
+
+Response day_points(Call& call, const std::string& meter, const Span& span, bool months) {
+    const Zone& zone = call.app.zone;
+    const auto reader = call.app.readers.take();
+    const std::int64_t end = days_since_epoch(zone.local(span.to - 1).date) + 1;
+    const std::int64_t first = span.from ? days_since_epoch(zone.local(*span.from).date)
+                                         : reader->first_day(meter).value_or(end);
+    const Window window = window_of(span, first, end, kDaysMax);
+    auto days = reader->meter_days(meter, window.first - (months ? 31 : 1), window.end);
+    if (months) days = month_ends(days);
+    return list_points(days, window, /*calendar=*/true, span, zone);
 }
 
 void exchange_json(JsonWriter& json, const WireExchange& exchange) {
@@ -234,30 +278,12 @@ Response get_meter_readings(Call& call) {
         find_row(call.snapshot->meters, call.params[0], &MeterView::meter, "meter").meter();
     Query query(call.request);
     const std::string step = query.text("step").value_or("raw");
-    if (step == "raw") return raw_readings(call, meter, query);
-    if (step != "hour" && step != "day" && step != "month") {
+    if (step != "raw" && step != "hour" && step != "day" && step != "month")
         throw Refused{problem(400, "query", "step=" + step + " is none of raw, hour, day, month.")};
-    }
-    const Zone& zone = call.app.zone;
-    if (step == "hour") {
-        const Range range = range_of(query, call, 2 * kDayMs);
-        if ((range.to - range.from) / kHourMs > kHoursMax) {
-            throw Refused{problem(400, "query", "More than 400 days of hours; ask for less.")};
-        }
-        auto hours = call.app.readers.take()->meter_hours(meter, range.from - kHourMs, range.to);
-        return list_points(std::move(hours), (range.from + kHourMs - 1) / kHourMs,
-                           /*calendar=*/false, query, zone);
-    }
-    const Range range = range_of(query, call, (step == "day" ? 31 : 366) * kDayMs);
-    const std::int64_t from_day = days_since_epoch(zone.local(range.from).date);
-    const std::int64_t to_day = days_since_epoch(zone.local(range.to - 1).date) + 1;
-    if (to_day - from_day > kDaysMax) {
-        throw Refused{problem(400, "query", "More than eleven years of days; ask for less.")};
-    }
-    const std::int64_t lead = step == "day" ? 1 : 31;
-    auto days = call.app.readers.take()->meter_days(meter, from_day - lead, to_day);
-    if (step == "month") days = month_ends(days);
-    return list_points(std::move(days), from_day, /*calendar=*/true, query, zone);
+    const Span span = span_of(query, call);
+    if (step == "raw") return raw_readings(call, meter, span);
+    if (step == "hour") return hour_points(call, meter, span);
+    return day_points(call, meter, span, step == "month");
 }
 
 ReadingFilter reading_filter(Query& query, const Zone& zone) {

@@ -18,7 +18,7 @@ void submit_act(Call& call, const char* route, Command command, const Respond& r
 }  // namespace
 
 void post_reversal(Call& call, Respond respond) {
-    submit_act(call, "reversal",
+    submit_act(call, act_route::kReversal,
                read_act<ReverseEntry>(call,
                                       [&](Body&, ReverseEntry& command) {
                                           command.entry = call.params[0];
@@ -28,7 +28,7 @@ void post_reversal(Call& call, Respond respond) {
 }
 
 void post_refund(Call& call, Respond respond) {
-    submit_act(call, "refund",
+    submit_act(call, act_route::kRefund,
                read_act<RefundMoney>(
                    call,
                    [&](Body& body, RefundMoney& command) {
@@ -42,7 +42,7 @@ void post_refund(Call& call, Respond respond) {
 }
 
 void post_transfer(Call& call, Respond respond) {
-    submit_act(call, "transfer",
+    submit_act(call, act_route::kTransfer,
                read_act<TransferMoney>(
                    call,
                    [&](Body& body, TransferMoney& command) {
@@ -56,7 +56,7 @@ void post_transfer(Call& call, Respond respond) {
 }
 
 void post_adjustment(Call& call, Respond respond) {
-    submit_act(call, "adjustment",
+    submit_act(call, act_route::kAdjustment,
                read_act<AdjustMoney>(
                    call,
                    [&](Body& body, AdjustMoney& command) {

@@ -74,9 +74,19 @@ std::optional<UtcMs> Query::through(std::string_view name, const Zone& zone) {
     return time(name, zone);
 }
 
+void check_language(const std::string& lang) {
+    if (lang == "zh-CN" || lang == "zh" || lang == "en" || lang.empty()) return;
+    throw Refused{problem(400, "query", "lang=" + lang + " is neither zh-CN nor en.")};
+}
+
 void Query::finish() {
     for (const auto& [key, value] : request_.query) {
         if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+        // The language of a table's headings may stand in the address of its JSON as well.
+        if (key == "lang" && request_.listed) {
+            check_language(value);
+            continue;
+        }
         std::string allowed;
         for (const std::string& name : known_) allowed += allowed.empty() ? name : ", " + name;
         throw Refused{problem(400, "query",

@@ -38,6 +38,9 @@ class Query {
     std::vector<std::string> known_;
 };
 
+// Throws Refused where it is none that headings are written in.
+void check_language(const std::string& lang);
+
 // `{"items":[...],"next":...,"has_more":...}` around items that are JSON already.
 class ListWriter {
   public:

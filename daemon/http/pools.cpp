@@ -234,7 +234,7 @@ void post_pool_approve(Call& call, Respond respond) {
                               "The sheet is another one than that with the hash " + looked_at +
                                   "; look at it again.")};
     }
-    const KeyInProgress key(call, "pool", command.act.idempotency_key);
+    const KeyInProgress key(call, act_route::kPool, command.act.idempotency_key);
     key.submit(call.app.engine, std::move(command), respond);
 }
 

@@ -130,7 +130,7 @@ void post_remap(Call& call, Respond respond) {
         submit(call, std::move(remap), std::move(respond));
         return;
     }
-    const KeyInProgress key(call, "remap", remap.act.idempotency_key);
+    const KeyInProgress key(call, act_route::kRemap, remap.act.idempotency_key);
     key.submit(call.app.engine, std::move(remap), respond);
 }
 

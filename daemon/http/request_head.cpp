@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/core/text.hpp"
 #include "daemon/http/sessions.hpp"
 
 namespace gatehouse::http {
@@ -45,6 +46,19 @@ std::string lower(std::string text) {
     for (char& c : text)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
     return text;
+}
+
+// The headers whose values handlers see, which may come to stand in an answer; null: all of those
+// are UTF-8. Others may be of any bytes.
+const char* foreign_bytes(const WireRequest& message) {
+    for (const char* name :
+         {"Authorization", "Content-Encoding", "Host", "Idempotency-Key", "If-Match",
+          "If-None-Match", "Last-Event-ID", "Origin", "X-Gatehouse-Request"}) {
+        const auto [first, end] = message.equal_range(name);
+        for (auto each = first; each != end; ++each)
+            if (!is_utf8({each->value().data(), each->value().size()})) return name;
+    }
+    return nullptr;
 }
 
 // What a head tells in a way that two readers of it may understand differently; null: nothing.
@@ -103,6 +117,10 @@ Response refusal_of(boost::system::error_code error) {
 
 Response read_head(const WireRequest& message, Request& request, Match& match) {
     if (const char* why = ambiguity(message); why != nullptr) return problem(400, "http", why);
+    if (const char* name = foreign_bytes(message); name != nullptr)
+        return problem(400, "http",
+                       "The header " + std::string(name) +
+                           " has bytes in it that are no UTF-8; send it as text.");
     const auto coding = message[wire::field::content_encoding];
     if (!coding.empty() && !beast::iequals(coding, "identity"))
         return problem(415, "content-encoding",
@@ -122,7 +140,10 @@ Response read_head(const WireRequest& message, Request& request, Match& match) {
     if (const auto key = message.find("Idempotency-Key"); key != message.end())
         request.idempotency_key = text(key->value());
     auto target = read_target({message.target().data(), message.target().size()}, request);
-    if (!target) return problem(400, "target", "The path or query is malformed.");
+    if (!target)
+        return problem(400, "target",
+                       "The path or query is malformed: after each % stand two hexadecimal digits, "
+                       "and what they stand for is printable text in UTF-8.");
     request.segments = std::move(target->segments);
     request.query = std::move(target->query);
     match = match_request(request, accept);

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "daemon/engine/act_routes.hpp"
 #include "daemon/http/roles.hpp"
 
 namespace gatehouse::http {
@@ -20,6 +21,13 @@ constexpr std::int64_t kVerifyTimeoutMs = 600'000;
 constexpr Route listed(const char* pattern, const char* scope, Handler handler, Handler table) {
     return {"GET", pattern, scope, handler, nullptr, Runs::pool, /*large_body=*/false,
             0,     nullptr, table};
+}
+
+// An act that is done once under its Idempotency-Key.
+constexpr Route keyed(const char* word, const char* pattern, const char* scope, LongHandler handler,
+                      const char* people, std::int64_t timeout_ms = 0) {
+    return {"POST",     pattern, scope,   nullptr, handler, Runs::pool, /*large_body=*/false,
+            timeout_ms, people,  nullptr, word};
 }
 
 // clang-format off
@@ -67,23 +75,24 @@ constexpr Route kRoutes[] = {
     listed("/api/v1/accounts/{account}/ledger", "balances:read", get_ledger, table_ledger),
     listed("/api/v1/charges", "balances:read", get_charges, table_charges),
     {"GET", "/api/v1/accounts/{account}/why", "balances:read", get_why},
-    {"POST", "/api/v1/accounts/{account}/topups", "topups:write", nullptr, post_topup},
-    {"POST", "/api/v1/accounts/{account}/refunds", "admin", nullptr, post_refund, Runs::pool,
-     /*large_body=*/false, 0, kMoneyWrite},
-    {"POST", "/api/v1/accounts/{account}/transfers", "admin", nullptr, post_transfer, Runs::pool,
-     /*large_body=*/false, 0, kMoneyWrite},
-    {"POST", "/api/v1/accounts/{account}/adjustments", "admin", nullptr, post_adjustment,
-     Runs::pool, /*large_body=*/false, 0, kMoneyWrite},
-    {"POST", "/api/v1/meters/{meter}/remap", "admin", nullptr, post_remap, Runs::pool,
-     /*large_body=*/false, kSettleTimeoutMs, kMoneyWrite},
+    keyed(act_route::kTopUp, "/api/v1/accounts/{account}/topups", "topups:write", post_topup,
+          nullptr),
+    keyed(act_route::kRefund, "/api/v1/accounts/{account}/refunds", "admin", post_refund,
+          kMoneyWrite),
+    keyed(act_route::kTransfer, "/api/v1/accounts/{account}/transfers", "admin", post_transfer,
+          kMoneyWrite),
+    keyed(act_route::kAdjustment, "/api/v1/accounts/{account}/adjustments", "admin",
+          post_adjustment, kMoneyWrite),
+    keyed(act_route::kRemap, "/api/v1/meters/{meter}/remap", "admin", post_remap,
+          kMoneyWrite, kSettleTimeoutMs),
     {"GET", "/api/v1/remaps/{event}", "balances:read", get_remap},
-    {"POST", "/api/v1/accounts/{account}/close", "admin", nullptr, post_close, Runs::pool,
-     /*large_body=*/false, kMoveTimeoutMs, kMoneyWrite},
-    {"POST", "/api/v1/units/{unit}/occupant", "admin", nullptr, post_occupant, Runs::pool,
-     /*large_body=*/false, kMoveTimeoutMs, kMoneyWrite},
+    keyed(act_route::kClose, "/api/v1/accounts/{account}/close", "admin", post_close,
+          kMoneyWrite, kMoveTimeoutMs),
+    keyed(act_route::kOccupant, "/api/v1/units/{unit}/occupant", "admin", post_occupant,
+          kMoneyWrite, kMoveTimeoutMs),
     {"GET", "/api/v1/entries/{entry}", "balances:read", get_entry},
-    {"POST", "/api/v1/entries/{entry}/reversal", "admin", nullptr, post_reversal, Runs::pool,
-     /*large_body=*/false, 0, kMoneyWrite},
+    keyed(act_route::kReversal, "/api/v1/entries/{entry}/reversal", "admin", post_reversal,
+          kMoneyWrite),
     {"GET", "/api/v1/periods", "balances:read", get_periods},
     {"GET", "/api/v1/periods/{month}", "balances:read", get_period},
     {"POST", "/api/v1/periods/{month}/close", "periods:close", post_period_close, nullptr,
@@ -94,8 +103,8 @@ constexpr Route kRoutes[] = {
     listed("/api/v1/periods/{month}/summary", "balances:read", get_period_file, table_period_file),
     {"GET", "/api/v1/pools", "balances:read", get_pools},
     {"GET", "/api/v1/pools/{pool}", "balances:read", get_pool},
-    {"POST", "/api/v1/pools/{pool}/approve", "admin", nullptr, post_pool_approve, Runs::pool,
-     /*large_body=*/false, 0, kMoneyWrite},
+    keyed(act_route::kPool, "/api/v1/pools/{pool}/approve", "admin", post_pool_approve,
+          kMoneyWrite),
     {"POST", "/api/v1/pools/{pool}/withdraw", "admin", nullptr, post_pool_withdraw, Runs::pool,
      /*large_body=*/false, 0, kMoneyWrite},
     listed("/api/v1/reports/monthly/{month}", "readings:read", get_monthly, table_monthly),
@@ -229,14 +238,17 @@ Match match_request(Request& request, std::string_view accept) {
         Match match = match_route(request.method, request.segments);
         if (match.route != nullptr && match.route->table != nullptr) {
             request.format = suffix;
+            request.listed = true;
             return match;
         }
     }
     // Ids may end like a file's name.
     request.segments = std::move(whole);
     Match match = match_route(request.method, request.segments);
-    if (match.route != nullptr && match.route->table != nullptr)
+    if (match.route != nullptr && match.route->table != nullptr) {
         request.format = accepted_format(accept);
+        request.listed = true;
+    }
     return match;
 }
 

@@ -45,6 +45,7 @@ struct Route {
     std::int64_t answer_timeout_ms = 0;  // 0: that of the limits
     const char* people = nullptr;        // what people need instead of `scope` (roles.hpp)
     Handler table = nullptr;             // the same as CSV or XLSX; null: JSON alone
+    const char* keyed = nullptr;         // done once under its Idempotency-Key: the act's word
 };
 
 [[nodiscard]] std::span<const Route> routes();

@@ -131,15 +131,16 @@ json::array visits_due(const Call& call, KeyBooks& books) {
     return due;
 }
 
+// Without tickets:read or alerts:read those parts are missing and not empty: nobody is to believe
+// that there are none.
 struct Shift {
+    bool with_tickets = false, with_alerts = false;
     std::vector<json::object> keys, tickets, alerts;
 };
 
-// What is not settled now. Alerts say what they are about in their own sentence.
-Shift shift_of(const Call& call, KeyBooks& books) {
+void add_keys(Shift& shift, const Call& call) {
     const Snapshot& now = *call.snapshot;
     const Zone& zone = call.app.zone;
-    Shift shift;
     if (now.keys)
         for (const KeyView& view : now.keys->keys) {
             if (!view.loan) continue;
@@ -152,6 +153,10 @@ Shift shift_of(const Call& call, KeyBooks& books) {
             if (view.due_at) item["due_at"] = format_iso8601(*view.due_at, zone);
             shift.keys.push_back(std::move(item));
         }
+}
+
+void add_tickets(Shift& shift, const Call& call, KeyBooks& books) {
+    const Zone& zone = call.app.zone;
     KeyBooks::TicketFilter filter;
     filter.state = "open";
     for (const TicketRow& row : books.tickets(filter, kLimitMax)) {
@@ -166,7 +171,12 @@ Shift shift_of(const Call& call, KeyBooks& books) {
         if (ticket.done_by) item["due_at"] = format_iso8601(*ticket.done_by, zone);
         shift.tickets.push_back(std::move(item));
     }
-    for (const auto& alert : now.open_alerts) {
+}
+
+// Alerts say what they are about in their own sentence.
+void add_alerts(Shift& shift, const Call& call) {
+    const Zone& zone = call.app.zone;
+    for (const auto& alert : call.snapshot->open_alerts) {
         boost::system::error_code error;
         const json::value payload = json::parse(alert->payload, error);
         std::string sentence;
@@ -178,6 +188,16 @@ Shift shift_of(const Call& call, KeyBooks& books) {
                                 {"since", format_iso8601(alert->opened_at, zone)},
                                 {"text", sentence.empty() ? alert->kind : sentence}});
     }
+}
+
+// What is not settled now, as far as the caller may read it.
+Shift shift_of(const Call& call, KeyBooks& books) {
+    Shift shift;
+    shift.with_tickets = has_scope(call, "tickets:read");
+    shift.with_alerts = has_scope(call, "alerts:read");
+    add_keys(shift, call);
+    if (shift.with_tickets) add_tickets(shift, call, books);
+    if (shift.with_alerts) add_alerts(shift, call);
     return shift;
 }
 
@@ -190,6 +210,28 @@ json::array only(const std::vector<json::object>& items, std::initializer_list<c
         list.push_back(std::move(one));
     }
     return list;
+}
+
+void show_tickets(Page& page, const Shift& shift) {
+    std::vector<std::vector<std::string>> rows;
+    for (const json::object& one : shift.tickets)
+        rows.push_back({text_of(one, "ticket"), say(page, kTicketStateWords, text_of(one, "state")),
+                        text_of(one, "where"), text_of(one, "text"), minute_of(one, "due_at")});
+    page.heading(page.word({"Open tickets", "未完工单"}));
+    page.table({{{"Ticket", "派工单号"}},
+                {{"State", "状态"}},
+                {{"Where", "房号/部位"}},
+                {{"What", "内容"}},
+                {{"Due", "时限"}}},
+               rows);
+}
+
+void show_alerts(Page& page, const Shift& shift) {
+    std::vector<std::vector<std::string>> rows;
+    for (const json::object& one : shift.alerts)
+        rows.push_back({minute_of(one, "since"), text_of(one, "text")});
+    page.heading(page.word({"Open alerts", "待处理提醒"}));
+    page.table({{{"Since", "发生时间"}}, {{"What", "内容"}}}, rows);
 }
 
 Response shift_page(const Call& call, const Shift& shift) {
@@ -205,22 +247,8 @@ Response shift_page(const Call& call, const Shift& shift) {
                 {{"Since", "领用时间"}},
                 {{"Due", "应还时间"}}},
                rows);
-    rows.clear();
-    for (const json::object& one : shift.tickets)
-        rows.push_back({text_of(one, "ticket"), say(page, kTicketStateWords, text_of(one, "state")),
-                        text_of(one, "where"), text_of(one, "text"), minute_of(one, "due_at")});
-    page.heading(page.word({"Open tickets", "未完工单"}));
-    page.table({{{"Ticket", "派工单号"}},
-                {{"State", "状态"}},
-                {{"Where", "房号/部位"}},
-                {{"What", "内容"}},
-                {{"Due", "时限"}}},
-               rows);
-    rows.clear();
-    for (const json::object& one : shift.alerts)
-        rows.push_back({minute_of(one, "since"), text_of(one, "text")});
-    page.heading(page.word({"Open alerts", "待处理提醒"}));
-    page.table({{{"Since", "发生时间"}}, {{"What", "内容"}}}, rows);
+    if (shift.with_tickets) show_tickets(page, shift);
+    if (shift.with_alerts) show_alerts(page, shift);
     page.signatures({{"Hands over", "交班人"}, {"Takes over", "接班人"}});
     return page.response();
 }
@@ -279,12 +307,14 @@ Response get_shift(Call& call) {
     KeyBooks books = reader->key_books();
     const Shift shift = shift_of(call, books);
     if (call.request.wants_html) return shift_page(call, shift);
-    const json::object document{
-        {"at", format_iso8601(call.snapshot->now_ms, call.app.zone)},
-        {"keys_out", only(shift.keys, {"key", "person", "out_at", "due_at"})},
-        {"tickets", only(shift.tickets, {"ticket", "state", "where", "due_at"})},
-        {"alerts", shift.alerts.size()},
-        {"alert_items", only(shift.alerts, {"id", "kind", "text"})}};
+    json::object document{{"at", format_iso8601(call.snapshot->now_ms, call.app.zone)},
+                          {"keys_out", only(shift.keys, {"key", "person", "out_at", "due_at"})}};
+    if (shift.with_tickets)
+        document["tickets"] = only(shift.tickets, {"ticket", "state", "where", "due_at"});
+    if (shift.with_alerts) {
+        document["alerts"] = shift.alerts.size();
+        document["alert_items"] = only(shift.alerts, {"id", "kind", "text"});
+    }
     return json_response(json::serialize(document));
 }
 

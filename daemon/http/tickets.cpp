@@ -322,8 +322,9 @@ Response get_search(Call& call) {
             .end_object();
         list.item(json.take());
     }
+    const bool with_keys = has_scope(call, "keys:read");
     for (const Key& key : registry.keys) {
-        if (list.count() == kSearchMax) break;
+        if (!with_keys || list.count() == kSearchMax) break;
         if (!has(key.key) && !has(key.label)) continue;
         JsonWriter json;
         json.begin_object().field("key", key.key).field("by", "key").end_object();

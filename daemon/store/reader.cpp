@@ -11,6 +11,16 @@ namespace gatehouse {
 
 using sql::Query;
 
+namespace {
+
+#define GATEHOUSE_CONTEXTS_OF_METER_3 \
+    "SELECT x.id FROM meter_context x JOIN meter m ON m.id=x.meter WHERE m.meter=?3"
+
+// Rows of a meter that lie near a page's time and outside of it, which the page leaves out.
+constexpr std::size_t kPageSlack = 256;
+
+}  // namespace
+
 StoreReader::Impl::Moment::Moment(Impl& impl) : impl_(impl) {
     impl_.connection.exec("BEGIN");
     try {
@@ -89,6 +99,23 @@ std::uint64_t StoreReader::Impl::first_reading_from(UtcMs at) {
         (before ? low : high) = middle;
     }
     return high;
+}
+
+std::uint64_t StoreReader::Impl::page_edge(const std::string& meter, std::uint64_t first,
+                                           std::uint64_t last, std::size_t most) {
+    Query query(connection,
+                "SELECT r.seq FROM reading r WHERE r.seq>=?1 AND r.seq<?2 AND r.context IN "
+                "(" GATEHOUSE_CONTEXTS_OF_METER_3 ") ORDER BY r.seq LIMIT 1 OFFSET ?4");
+    query << first << last << meter << static_cast<std::int64_t>(most) - 1;
+    return query.step() ? query.u64() : kNoEdge;
+}
+
+std::optional<std::int64_t> StoreReader::Impl::first_place(const char* sql,
+                                                           const std::string& meter) {
+    Query query(connection, sql);
+    query << meter;
+    if (!query.step()) return std::nullopt;
+    return query.i64();
 }
 
 namespace {
@@ -259,38 +286,70 @@ ReadingPage StoreReader::meter_readings(const std::string& meter, UtcMs from, Ut
     page.first = static_cast<std::uint64_t>(
         sql::number(impl_->connection, "SELECT min(seq) FROM reading").value_or(0));
     constexpr UtcMs kAheadMs = 10 * 60'000;
-    const std::uint64_t first = impl_->first_reading_from(from - kAheadMs);
+    const std::uint64_t first = std::max(impl_->first_reading_from(from - kAheadMs), after + 1);
     const std::uint64_t last = impl_->first_reading_from(to + kAheadMs);
+    // A page ends where its interval rows end, so that one out of years costs what it shows.
+    const std::uint64_t edge = impl_->page_edge(meter, first, last, limit + kPageSlack);
     ReadingFilter filter;
     filter.meter = meter;
     filter.from = from;
     filter.to = to;
     // Interval rows lie where their time is. The others may come much later (a split after an
-    // outage, a figure by eye) and are few: their indexes find them wherever they lie.
-    Query query(impl_->connection, "SELECT " GATEHOUSE_READING_COLUMNS
-                                   "FROM reading WHERE seq IN ("
-                                   "SELECT r.seq FROM reading r JOIN meter_context x "
-                                   "ON x.id=r.context JOIN meter m ON m.id=x.meter "
-                                   "WHERE r.seq>=?1 AND r.seq<?2 AND m.meter=?3 UNION "
-                                   "SELECT r.seq FROM meter m JOIN meter_context x ON x.meter=m.id "
-                                   "JOIN reading r INDEXED BY reading_rare "
-                                   "ON r.context=x.id AND r.kind>2 WHERE m.meter=?3 UNION "
-                                   "SELECT d.reading FROM meter_day d WHERE d.day BETWEEN ?4 AND "
-                                   "?5 AND d.meter=(SELECT id FROM meter WHERE meter=?3)"
-                                   ") AND seq>?6 ORDER BY seq");
+    // outage, a figure by eye) and are few: their indexes find them wherever they lie, and those of
+    // midnights are found by their days.
+    Query query(impl_->connection,
+                "WITH RECURSIVE days(p) AS (SELECT max(?4,(SELECT min(day) FROM meter_day)) "
+                "UNION ALL SELECT p+1 FROM days WHERE p<min(?5,(SELECT max(day) FROM meter_day))) "
+                "SELECT " GATEHOUSE_READING_COLUMNS
+                "FROM reading WHERE seq IN ("
+                "SELECT r.seq FROM reading r WHERE r.seq>=?1 AND r.seq<?2 AND r.seq<=?7 AND "
+                "r.context IN (" GATEHOUSE_CONTEXTS_OF_METER_3
+                ") UNION "
+                "SELECT r.seq FROM meter m JOIN meter_context x ON x.meter=m.id "
+                "JOIN reading r INDEXED BY reading_rare "
+                "ON r.context=x.id AND r.kind>2 WHERE m.meter=?3 UNION "
+                "SELECT d.reading FROM days CROSS JOIN meter_day d ON d.day=p AND "
+                "d.meter=(SELECT id FROM meter WHERE meter=?3)"
+                ") AND seq>?6 AND seq<=?7 ORDER BY seq");
     constexpr UtcMs kDayMs = 86'400'000;
-    query << first << last << meter << from / kDayMs - 2 << to / kDayMs + 2 << after;
+    query << first << last << meter << from / kDayMs - 2 << to / kDayMs + 2 << after << edge;
     while (query.step()) {
         StoredReading reading = impl_->reading(query);
         if (!within(reading, filter)) continue;
         if (page.items.size() == limit) {
             page.has_more = true;
-            break;
+            return page;
         }
         page.next = reading.row.seq;
         page.items.push_back(std::move(reading));
     }
+    if (edge < Impl::kNoEdge) {
+        page.next = edge;
+        page.has_more = true;
+    }
     return page;
+}
+
+std::optional<std::int64_t> StoreReader::first_hour(const std::string& meter) {
+    const Impl::Moment moment(*impl_);
+    return impl_->first_place(
+        "WITH RECURSIVE places(p,last) AS (SELECT (SELECT min(hour) FROM "
+        "meter_hour),(SELECT max(hour) FROM meter_hour) UNION ALL SELECT "
+        "p+1,last FROM places WHERE p<last) SELECT p FROM places CROSS JOIN "
+        "meter_hour ON hour=p AND meter=(SELECT id FROM meter WHERE meter=?) "
+        "LIMIT 1",
+        meter);
+}
+
+std::optional<std::int64_t> StoreReader::first_day(const std::string& meter) {
+    const Impl::Moment moment(*impl_);
+    return impl_->first_place(
+        "WITH RECURSIVE places(p,last) AS (SELECT (SELECT min(day) FROM "
+        "meter_day),(SELECT max(day) FROM meter_day) UNION ALL SELECT "
+        "p+1,last FROM places WHERE p<last) SELECT p FROM places CROSS JOIN "
+        "meter_day ON day=p AND meter=(SELECT id FROM meter WHERE meter=?) "
+        "LIMIT 1",
+        meter);
 }
 
 std::vector<MeterPoint> StoreReader::meter_hours(const std::string& meter, UtcMs from, UtcMs to) {

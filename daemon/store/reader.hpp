@@ -183,6 +183,9 @@ class StoreReader {
     // last row already had (0: from the start).
     [[nodiscard]] ReadingPage meter_readings(const std::string& meter, UtcMs from, UtcMs to,
                                              std::uint64_t after, std::size_t limit);
+    // The first UTC hour and the first local day that a meter has a total of; nothing: none.
+    [[nodiscard]] std::optional<std::int64_t> first_hour(const std::string& meter);
+    [[nodiscard]] std::optional<std::int64_t> first_day(const std::string& meter);
     // Totals at the ends of hours (UTC hours), and of local days from_day <= day < to_day.
     [[nodiscard]] std::vector<MeterPoint> meter_hours(const std::string& meter, UtcMs from,
                                                       UtcMs to);

@@ -35,6 +35,13 @@ struct StoreReader::Impl {
     [[nodiscard]] std::vector<WhyLine> lines_of(const std::string& account,
                                                 const std::string& scope);
     [[nodiscard]] std::uint64_t first_reading_from(UtcMs at);
+    // The seq of that meter's row number `most` with first <= seq < last; kNoEdge: it has fewer.
+    static constexpr std::uint64_t kNoEdge = INT64_MAX;
+    [[nodiscard]] std::uint64_t page_edge(const std::string& meter, std::uint64_t first,
+                                          std::uint64_t last, std::size_t most);
+    // What a statement with one parameter, a meter, finds first.
+    [[nodiscard]] std::optional<std::int64_t> first_place(const char* sql,
+                                                          const std::string& meter);
 
     sql::Connection connection;
     std::int64_t data_version = -1;

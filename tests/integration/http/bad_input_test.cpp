@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "daemon/core/text.hpp"
 #include "daemon/http/routes.hpp"
 #include "tests/integration/http/http_house.hpp"
 #include "tests/support/catch.hpp"
@@ -101,5 +102,57 @@ TEST_CASE("cursors of the future end a list, and those that are no cursor are re
         CHECK(house.ask("GET", target + "?after=1&after=2").status == 400);
         for (const char* limit : {"0", "1001", "-1", "many"})
             CHECK(house.ask("GET", target + "?limit=" + limit).status == 400);
+    }
+}
+
+TEST_CASE("what is no UTF-8 once its escapes are decoded is refused before any handler sees it") {
+    HttpHouse house;
+    const auto refuses = [&](const std::string& method, const std::string& target,
+                             const std::string& headers = {}) {
+        const Got got = house.ask(method, target, method == "GET" ? "" : "{}", headers);
+        INFO(method << " " << target << " " << headers << ": " << got.status << " " << got.body);
+        CHECK(got.status == 400);
+        CHECK(got.header("Content-Type") == "application/problem+json");
+        CHECK(is_utf8(got.body));
+        CHECK(is_utf8(got.head));
+        CHECK_FALSE(at(got.body, "/detail").empty());
+    };
+    for (const http::Route& route : http::routes()) {
+        const std::string target = target_of(route);
+        for (const char* bytes : {"%ff", "%E4%B8", "%C0%AF", "%ED%A0%80", "%F4%90%80%80"}) {
+            refuses(route.method, target + "?" + bytes + "=1");
+            refuses(route.method, target + "?after=" + bytes);
+            if (std::string_view(route.pattern).ends_with('}'))
+                refuses(route.method, target.substr(0, target.rfind('/') + 1) + bytes);
+        }
+    }
+    refuses("GET", "/api/v1/units/h-0?reveal=1&reason=%ff%fe");
+    for (const std::string name : {"Idempotency-Key", "Last-Event-ID", "Content-Encoding",
+                                   "If-Match", "Origin", "Authorization"})
+        refuses("GET", "/api/v1/events/stream", name + ": a\xff\xfe\r\n");
+    CHECK(house.engine.seen<NoteView>().empty());
+    CHECK(asked_of_the_engine(house) == 0);
+    // A name that is typed is UTF-8, and what no handler reads may be of any bytes.
+    CHECK(house.ask("GET", "/api/v1/search?q=%E5%BC%A0", "", "User-Agent: caf\xe9\r\n").status ==
+          200);
+}
+
+TEST_CASE("the place of an error is a JSON Pointer, and a header is none") {
+    HttpHouse house;
+    const auto pointer = [&](const std::string& target, const std::string& body) {
+        return at(house.ask("POST", target, body).body, "/errors/0/pointer");
+    };
+    CHECK(pointer("/api/v1/registry", R"({"files":{"tariffs/a.toml":"!!!"}})") ==
+          "/files/tariffs~1a.toml");
+    CHECK(pointer("/api/v1/registry", R"({"files":{"../a~b":"YQ=="}})") == "/files/..~1a~0b");
+    CHECK(pointer("/api/v1/registry", R"({"files":{"tariffs/a.toml":1}})") ==
+          "/files/tariffs~1a.toml");
+    CHECK(pointer("/api/v1/alerts/test", R"({"a/b":1})") == "/a~1b");
+    for (const std::string& header : {std::string(), "Idempotency-Key: " + std::string(129, 'k')}) {
+        const Got got = house.ask("POST", "/api/v1/accounts/a-0/topups", "{}",
+                                  header.empty() ? "" : header + "\r\n");
+        CHECK(got.status == 400);
+        CHECK(at(got.body, "/errors") == "(absent)");
+        CHECK(at(got.body, "/detail").find("Idempotency-Key") != std::string::npos);
     }
 }

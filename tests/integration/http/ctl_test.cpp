@@ -13,6 +13,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "daemon/ctl/table.hpp"
@@ -294,6 +295,11 @@ TEST_CASE("read shows the words, and the bytes under --raw") {
     outcome.sample.reset();
     house.meters.outcome = outcome;
     REQUIRE(ask_ctl(house, {"read", "e-0"}).code == 1);
+    const Ran dead = ask_ctl(house, {"--json", "read", "e-0"});
+    REQUIRE(dead.code == 1);
+    REQUIRE(at(dead.out, "/result") == "timeout");
+    REQUIRE(at(dead.err, "/type") == "urn:gatehouse:problem:not-read");
+    REQUIRE(at(dead.err, "/detail").find("e-0 was not read: timeout") == 0);
 }
 
 TEST_CASE("alerts test, ack, token, clock confirm, verify") {
@@ -317,6 +323,7 @@ TEST_CASE("alerts test, ack, token, clock confirm, verify") {
     // way the exit code says what the document says.
     const Ran verify = ask_ctl(house, {"verify", "--json"});
     REQUIRE(verify.code == (at(verify.out, "/ok") == "true" ? 0 : 1));
+    REQUIRE((at(verify.err, "/type") == "urn:gatehouse:problem:not-proven") == (verify.code == 1));
 }
 
 TEST_CASE("scan prints what was found and lines to import, and no bar in a pipe") {
@@ -359,6 +366,8 @@ TEST_CASE("scan prints what was found and lines to import, and no bar in a pipe"
     const Ran failed = ask_ctl(house, {"scan", "b1"});
     REQUIRE(failed.code == 1);
     REQUIRE(failed.err.find("connection lost") != std::string::npos);
+    REQUIRE(at(ask_ctl(house, {"--json", "scan", "b1"}).err, "/type") ==
+            "urn:gatehouse:problem:not-scanned");
     REQUIRE(ask_ctl(house, {"scan", "b1", "--from", "248"}).code == 2);
     REQUIRE(ask_ctl(house, {"scan", "b1", "--from", "9", "--to", "8"}).code == 2);
     house.commissioning.answer = http::Commissioning::Started::no_such_bus;
@@ -382,6 +391,10 @@ TEST_CASE("a meter's clock is set by command, and what came of it is the exit co
     const Ran refused = ask_ctl(house, {"set-clock", "e-0", "--by", "s-01"});
     REQUIRE(refused.code == 1);
     REQUIRE(refused.err.find("illegal function") != std::string::npos);
+    const Ran told = ask_ctl(house, {"--json", "set-clock", "e-0", "--by", "s-01"});
+    REQUIRE(told.code == 1);
+    REQUIRE(at(told.out, "/done") == "false");
+    REQUIRE(at(told.err, "/type") == "urn:gatehouse:problem:not-set");
 }
 
 TEST_CASE("Chinese characters take two columns") {
@@ -443,6 +456,53 @@ TEST_CASE("a daemon that takes the question and says nothing is given up") {
     CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(20));
     CHECK(run(folder, {"--socket", path, "--timeout", "0", "status"}).code == 2);
     ::close(deaf);
+}
+
+TEST_CASE("an answer that cannot be read is a failure and no empty list") {
+    Folder folder;
+    const std::string path = folder.file("odd.sock");
+    const int odd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    path.copy(name.sun_path, sizeof name.sun_path - 1);
+    REQUIRE(::bind(odd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+    REQUIRE(::listen(odd, 5) == 0);
+    const auto ask = [&](const std::string& status, const std::string& body,
+                         std::vector<std::string> arguments) {
+        std::thread daemon([&] {
+            const int peer = ::accept(odd, nullptr, nullptr);
+            std::array<char, 4096> heard{};
+            static_cast<void>(::read(peer, heard.data(), heard.size()));
+            const std::string answer = "HTTP/1.1 " + status +
+                                       "\r\nContent-Length: " + std::to_string(body.size()) +
+                                       "\r\n\r\n" + body;
+            static_cast<void>(::write(peer, answer.data(), answer.size()));
+            ::close(peer);
+        });
+        arguments.insert(arguments.begin(), {"--socket", path});
+        Ran ran = run(folder, std::move(arguments));
+        daemon.join();
+        return ran;
+    };
+    const std::vector<std::string> timeline{"timeline", "--unit", "1-101"};
+    for (const std::string body : {"{\"items\":[{\"text\":\"\xff\xfe\"}]}", "[]", "", "{}"}) {
+        INFO(body);
+        const Ran ran = ask("200 OK", body, timeline);
+        CHECK(ran.code == 1);
+        CHECK(ran.out.empty());
+        CHECK(ran.err.find("the daemon's answer") != std::string::npos);
+        const Ran json = ask("200 OK", body, {"--json", "timeline", "--unit", "1-101"});
+        CHECK(json.code == 1);
+        CHECK(json.out.empty());
+        CHECK(at(json.err, "/type") == "urn:gatehouse:problem:unreadable");
+    }
+    const Ran raw = ask("200 OK", "{\"x\":\"\xff\"}", {"--json", "status"});
+    CHECK(raw.code == 1);
+    CHECK(raw.out.empty());
+    const Ran refused = ask("502 Bad Gateway", "<html>", {"--json", "status"});
+    CHECK(refused.code == 1);
+    CHECK(at(refused.err, "/detail").find("HTTP 502") != std::string::npos);
+    ::close(odd);
 }
 
 TEST_CASE("a month that is none is bad input") {

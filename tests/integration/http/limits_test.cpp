@@ -402,7 +402,8 @@ TEST_CASE("a target is taken apart strictly") {
     REQUIRE(good->segments == std::vector<std::string>{"a b", "c"});
     REQUIRE(good->query.at(1) == std::pair<std::string, std::string>("y", "+"));
     REQUIRE(good->query.at(2).second.empty());
-    for (const std::string bad : {"", "a", "/%", "/%0", "/%00", "/a%2Fb", "/?x=%0a", "/ x"}) {
+    for (const std::string bad : {"", "a", "/%", "/%0", "/%00", "/a%2Fb", "/?x=%0a", "/ x", "/%ff",
+                                  "/?x=%E4%B8", "/?%ff=x"}) {
         INFO(bad);
         REQUIRE_FALSE(http::parse_target(bad));
     }

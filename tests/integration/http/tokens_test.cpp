@@ -1,6 +1,9 @@
 // Who may do what on the listener.
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "daemon/core/base64.hpp"
 #include "daemon/http/routes.hpp"
@@ -123,6 +126,39 @@ TEST_CASE("what a token does is done in its name, and its use is noted once a mi
     }
     REQUIRE(house.engine.seen<TestAlert>().at(2).actor == "abc");
     REQUIRE(house.engine.seen<TouchToken>().size() == 1);
+}
+
+TEST_CASE("a document of several parts leaves out those whose scope the token lacks") {
+    HttpHouse house;
+    auto registry = std::make_shared<Registry>(*house.world().registry);
+    registry->keys.push_back({});
+    registry->keys.back().key = "h-77";
+    house.world().registry = std::move(registry);
+    house.show();
+    const auto ask = [&](const std::string& id, const std::vector<std::string>& scopes,
+                         const std::string& target, const std::string& headers = {}) {
+        const Got got = house.ask_tcp(house.add_token(id, scopes), "GET", target, "", headers);
+        REQUIRE(got.status == 200);
+        return got.body;
+    };
+    const std::string shift = "/api/v1/reports/shift";
+    const std::string keys = ask("k", {"keys:read"}, shift);
+    CHECK(at(keys, "/keys_out") != "(absent)");
+    for (const char* part : {"/tickets", "/alerts", "/alert_items"})
+        CHECK(at(keys, part) == "(absent)");
+    CHECK(ask("k-csv", {"keys:read"}, shift + ".csv").find("01JDALERT") == std::string::npos);
+    CHECK(ask("k-html", {"keys:read"}, shift, "Accept: text/html\r\n").find("low_balance") ==
+          std::string::npos);
+    const std::string alerts = ask("ka", {"keys:read", "alerts:read"}, shift);
+    CHECK(at(alerts, "/alert_items/0/id") == "01JDALERT");
+    CHECK(at(alerts, "/tickets") == "(absent)");
+    CHECK(at(ask("kt", {"keys:read", "tickets:read"}, shift), "/tickets") != "(absent)");
+    CHECK(ask("ka-csv", {"admin"}, shift + ".csv").find("01JDALERT") != std::string::npos);
+    CHECK(at(house.ask("GET", shift).body, "/alerts") == "1");
+
+    const std::string search = "/api/v1/search?q=h-77";
+    CHECK(count_items(ask("t", {"tickets:read"}, search)) == 0);
+    CHECK(at(ask("tk", {"tickets:read", "keys:read"}, search), "/items/0/key") == "h-77");
 }
 
 TEST_CASE("no list of tokens shows a secret or its hash") {

@@ -1,6 +1,9 @@
 // ETags of what is answered, If-Match on what changes it, and addresses that a token holds from.
+#include <iterator>
+#include <set>
 #include <string>
 
+#include "daemon/engine/act_routes.hpp"
 #include "daemon/http/addresses.hpp"
 #include "daemon/http/app.hpp"
 #include "daemon/http/precondition.hpp"
@@ -82,6 +85,52 @@ TEST_CASE("If-Match: what is no longer what was looked at is not changed") {
                    "Idempotency-Key: k-7\r\n" + match("*"))
               .status == 412);
     CHECK(house.engine.seen<TopUp>().size() == 3);
+}
+
+TEST_CASE("a key that was used is answered by the engine, whatever If-Match says by now") {
+    HttpHouse house;
+    house.store->begin();
+    CHECK(house.store->add_idempotency({"k-done", "topup", "h", 1, "{}"}, stamp_of(*house.store)));
+    CHECK(house.store->add_idempotency({"refund k-back", "refund", "h", 1, "{}"},
+                                       stamp_of(*house.store)));
+    house.store->commit();
+    const std::string two = R"({"amount":"1.00","reason":"x","by":"s-01","second":"s-02"})";
+    const auto ask = [&](const std::string& act, const std::string& key) {
+        return house
+            .ask("POST", "/api/v1/accounts/a-0/" + act,
+                 act == "topups" ? R"({"amount":"100.00","by":"s-01"})" : two,
+                 "Idempotency-Key: " + key + "\r\n" + match("\"old\""))
+            .status;
+    };
+    CHECK(ask("topups", "k-done") == 200);
+    CHECK(ask("refunds", "k-back") == 200);
+    CHECK(ask("refunds", "k-done") == 200);  // that it is another act is the engine's to say
+    CHECK(ask("topups", "k-new") == 412);
+    CHECK(ask("refunds", "k-new") == 412);
+    CHECK(ask("topups", std::string(129, 'k')) == 400);
+    CHECK(house.engine.seen<TopUp>().size() == 1);
+    CHECK(house.engine.seen<RefundMoney>().size() == 2);
+    // What is not done once for its key has no answer to give again.
+    CHECK(house
+              .ask("POST", "/api/v1/meters/e-0/unhold", "{}",
+                   "Idempotency-Key: k-done\r\n" + match("\"old\""))
+              .status == 412);
+
+    house.engine.hold();
+    Wire first(house.socket_path);
+    first.send(request_text("POST", "/api/v1/accounts/a-0/topups",
+                            R"({"amount":"100.00","by":"s-01"})", "Idempotency-Key: k-slow\r\n"));
+    house.engine.wait_for_held(1);
+    CHECK(ask("topups", "k-slow") == 409);
+    house.engine.release();
+    CHECK(first.receive().status == 200);
+}
+
+TEST_CASE("every act that takes a key in the books is marked in the table of routes") {
+    std::set<std::string> words;
+    for (const http::Route& route : http::routes())
+        if (route.keyed != nullptr) words.insert(route.keyed);
+    CHECK(words == std::set<std::string>(std::begin(act_route::kAll), std::end(act_route::kAll)));
 }
 
 TEST_CASE("If-Match where nothing can be compared is refused and not ignored") {
