@@ -117,7 +117,8 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
                                const std::vector<const Ticket*>& tickets,
                                const std::vector<std::string>& named) {
     std::vector<KeyLink> links = named_links(loan, key, tickets, named);
-    if (!links.empty() && counts(links.front().kind)) return links;
+    // Where a ticket was named nothing is concluded beside it, whether it fits or not.
+    if (!links.empty()) return links;
     std::vector<const Ticket*> fitting;
     std::vector<KeyLink> weak;
     for (const Ticket* ticket : tickets) {
@@ -127,10 +128,7 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
         else if (flat && covers(*ticket, loan.out_at))
             weak.push_back({ticket->number, KeyLinkKind::weak, false});
     }
-    if (fitting.empty()) {
-        links.insert(links.end(), weak.begin(), weak.end());
-        return links;
-    }
+    if (fitting.empty()) return weak;
     std::stable_sort(fitting.begin(), fitting.end(), [&](const Ticket* a, const Ticket* b) {
         return std::pair{distance(*a, loan.out_at), a->number} <
                std::pair{distance(*b, loan.out_at), b->number};
@@ -143,9 +141,6 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
                                                     : KeyLinkKind::auto_;
         links.push_back({ticket->number, kind, ticket == fitting.front()});
     }
-    // What was named and does not fit stands behind what does.
-    std::stable_partition(links.begin(), links.end(),
-                          [](const KeyLink& link) { return counts(link.kind); });
     return links;
 }
 
