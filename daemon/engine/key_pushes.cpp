@@ -41,8 +41,12 @@ void KeyRoom::resolve(KeyEvent& event, std::optional<UtcMs> device_now) const {
     if (!event.card.empty()) {
         event.card = hashed_card(context_, event.card);
         if (event.person.empty()) event.person = cards_.holder(event.card, event.at);
+        event.stranger = event.stranger || event.person.empty();
     }
-    if (!event.person.empty() && !is_person(event.person)) event.person.clear();
+    if (!event.person.empty() && !is_person(event.person)) {
+        event.person.clear();
+        event.stranger = true;
+    }
     if (!event.second.empty() && !is_person(event.second)) event.second.clear();
     // Alerts name the ticket in what they publish.
     if (!is_code(event.ticket)) event.ticket.clear();
