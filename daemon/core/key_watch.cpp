@@ -225,6 +225,30 @@ UtcMs next_curfew(const Key& key, UtcMs after, const KeyRules& rules, const Zone
     }
 }
 
+UtcMs past_curfew_at(const KeyLoan& loan, const Key& key, const KeyRules& rules, const Zone& zone) {
+    const UtcMs curfew = next_curfew(key, loan.out_at, rules, zone);
+    return std::max(curfew, loan.extended_until.value_or(curfew));
+}
+
+void note_skew(CabinetWatch& cabinet, std::int64_t skew_ms, const KeyRules& rules) {
+    cabinet.skew_ms = skew_ms;
+    const std::int64_t off = skew_ms < 0 ? -skew_ms : skew_ms;
+    cabinet.skewed = off > rules.skew_ms || (cabinet.skewed && off >= kSkewOverMs);
+}
+
+bool is_too_silent(UtcMs heard, UtcMs now, const KeyRules& rules, const Zone& zone) {
+    if (now - heard >= kSilentMs) return true;
+    std::int64_t open_ms = 0;
+    for (LocalDate day = zone.local(heard).date;;) {
+        const UtcMs midnight = zone.midnight(day);
+        if (midnight >= now) return open_ms >= kSilentOpenMs;
+        const UtcMs from = std::max(heard, midnight + rules.open_minute * kMinuteMs);
+        const UtcMs to = std::min(now, midnight + rules.shut_minute * kMinuteMs);
+        open_ms += std::max<std::int64_t>(0, to - from);
+        day = date_from_days(days_since_epoch(day) + 1);
+    }
+}
+
 UtcMs due_at(const KeyLoan& loan, const Key& key, const Ticket* ticket, const KeyRules& rules,
              const Zone& zone) {
     if (loan.extended_until) return *loan.extended_until;

@@ -350,7 +350,7 @@ Reply KeyRoom::clock(const CabinetClock& clock) {
                                                    : "cabinet.clock_failed";
     log_event(context_, kind, subject.take(), body.take(),
               {"cabinet:" + clock.cabinet, "staff:" + clock.by});
-    if (clock.after_ms) watch_[clock.cabinet].skew_ms = *clock.after_ms;
+    if (clock.after_ms) note_skew(watch_[clock.cabinet], *clock.after_ms, options_.rules);
     context_.urgent = true;
     moved_ = true;
     JsonWriter json;

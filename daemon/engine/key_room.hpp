@@ -152,11 +152,13 @@ class KeyRoom {
     // Takes fresh events into the books and the fold, and tells what came of it.
     void ingest(std::vector<KeyEvent> fresh);
     void resolve(KeyEvent& event, std::optional<UtcMs> device_now) const;
+    [[nodiscard]] std::optional<std::int64_t> skew_of(const KeyPush& push) const;
     [[nodiscard]] bool is_person(const std::string& id) const;
     [[nodiscard]] bool has_left(const std::string& id) const;
     [[nodiscard]] bool was_here(const std::string& id, UtcMs at) const;
     [[nodiscard]] std::vector<CabinetWatch> watched_cabinets();
     void hear(const KeyPush& push);
+    void hear_clock(CabinetWatch& watched, std::int64_t skew_ms);
     void order_lock(const Key& key, const KeyAct& act);
     // `part`: of what the id names, which.
     void log_key_event(KeyEvent& event, const KeyMoved* moved, const std::string& part = "");
