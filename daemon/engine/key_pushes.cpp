@@ -27,15 +27,22 @@ constexpr std::int64_t kSkewShownMs = 1'000;  // so much makes another snapshot
 void KeyRoom::resolve(KeyEvent& event, std::optional<UtcMs> device_now) const {
     event.received_at = context_.now_ms();
     const UtcMs said = event.at;
+    const auto believable = [&](UtcMs at) {
+        const std::int64_t behind = event.received_at - at;
+        return behind <= kWrongClockMs && behind >= -kAheadMs;
+    };
     if (device_now) {
         const std::int64_t skew = event.received_at - *device_now;
         // A reader's badge is set beside contacts that have our time, so seconds matter.
         const std::int64_t bearable =
             is_reader(event.id.source) ? kReaderSkewMs : options_.rules.skew_ms;
-        if (skew > bearable || skew < -bearable) event.at += skew;
+        const bool wrong = skew > bearable || skew < -bearable;
+        // One time that is wrong alone is no reason to move those that are right.
+        if (wrong && (believable(event.at + skew) || !believable(event.at))) event.at += skew;
     }
-    const std::int64_t behind = event.received_at - event.at;
-    if (said == 0 || behind > kWrongClockMs || behind < -kAheadMs) event.at = event.received_at;
+    const bool believed = said != 0 && believable(event.at);
+    if (!believed) event.at = event.received_at;
+    event.clocked = believed && event.at == event.received_at;
     if (said != 0 && said != event.at) event.device_at = said;
     if (!event.card.empty()) {
         event.card = hashed_card(context_, event.card);
@@ -168,7 +175,7 @@ Reply KeyRoom::push(const KeyPush& push) {
         device_now = context_.now_ms() + *skew;
     for (std::size_t i = 0; i < push.events.size(); ++i) {
         KeyEvent event = push.events[i];
-        resolve(event, push.device_now);
+        resolve(event, device_now);
         const bool own = event.id.source == push.source;  // else what the box itself saw
         KeyNumberings::Place place{event.id.source, KeptAs::nothing, false};
         if (own) {
