@@ -122,6 +122,8 @@ class KeyRoom {
     [[nodiscard]] Reply act(const KeyAct& act);
     [[nodiscard]] Reply clock(const CabinetClock& clock);
     void check_people(const KeyAct& act, Reply& reply) const;
+    // From then on an act on that key stands behind all that is known of it.
+    [[nodiscard]] UtcMs known_until(const std::string& key, const KeyState& state) const;
     [[nodiscard]] KeyEvent event_of(const KeyAct& act, const Key& key, const KeyState& state,
                                     std::optional<UtcMs> at, std::optional<UtcMs> until) const;
     [[nodiscard]] KeyView view_of(const Key& key);
