@@ -202,8 +202,11 @@ Reply KeyRoom::push(const KeyPush& push) {
     // Of that boot alone: a cabinet frees what is acknowledged, and counts anew after each boot.
     const std::int64_t kept = books.newest_seq(counted, push.boot);
     JsonWriter json;
-    json.begin_object().key("ack").begin_object();
-    json.field("boot", push.boot).field("seq", kept).end_object();
+    json.begin_object().key("ack");
+    if (kept < 0)
+        json.null();  // nothing is kept that could be freed
+    else
+        json.begin_object().field("boot", push.boot).field("seq", kept).end_object();
     json.field("dup", duplicates).key("bad").begin_array();
     for (const KeyPush::Bad& one : bad)
         json.begin_object().field("i", one.index).field("code", one.code).end_object();

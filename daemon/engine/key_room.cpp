@@ -392,6 +392,10 @@ void KeyRoom::follow_books() {
     moved_ = true;
 }
 
+void KeyRoom::follow() {
+    if (context_.writable) follow_books();
+}
+
 Reply KeyRoom::carry_out(const RoomCommand& command) {
     follow_books();
     const auto& what = command.work->what;

@@ -100,6 +100,8 @@ class KeyRoom {
     // it closed and opened, in the same transaction. The reply of the move.
     [[nodiscard]] Reply record(const RoomWork* work, Reply moved);
     void tick();
+    // The registry is another one: what the snapshot shows is of that from now on.
+    void follow();
     // The books were loaded anew.
     void reset() { loaded_ = false; }
     // What the snapshot shows; the same object until something moved.
