@@ -239,7 +239,7 @@ void KeyRoom::hear(const KeyPush& push) {
     watched.cabinet = push.source;
     watched.known = true;
     const bool sign_of_life =
-        push.events.empty() ||
+        (push.events.empty() && push.bad.empty()) ||
         std::any_of(push.events.begin(), push.events.end(),
                     [](const KeyEvent& one) { return one.type == KeyEventType::inventory; });
     if (sign_of_life) beating_.insert(push.source);

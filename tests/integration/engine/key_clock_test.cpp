@@ -157,6 +157,9 @@ TEST_CASE("nothing is acknowledged where nothing is kept, and a count does not c
     push.source = "kc-01";
     push.bad = {{0, "seq"}};
     CHECK(keys.work(push).json == R"({"ack":null,"dup":0,"bad":[{"i":0,"code":"seq"}],"gap":[]})");
+    // What cannot be read is no heartbeat either.
+    keys.house.pass(6 * kMinute);
+    CHECK(keys.house.events("cabinet.offline").empty());
     KeyAct count = act_on("k-1", KeyAct::What::count);
     count.present = true;
     count.counted = 0;
