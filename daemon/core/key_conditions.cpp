@@ -102,8 +102,8 @@ class Watch {
         const UtcMs due = due_at(loan, key, ticket, in_.rules, in_.zone);
         if (in_.now > due)
             add("key_overdue", facts, in_.now > due + 2 * kHourMs ? 3 : 2, due).due_at = due;
-        if (has_curfew(key) && !loan.extended_until) {
-            const UtcMs curfew = next_curfew(key, loan.out_at, in_.rules, in_.zone);
+        if (has_curfew(key)) {
+            const UtcMs curfew = past_curfew_at(loan, key, in_.rules, in_.zone);
             const UtcMs warning = curfew - in_.rules.curfew_warning_minutes * kMinuteMs;
             if (in_.now >= warning)
                 add("key_past_curfew", facts, in_.now >= curfew ? 3 : 1, curfew).due_at = curfew;
@@ -224,8 +224,7 @@ class Watch {
         const auto& open = cabinet.door_open_since;
         if (open && in_.now >= *open + in_.rules.door_held_ms)
             add_one("door_held", in_.now >= *open + kDoorHeldMs ? 3 : 2, *open);
-        const std::int64_t skew = cabinet.skew_ms < 0 ? -cabinet.skew_ms : cabinet.skew_ms;
-        if (skew > in_.rules.skew_ms) add_one("clock_skew", 2, in_.now);
+        if (cabinet.skewed) add_one("clock_skew", 2, in_.now);
     }
 
     void watch_move(const MoveIn& move) {

@@ -381,6 +381,12 @@ KeyFold::Who KeyFold::who() {
         who.origin = event_.origin;
         return who;
     }
+    // The cabinet's own word of somebody unknown goes before what a session would let conclude.
+    if (event_.stranger) {
+        who.nobody = true;
+        who.origin = event_.origin;
+        return who;
+    }
     who.origin = KeyOrigin::derived;
     std::set<std::string> people;
     for (const KeySession& session : here_.sessions) people.insert(session.person);

@@ -110,10 +110,12 @@ struct KeyEvent {
     std::string word, detail;  // as the device said it; why, where the type has a reason
     bool begins = true;        // of what lasts: false where it ends
     std::optional<int> slot, door;
-    std::string tag;             // nothing on cabinets of contacts
-    std::string key;             // written down by people; cabinets name slot or tag
-    std::string card;            // "hmac256:..."; a card's number never comes so far
-    std::string person;          // who, where the cabinet or a person knew it
+    std::string tag;     // nothing on cabinets of contacts
+    std::string key;     // written down by people; cabinets name slot or tag
+    std::string card;    // "hmac256:..."; a card's number never comes so far
+    std::string person;  // who, where the cabinet or a person knew it
+    // It says itself how it was opened, and that was nobody known here: no session speaks for it.
+    bool stranger = false;
     std::string second;          // the other one
     std::string to;              // key_handed, key_offered
     std::string by;              // who wrote it down
@@ -125,11 +127,14 @@ struct KeyEvent {
     std::vector<int> present;            // inventory: slots with a key; key_counted: {1} or {}
     Boxed<SealWritten> seal;             // key_unsealed, key_sealed
     Boxed<KeyExpected> expected;         // key_counted
+    std::optional<int> covers;           // inventory: it speaks of slots 1 to this; absent: of all
     std::vector<SlotTag> tags;           // inventory: what hangs there, where that can be read
     std::int64_t from = 0, through = 0;  // log_gap, log_overwritten: the seqs that are gone
     UtcMs at = 0;                        // the device's clock, corrected where it was wrong
     std::optional<UtcMs> device_at;      // as the device said it, where that differs
     UtcMs received_at = 0;
+    bool clocked = false;   // the device's clock was believed, and said the moment of the receipt
+    std::string extra;      // what else the device said, as JSON, cut short
     std::uint64_t row = 0;  // of the event log; 0: not written yet
 };
 

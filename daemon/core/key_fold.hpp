@@ -57,6 +57,7 @@ class KeyFold {
     void remove();
     void put_back();
     struct Stock;
+    [[nodiscard]] bool speaks_of(int slot) const;
     [[nodiscard]] Stock look_at_slots();
     void take_stock();
     void compare(const Key& key, std::optional<int> found, bool sure);

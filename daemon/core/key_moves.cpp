@@ -181,11 +181,15 @@ struct KeyFold::Stock {
     std::set<int> vague, present;
 };
 
+bool KeyFold::speaks_of(int slot) const {
+    return !event_.covers || slot <= *event_.covers;
+}
+
 KeyFold::Stock KeyFold::look_at_slots() {
     Stock stock;
     stock.present.insert(event_.present.begin(), event_.present.end());
     std::erase_if(here_.guests, [&](const SlotGuest& guest) {
-        return guest.key.empty() && !stock.present.contains(guest.slot);
+        return guest.key.empty() && !stock.present.contains(guest.slot) && speaks_of(guest.slot);
     });
     std::set<int> read;
     for (const SlotTag& one : event_.tags) {
@@ -251,6 +255,8 @@ void KeyFold::take_stock() {
         const bool elsewhere = state.slot && state.cabinet != cabinet();
         const bool own_slot = key->slot && is_home(*key, *key->slot);
         if (elsewhere && state.place == KeyPlace::in) continue;
+        const std::optional<int>& place = state.slot ? state.slot : key->slot;
+        if (place && !speaks_of(*place)) continue;
         compare(*key, std::nullopt, !(own_slot && stock.vague.contains(*key->slot)));
     }
 }

@@ -117,7 +117,8 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
                                const std::vector<const Ticket*>& tickets,
                                const std::vector<std::string>& named) {
     std::vector<KeyLink> links = named_links(loan, key, tickets, named);
-    if (!links.empty() && counts(links.front().kind)) return links;
+    // Where a ticket was named nothing is concluded beside it, whether it fits or not.
+    if (!links.empty()) return links;
     std::vector<const Ticket*> fitting;
     std::vector<KeyLink> weak;
     for (const Ticket* ticket : tickets) {
@@ -127,10 +128,7 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
         else if (flat && covers(*ticket, loan.out_at))
             weak.push_back({ticket->number, KeyLinkKind::weak, false});
     }
-    if (fitting.empty()) {
-        links.insert(links.end(), weak.begin(), weak.end());
-        return links;
-    }
+    if (fitting.empty()) return weak;
     std::stable_sort(fitting.begin(), fitting.end(), [&](const Ticket* a, const Ticket* b) {
         return std::pair{distance(*a, loan.out_at), a->number} <
                std::pair{distance(*b, loan.out_at), b->number};
@@ -143,9 +141,6 @@ std::vector<KeyLink> link_loan(const KeyLoan& loan, const Key& key,
                                                     : KeyLinkKind::auto_;
         links.push_back({ticket->number, kind, ticket == fitting.front()});
     }
-    // What was named and does not fit stands behind what does.
-    std::stable_partition(links.begin(), links.end(),
-                          [](const KeyLink& link) { return counts(link.kind); });
     return links;
 }
 
@@ -226,6 +221,30 @@ UtcMs next_curfew(const Key& key, UtcMs after, const KeyRules& rules, const Zone
     for (;;) {
         const UtcMs at = zone.midnight(day) + minute * kMinuteMs;
         if (at > after) return at;
+        day = date_from_days(days_since_epoch(day) + 1);
+    }
+}
+
+UtcMs past_curfew_at(const KeyLoan& loan, const Key& key, const KeyRules& rules, const Zone& zone) {
+    const UtcMs curfew = next_curfew(key, loan.out_at, rules, zone);
+    return std::max(curfew, loan.extended_until.value_or(curfew));
+}
+
+void note_skew(CabinetWatch& cabinet, std::int64_t skew_ms, const KeyRules& rules) {
+    cabinet.skew_ms = skew_ms;
+    const std::int64_t off = skew_ms < 0 ? -skew_ms : skew_ms;
+    cabinet.skewed = off > rules.skew_ms || (cabinet.skewed && off >= kSkewOverMs);
+}
+
+bool is_too_silent(UtcMs heard, UtcMs now, const KeyRules& rules, const Zone& zone) {
+    if (now - heard >= kSilentMs) return true;
+    std::int64_t open_ms = 0;
+    for (LocalDate day = zone.local(heard).date;;) {
+        const UtcMs midnight = zone.midnight(day);
+        if (midnight >= now) return open_ms >= kSilentOpenMs;
+        const UtcMs from = std::max(heard, midnight + rules.open_minute * kMinuteMs);
+        const UtcMs to = std::min(now, midnight + rules.shut_minute * kMinuteMs);
+        open_ms += std::max<std::int64_t>(0, to - from);
         day = date_from_days(days_since_epoch(day) + 1);
     }
 }

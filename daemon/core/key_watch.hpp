@@ -61,6 +61,10 @@ struct KeyRules {
 // The first curfew after that moment.
 [[nodiscard]] UtcMs next_curfew(const Key& key, UtcMs after, const KeyRules& rules,
                                 const Zone& zone);
+// From when on a loan is past a curfew: the first one, or the end of the time that a lead gave
+// where that lies beyond it.
+[[nodiscard]] UtcMs past_curfew_at(const KeyLoan& loan, const Key& key, const KeyRules& rules,
+                                   const Zone& zone);
 // min(return_by, ticket's deadline + 30 min, out + max_hold, next curfew), or what a lead extended
 // it to.
 [[nodiscard]] UtcMs due_at(const KeyLoan& loan, const Key& key, const Ticket* ticket,
@@ -87,7 +91,16 @@ struct CabinetWatch {
     std::optional<UtcMs> door_open_since;
     std::optional<UtcMs> denied_at = {};  // the last time that somebody was turned away
     bool has_reader = false;              // who is there is told apart from what moves
+    bool skewed = false;                  // its clock was wrong, and nobody has set it since
 };
+// A clock is wrong from the rule's bound on, and right again once it is set to the second.
+inline constexpr std::int64_t kSkewOverMs = 5'000;
+void note_skew(CabinetWatch& cabinet, std::int64_t skew_ms, const KeyRules& rules);
+
+// Whether a cabinet that pushes without a regular sign of life has been silent too long: nights,
+// in which nobody takes a key, count for little.
+inline constexpr std::int64_t kSilentOpenMs = 4 * 3'600'000LL, kSilentMs = 24 * 3'600'000LL;
+[[nodiscard]] bool is_too_silent(UtcMs heard, UtcMs now, const KeyRules& rules, const Zone& zone);
 // A loan with what belongs to it.
 struct LoanFacts {
     const KeyLoan* loan = nullptr;

@@ -414,6 +414,7 @@ struct Engine::Impl {
             after_clock();
             observe(batch);
             take_commands(batch, pending);
+            if (context.registry_moved) keys.follow();
             tick();
             reprice_all();
             watch_turn(context);

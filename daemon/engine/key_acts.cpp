@@ -34,14 +34,12 @@ bool is_lead(const Staff& staff) {
 
 // A key that came back before it left would make a loan that no paper could show. What is written
 // to the minute may be of the minute in which it was taken.
-std::string too_early(const std::string& key, const KeyState& state, UtcMs& at,
+std::string too_early(const std::string& key, const KeyState& state, UtcMs since, UtcMs& at,
                       const std::string& typed, const Zone& zone) {
-    UtcMs since = state.since;
     const bool handed = state.loan && !state.loan->handed.empty();
-    if (handed) since = std::max(since, state.loan->handed.back().at);
     if (at < since && at % 60'000 == 0 && at + 60'000 > since) at = since;
     if (at >= since) return "";
-    const char* was = handed && since != state.since ? "was handed on at "
+    const char* was = handed                         ? "was handed on at "
                       : state.place == KeyPlace::out ? "was taken at "
                                                      : "has been where it is since ";
     return "`" + typed + "` lies before that: key " + key + " " + was +
@@ -216,6 +214,12 @@ void KeyRoom::check_act(const KeyAct& act, const Key& key, Reply& reply, std::op
     if (act.what == What::count && !act.second.empty() && act.second == act.by)
         reply.errors.push_back(
             {"/second", "`" + act.second + "` counts; name the other one, or leave it out"});
+    if (act.present && act.counted && *act.present != (*act.counted > 0))
+        reply.errors.push_back({"/count", "is " + std::to_string(*act.counted) +
+                                              ", and `present` "
+                                              "says that " +
+                                              (*act.present ? "it hangs" : "none hangs") +
+                                              " there; send one of them"});
     if (act.counted && *act.counted < 0) reply.errors.push_back({"/count", "is below 0"});
     if (!act.ticket.empty() && find_ticket(act.ticket) == nullptr)
         reply.errors.push_back({"/ticket", "no ticket `" + act.ticket + "`"});
@@ -267,6 +271,26 @@ KeyEvent KeyRoom::event_of(const KeyAct& act, const Key& key, const KeyState& st
     return event;
 }
 
+UtcMs KeyRoom::known_until(const std::string& key, const KeyState& state) const {
+    UtcMs known = state.since;
+    if (state.loan && !state.loan->handed.empty())
+        known = std::max(known, state.loan->handed.back().at);
+    std::set<KeyEventId> moves;
+    for (const KeyMoved& one : findings_.moved)
+        if (one.key == key) moves.insert(one.event);
+    for (const KeyJump& one : findings_.jumps)
+        if (one.key == key) moves.insert(one.event);
+    // A cabinet whose clock went back meanwhile places an event later than its own time says.
+    std::map<std::string_view, UtcMs> newest;
+    for (const auto& event : window_) {
+        if (event->id.source == kDeskSource) continue;
+        UtcMs& placed = newest[event->id.source];
+        placed = std::max(placed, event->at);
+        if (moves.contains(event->id)) known = std::max(known, placed);
+    }
+    return known;
+}
+
 Reply KeyRoom::act(const KeyAct& act) {
     using What = KeyAct::What;
     const Key* key = find_key(act.key);
@@ -299,12 +323,14 @@ Reply KeyRoom::act(const KeyAct& act) {
         return refusal(ReplyKind::conflict, "key-in",
                        "key " + act.key + " is " + to_string(state.place) + ", nobody has it");
     const bool seals = act.what == What::unseal || act.what == What::seal;
+    const UtcMs known = known_until(act.key, state);
     if (at && !seals)
-        if (std::string why = too_early(act.key, state, *at, act.at, context_.zone); !why.empty()) {
-            reply.errors.push_back({"/at", std::move(why)});
-            return reply;
-        }
+        if (std::string why = too_early(act.key, state, known, *at, act.at, context_.zone);
+            !why.empty())
+            return wrong_field("/at", "invalid", std::move(why));
     KeyEvent event = event_of(act, *key, state, at, until);
+    // Where a cabinet's clock is ahead of ours, what is done now is still done after it.
+    if (!at && !seals) event.at = std::max(event.at, known);
     if (seals)
         if (auto refused = take_seal(act, *key, at, event)) return *std::move(refused);
     if (of_both)
@@ -350,7 +376,7 @@ Reply KeyRoom::clock(const CabinetClock& clock) {
                                                    : "cabinet.clock_failed";
     log_event(context_, kind, subject.take(), body.take(),
               {"cabinet:" + clock.cabinet, "staff:" + clock.by});
-    if (clock.after_ms) watch_[clock.cabinet].skew_ms = *clock.after_ms;
+    if (clock.after_ms) note_skew(watch_[clock.cabinet], *clock.after_ms, options_.rules);
     context_.urgent = true;
     moved_ = true;
     JsonWriter json;

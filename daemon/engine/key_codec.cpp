@@ -198,6 +198,7 @@ void members(V& visit, Is<KeyEvent> auto& event) {
     visit("key", event.key);
     visit("card", event.card);
     visit("person", event.person);
+    visit("stranger", event.stranger);
     visit("second", event.second);
     visit("to", event.to);
     visit("by", event.by);
@@ -209,12 +210,15 @@ void members(V& visit, Is<KeyEvent> auto& event) {
     visit.part("expected", event.expected);
     visit.word("origin", event.origin);
     visit("present", event.present);
+    visit("covers", event.covers);
     visit.parts("tags", event.tags);
     visit("from", event.from);
     visit("through", event.through);
     visit("at", event.at);
     visit("device_at", event.device_at);
     visit("received_at", event.received_at);
+    visit("clocked", event.clocked);
+    visit("extra", event.extra);
 }
 
 template <class V>

@@ -105,7 +105,8 @@ KeyNumberings::Place KeyNumberings::place(KeyBooks& books, const Pending& pendin
                           counts_anew(push.boot, *push.newest, known.newest_boot, known.newest_seq);
         if (anew || kept.back() == KeptAs::other) chosen = all.size();
     } else {
-        const bool own_clock = said.at != 0 && resolved.at != resolved.received_at;
+        const bool own_clock =
+            resolved.clocked || (said.at != 0 && resolved.at != resolved.received_at);
         chosen = choose(all, kept, push, said.id.boot,
                         own_clock ? std::optional(resolved.at) : std::nullopt);
     }
@@ -128,7 +129,7 @@ void KeyNumberings::keep(KeyBooks& books, const KeyPush& push, const Place& plac
         at->serial = push.serial;
         books.put_base(kKind, place.source, at->serial);
     }
-    if (event.at != event.received_at) widen(at->boots, event.id.boot, event.at);
+    if (event.clocked || event.at != event.received_at) widen(at->boots, event.id.boot, event.at);
     if (std::next(at) != known.numberings.end()) return;
     const auto newest = std::pair{known.newest_boot, known.newest_seq};
     if (known.newest_seq >= 0 && std::pair{event.id.boot, event.id.seq} <= newest) return;

@@ -14,7 +14,6 @@
 namespace gatehouse {
 namespace {
 
-constexpr std::int64_t kQuietDayMs = 86'400'000;
 constexpr std::size_t kLoansOfKey = 200;  // of a week, far more than a key is taken
 
 // A clock this far from ours is not late delivery but a wrong clock.
@@ -28,24 +27,47 @@ constexpr std::int64_t kSkewShownMs = 1'000;  // so much makes another snapshot
 void KeyRoom::resolve(KeyEvent& event, std::optional<UtcMs> device_now) const {
     event.received_at = context_.now_ms();
     const UtcMs said = event.at;
+    const auto believable = [&](UtcMs at) {
+        const std::int64_t behind = event.received_at - at;
+        return behind <= kWrongClockMs && behind >= -kAheadMs;
+    };
     if (device_now) {
         const std::int64_t skew = event.received_at - *device_now;
         // A reader's badge is set beside contacts that have our time, so seconds matter.
         const std::int64_t bearable =
             is_reader(event.id.source) ? kReaderSkewMs : options_.rules.skew_ms;
-        if (skew > bearable || skew < -bearable) event.at += skew;
+        const bool wrong = skew > bearable || skew < -bearable;
+        // One time that is wrong alone is no reason to move those that are right.
+        if (wrong && (believable(event.at + skew) || !believable(event.at))) event.at += skew;
     }
-    const std::int64_t behind = event.received_at - event.at;
-    if (said == 0 || behind > kWrongClockMs || behind < -kAheadMs) event.at = event.received_at;
+    const bool believed = said != 0 && believable(event.at);
+    if (!believed) event.at = event.received_at;
+    event.clocked = believed && event.at == event.received_at;
     if (said != 0 && said != event.at) event.device_at = said;
     if (!event.card.empty()) {
         event.card = hashed_card(context_, event.card);
         if (event.person.empty()) event.person = cards_.holder(event.card, event.at);
+        event.stranger = event.stranger || event.person.empty();
     }
-    if (!event.person.empty() && !is_person(event.person)) event.person.clear();
+    if (!event.person.empty() && !is_person(event.person)) {
+        event.person.clear();
+        event.stranger = true;
+    }
     if (!event.second.empty() && !is_person(event.second)) event.second.clear();
     // Alerts name the ticket in what they publish.
     if (!is_code(event.ticket)) event.ticket.clear();
+}
+
+// How far a clock is before ours, as far as a push shows: by its own word, or by its newest event,
+// which cannot be from the future and may be from any time before.
+std::optional<std::int64_t> KeyRoom::skew_of(const KeyPush& push) const {
+    if (push.device_now) return *push.device_now - context_.now_ms();
+    const KeyEvent* newest = nullptr;
+    for (const KeyEvent& event : push.events)
+        if (event.id.source == push.source && (newest == nullptr || newest->id < event.id))
+            newest = &event;
+    if (newest == nullptr || newest->at < context_.now_ms() - kSkewOverMs) return std::nullopt;
+    return newest->at - context_.now_ms();
 }
 
 std::set<std::pair<std::string, SeqGap>> KeyRoom::gaps() const {
@@ -148,9 +170,12 @@ Reply KeyRoom::push(const KeyPush& push) {
     std::vector<KeyPush::Bad> bad = push.bad;
     std::int64_t duplicates = 0;
     std::string counted = numberings_.current(books, push.source);
+    std::optional<UtcMs> device_now = push.device_now;
+    if (const auto skew = skew_of(push); skew && *skew > options_.rules.skew_ms)
+        device_now = context_.now_ms() + *skew;
     for (std::size_t i = 0; i < push.events.size(); ++i) {
         KeyEvent event = push.events[i];
-        resolve(event, push.device_now);
+        resolve(event, device_now);
         const bool own = event.id.source == push.source;  // else what the box itself saw
         KeyNumberings::Place place{event.id.source, KeptAs::nothing, false};
         if (own) {
@@ -177,8 +202,11 @@ Reply KeyRoom::push(const KeyPush& push) {
     // Of that boot alone: a cabinet frees what is acknowledged, and counts anew after each boot.
     const std::int64_t kept = books.newest_seq(counted, push.boot);
     JsonWriter json;
-    json.begin_object().key("ack").begin_object();
-    json.field("boot", push.boot).field("seq", kept).end_object();
+    json.begin_object().key("ack");
+    if (kept < 0)
+        json.null();  // nothing is kept that could be freed
+    else
+        json.begin_object().field("boot", push.boot).field("seq", kept).end_object();
     json.field("dup", duplicates).key("bad").begin_array();
     for (const KeyPush::Bad& one : bad)
         json.begin_object().field("i", one.index).field("code", one.code).end_object();
@@ -200,8 +228,10 @@ Reply KeyRoom::push(const KeyPush& push) {
 // That a cabinet spoke. A reader does so for itself alone.
 void KeyRoom::hear(const KeyPush& push) {
     heard_[push.source] = context_.now_ms();
+    const std::optional<std::int64_t> skew = skew_of(push);
     if (is_reader(push.source)) {
-        if (push.device_now) reader_skew_ms_[push.source] = *push.device_now - context_.now_ms();
+        if (push.device_now || (skew && *skew > options_.rules.skew_ms))
+            reader_skew_ms_[push.source] = *skew;
         moved_ = true;
         return;
     }
@@ -209,22 +239,28 @@ void KeyRoom::hear(const KeyPush& push) {
     watched.cabinet = push.source;
     watched.known = true;
     const bool sign_of_life =
-        push.events.empty() ||
+        (push.events.empty() && push.bad.empty()) ||
         std::any_of(push.events.begin(), push.events.end(),
                     [](const KeyEvent& one) { return one.type == KeyEventType::inventory; });
     if (sign_of_life) beating_.insert(push.source);
     if (watched.offline_since && is_pushing(push.source))
         static_cast<void>(see({push.source, true, watched.skew_ms, ""}));
-    if (push.device_now) watched.skew_ms = *push.device_now - context_.now_ms();
+    if (!push.device_now && !is_pushing(push.source)) return;
+    if (skew) hear_clock(watched, *skew);
+}
+
+void KeyRoom::hear_clock(CabinetWatch& watched, std::int64_t skew_ms) {
+    const std::int64_t drift = skew_ms - watched.skew_ms;
+    if (drift >= kSkewShownMs || drift <= -kSkewShownMs) moved_ = true;
+    note_skew(watched, skew_ms, options_.rules);
 }
 
 Reply KeyRoom::see(const CabinetSeen& seen) {
     CabinetWatch& watched = watch_[seen.cabinet];
     const bool was_known = watched.known;
     watched.cabinet = seen.cabinet;
-    const std::int64_t drift = seen.skew_ms - watched.skew_ms;
-    if (drift >= kSkewShownMs || drift <= -kSkewShownMs) moved_ = true;
-    watched.skew_ms = seen.skew_ms;
+    // One that does not answer has told no time.
+    if (seen.online) hear_clock(watched, seen.skew_ms);
     watched.known = true;
     Reply reply;
     reply.json = "{}";
@@ -270,15 +306,18 @@ bool KeyRoom::is_pushing(const std::string& cabinet) const {
 
 // A cabinet that pushes is offline once it was silent beyond the rule, where it is known to give
 // signs of life (an empty push, an inventory); one that only tells what happens may have nothing to
-// tell for a day. One that was never heard of in this run is not missed, since the box was away
+// tell for hours. One that was never heard of in this run is not missed, since the box was away
 // itself.
 void KeyRoom::look_for_silence() {
     for (auto& [id, watched] : watch_) {
         if (!watched.known || watched.offline_since || !is_pushing(id)) continue;
         const auto heard = heard_.find(id);
-        const std::int64_t patience_ms =
-            beating_.contains(id) ? options_.rules.offline_ms : kQuietDayMs;
-        if (heard == heard_.end() || context_.now_ms() < heard->second + patience_ms) continue;
+        if (heard == heard_.end()) continue;
+        const UtcMs now = context_.now_ms();
+        const bool silent = beating_.contains(id)
+                                ? now >= heard->second + options_.rules.offline_ms
+                                : is_too_silent(heard->second, now, options_.rules, context_.zone);
+        if (!silent) continue;
         watched.offline_since = heard->second;
         reasons_[id] = "it has been silent since " + context_.iso(heard->second);
         moved_ = true;

@@ -117,6 +117,12 @@ void KeyRoom::load() {
         const auto row = books.loan(format(loan->id));
         if (!row || row->body == to_book(*loan)) kept_.emplace(format(loan->id), *loan);
     }
+    // A clock that was wrong is so until it is seen to be right.
+    for (const auto& [id, alert] : context_.world.alerts) {
+        if (alert.row.kind != "clock_skew" || !is_key_alert(context_, alert.row)) continue;
+        watch_[alert.row.subject].cabinet = alert.row.subject;
+        watch_[alert.row.subject].skewed = true;
+    }
     static_cast<void>(keep_loans());  // those that older books had otherwise
     forget_derived();
     loaded_ = true;
@@ -386,6 +392,10 @@ void KeyRoom::follow_books() {
     moved_ = true;
 }
 
+void KeyRoom::follow() {
+    if (context_.writable) follow_books();
+}
+
 Reply KeyRoom::carry_out(const RoomCommand& command) {
     follow_books();
     const auto& what = command.work->what;
@@ -444,7 +454,9 @@ std::vector<CabinetWatch> KeyRoom::watched_cabinets() {
     for (const auto& [id, source] : now_.sources) {
         const std::string cabinet = cabinet_of(id);
         if (is_reader(id)) read.insert(cabinet);
-        if (source.offline_since && !watch_.contains(cabinet) &&
+        const auto watched = watch_.find(cabinet);
+        const bool heard = watched != watch_.end() && watched->second.known;
+        if (source.offline_since && !heard &&
             id == numberings_.current(context_.store.key_books(), cabinet))
             cabinets.push_back({cabinet, true, source.offline_since, 0, std::nullopt});
     }

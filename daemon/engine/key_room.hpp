@@ -100,6 +100,8 @@ class KeyRoom {
     // it closed and opened, in the same transaction. The reply of the move.
     [[nodiscard]] Reply record(const RoomWork* work, Reply moved);
     void tick();
+    // The registry is another one: what the snapshot shows is of that from now on.
+    void follow();
     // The books were loaded anew.
     void reset() { loaded_ = false; }
     // What the snapshot shows; the same object until something moved.
@@ -122,6 +124,8 @@ class KeyRoom {
     [[nodiscard]] Reply act(const KeyAct& act);
     [[nodiscard]] Reply clock(const CabinetClock& clock);
     void check_people(const KeyAct& act, Reply& reply) const;
+    // From then on an act on that key stands behind all that is known of it.
+    [[nodiscard]] UtcMs known_until(const std::string& key, const KeyState& state) const;
     [[nodiscard]] KeyEvent event_of(const KeyAct& act, const Key& key, const KeyState& state,
                                     std::optional<UtcMs> at, std::optional<UtcMs> until) const;
     [[nodiscard]] KeyView view_of(const Key& key);
@@ -152,11 +156,13 @@ class KeyRoom {
     // Takes fresh events into the books and the fold, and tells what came of it.
     void ingest(std::vector<KeyEvent> fresh);
     void resolve(KeyEvent& event, std::optional<UtcMs> device_now) const;
+    [[nodiscard]] std::optional<std::int64_t> skew_of(const KeyPush& push) const;
     [[nodiscard]] bool is_person(const std::string& id) const;
     [[nodiscard]] bool has_left(const std::string& id) const;
     [[nodiscard]] bool was_here(const std::string& id, UtcMs at) const;
     [[nodiscard]] std::vector<CabinetWatch> watched_cabinets();
     void hear(const KeyPush& push);
+    void hear_clock(CabinetWatch& watched, std::int64_t skew_ms);
     void order_lock(const Key& key, const KeyAct& act);
     // `part`: of what the id names, which.
     void log_key_event(KeyEvent& event, const KeyMoved* moved, const std::string& part = "");

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "daemon/config/toml_reader.hpp"
+#include "daemon/core/key_custody.hpp"
 #include "daemon/core/pool.hpp"
 #include "daemon/engine/registry_charging.hpp"
 #include "daemon/engine/registry_fields.hpp"
@@ -447,11 +448,11 @@ class Checker {
                 }
             }
             if (!key.tag.empty()) {
-                const auto [first, fresh] = tags.emplace(key.tag, key.key);
+                const auto [first, fresh] = tags.emplace(tag_name(key.tag), key.key);
                 if (!fresh) {
                     problem(Table::keys, key.key, "tag",
                             "key " + in_quotes(key.key) + " and " + in_quotes(first->second) +
-                                " have the same tag");
+                                " have the same tag; letters count alike in either case");
                 }
             }
         }

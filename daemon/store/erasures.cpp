@@ -189,10 +189,11 @@ void trace_unit(sql::Connection& connection, const Holding& holding, PersonTrace
     each_covered(query, holding, [&](std::uint64_t at, Query&) { traces.events.push_back(at); });
 }
 
-// Why they took a key, in somebody's words; whenever that was.
+// Why they took a key, in somebody's words, and what else a cabinet said of that; whenever it was.
 void trace_keys(sql::Connection& connection, const std::string& person, PersonTraces& traces) {
     Query query(connection,
-                "SELECT id FROM key_event WHERE json_extract(body,'$.reason') IS NOT NULL AND "
+                "SELECT id FROM key_event WHERE coalesce(json_extract(body,'$.reason'),"
+                "json_extract(body,'$.extra')) IS NOT NULL AND "
                 "(json_extract(body,'$.person')=?1 OR json_extract(body,'$.to')=?1)");
     query << person;
     while (query.step()) traces.key_events.push_back(query.i64());

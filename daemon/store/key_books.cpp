@@ -119,9 +119,9 @@ std::int64_t KeyBooks::newest_seq(const std::string& source, std::int64_t boot) 
 std::vector<KeyBooks::BootRow> KeyBooks::boots(const std::string& source) {
     std::vector<BootRow> rows;
     Query query(connection_,
-                "SELECT boot,max(seq),min(CASE WHEN at_ms<>received_ms THEN at_ms END),"
-                "max(CASE WHEN at_ms<>received_ms THEN at_ms END) FROM key_event WHERE source=? "
-                "GROUP BY boot ORDER BY boot");
+                "SELECT boot,max(seq),min(told_ms),max(told_ms) FROM (SELECT boot,seq,CASE WHEN "
+                "at_ms<>received_ms OR body->>'clocked' THEN at_ms END AS told_ms FROM key_event "
+                "WHERE source=?) GROUP BY boot ORDER BY boot");
     query << source;
     while (query.step()) {
         BootRow row;

@@ -39,7 +39,7 @@ void KeyBooks::remove_register_words(std::int64_t id) {
 void KeyBooks::remove_key_event_words(std::int64_t id) {
     Query query(connection_,
                 "UPDATE key_event SET body=json_remove(body,'$.reason','$.by','$.word',"
-                "'$.detail') WHERE id=? RETURNING "
+                "'$.detail','$.extra') WHERE id=? RETURNING "
                 "source||'/'||boot||'/'||seq");
     query << id;
     if (!query.step()) return;

@@ -12,6 +12,8 @@ constexpr std::uint16_t kEnds = 0x0080;  // in the result: what lasted ends here
 constexpr std::array<const char*, 7> kCredentials{"",     "card",   "pin", "finger",
                                                   "face", "remote", "mech"};
 
+constexpr int kRemote = 5, kMechanical = 6;
+
 std::int64_t long_at(std::span<const std::uint16_t> words, std::size_t at) {
     return (std::int64_t{words[at]} << 16) | words[at + 1];
 }
@@ -98,6 +100,7 @@ std::optional<KeyEvent> decode_kcm_record(const CabinetProfile& profile, const s
         if (names != profile.words.end() && names->second.contains(result))
             event.detail = names->second.at(result);
     }
+    event.stranger = kind == kRemote || kind == kMechanical;
     event.card = credential(kind, quad_at(words, 8));
     event.tag = kcm_tag(words.subspan(12));
     return event;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/core/key_custody.hpp"
+#include "daemon/core/text.hpp"
 
 namespace gatehouse::cabinet {
 namespace {
@@ -21,7 +22,31 @@ constexpr std::size_t kSlotsMax = 4096;
 std::string text_of(const bj::object& object, const char* name) {
     const bj::value* value = object.if_contains(name);
     if (value == nullptr || !value->is_string()) return "";
-    return std::string(value->get_string()).substr(0, kTextMax);
+    return std::string(truncate_utf8(std::string(value->get_string()), kTextMax));
+}
+
+std::string kept_raw(const bj::object& object) {
+    return std::string(truncate_utf8(bj::serialize(object), kTextMax));
+}
+
+// What a known event says beside what is read of it, `raw` among it.
+std::string unread(const bj::object& object, KeyEventType type) {
+    static constexpr std::string_view kRead[] = {
+        "v",      "src",    "boot", "seq",    "ts",  "clk",    "type", "detail", "result",
+        "state",  "slot",   "door", "begins", "tag", "person", "cred", "key",    "second",
+        "ticket", "reason", "sess", "serial", "by",  "from",   "to",   "q",
+    };
+    static constexpr std::string_view kOfStock[] = {"slots", "present", "bitmap", "list"};
+    bj::object rest;
+    for (const auto& [name, value] : object) {
+        const std::string_view word(name.data(), name.size());
+        const bool read = std::find(std::begin(kRead), std::end(kRead), word) != std::end(kRead);
+        const bool stock =
+            type == KeyEventType::inventory &&
+            std::find(std::begin(kOfStock), std::end(kOfStock), word) != std::end(kOfStock);
+        if (!read && !stock) rest.emplace(name, value);
+    }
+    return rest.empty() ? "" : kept_raw(rest);
 }
 
 std::optional<std::int64_t> number_of(const bj::object& object, const char* name) {
@@ -77,20 +102,26 @@ void take_card(KeyEvent& event, const bj::object& object) {
     const bj::value* value = object.if_contains("cred");
     if (value == nullptr || !value->is_object()) return;
     const bj::object& card = value->get_object();
+    // A mechanical key, or a release from afar, is nobody's badge.
+    const std::string kind = text_of(card, "kind");
+    event.stranger = kind == "mech" || kind == "remote";
     const std::string ref = text_of(card, "ref");
     if (ref.empty()) return;
     const std::string format = text_of(card, "fmt");
     event.card = ref.starts_with("hmac256:") || format.empty() ? ref : format + ":" + ref;
 }
 
-// {"slots":[1,2]} as numbers, or a text of 0 and 1 from slot 1 on.
+// {"slots":[1,2]} as numbers, or a text of 0 and 1 from slot 1 on, which speaks of as many slots.
 bool take_present(KeyEvent& event, const bj::object& object) {
-    for (const char* name : {"present", "slots", "bitmap"}) {
+    if (event.type != KeyEventType::inventory) return true;
+    for (const char* name : {"present", "slots", "bitmap", "list"}) {
         const bj::value* value = object.if_contains(name);
         if (value == nullptr) continue;
         if (value->is_string()) {
             const bj::string& bits = value->get_string();
-            if (bits.size() > kSlotsMax) return false;
+            if (bits.empty() || bits.size() > kSlotsMax) return false;
+            if (bits.find_first_not_of("01") != bj::string::npos) return false;
+            event.covers = static_cast<int>(bits.size());
             for (std::size_t i = 0; i < bits.size(); ++i)
                 if (bits[i] == '1') event.present.push_back(static_cast<int>(i) + 1);
             return true;
@@ -103,7 +134,7 @@ bool take_present(KeyEvent& event, const bj::object& object) {
         }
         return true;
     }
-    return event.type != KeyEventType::inventory;
+    return false;
 }
 
 class Decoder {
@@ -194,6 +225,7 @@ class Decoder {
         const auto seq = number_of(object, "seq");
         if (own_boot) boot = own_boot;
         if (!boot || *boot < 0) return push_.bad.push_back({i, "boot"});
+        push_.boot = std::max(push_.boot, *boot);
         if (!seq || *seq < 0) return push_.bad.push_back({i, "seq"});
         if (const std::string serial = text_of(object, "serial"); !serial.empty()) {
             // One push is of one board: which numbering its numbers are of hangs on that.
@@ -202,7 +234,6 @@ class Decoder {
         }
         event.id.boot = *boot;
         event.id.seq = *seq;
-        push_.boot = std::max(push_.boot, *boot);
         take_type(event, object);
         if (!take_fields(i, event, object)) {
             // It has a number, so it is kept as it came: a hole there would be a lie.
@@ -210,10 +241,12 @@ class Decoder {
             raw.id = event.id;
             raw.word = event.word;
             raw.at = event.at;
-            raw.reason = bj::serialize(object).substr(0, kTextMax);
+            raw.reason = kept_raw(object);
             event = std::move(raw);
         } else if (event.type == KeyEventType::vendor) {
-            event.reason = bj::serialize(object).substr(0, kTextMax);
+            event.reason = kept_raw(object);
+        } else {
+            event.extra = unread(object, event.type);
         }
         push_.events.push_back(std::move(event));
     }

@@ -1,6 +1,7 @@
 // What cabinets push, decoded: each row a body and what became of it.
 #include "drivers/cabinet/push.hpp"
 
+#include "daemon/core/text.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/unit/zones.hpp"
 
@@ -61,6 +62,21 @@ TEST_CASE("a cabinet's push becomes events") {
          "1/1 inventory +1 +3"},
         {R"({"boot":1,"events":[{"seq":1,"type":"inventory","bitmap":"0101"}]})",
          "1/1 inventory +2 +4"},
+        {R"({"boot":1,"events":[{"seq":1,"type":"inventory","list":[1,2]}]})",
+         "1/1 inventory +1 +2"},
+        // What is no text of 0 and 1 says nothing of any slot.
+        {R"({"boot":1,"events":[{"seq":1,"type":"inventory","bitmap":"FD03"}]})",
+         "1/1 vendor bad:0:slots"},
+        {R"({"boot":1,"events":[{"seq":1,"type":"inventory","bitmap":"01 1"}]})",
+         "1/1 vendor bad:0:slots"},
+        {R"({"boot":1,"events":[{"seq":1,"type":"inventory","bitmap":""}]})",
+         "1/1 vendor bad:0:slots"},
+        {R"({"boot":1,"events":[{"seq":1,"type":"inventory","bitmap":5}]})",
+         "1/1 vendor bad:0:slots"},
+        {R"({"boot":1,"events":[{"seq":1,"type":"inventory","list":["1"]}]})",
+         "1/1 vendor bad:0:slots"},
+        {R"({"boot":1,"events":[{"seq":1,"type":"door.closed","present":true}]})",
+         "1/1 door.closed"},
         {R"({"boot":1,"events":[{"seq":1,"type":"maker.thing"}]})", "1/1 vendor"},
         // What has a number is kept raw, so that no hole is told where there is none.
         {R"({"boot":1,"events":[{"seq":1,"type":"key.removed","slot":-1}]})",
@@ -88,6 +104,48 @@ TEST_CASE("a cabinet's push becomes events") {
         INFO(row.body);
         CHECK(decoded(row.body) == row.events);
     }
+}
+
+TEST_CASE("a bitmap says how many slots it speaks of, and a list speaks of all") {
+    const auto covers = [](const std::string& fields) {
+        const auto result = cabinet::decode_push(
+            R"({"boot":1,"seq":1,"type":"inventory",)" + fields + "}", "kc-01", test::kZone);
+        return std::get<KeyPush>(result).events.at(0).covers;
+    };
+    CHECK(covers(R"("bitmap":"00")") == 2);
+    CHECK_FALSE(covers(R"("slots":[1])"));
+}
+
+TEST_CASE("what is not read of a known event is kept with it, cut short") {
+    const auto extra = [](const std::string& fields) {
+        const auto result = cabinet::decode_push(
+            R"({"boot":1,"seq":1,"type":"key.removed","slot":2)" + fields + "}", "kc-01",
+            test::kZone);
+        return std::get<KeyPush>(result).events.at(0).extra;
+    };
+    CHECK(extra(R"(,"person":"s-1","clk":"sync","q":"device")").empty());
+    CHECK(extra(R"(,"raw":"AA 01","weight_g":31)") == R"({"raw":"AA 01","weight_g":31})");
+    CHECK(extra(R"(,"raw":")" + std::string(1'000, 'A') + "\"").size() == 256);
+    // Between two characters, so that the book can be read again.
+    std::string words;
+    for (int i = 0; i < 300; ++i) words += "钥";
+    CHECK(is_utf8(extra(R"(,"raw":")" + words + "\"")));
+}
+
+TEST_CASE("how a key was taken by no badge, and of which boot an unreadable event was") {
+    const auto push = [](const char* body) {
+        return std::get<KeyPush>(cabinet::decode_push(body, "kc-01", test::kZone));
+    };
+    for (const char* kind : {"mech", "remote"})
+        CHECK(push((R"({"boot":1,"seq":1,"type":"key.removed","cred":{"kind":")" +
+                    std::string(kind) + "\"}}")
+                       .c_str())
+                  .events.at(0)
+                  .stranger);
+    CHECK_FALSE(push(R"({"boot":1,"seq":1,"type":"key.removed","cred":{"kind":"none"}})")
+                    .events.at(0)
+                    .stranger);
+    CHECK(push(R"({"boot":7,"seq":"x","type":"boot"})").boot == 7);
 }
 
 TEST_CASE("a push has a limit of bytes and of events") {

@@ -304,3 +304,84 @@ TEST_CASE("a tag that nobody typed in is its slot's own key, where that has none
     house.play({});
     CHECK(house.book() == "k-1 out ?; k-2 in; k-3 in");
 }
+
+TEST_CASE("a bitmap speaks of as many slots as it has digits") {
+    House house;
+    house.play({taken(1, 0, 3, "T3", "s-1")});
+    KeyEvent bits = stock("kc-01", 2, 60, {2});
+    bits.covers = 2;
+    house.play({bits});
+    CHECK(house.book() == "k-1 out ?; k-2 in; k-3 out s-1");
+    bits.id.seq = 3;
+    bits.covers.reset();
+    bits.present = {1, 2, 3};
+    house.play({bits});
+    CHECK(house.book() == "k-1 in; k-2 in; k-3 in");
+}
+
+TEST_CASE("more time lifts the curfews that it reaches beyond, and no other") {
+    const auto when = [](int day, int hour, int minute) {
+        return test::at({2026, 11, day}, hour, minute);
+    };
+    struct Row {
+        std::optional<UtcMs> until;
+        UtcMs past_from;
+    };
+    const Row rows[] = {
+        {std::nullopt, when(23, 18, 0)},    {when(23, 11, 30), when(23, 18, 0)},
+        {when(23, 18, 0), when(23, 18, 0)}, {when(23, 20, 0), when(23, 20, 0)},
+        {when(25, 9, 0), when(25, 9, 0)},
+    };
+    KeyRules rules;
+    rules.alerts = {"key_past_curfew"};
+    Key key;
+    key.key = "k-1";
+    for (const Row& row : rows) {
+        KeyLoan loan;
+        loan.out_at = when(23, 9, 0);
+        loan.extended_until = row.until;
+        const std::vector<LoanFacts> open{{&loan, &key, KeyPlace::out, {}}};
+        const auto severity = [&](UtcMs now) {
+            const KeyWatchInput input{open, {}, {}, {}, {}, {}, rules, test::kZone, now};
+            const auto found = key_conditions(input);
+            return found.empty() ? 0 : found.front().severity;
+        };
+        CHECK(severity(row.past_from - 11 * 60'000) == 0);
+        CHECK(severity(row.past_from - 1) == 1);
+        CHECK(severity(row.past_from) == 3);
+    }
+}
+
+TEST_CASE("a clock that was wrong is so until it is set to the second") {
+    CabinetWatch cabinet;
+    cabinet.cabinet = "kc-01";
+    KeyRules rules;
+    rules.alerts = {"clock_skew"};
+    const std::pair<double, bool> steps[] = {{60, false},  {70, true},   {58, true},  {-30, true},
+                                             {5, true},    {4.9, false}, {59, false}, {-61, true},
+                                             {-5.5, true}, {-4.5, false}};
+    for (const auto& [seconds, wrong] : steps) {
+        note_skew(cabinet, static_cast<std::int64_t>(seconds * 1'000), rules);
+        const std::vector<CabinetWatch> cabinets{cabinet};
+        const KeyWatchInput input{{}, {}, {}, {}, cabinets, {}, rules, test::kZone, kDay};
+        INFO(seconds);
+        CHECK(key_conditions(input).size() == (wrong ? 1 : 0));
+    }
+}
+
+TEST_CASE("who gives no sign of life is missed after four hours in which the office is open") {
+    const auto when = [](int day, int hour, int minute) {
+        return test::at({2026, 11, day}, hour, minute);
+    };
+    const auto silent = [](UtcMs heard, UtcMs now) {
+        return is_too_silent(heard, now, {}, test::kZone);
+    };
+    CHECK_FALSE(silent(when(23, 9, 0), when(23, 12, 59)));
+    CHECK(silent(when(23, 9, 0), when(23, 13, 0)));
+    CHECK_FALSE(silent(when(23, 18, 0), when(24, 10, 59)));  // half an hour, then the night
+    CHECK(silent(when(23, 18, 0), when(24, 11, 0)));
+    KeyRules never;
+    never.shut_minute = never.open_minute;
+    CHECK_FALSE(is_too_silent(when(23, 9, 0), when(24, 8, 59), never, test::kZone));
+    CHECK(is_too_silent(when(23, 9, 0), when(24, 9, 0), never, test::kZone));
+}

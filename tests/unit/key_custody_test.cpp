@@ -243,6 +243,23 @@ TEST_CASE("a badge that nobody knows is nobody, and two of a key that takes two 
     CHECK(both.facts() == "ambiguous_holder@k-2 second_missing@k-2");
 }
 
+TEST_CASE("the cabinet's own word of somebody unknown goes before a session") {
+    KeyEvent stranger = event(3, T::key_removed, 5, "", 1);
+    stranger.stranger = true;
+    House house;
+    house.play({event(1, T::access_granted, 0, "s-1"), event(2, T::door_opened, 2), stranger,
+                event(4, T::key_removed, 6, "", 3)});
+    CHECK(house.key("k-1").loan->holder.empty());
+    CHECK(house.key("k-1").loan->candidates.empty());
+    CHECK(house.key("k-1").loan->origin == KeyOrigin::device);
+    CHECK(house.key("k-3").loan->holder == "s-1");
+    CHECK(house.facts() == "key_moved_no_auth@k-1");
+    KeyEvent back = event(5, T::key_returned, 8, "", 3);
+    back.stranger = true;
+    house.play({back});
+    CHECK(house.findings.ended.back().returned_by.empty());
+}
+
 TEST_CASE("tags: a key in another's slot, and a tag that nobody knows") {
     House house;
     KeyEvent out = event(1, T::key_removed, 0, "s-1", 3);

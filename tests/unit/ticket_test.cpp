@@ -299,8 +299,8 @@ TEST_CASE("which ticket a key was taken for") {
         {{&fits, &second}, "", {}, "E:shared A:shared"},
         {{&later}, "", {}, "D:late"},
         {{&fits}, "A", {}, "A:explicit"},
-        {{&fits, &other_flat}, "B", {}, "A:auto B:explicit_bad"},
-        {{&other_flat}, "B", {}, "B:explicit_bad"},
+        {{&fits, &other_flat}, "B", {}, "B:explicit_bad"},
+        {{&fits}, "Z", {}, "Z:explicit_bad"},  // a number that no ticket has
         {{&fits, &other_flat}, "", {"B"}, "B:linked"},
     };
     for (const Row& row : rows) {

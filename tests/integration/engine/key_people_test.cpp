@@ -231,6 +231,7 @@ TEST_CASE("nothing happens to a key before it was taken") {
         early.to = "s-3";
         early.present = true;
         const Reply reply = keys.work(early);
+        CHECK(reply.kind == ReplyKind::invalid);
         REQUIRE(reply.errors.size() == 1);
         CHECK(reply.errors[0].pointer == "/at");
         CHECK(reply.errors[0].message.find("key k-1 was taken at " + take.at) != std::string::npos);
