@@ -100,8 +100,6 @@ void check_day(const Call& call, Body& body, const std::string& at) {
                               "2026-11-23T20:15:00+08:00");
 }
 
-// What the electronics say of a register that was typed: equal within a step of the figure, apart,
-// or silent, which is what a flat without power says.
 // It hangs there, or is charged to an account of the flat.
 bool is_of_unit(const Call& call, const std::string& meter, const std::string& unit) {
     const Registry& registry = *call.snapshot->registry;
@@ -169,6 +167,8 @@ std::vector<std::string> meters_left_out(
     return left;
 }
 
+// What the electronics say of a register that was typed: equal within a step of the figure, apart,
+// or silent, which is what a flat without power says.
 const char* agreement(const Call& call, const std::string& meter, const std::string& typed) {
     for (const Meter& one : call.snapshot->registry->meters)
         if (one.meter == meter && one.bus.empty()) return "by_eye";
@@ -207,8 +207,6 @@ void check_register(const Call& call, Body& body, const std::string& unit, const
         body.wrong(pointer, "`" + typed + "` is no register such as 1234.56");
 }
 
-}  // namespace
-
 // When a document was issued, as its row says; else when that was written.
 UtcMs issued_at(const Call& call, const RegisterRow& row) {
     boost::system::error_code error;
@@ -217,6 +215,8 @@ UtcMs issued_at(const Call& call, const RegisterRow& row) {
     if (at == nullptr || !at->is_string()) return row.at;
     return moment_of(call, std::string(at->get_string())).value_or(row.at);
 }
+
+}  // namespace
 
 // The printed catalogue: all of a year, in the order in which they were issued.
 Response documents_of_year(Call& call) {

@@ -17,7 +17,6 @@ constexpr std::int64_t kWalkBackMaxDays = 4'000;  // as long as days are kept
 
 struct Epoch {
     PeriodMeter::Row row;  // start is the figure on which it began, end that of its end
-    std::optional<std::int64_t> closed_at;
 };
 
 Milli face_of(Milli figure, const std::string& multiplier) {
