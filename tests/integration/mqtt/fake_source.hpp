@@ -121,16 +121,19 @@ class FakeSource final : public mqtt::Source {
         shared_.reset();
         return state_.event_seq;
     }
-    std::uint64_t alert(const std::string& id, const std::string& state) {
+    std::uint64_t alert(const std::string& id, const std::string& state,
+                        std::size_t text_bytes = 0) {
         const std::lock_guard lock(mutex_);
         const std::uint64_t seq = state_.event_seq = log_.size() + 1;
-        log_.push_back({seq, "alert." + state, body(id, state, seq)});
+        log_.push_back({seq, "alert." + state, body(id, state, seq, text_bytes)});
         shared_.reset();
         return seq;
     }
-    static std::string body(const std::string& id, const std::string& state, std::uint64_t seq) {
+    static std::string body(const std::string& id, const std::string& state, std::uint64_t seq,
+                            std::size_t text_bytes = 0) {
+        const std::string text(text_bytes, 'x');
         return R"({"schema":1,"id":")" + id + R"(","seq":)" + std::to_string(seq) +
-               R"(,"kind":"low_balance","state":")" + state + "\"}";
+               R"(,"kind":"low_balance","state":")" + state + R"(","text":")" + text + "\"}";
     }
     std::vector<std::uint64_t> cursors() const {
         const std::lock_guard lock(mutex_);
