@@ -133,6 +133,8 @@ struct KeyWatchInput {
     std::set<std::string> on_duty = {};  // people whose shift it is, whatever the hour
 };
 [[nodiscard]] std::vector<KeyCondition> key_conditions(const KeyWatchInput& input);
+// Whether somebody has to look into a fact of that kind before it is over.
+[[nodiscard]] bool asks_acknowledgement(KeyFactKind kind);
 
 // Whether that person was sent on that ticket at that time, or up to fifteen minutes later.
 [[nodiscard]] bool is_sent(const Ticket& ticket, UtcMs at, const std::string& person);

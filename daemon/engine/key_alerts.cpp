@@ -215,14 +215,23 @@ const KeyFact* find_fact(const std::vector<KeyFact>& facts, const std::string& c
     return at == facts.end() ? nullptr : &*at;
 }
 
+// What began before the fold looks has an end there, and waits for nobody.
+bool has_ended(const AlertRow& row, const KeyEnds& ends) {
+    return std::any_of(ends.begin(), ends.end(), [&](const auto& end) {
+        const auto& [kind, subject] = end.first;
+        return row.kind == to_string(kind) && row.subject == subject && !asks_acknowledgement(kind);
+    });
+}
+
 // Why an open alert ends now; empty: it goes on. `goes_on`: whatever somebody looked into.
 std::string end_of(const Context& context, const OpenAlert& alert, const KeyCondition* holds,
-                   bool goes_on, const std::vector<KeyFact>& facts) {
+                   bool goes_on, const std::vector<KeyFact>& facts, const KeyEnds& ends) {
     const KeyCondition told = told_condition(alert);
     if (told.fact.empty()) return holds == nullptr ? "drift" : "";
     const KeyFact* fact = find_fact(facts, alert.row.kind, told.fact);
     const bool in_window = context.now_ms() - alert.row.opened_at < kCustodyWindowMs / 2;
     if (fact == nullptr && in_window) return "correction";
+    if (fact == nullptr && has_ended(alert.row, ends)) return "drift";
     const bool by_ack = holds != nullptr ? holds->by_ack : true;
     if (!by_ack) return fact == nullptr || fact->over_at ? "drift" : "";
     if (holds == nullptr && fact != nullptr) return "drift";  // it ended by itself
@@ -238,7 +247,7 @@ bool is_key_alert(const Context& context, const AlertRow& row) {
 }
 
 void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
-                     const std::vector<KeyFact>& facts) {
+                     const std::vector<KeyFact>& facts, const KeyEnds& ends) {
     using Name = std::pair<std::string, std::string>;
     // Of several facts of one kind about one thing the first stands; a state is one anyway.
     std::map<Name, const KeyCondition*> holding;
@@ -260,7 +269,8 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
         const KeyCondition* holds = found == holding.end() ? nullptr : found->second;
         if (const auto again = facts_of.find(name); again != facts_of.end())
             count_repeats(context, alert, again->second);
-        if (const std::string why = end_of(context, alert, holds, going_on.contains(name), facts);
+        if (const std::string why =
+                end_of(context, alert, holds, going_on.contains(name), facts, ends);
             !why.empty()) {
             // Who looked has seen all that was told of it until then.
             if (why == "acknowledgement")

@@ -504,7 +504,7 @@ void KeyRoom::watch() {
     const KeyWatchInput input{
         open,           tickets,       at_work,           facts,  cabinets,    inactive,
         options_.rules, context_.zone, context_.now_ms(), moves_, keys_back(), std::move(on_duty)};
-    move_key_alerts(context_, key_conditions(input), facts);
+    move_key_alerts(context_, key_conditions(input), facts, findings_.ends);
 }
 
 }  // namespace gatehouse

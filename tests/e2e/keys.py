@@ -176,6 +176,13 @@ def holes_copies_and_forgeries(house, desk):
     answer = desk.push(desk.event("key.removed", slot=99999), desk.event("xyz.maker"))
     equal("what cannot be read", answer["bad"], [{"i": 0, "code": "slot_range"}])
     equal("nothing is a hole", answer["gap"], [])
+    # An alarm begins and ends by its members; one that says both is counted and begins nothing.
+    answer = desk.push(desk.event("tamper", start=True), desk.event("tamper", clear=True),
+                       desk.event("tamper", start=True, clear=True))  # fmt: skip
+    equal("both at once", answer["bad"], [{"i": 2, "code": "start_clear"}])
+    told = [row["body"] for row in house.get("/cabinets/kc-01/events?limit=1000")["items"]]
+    equal("start, end and neither", [(b["event_type"], b.get("ends")) for b in told[-3:]],
+          [("tamper", None), ("tamper", True), ("vendor", None)])  # fmt: skip
     other = {**desk.event("door.opened"), "src": "kc-02"}
     desk.seq -= 1
     desk.post("/cabinets/kc-01/events", {"events": [other]}, status=(422,))
