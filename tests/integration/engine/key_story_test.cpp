@@ -42,3 +42,39 @@ TEST_CASE("what began more than three days ago ends by its end") {
     REQUIRE(cleared.size() == 1);
     CHECK(field(cleared[0].body, "cleared_by") == "drift");
 }
+
+TEST_CASE("a cabinet that counts anew within its last minute is seen") {
+    KeyHouse keys;
+    std::vector<KeyEvent> before;
+    for (int i = 0; i < 4; ++i) {
+        before.push_back(keys.event(i % 2 == 0 ? T::key_removed : T::key_returned,
+                                    200'000 - i * 55'000, "s-2", 1));
+        before.back().id.boot = 7;
+    }
+    KeyPush old;
+    old.source = "kc-01";
+    old.boot = 7;
+    old.events = before;
+    REQUIRE(keys.work(old).kind == ReplyKind::ok);
+    REQUIRE(keys.key("k-1").place == KeyPlace::in);
+    // The last was 35 s ago; ten seconds later it counts from 1 again, under a lower boot.
+    const auto push_new = [&](std::int64_t boot, const std::vector<KeyEvent>& events) {
+        KeyPush push;
+        push.source = "kc-01";
+        push.boot = boot;
+        push.events = events;
+        for (KeyEvent& event : push.events) event.id.boot = boot;
+        return keys.work(push);
+    };
+    keys.seq = 0;
+    const std::vector<KeyEvent> after{keys.event(T::boot, 25'000),
+                                      keys.event(T::key_removed, 20'000, "s-3", 1)};
+    CHECK(push_new(1, after).json.find(R"("bad":[])") != std::string::npos);
+    CHECK(keys.house.events("cabinet.log_restarted").size() == 1);
+    REQUIRE(keys.key("k-1").loan);
+    CHECK(format(keys.key("k-1").loan->id) == "kc-01~2/1/2");
+    CHECK(field(push_new(1, after).json, "dup") == "2");
+    CHECK(field(keys.work(old).json, "dup") == "4");
+    CHECK(keys.house.events("cabinet.log_restarted").size() == 1);
+    CHECK(keys.house.proof().empty());
+}
