@@ -25,6 +25,8 @@ struct KeyLink {
     bool primary = true;  // of several the nearest appointment
     friend auto operator<=>(const KeyLink&, const KeyLink&) = default;
 };
+// What a link rests on: the cabinet's word, a person's, or what was concluded.
+[[nodiscard]] KeyOrigin origin_of(KeyLinkKind kind);
 // A link that counts: the key was out for that ticket.
 [[nodiscard]] bool counts(KeyLinkKind kind);
 

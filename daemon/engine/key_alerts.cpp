@@ -82,6 +82,21 @@ struct Telling {
     const AckAlert* acknowledgement = nullptr;
 };
 
+std::vector<std::string> findable_by(Context& context, const AlertRow& row,
+                                     const KeyCondition& condition) {
+    std::vector<std::string> names{"alert:" + row.id};
+    if (!condition.key.empty()) names.push_back("key:" + condition.key);
+    if (!condition.ticket.empty()) names.push_back("ticket:" + condition.ticket);
+    if (!condition.person.empty()) names.push_back("staff:" + condition.person);
+    if (!row.unit.empty()) names.push_back("unit:" + row.unit);
+    for (const Key& key : context.world.registry->keys)
+        if (key.key == condition.key) name_units(names, key);
+    if (condition.ticket.empty()) return names;
+    const auto ticket = context.store.key_books().ticket(condition.ticket);
+    if (ticket && !ticket->unit.empty()) names.push_back("unit:" + ticket->unit);
+    return names;
+}
+
 void write_alert(Context& context, OpenAlert& alert, const KeyCondition& condition,
                  const Telling& telling) {
     const std::string topic = "alert/" + alert.row.kind;
@@ -128,12 +143,8 @@ void write_alert(Context& context, OpenAlert& alert, const KeyCondition& conditi
     JsonWriter subject;
     subject.begin_object().field("alert", alert.row.id).field_if("key", condition.key);
     subject.field_if("cabinet", condition.cabinet).field_if("unit", condition.unit).end_object();
-    std::vector<std::string> names{"alert:" + alert.row.id};
-    if (!condition.key.empty()) names.push_back("key:" + condition.key);
-    if (!condition.ticket.empty()) names.push_back("ticket:" + condition.ticket);
-    if (!condition.person.empty()) names.push_back("staff:" + condition.person);
     log_event(context, std::string("alert.") + alert.row.state, subject.take(), alert.row.payload,
-              std::move(names), topic);
+              findable_by(context, alert.row, condition), topic);
     context.store.put_alert(alert.row);
     context.alerts_moved = true;
     context.urgent = true;
@@ -239,6 +250,12 @@ std::string end_of(const Context& context, const OpenAlert& alert, const KeyCond
 }
 
 }  // namespace
+
+void name_units(std::vector<std::string>& about, const Key& key) {
+    constexpr std::size_t kUnitsMax = 8;
+    if (key.opens.size() > kUnitsMax) return;
+    for (const std::string& unit : key.opens) about.push_back("unit:" + unit);
+}
 
 bool is_key_alert(const Context& context, const AlertRow& row) {
     const auto& codes = key_alert_codes();

@@ -12,6 +12,9 @@
 
 namespace gatehouse {
 
+// By which flats a row about that key is found: those that it opens, where it opens few.
+void name_units(std::vector<std::string>& about, const Key& key);
+
 // log_gap is a word of the daemon's own log as well; that one is about the site.
 [[nodiscard]] bool is_key_alert(const Context& context, const AlertRow& row);
 

@@ -187,6 +187,7 @@ class KeyRoom {
     [[nodiscard]] std::vector<const KeyLoan*> loans_near(const Ticket& ticket) const;
     [[nodiscard]] std::vector<const KeyLoan*> loans() const;
     void put_links(const KeyLoan& loan, const std::vector<KeyLink>& links);
+    void log_link(const char* kind, const KeyLoan& loan, const KeyLink& link);
 
     [[nodiscard]] const Key* find_key(const std::string& id) const;
     [[nodiscard]] const Ticket* find_ticket(const std::string& number);

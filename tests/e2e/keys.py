@@ -391,7 +391,24 @@ def registers(house, desk):
     found = house.get("/search?q=Flat%201")["items"]
     equal("found by the room", [item["unit"] for item in found], ["u-1"])
     shown = house.ctl("timeline", "--unit", "u-1")["items"]
-    check("the unit's line", {"ticket.reported", "key.removed"} <= {e["kind"] for e in shown})
+    told = {"ticket.reported", "key.removed", "custody.linked", "alert.raised"}
+    check("the unit's line", told <= {e["kind"] for e in shown})
+    check("in order", [e["seq"] for e in shown] == sorted(e["seq"] for e in shown))
+    sure = {e["kind"]: e["origin"] for e in shown}
+    equal("each says how sure it is",
+          [sure[kind] for kind in ("ticket.reported", "key.removed", "alert.raised")],
+          ["manual", "derived", "derived"])  # fmt: skip
+    alerts = {e["body"]["kind"] for e in shown if e["kind"] == "alert.raised"}
+    check(f"the alerts about its key: {alerts}", "key_out_no_ticket" in alerts)
+    pages, after = [], 0
+    while True:
+        part = house.get(f"/timeline?unit=u-1&limit=2&after={after}")
+        check("no more than asked for", len(part["items"]) <= 2)
+        pages += part["items"]
+        if not part["has_more"]:
+            break
+        after = part["next"]
+    equal("page by page", [e["seq"] for e in pages], [e["seq"] for e in shown])
     file = house.get("/units/u-1")
     equal("in the household's file", (file["tickets"][0]["state"], file["keys"][0]["key"]),
           ("closed", "k-1"))  # fmt: skip

@@ -1,4 +1,8 @@
-// What an alarm's end ends, however late it comes, and a cabinet that counts anew.
+// The one line of a flat, a person and a ticket: what joins a key with its ticket, and the alerts
+// about it, stand there in their order; and what an alarm's end ends, however late it comes.
+#include <algorithm>
+
+#include "daemon/store/reader.hpp"
 #include "tests/integration/engine/key_house.hpp"
 
 using namespace gatehouse;
@@ -8,7 +12,102 @@ namespace {
 
 using T = KeyEventType;
 
+// Kinds in order, alerts and links with what they are about.
+std::vector<std::string> line(KeyHouse& keys, const std::string& about, std::uint64_t after = 0,
+                              std::size_t limit = 100) {
+    std::vector<std::string> all;
+    for (const StoredEvent& event :
+         StoreReader(keys.house.path()).events_about(about, after, limit)) {
+        std::string one = event.kind;
+        if (one.starts_with("alert.")) one += " " + field(event.body, "kind");
+        if (one.starts_with("custody."))
+            one += " " + field(event.body, "key") + " " + field(event.body, "link");
+        all.push_back(one);
+    }
+    return all;
+}
+
+bool has(const std::vector<std::string>& lines, const std::string& one) {
+    return std::find(lines.begin(), lines.end(), one) != lines.end();
+}
+
 }  // namespace
+
+TEST_CASE("a flat's line has the links of its keys, and so has a person's") {
+    KeyHouse keys;
+    const std::string first = keys.ticket("u-1"), second = keys.ticket("u-2");
+    REQUIRE(keys.move(first, TicketAction::dispatch).kind == ReplyKind::ok);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    CHECK(has(line(keys, "unit:u-1"), "custody.linked k-1 auto"));
+    CHECK(has(line(keys, "staff:s-2"), "custody.linked k-1 auto"));
+    CHECK_FALSE(has(line(keys, "unit:u-2"), "custody.linked k-1 auto"));
+    // By hand it is another ticket's, of another flat; the first one loses it.
+    TicketAct act;
+    act.number = second;
+    act.move.action = TicketAction::link;
+    act.move.by = "s-1";
+    act.key = "k-1";
+    REQUIRE(keys.work(act).kind == ReplyKind::ok);
+    CHECK(has(line(keys, "unit:u-1"), "custody.linked k-1 linked"));
+    CHECK(has(line(keys, "unit:u-2"), "custody.linked k-1 linked"));
+    for (const std::string& about : {std::string("unit:u-1"), "ticket:" + first}) {
+        const auto story = line(keys, about);
+        REQUIRE(has(story, "custody.unlinked k-1 auto"));
+        CHECK(std::find(story.begin(), story.end(), "custody.linked k-1 auto") <
+              std::find(story.begin(), story.end(), "custody.unlinked k-1 auto"));
+    }
+    CHECK(keys.house.proof().empty());
+}
+
+TEST_CASE("a flat's line has the alerts about its keys, as far as they name flats") {
+    KeyHouse keys;
+    FileTexts files;
+    files["keys.csv"] =
+        "key,class,cabinet,slot,opens\nk-1,entrusted,kc-01,1,u-1\nk-2,vacant,kc-01,2,u-2\n"
+        "k-3,vacant,kc-01,3,u-3\nk-4,vacant,kc-01,4,u-1;u-2\n";
+    REQUIRE(keys.house.import(files).kind == ReplyKind::ok);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 4)}).kind == ReplyKind::ok);
+    keys.house.pass(16 * 60'000);
+    REQUIRE(keys.push({keys.event(T::key_returned, 0, "s-2", 4)}).kind == ReplyKind::ok);
+    keys.house.pass(2'000);
+    const std::vector<std::string> told{"key.removed", "alert.raised key_out_no_ticket",
+                                        "key.returned", "alert.cleared key_out_no_ticket"};
+    CHECK(line(keys, "unit:u-1") == told);
+    CHECK(line(keys, "unit:u-2") == told);
+    CHECK(line(keys, "unit:u-3").empty());
+    // And nobody signed in: a fact about the key.
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "", 3)}).kind == ReplyKind::ok);
+    CHECK(line(keys, "unit:u-3") ==
+          std::vector<std::string>{"key.removed", "alert.raised key_moved_no_auth"});
+    // Page by page, the same.
+    const auto rows = StoreReader(keys.house.path()).events_about("unit:u-1", 0, 2);
+    REQUIRE(rows.size() == 2);
+    CHECK(line(keys, "unit:u-1", rows.back().seq, 2) ==
+          std::vector<std::string>(told.begin() + 2, told.end()));
+}
+
+TEST_CASE("a key for everywhere is in the line of the flat whose ticket it was taken for") {
+    KeyHouse keys;
+    FileTexts files;
+    std::string everywhere;
+    files["units.csv"] = "unit,label\n";
+    for (int i = 1; i <= 25; ++i) {
+        files["units.csv"] += "u-" + std::to_string(i) + ",Flat " + std::to_string(i) + "\n";
+        everywhere += (i == 1 ? "u-" : ";u-") + std::to_string(i);
+    }
+    files["keys.csv"] =
+        "key,class,cabinet,slot,opens\nk-1,entrusted,kc-01,1,u-1\nk-2,vacant,kc-01,2,u-2\n"
+        "k-3,vacant,kc-01,3,u-3\nk-4,vacant,kc-01,4," +
+        everywhere + "\n";
+    REQUIRE(keys.house.import(files).kind == ReplyKind::ok);
+    REQUIRE(keys.move(keys.ticket("u-1"), TicketAction::dispatch).kind == ReplyKind::ok);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 4)}).kind == ReplyKind::ok);
+    CHECK(has(line(keys, "unit:u-1"), "custody.linked k-4 auto"));
+    CHECK(line(keys, "unit:u-2").empty());
+    keys.house.pass(9 * kHour);
+    CHECK(has(line(keys, "unit:u-1"), "alert.raised key_overdue"));
+    CHECK(line(keys, "unit:u-2").empty());
+}
 
 TEST_CASE("an alarm that ended before it was told to begin is none") {
     KeyHouse keys({"tamper", "door_held", "cabinet_forced"});
