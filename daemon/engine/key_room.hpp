@@ -65,6 +65,11 @@ struct TicketAct {
     std::string appointment_at, until, owner_contacted_at;  // ISO 8601, into the move
     std::string loan, key;                                  // link: either
 };
+// A register of a hand-over that somebody has to look at: as it was written, and what speaks
+// against it, in the site's words.
+struct RegisterDoubt {
+    std::string meter, figure, why;
+};
 // A row of a plain register, its body made already.
 struct WriteRegister {
     std::string kind, unit, subject, by, second, body;
@@ -74,6 +79,7 @@ struct WriteRegister {
     bool once = false;       // one row a kind and subject
     // Reported with it, in the same transaction: what an inspection round found.
     std::vector<OpenTicket> faults;
+    std::vector<RegisterDoubt> doubts;  // likewise, one ticket for all of them
     // Of a hand-over: figures that two people read at dials which no electronics can confirm. They
     // become readings with the record.
     std::vector<ReadFace> faces;
