@@ -47,11 +47,7 @@ struct Span {
 
 // Absent: the month as far as it has gone, since a stock-take is a month's.
 Span span_of(Call& call) {
-    Query query(call.request);
-    const auto from = query.time("from", call.app.zone);
-    const auto to = query.through("to", call.app.zone);
-    static_cast<void>(query.text("lang"));
-    query.finish();
+    const auto [from, to] = asked_span(call);
     LocalDate month = call.app.zone.local(call.snapshot->now_ms).date;
     month.day = 1;
     return {from.value_or(call.app.zone.midnight(month)), to.value_or(call.snapshot->now_ms + 1)};
@@ -62,7 +58,9 @@ std::map<std::string, KeyEvent> counts_of(KeyBooks& books, const Span& span) {
     const auto rows = books.counts_between(span.from, span.to, kCountsMax + 1);
     if (rows.size() > kCountsMax)
         throw Refused{
-            problem(413, "too-many-rows", "More than 20,000 counts; ask for a shorter time.")};
+            problem(413, "too-many-rows",
+                    "More than 20,000 counts in that time; ask for a shorter one with from= and "
+                    "to=, such as from=2026-11-01&to=2026-11-30.")};
     std::map<std::string, KeyEvent> newest;
     for (const KeyEventRow& row : rows) {
         KeyEvent event;

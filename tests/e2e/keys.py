@@ -330,6 +330,16 @@ def sheets(house, desk):
     check(f"whom it went to: {handed}", handed["note"].startswith("→ s-04 "))
     doubt = next(row for row in rows if row["key"] == "k-3")
     equal("who could have", doubt["note"], "? s-03, s-04")
+    for query, detail in (
+        ("from=2026-11-30&to=2026-11-01",
+         "from=2026-11-30 lies behind to=2026-11-01; name an earlier from or a later to."),
+        ("month=2026-11", "The parameter month is not known; this route takes from, to."),
+        ("lang=fr", "lang=fr is neither zh-CN nor en."),
+    ):  # fmt: skip
+        for sheet in ("keys", "stock-take"):
+            status, wrong = UnixConnection.request(house.socket, "GET",
+                                                   f"/api/v1/reports/{sheet}?{query}")  # fmt: skip
+            equal(f"{sheet} for {query}", (status, wrong["detail"]), (400, detail))
     same = house.get("/reports/keys")["items"]
     equal("the same in JSON", [loan["due_at"] for loan in same], [row["due_at"] for row in rows])
     equal("units by id", next(i for i in same if i["key"] == "k-2")["opens"], ["u-2"])
