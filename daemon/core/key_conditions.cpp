@@ -13,6 +13,38 @@ constexpr std::int64_t kGapGraceMs = 600'000, kDoorHeldMs = 300'000;
 // that it explains, and may be so much slower.
 constexpr std::int64_t kQuietMs = 600'000, kReaderGraceMs = 5'000;
 
+struct FactRule {
+    KeyFactKind kind;
+    int severity;
+    bool by_ack;
+};
+constexpr FactRule kFactRules[] = {
+    {KeyFactKind::ambiguous_holder, 2, true},
+    {KeyFactKind::key_moved_no_auth, 4, true},
+    {KeyFactKind::slot_state_jump, 3, true},
+    {KeyFactKind::wrong_slot, 1, false},
+    {KeyFactKind::unknown_tag, 3, true},
+    {KeyFactKind::returned_by_other, 2, true},
+    {KeyFactKind::second_missing, 3, true},
+    {KeyFactKind::cabinet_forced, 4, true},
+    {KeyFactKind::door_held, 2, false},
+    {KeyFactKind::unknown_card, 2, true},
+    {KeyFactKind::credential_attack, 3, true},
+    {KeyFactKind::duress, 4, true},
+    {KeyFactKind::tamper, 3, false},
+    {KeyFactKind::log_gap, 3, true},
+    {KeyFactKind::log_overwritten, 3, true},
+    {KeyFactKind::stock_mismatch, 3, false},
+    {KeyFactKind::log_restarted, 3, true},
+    {KeyFactKind::after_hours_access, 2, true},
+    {KeyFactKind::unit_entered_twice, 1, true},
+};
+
+const FactRule* rule_of(KeyFactKind kind) {
+    return std::find_if(std::begin(kFactRules), std::end(kFactRules),
+                        [&](const FactRule& one) { return one.kind == kind; });
+}
+
 class Watch {
   public:
     explicit Watch(const KeyWatchInput& in) : in_(in) {}
@@ -136,34 +168,7 @@ class Watch {
 
     void watch_fact(const KeyFact& fact) {
         if (!in_.rules.alerts.contains(to_string(fact.kind))) return;
-        struct Rule {
-            KeyFactKind kind;
-            int severity;
-            bool by_ack;
-        };
-        static constexpr Rule kRules[] = {
-            {KeyFactKind::ambiguous_holder, 2, true},
-            {KeyFactKind::key_moved_no_auth, 4, true},
-            {KeyFactKind::slot_state_jump, 3, true},
-            {KeyFactKind::wrong_slot, 1, false},
-            {KeyFactKind::unknown_tag, 3, true},
-            {KeyFactKind::returned_by_other, 2, true},
-            {KeyFactKind::second_missing, 3, true},
-            {KeyFactKind::cabinet_forced, 4, true},
-            {KeyFactKind::door_held, 2, false},
-            {KeyFactKind::unknown_card, 2, true},
-            {KeyFactKind::credential_attack, 3, true},
-            {KeyFactKind::duress, 4, true},
-            {KeyFactKind::tamper, 3, false},
-            {KeyFactKind::log_gap, 3, true},
-            {KeyFactKind::log_overwritten, 3, true},
-            {KeyFactKind::stock_mismatch, 3, false},
-            {KeyFactKind::log_restarted, 3, true},
-            {KeyFactKind::after_hours_access, 2, true},
-            {KeyFactKind::unit_entered_twice, 1, true},
-        };
-        const auto* rule = std::find_if(std::begin(kRules), std::end(kRules),
-                                        [&](const Rule& one) { return one.kind == fact.kind; });
+        const FactRule* rule = rule_of(fact.kind);
         if (!rule->by_ack && fact.over_at) return;
         if (fact.kind == KeyFactKind::log_gap && in_.now < fact.at + kGapGraceMs) return;
         if (fact.kind == KeyFactKind::after_hours_access && is_explained(fact)) return;
@@ -294,6 +299,10 @@ const char* state_word(std::string_view state, bool chinese) {
 
 std::vector<KeyCondition> key_conditions(const KeyWatchInput& input) {
     return Watch(input).run();
+}
+
+bool asks_acknowledgement(KeyFactKind kind) {
+    return rule_of(kind)->by_ack;
 }
 
 std::string key_sentence(const KeyCondition& condition, const char* state, const std::string& where,

@@ -214,6 +214,7 @@ void KeyFold::count_on() {
 void KeyFold::run() {
     count_on();
     end_sessions();
+    if (is_alarm(event_.type) && !event_.begins) return end_alarm();
     switch (event_.type) {
         case KeyEventType::access_granted:
         case KeyEventType::session_open:
@@ -232,14 +233,13 @@ void KeyFold::run() {
         case KeyEventType::door_closed:
             return close_door();
         case KeyEventType::door_held:
-            return last(KeyFactKind::door_held);
+            return begin_alarm(KeyFactKind::door_held);
         case KeyEventType::door_forced:
-            return last(KeyFactKind::cabinet_forced);
+            return begin_alarm(KeyFactKind::cabinet_forced);
         case KeyEventType::tamper:
-            return last(KeyFactKind::tamper);
+            return begin_alarm(KeyFactKind::tamper);
         case KeyEventType::duress:
-            tell(KeyFactKind::duress, cabinet());
-            return;
+            return begin_alarm(KeyFactKind::duress);
         case KeyEventType::key_removed:
             return remove();
         case KeyEventType::key_returned:
@@ -293,15 +293,36 @@ KeyFact& KeyFold::tell(KeyFactKind kind, const std::string& subject) {
     return findings_.facts.back();
 }
 
-// What begins and ends by events of its own.
-void KeyFold::last(KeyFactKind kind) {
-    if (event_.begins)
-        tell(kind, cabinet());
-    else
-        end(kind, cabinet());
+void KeyFold::begin_alarm(KeyFactKind kind) {
+    tell(kind, cabinet());
+}
+
+// That it is over moves no key and authorises nothing; what it was about somebody still looks into.
+void KeyFold::end_alarm() {
+    const auto named = [&](const auto& map, const std::string& name) {
+        const auto at = map.find(name);
+        return name.empty() || at == map.end() ? std::string() : at->second->key;
+    };
+    switch (event_.type) {
+        case KeyEventType::door_held:
+            return end(KeyFactKind::door_held, cabinet());
+        case KeyEventType::door_forced:
+            return end(KeyFactKind::cabinet_forced, cabinet());
+        case KeyEventType::tamper:
+            return end(KeyFactKind::tamper, cabinet());
+        case KeyEventType::key_wrong_slot: {
+            std::string key = named(index_.by_id, event_.key);
+            if (key.empty()) key = named(index_.by_tag, tag_name(event_.tag));
+            if (!key.empty()) end(KeyFactKind::wrong_slot, key);
+            return;
+        }
+        default:
+            return;
+    }
 }
 
 void KeyFold::end(KeyFactKind kind, const std::string& subject) {
+    findings_.ends[{kind, subject}] = event_.at;
     std::erase_if(findings_.lasting, [&](std::size_t index) {
         KeyFact& fact = findings_.facts[index];
         if (fact.kind != kind || fact.subject != subject) return false;

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -226,6 +227,9 @@ struct CustodyFindings {
     std::vector<KeyLoan> ended;        // in order of return
     std::vector<KeyFact> facts;        // in order of the fold
     std::vector<std::size_t> lasting;  // of them, those that end by something and have not yet
+    // When what lasts was seen to end last, by kind and subject: what began before the fold looks
+    // ends by that as well.
+    std::map<std::pair<KeyFactKind, std::string>, UtcMs> ends;
 };
 void apply(Custody& custody, const KeyEvent& event, const KeyIndex& index,
            CustodyFindings& findings);

@@ -74,6 +74,24 @@ KeyEventType parse_key_event_type(std::string_view word) {
     return KeyEventType::vendor;
 }
 
+bool is_alarm(KeyEventType type) {
+    switch (type) {
+        case KeyEventType::door_held:
+        case KeyEventType::door_forced:
+        case KeyEventType::key_wrong_slot:
+        case KeyEventType::key_unknown_tag:
+        case KeyEventType::key_fault:
+        case KeyEventType::slot_fault:
+        case KeyEventType::tamper:
+        case KeyEventType::duress:
+        case KeyEventType::emergency_release:
+        case KeyEventType::remote_release:
+            return true;
+        default:
+            return false;
+    }
+}
+
 const char* to_string(KeyOrigin origin) {
     switch (origin) {
         case KeyOrigin::device:

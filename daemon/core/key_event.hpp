@@ -80,6 +80,8 @@ enum class KeyEventType {
 // write "access.denied" with its detail apart or "access.denied.unknown_card".
 [[nodiscard]] const char* to_string(KeyEventType type);
 [[nodiscard]] KeyEventType parse_key_event_type(std::string_view word);  // vendor: not known
+// Those that begin and end by events of one name (5.5): an end begins nothing.
+[[nodiscard]] bool is_alarm(KeyEventType type);
 
 // How honest an attribution is: the cabinet knew, the box concluded, or somebody wrote it down.
 enum class KeyOrigin { device, derived, manual };

@@ -25,7 +25,8 @@ class KeyFold {
 
     [[nodiscard]] const std::string& cabinet() const { return cabinet_; }
     KeyFact& tell(KeyFactKind kind, const std::string& subject);
-    void last(KeyFactKind kind);
+    void begin_alarm(KeyFactKind kind);
+    void end_alarm();
     void end(KeyFactKind kind, const std::string& subject);
 
     void end_sessions();

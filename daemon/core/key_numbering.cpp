@@ -22,11 +22,15 @@ bool disagrees(const Numbering& numbering, std::int64_t boot, UtcMs at) {
 }
 
 // The number was used for something else; by a board that counts anew, or does a cabinet tell an
-// old event in other words? Only what happened after all that boot ever told can be new.
-bool is_used_again(const Numbering& numbering, std::int64_t boot, std::optional<UtcMs> at) {
+// old event in other words, with its clock set perhaps? Only what happened after all that boot ever
+// told can be new, and not so near to what the number was used for.
+bool is_used_again(const Numbering& numbering, std::int64_t boot, const Kept& kept,
+                   std::optional<UtcMs> at) {
     if (!at) return true;
     const auto span = numbering.boots.find(boot);
-    return span == numbering.boots.end() || *at > span->second.last + kLaterMs;
+    if (span == numbering.boots.end()) return true;
+    return *at > span->second.last &&
+           (*at > kept.at + kLaterMs || *at > span->second.last + kLaterMs);
 }
 
 }  // namespace
@@ -41,19 +45,21 @@ bool is_later_numbering(const std::string& source) {
 
 bool contradicts(const Numbering& numbering, std::int64_t boot, UtcMs at) {
     return std::any_of(numbering.boots.begin(), numbering.boots.end(), [&](const auto& one) {
-        return one.first > boot && at > one.second.last + kLaterMs;
+        return one.first > boot && at > one.second.last && at > one.second.first + kLaterMs;
     });
 }
 
-std::size_t numbering_of(const std::vector<Numbering>& numberings, const std::vector<KeptAs>& kept,
+std::size_t numbering_of(const std::vector<Numbering>& numberings, const std::vector<Kept>& kept,
                          std::int64_t boot, std::optional<UtcMs> at) {
-    const auto same = std::find(kept.rbegin(), kept.rend(), KeptAs::same);
+    const auto same = std::find_if(kept.rbegin(), kept.rend(),
+                                   [](const Kept& one) { return one.as == KeptAs::same; });
     if (same != kept.rend()) return static_cast<std::size_t>(kept.rend() - same) - 1;
     // The one that was heard of last; without a time, the one that began last.
     std::optional<std::size_t> best;
     std::pair<bool, UtcMs> best_rank;
     for (std::size_t i = 0; i < numberings.size(); ++i) {
-        if (kept[i] != KeptAs::nothing || (at && contradicts(numberings[i], boot, *at))) continue;
+        if (kept[i].as != KeptAs::nothing || (at && contradicts(numberings[i], boot, *at)))
+            continue;
         const std::pair rank{!at || !disagrees(numberings[i], boot, *at),
                              at ? last_of(numberings[i]) : 0};
         if (best && rank < best_rank) continue;
@@ -62,8 +68,8 @@ std::size_t numbering_of(const std::vector<Numbering>& numberings, const std::ve
     }
     if (best) return *best;
     for (std::size_t i = numberings.size(); i-- > 0;)
-        if (kept[i] == KeptAs::other && (!at || !contradicts(numberings[i], boot, *at)) &&
-            !is_used_again(numberings[i], boot, at))
+        if (kept[i].as == KeptAs::other && (!at || !contradicts(numberings[i], boot, *at)) &&
+            !is_used_again(numberings[i], boot, kept[i], at))
             return i;
     return numberings.size();
 }

@@ -31,16 +31,21 @@ struct Numbering {
 
 // What is kept of a numbering under an event's boot and seq.
 enum class KeptAs { nothing, same, other };
+struct Kept {
+    KeptAs as = KeptAs::nothing;
+    UtcMs at = 0;  // when that happened, where something is
+};
 
-// That event cannot be of the same numbering as what is kept: its boot is lower and it is later.
-// The other way round proves nothing, since a clock may stand still while the power is away.
+// That event cannot be of the same numbering as what is kept: its boot is lower and it is later
+// than all that a higher one told, and than its first by more than clocks are apart. The other way
+// round proves nothing, since a clock may stand still while the power is away.
 [[nodiscard]] bool contradicts(const Numbering& numbering, std::int64_t boot, UtcMs at);
 
 // Where an event of a cabinet that pushes belongs: the place in `numberings`; their size: it is the
 // first of a new one. `at`: its time, where its own clock can be believed. The order in which
 // events come does not matter where clocks are right.
 [[nodiscard]] std::size_t numbering_of(const std::vector<Numbering>& numberings,
-                                       const std::vector<KeptAs>& kept, std::int64_t boot,
+                                       const std::vector<Kept>& kept, std::int64_t boot,
                                        std::optional<UtcMs> at);
 
 // A cabinet that is asked tells how it counts now, and nothing of it comes late: that this is less

@@ -109,6 +109,12 @@ std::optional<KeyLinkKind> parse_key_link_kind(std::string_view word) {
     return std::nullopt;
 }
 
+KeyOrigin origin_of(KeyLinkKind kind) {
+    if (kind == KeyLinkKind::linked) return KeyOrigin::manual;
+    const bool named = kind == KeyLinkKind::explicit_ || kind == KeyLinkKind::bad;
+    return named ? KeyOrigin::device : KeyOrigin::derived;
+}
+
 bool counts(KeyLinkKind kind) {
     return kind != KeyLinkKind::weak && kind != KeyLinkKind::bad;
 }

@@ -25,6 +25,8 @@ struct KeyLink {
     bool primary = true;  // of several the nearest appointment
     friend auto operator<=>(const KeyLink&, const KeyLink&) = default;
 };
+// What a link rests on: the cabinet's word, a person's, or what was concluded.
+[[nodiscard]] KeyOrigin origin_of(KeyLinkKind kind);
 // A link that counts: the key was out for that ticket.
 [[nodiscard]] bool counts(KeyLinkKind kind);
 
@@ -133,6 +135,8 @@ struct KeyWatchInput {
     std::set<std::string> on_duty = {};  // people whose shift it is, whatever the hour
 };
 [[nodiscard]] std::vector<KeyCondition> key_conditions(const KeyWatchInput& input);
+// Whether somebody has to look into a fact of that kind before it is over.
+[[nodiscard]] bool asks_acknowledgement(KeyFactKind kind);
 
 // Whether that person was sent on that ticket at that time, or up to fifteen minutes later.
 [[nodiscard]] bool is_sent(const Ticket& ticket, UtcMs at, const std::string& person);

@@ -298,6 +298,19 @@ int ticket_act(const Options& options) {
                              body_of(options), {}));
 }
 
+namespace {
+
+// An alert that rests on a reading which is in doubt says so as well.
+std::string how_sure(const json::object& event, const json::object& body) {
+    std::string sure = text(event, "origin");
+    const std::string quality = text(body, "quality");
+    if (text(event, "kind").starts_with("alert.") && !quality.empty() && quality != "confirmed")
+        sure += (sure.empty() ? "" : ", ") + quality;
+    return sure;
+}
+
+}  // namespace
+
 int timeline(const Options& options) {
     const std::string query =
         query_of(options, {"unit", "key", "ticket", "staff", "meter", "account", "cabinet"});
@@ -311,13 +324,14 @@ int timeline(const Options& options) {
         const json::object& event = item.get_object();
         const json::object& body = member(event, "body");
         std::string about, who = text(body, "person");
-        for (const char* name : {"key", "ticket", "number", "account", "meter", "amount", "text"}) {
+        for (const char* name :
+             {"key", "ticket", "number", "link", "account", "meter", "amount", "text"}) {
             const std::string part = text(body, name);
             if (!part.empty()) about += (about.empty() ? "" : " ") + part;
         }
         if (who.empty()) who = text(body, "by");
         table.row({text(event, "seq"), minute(event, "at"), text(event, "kind"), about, who,
-                   text(body, "origin")});
+                   how_sure(event, body)});
     }
     std::cout << (table.empty() ? "nothing is known of it\n" : table.text());
     return kDone;

@@ -233,6 +233,7 @@ std::vector<std::string> findable_by(const AlertRow& row, const About& about) {
     std::vector<std::string> names;
     if (!row.account.empty()) names.push_back("account:" + row.account);
     if (about.meter != nullptr) names.push_back("meter:" + about.meter->row->meter);
+    if (!row.unit.empty()) names.push_back("unit:" + row.unit);
     names.push_back("alert:" + row.id);
     return names;
 }

@@ -1,5 +1,7 @@
 #include "daemon/engine/base_readings.hpp"
 
+#include <algorithm>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -13,14 +15,16 @@
 namespace gatehouse {
 namespace {
 
-constexpr std::size_t kDecideMax = 700;  // a ticket's text holds 1,000 bytes
+constexpr std::size_t kDoubtsMax = 700;  // a ticket's text holds 1,000 bytes
 
-// What is too much for a ticket stands in the quarantine.
+// What is too much for a ticket stands in the record, and in the quarantine.
 void add_to(std::string& list, const std::string& one) {
     if (list.ends_with("...")) return;
     list += list.empty() ? "" : "; ";
-    list += list.size() + one.size() > kDecideMax ? "..." : one;
+    list += list.size() + one.size() > kDoubtsMax ? "..." : one;
 }
+
+constexpr const char* kApart = "apart";
 
 }  // namespace
 
@@ -42,7 +46,8 @@ std::optional<Reply> refuse_base_readings(Context& context, const std::vector<Re
     return std::nullopt;
 }
 
-BaseReadings take_base_readings(Context& context, const std::vector<ReadFace>& faces) {
+BaseReadings take_base_readings(Context& context, const std::vector<ReadFace>& faces,
+                                const std::vector<LeftFace>& left) {
     BaseReadings taken;
     JsonWriter json;
     json.begin_array();
@@ -56,14 +61,59 @@ BaseReadings take_base_readings(Context& context, const std::vector<ReadFace>& f
                 json.key(name).raw(boost::json::serialize(*value));
         json.end_object();
         if (said.at("state") == "confirmed") continue;
-        add_to(taken.to_decide,
-               face.meter + " (" +
-                   (said.contains("reason") ? std::string(said.at("reason").as_string()) : "held") +
-                   ")");
+        taken.to_decide.push_back(
+            {face.meter, "",
+             said.contains("reason") ? std::string(said.at("reason").as_string()) : "held"});
     }
+    for (const LeftFace& one : left)
+        json.begin_object()
+            .field("meter", one.meter)
+            .field("state", kApart)
+            .field("register", one.register_value)
+            .field("reason", one.reason)
+            .end_object();
     json.end_array();
     taken.json = json.take();
     return taken;
+}
+
+void add_left_faces(std::vector<RegisterDoubt>& doubts, const std::string& base_readings,
+                    bool chinese) {
+    const boost::json::value list = boost::json::parse(base_readings);
+    for (const boost::json::value& item : list.as_array()) {
+        const boost::json::object& one = item.as_object();
+        if (one.at("state") != kApart) continue;
+        const std::string meter(one.at("meter").as_string());
+        const RegisterDoubt doubt{meter, std::string(one.at("register").as_string()),
+                                  chinese ? "与账面不符，未入账" : "contradicts the books"};
+        // That its electronics are silent is no news beside that.
+        const auto known = std::find_if(doubts.begin(), doubts.end(),
+                                        [&](const auto& other) { return other.meter == meter; });
+        if (known == doubts.end())
+            doubts.push_back(doubt);
+        else
+            *known = doubt;
+    }
+}
+
+OpenTicket task_of_registers(RegisterTask what, const WriteRegister& row,
+                             const std::vector<RegisterDoubt>& doubts, bool chinese) {
+    const bool decide = what == RegisterTask::decide;
+    std::string all;
+    for (const RegisterDoubt& one : doubts)
+        add_to(all,
+               one.meter + (one.figure.empty() ? "" : " " + one.figure) + " (" + one.why + ")");
+    OpenTicket task;
+    task.kind = "inspection";
+    task.unit = row.unit;
+    task.category = "其他";
+    task.channel = "patrol";
+    task.by = row.by;
+    task.text =
+        decide ? (chinese ? "移交表底待核实: " : "Registers of a hand-over that staff decide: ")
+               : (chinese ? "移交表底待电子核对: " : "Registers of a hand-over to be reconciled: ");
+    task.text += all;
+    return task;
 }
 
 }  // namespace gatehouse

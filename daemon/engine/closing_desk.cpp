@@ -465,10 +465,14 @@ Reply occupant_answer(Context& context, const ChangeOccupant& command, const Key
 }
 
 // Of the record that comes with the change: the dials that no electronics confirmed just now and
-// that agree with the books. What does not stays a word of the sheet, to be reconciled.
-std::vector<ReadFace> faces_of(Context& context, const ChangeOccupant& command,
-                               const std::vector<std::size_t>& accounts, UtcMs at) {
-    std::vector<ReadFace> faces;
+// that agree with the books. What contradicts them stays a word of the sheet, to be reconciled.
+struct RecordFaces {
+    std::vector<ReadFace> taken;
+    std::vector<LeftFace> left;
+};
+RecordFaces faces_of(Context& context, const ChangeOccupant& command,
+                     const std::vector<std::size_t>& accounts, UtcMs at) {
+    RecordFaces faces;
     if (command.record == nullptr) return faces;
     for (const ReadFace& face : std::get<WriteRegister>(command.record->what).faces) {
         const auto meter = context.world.meter_index.find(face.meter);
@@ -478,9 +482,12 @@ std::vector<ReadFace> faces_of(Context& context, const ChangeOccupant& command,
                 const auto& meters = context.world.accounts[index].meters;
                 return std::find(meters.begin(), meters.end(), meter->second) != meters.end();
             });
-        if (pays && !is_near(context, context.world.meters[meter->second], at) &&
-            agrees_with_books(context, face))
-            faces.push_back(face);
+        const FaceLook look = look_at_face(context, face);
+        if (look.fit == FaceLook::Fit::contradicts)
+            faces.left.push_back({face.meter, face.register_value, look.reason});
+        else if (look.fit == FaceLook::Fit::agrees && pays &&
+                 !is_near(context, context.world.meters[meter->second], at))
+            faces.taken.push_back(face);
     }
     return faces;
 }
@@ -516,14 +523,15 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
         return refusal(ReplyKind::conflict, "no-open-account",
                        "unit " + command.unit +
                            " has no open account; import one with the new holder instead");
-    const std::vector<ReadFace> faces = faces_of(context, command, accounts, change.at);
+    const RecordFaces faces = faces_of(context, command, accounts, change.at);
     std::set<std::size_t> faced;
-    for (const ReadFace& face : faces) faced.insert(context.world.meter_index.at(face.meter));
+    for (const ReadFace& face : faces.taken) faced.insert(context.world.meter_index.at(face.meter));
     for (const std::size_t index : accounts)
         if (auto refused = judge_move(context, context.world.accounts[index].meters, change.at,
                                       command.accept_last_reading, faced))
             return *std::move(refused);
-    if (!faces.empty()) change.base_readings = take_base_readings(context, faces).json;
+    if (!faces.taken.empty() || !faces.left.empty())
+        change.base_readings = take_base_readings(context, faces.taken, faces.left).json;
     reply = post_leaving(context, change);
     if (!reply.type.empty() || is_refused(reply)) return reply;
     carry_out(context, command, request, change);

@@ -7,6 +7,7 @@
 #include "daemon/core/text.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
+#include "daemon/engine/key_alerts.hpp"
 #include "daemon/engine/key_codec.hpp"
 #include "daemon/engine/key_documents.hpp"
 #include "daemon/engine/key_room.hpp"
@@ -135,8 +136,7 @@ void KeyRoom::log_key_event(KeyEvent& event, const KeyMoved* moved, const std::s
         if (!one.empty()) about.push_back("staff:" + one);
     if (key != nullptr) {
         about.push_back("key:" + key->key);
-        if (key->opens.size() <= 8)
-            for (const std::string& unit : key->opens) about.push_back("unit:" + unit);
+        name_units(about, *key);
     }
     if (linked) about.push_back("ticket:" + links->front().ticket);
     event.row = log_event(context_, log_kind(event.type), subject.take(), body.take(),

@@ -82,6 +82,21 @@ struct Telling {
     const AckAlert* acknowledgement = nullptr;
 };
 
+std::vector<std::string> findable_by(Context& context, const AlertRow& row,
+                                     const KeyCondition& condition) {
+    std::vector<std::string> names{"alert:" + row.id};
+    if (!condition.key.empty()) names.push_back("key:" + condition.key);
+    if (!condition.ticket.empty()) names.push_back("ticket:" + condition.ticket);
+    if (!condition.person.empty()) names.push_back("staff:" + condition.person);
+    if (!row.unit.empty()) names.push_back("unit:" + row.unit);
+    for (const Key& key : context.world.registry->keys)
+        if (key.key == condition.key) name_units(names, key);
+    if (condition.ticket.empty()) return names;
+    const auto ticket = context.store.key_books().ticket(condition.ticket);
+    if (ticket && !ticket->unit.empty()) names.push_back("unit:" + ticket->unit);
+    return names;
+}
+
 void write_alert(Context& context, OpenAlert& alert, const KeyCondition& condition,
                  const Telling& telling) {
     const std::string topic = "alert/" + alert.row.kind;
@@ -128,12 +143,8 @@ void write_alert(Context& context, OpenAlert& alert, const KeyCondition& conditi
     JsonWriter subject;
     subject.begin_object().field("alert", alert.row.id).field_if("key", condition.key);
     subject.field_if("cabinet", condition.cabinet).field_if("unit", condition.unit).end_object();
-    std::vector<std::string> names{"alert:" + alert.row.id};
-    if (!condition.key.empty()) names.push_back("key:" + condition.key);
-    if (!condition.ticket.empty()) names.push_back("ticket:" + condition.ticket);
-    if (!condition.person.empty()) names.push_back("staff:" + condition.person);
     log_event(context, std::string("alert.") + alert.row.state, subject.take(), alert.row.payload,
-              std::move(names), topic);
+              findable_by(context, alert.row, condition), topic);
     context.store.put_alert(alert.row);
     context.alerts_moved = true;
     context.urgent = true;
@@ -215,14 +226,23 @@ const KeyFact* find_fact(const std::vector<KeyFact>& facts, const std::string& c
     return at == facts.end() ? nullptr : &*at;
 }
 
+// What began before the fold looks has an end there, and waits for nobody.
+bool has_ended(const AlertRow& row, const KeyEnds& ends) {
+    return std::any_of(ends.begin(), ends.end(), [&](const auto& end) {
+        const auto& [kind, subject] = end.first;
+        return row.kind == to_string(kind) && row.subject == subject && !asks_acknowledgement(kind);
+    });
+}
+
 // Why an open alert ends now; empty: it goes on. `goes_on`: whatever somebody looked into.
 std::string end_of(const Context& context, const OpenAlert& alert, const KeyCondition* holds,
-                   bool goes_on, const std::vector<KeyFact>& facts) {
+                   bool goes_on, const std::vector<KeyFact>& facts, const KeyEnds& ends) {
     const KeyCondition told = told_condition(alert);
     if (told.fact.empty()) return holds == nullptr ? "drift" : "";
     const KeyFact* fact = find_fact(facts, alert.row.kind, told.fact);
     const bool in_window = context.now_ms() - alert.row.opened_at < kCustodyWindowMs / 2;
     if (fact == nullptr && in_window) return "correction";
+    if (fact == nullptr && has_ended(alert.row, ends)) return "drift";
     const bool by_ack = holds != nullptr ? holds->by_ack : true;
     if (!by_ack) return fact == nullptr || fact->over_at ? "drift" : "";
     if (holds == nullptr && fact != nullptr) return "drift";  // it ended by itself
@@ -231,6 +251,12 @@ std::string end_of(const Context& context, const OpenAlert& alert, const KeyCond
 
 }  // namespace
 
+void name_units(std::vector<std::string>& about, const Key& key) {
+    constexpr std::size_t kUnitsMax = 8;
+    if (key.opens.size() > kUnitsMax) return;
+    for (const std::string& unit : key.opens) about.push_back("unit:" + unit);
+}
+
 bool is_key_alert(const Context& context, const AlertRow& row) {
     const auto& codes = key_alert_codes();
     return row.subject != context.options.site_id &&
@@ -238,7 +264,7 @@ bool is_key_alert(const Context& context, const AlertRow& row) {
 }
 
 void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
-                     const std::vector<KeyFact>& facts) {
+                     const std::vector<KeyFact>& facts, const KeyEnds& ends) {
     using Name = std::pair<std::string, std::string>;
     // Of several facts of one kind about one thing the first stands; a state is one anyway.
     std::map<Name, const KeyCondition*> holding;
@@ -260,7 +286,8 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
         const KeyCondition* holds = found == holding.end() ? nullptr : found->second;
         if (const auto again = facts_of.find(name); again != facts_of.end())
             count_repeats(context, alert, again->second);
-        if (const std::string why = end_of(context, alert, holds, going_on.contains(name), facts);
+        if (const std::string why =
+                end_of(context, alert, holds, going_on.contains(name), facts, ends);
             !why.empty()) {
             // Who looked has seen all that was told of it until then.
             if (why == "acknowledgement")

@@ -2,6 +2,9 @@
 // envelope is that of every alert (CONTRACT.md 4). Engine thread only.
 #pragma once
 
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/core/key_watch.hpp"
@@ -9,13 +12,18 @@
 
 namespace gatehouse {
 
+// By which flats a row about that key is found: those that it opens, where it opens few.
+void name_units(std::vector<std::string>& about, const Key& key);
+
 // log_gap is a word of the daemon's own log as well; that one is about the site.
 [[nodiscard]] bool is_key_alert(const Context& context, const AlertRow& row);
 
 // `facts` are those that the fold still knows: an alert about one that is no more among them, and
-// not older than the fold looks, was a mistake and is cleared as such.
+// not older than the fold looks, was a mistake and is cleared as such; an older one ends by its end
+// among `ends`.
+using KeyEnds = std::map<std::pair<KeyFactKind, std::string>, UtcMs>;
 void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
-                     const std::vector<KeyFact>& facts);
+                     const std::vector<KeyFact>& facts, const KeyEnds& ends);
 
 // Which events an open alert misses, and the one that came behind them.
 struct OpenGap {

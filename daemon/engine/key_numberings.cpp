@@ -17,21 +17,21 @@ bool is_same(const KeyEvent& before, const KeyEvent& again) {
            before.device_at.value_or(before.at) == (again.at == 0 ? before.at : again.at);
 }
 
-KeptAs kept_as(KeyBooks& books, const KeyNumberings::Pending& pending, const std::string& source,
-               const KeyEvent& said) {
+Kept kept_as(KeyBooks& books, const KeyNumberings::Pending& pending, const std::string& source,
+             const KeyEvent& said) {
     KeyEvent before;
     const auto waiting = pending.find({source, said.id.boot, said.id.seq});
     if (waiting != pending.end()) {
         before = waiting->second;
     } else {
         const auto body = books.event_body(source, said.id.boot, said.id.seq);
-        if (!body) return KeptAs::nothing;
+        if (!body) return {};
         from_book(*body, before);
     }
     // A loss stands in the place of its first event and is none of the board's own rows.
     const auto lost = KeyEventType::log_overwritten;
-    if ((before.type == lost) != (said.type == lost)) return KeptAs::nothing;
-    return is_same(before, said) ? KeptAs::same : KeptAs::other;
+    if ((before.type == lost) != (said.type == lost)) return {};
+    return {is_same(before, said) ? KeptAs::same : KeptAs::other, before.at};
 }
 
 void widen(std::map<std::int64_t, BootSpan>& boots, std::int64_t boot, UtcMs at) {
@@ -42,7 +42,7 @@ void widen(std::map<std::int64_t, BootSpan>& boots, std::int64_t boot, UtcMs at)
 }
 
 // A cabinet that pushes. Those that name their board's serial are judged among what that one told.
-std::size_t choose(const std::vector<Numbering>& all, const std::vector<KeptAs>& kept,
+std::size_t choose(const std::vector<Numbering>& all, const std::vector<Kept>& kept,
                    const KeyPush& push, std::int64_t boot, std::optional<UtcMs> at) {
     if (push.serial.empty()) return numbering_of(all, kept, boot, at);
     std::vector<std::size_t> own;
@@ -52,7 +52,7 @@ std::size_t choose(const std::vector<Numbering>& all, const std::vector<KeptAs>&
     const bool new_word = own.empty() && all.back().serial.empty();
     if (new_word) own.push_back(all.size() - 1);
     std::vector<Numbering> numberings;
-    std::vector<KeptAs> kept_there;
+    std::vector<Kept> kept_there;
     for (const std::size_t i : own) {
         numberings.push_back(all[i]);
         kept_there.push_back(kept[i]);
@@ -97,13 +97,13 @@ KeyNumberings::Place KeyNumberings::place(KeyBooks& books, const Pending& pendin
                                           const KeyEvent& resolved) {
     const Cabinet& known = cabinet(books, push.source);
     const std::vector<Numbering>& all = known.numberings;
-    std::vector<KeptAs> kept;
+    std::vector<Kept> kept;
     for (const Numbering& one : all) kept.push_back(kept_as(books, pending, one.source, said));
     std::size_t chosen = all.size() - 1;
     if (push.newest) {
         const bool anew = known.newest_seq >= 0 &&
                           counts_anew(push.boot, *push.newest, known.newest_boot, known.newest_seq);
-        if (anew || kept.back() == KeptAs::other) chosen = all.size();
+        if (anew || kept.back().as == KeptAs::other) chosen = all.size();
     } else {
         const bool own_clock =
             resolved.clocked || (said.at != 0 && resolved.at != resolved.received_at);
@@ -112,7 +112,7 @@ KeyNumberings::Place KeyNumberings::place(KeyBooks& books, const Pending& pendin
     }
     if (chosen == all.size())
         return {numbering_source(push.source, chosen + 1), KeptAs::nothing, true};
-    return {all[chosen].source, kept[chosen], false};
+    return {all[chosen].source, kept[chosen].as, false};
 }
 
 void KeyNumberings::keep(KeyBooks& books, const KeyPush& push, const Place& place,

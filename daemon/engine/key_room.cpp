@@ -284,6 +284,28 @@ void KeyRoom::keep_links(const std::vector<const KeyLoan*>& among) {
     }
 }
 
+// What joins a key's time out with a ticket, in the line of each, of who had it, and of the flats.
+void KeyRoom::log_link(const char* kind, const KeyLoan& loan, const KeyLink& link) {
+    JsonWriter subject, body;
+    subject.begin_object().field("key", loan.key).field("ticket", link.ticket).end_object();
+    body.begin_object()
+        .field("loan", format(loan.id))
+        .field("key", loan.key)
+        .field("ticket", link.ticket)
+        .field_if("person", loan.holder)
+        .field("link", to_string(link.kind))
+        .field("primary", link.primary)
+        .field("origin", to_string(origin_of(link.kind)))
+        .field("out_at", context_.iso(loan.out_at))
+        .end_object();
+    std::vector<std::string> about{"key:" + loan.key, "ticket:" + link.ticket};
+    if (!loan.holder.empty()) about.push_back("staff:" + loan.holder);
+    if (const Key* key = find_key(loan.key)) name_units(about, *key);
+    const Ticket* ticket = find_ticket(link.ticket);
+    if (ticket != nullptr && !ticket->unit.empty()) about.push_back("unit:" + ticket->unit);
+    log_event(context_, kind, subject.take(), body.take(), std::move(about));
+}
+
 // Appended, and the older ones point to what took their place.
 void KeyRoom::put_links(const KeyLoan& loan, const std::vector<KeyLink>& links) {
     KeyBooks& books = context_.store.key_books();
@@ -303,20 +325,13 @@ void KeyRoom::put_links(const KeyLoan& loan, const std::vector<KeyLink>& links) 
         if (link.kind == KeyLinkKind::linked && named != named_.end()) row.by = "staff";
         const std::int64_t number = books.add_link(row);
         if (first == 0) first = number;
-        if (link.ticket.empty()) continue;
-        JsonWriter subject, body;
-        subject.begin_object().field("key", loan.key).field("ticket", link.ticket).end_object();
-        body.begin_object()
-            .field("loan", id)
-            .field("key", loan.key)
-            .field("ticket", link.ticket)
-            .field("link", to_string(link.kind))
-            .field("primary", link.primary)
-            .field("out_at", context_.iso(loan.out_at))
-            .end_object();
-        log_event(context_, "custody.linked", subject.take(), body.take(),
-                  {"key:" + loan.key, "ticket:" + link.ticket});
+        if (!link.ticket.empty()) log_link("custody.linked", loan, link);
     }
+    if (const auto before = links_.find(id); before != links_.end())
+        for (const KeyLink& link : before->second)
+            if (std::none_of(links.begin(), links.end(),
+                             [&](const KeyLink& one) { return one.ticket == link.ticket; }))
+                log_link("custody.unlinked", loan, link);
     books.supersede_links(id, first);
     forget_derived();
     links_[id] = links;
@@ -504,7 +519,7 @@ void KeyRoom::watch() {
     const KeyWatchInput input{
         open,           tickets,       at_work,           facts,  cabinets,    inactive,
         options_.rules, context_.zone, context_.now_ms(), moves_, keys_back(), std::move(on_duty)};
-    move_key_alerts(context_, key_conditions(input), facts);
+    move_key_alerts(context_, key_conditions(input), facts, findings_.ends);
 }
 
 }  // namespace gatehouse

@@ -65,6 +65,11 @@ struct TicketAct {
     std::string appointment_at, until, owner_contacted_at;  // ISO 8601, into the move
     std::string loan, key;                                  // link: either
 };
+// A register of a hand-over that somebody has to look at: as it was written, and what speaks
+// against it, in the site's words.
+struct RegisterDoubt {
+    std::string meter, figure, why;
+};
 // A row of a plain register, its body made already.
 struct WriteRegister {
     std::string kind, unit, subject, by, second, body;
@@ -74,6 +79,7 @@ struct WriteRegister {
     bool once = false;       // one row a kind and subject
     // Reported with it, in the same transaction: what an inspection round found.
     std::vector<OpenTicket> faults;
+    std::vector<RegisterDoubt> doubts;  // likewise, one ticket for all of them
     // Of a hand-over: figures that two people read at dials which no electronics can confirm. They
     // become readings with the record.
     std::vector<ReadFace> faces;
@@ -187,6 +193,7 @@ class KeyRoom {
     [[nodiscard]] std::vector<const KeyLoan*> loans_near(const Ticket& ticket) const;
     [[nodiscard]] std::vector<const KeyLoan*> loans() const;
     void put_links(const KeyLoan& loan, const std::vector<KeyLink>& links);
+    void log_link(const char* kind, const KeyLoan& loan, const KeyLink& link);
 
     [[nodiscard]] const Key* find_key(const std::string& id) const;
     [[nodiscard]] const Ticket* find_ticket(const std::string& number);

@@ -28,7 +28,9 @@ std::uint64_t log_meter(Context& context, const MeterRuntime& meter, const std::
         .field_if("reason", reason);
     if (more) more(body);
     body.field("at", context.iso(context.now_ms())).end_object();
-    return log_event(context, kind, subject.take(), body.take(), {"meter:" + meter.row->meter});
+    std::vector<std::string> about{"meter:" + meter.row->meter};
+    if (!meter.row->unit.empty()) about.push_back("unit:" + meter.row->unit);
+    return log_event(context, kind, subject.take(), body.take(), std::move(about));
 }
 
 void check_staff(const Context& context, Reply& reply, const char* pointer,

@@ -210,9 +210,14 @@ std::optional<Reply> refuse_face(Context& context, const ReadFace& command) {
     return answered && answered->kind == ReplyKind::ok ? std::nullopt : answered;
 }
 
-bool agrees_with_books(Context& context, const ReadFace& command) {
+FaceLook look_at_face(Context& context, const ReadFace& command) {
     Looked looked;
-    return !look_at(context, command, looked) && !looked.verdict.opened;
+    if (const auto answered = look_at(context, command, looked))
+        return answered->kind == ReplyKind::ok
+                   ? FaceLook{FaceLook::Fit::known, ""}
+                   : FaceLook{FaceLook::Fit::contradicts, answered->type};
+    if (!looked.verdict.opened) return {};
+    return {FaceLook::Fit::contradicts, to_string(looked.verdict.opened->reason)};
 }
 
 Reply confirm_face(Context& context, const ConfirmFace& command) {

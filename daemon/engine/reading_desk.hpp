@@ -11,8 +11,13 @@ namespace gatehouse {
 // Why it would not be taken; nothing: it would be, confirmed or held, or was already. Changes
 // nothing.
 [[nodiscard]] std::optional<Reply> refuse_face(Context& context, const ReadFace& command);
-// Whether it would be confirmed at once, and not held.
-[[nodiscard]] bool agrees_with_books(Context& context, const ReadFace& command);
+// What would come of it: it would be confirmed at once, was taken already, or contradicts the books
+// and would be held or refused, with the reason. Changes nothing.
+struct FaceLook {
+    enum class Fit { agrees, known, contradicts } fit = Fit::agrees;
+    std::string reason;
+};
+[[nodiscard]] FaceLook look_at_face(Context& context, const ReadFace& command);
 // The face agrees with a profile in conflict, which charges from then on.
 [[nodiscard]] Reply confirm_face(Context& context, const ConfirmFace& command);
 [[nodiscard]] Reply hold_meter(Context& context, const HoldMeter& command);

@@ -402,6 +402,13 @@ std::optional<RegisterRow> same_handover(Context& context, const WriteRegister& 
     return newest;
 }
 
+// What the sheet did not know: that the books contradict it. A quote within its words is escaped.
+void mark_doubted(std::string& sheet) {
+    const std::string before = "\"reconcile\":false", after = "\"reconcile\":true";
+    if (const auto at = sheet.find(before); at != std::string::npos)
+        sheet.replace(at, before.size(), after);
+}
+
 // One member more behind those of an object; an empty one adds nothing.
 std::string with_member(std::string object, const std::string& member) {
     if (member.empty()) return object;
@@ -416,16 +423,8 @@ std::string KeyRoom::book_faces(const WriteRegister& row, std::vector<std::strin
     if (row.faces.empty()) return "";
     const BaseReadings taken = take_base_readings(context_, row.faces);
     if (!taken.to_decide.empty()) {
-        OpenTicket task;
-        task.kind = "inspection";
-        task.unit = row.unit;
-        task.category = "其他";
-        task.channel = "patrol";
-        task.by = row.by;
-        task.text = (context_.options.chinese ? "移交表底待核实: "
-                                              : "Registers of a hand-over that staff decide: ") +
-                    taken.to_decide;
-        const Reply opened = open(task);
+        const Reply opened = open(task_of_registers(RegisterTask::decide, row, taken.to_decide,
+                                                    context_.options.chinese));
         GH_ASSERT(opened.kind == ReplyKind::created);
         tickets.push_back(newest_opened_);
     }
@@ -454,7 +453,12 @@ Reply KeyRoom::write(const WriteRegister& row) {
     }
     if (auto refused = refuse_base_readings(context_, row.faces)) return *std::move(refused);
     std::vector<std::string> numbers;
-    for (const OpenTicket& fault : there ? std::vector<OpenTicket>() : row.faults) {
+    std::vector<OpenTicket> faults;
+    if (!there && !row.doubts.empty())
+        faults.push_back(
+            task_of_registers(RegisterTask::reconcile, row, row.doubts, context_.options.chinese));
+    if (!there) faults.insert(faults.end(), row.faults.begin(), row.faults.end());
+    for (const OpenTicket& fault : faults) {
         const Reply opened = open(fault);
         if (opened.kind != ReplyKind::created && opened.kind != ReplyKind::ok) return opened;
         numbers.push_back(newest_opened_);
@@ -496,6 +500,10 @@ Reply KeyRoom::record(const RoomWork* work, Reply moved) {
     WriteRegister row = std::get<WriteRegister>(work->what);
     row.faces.clear();  // the move took them
     const boost::json::object act = boost::json::parse(moved.json).as_object();
+    if (const auto* base = act.if_contains("base_readings"))
+        add_left_faces(row.doubts, boost::json::serialize(*base), context_.options.chinese);
+    if (!row.doubts.empty())
+        for (std::string* text : {&row.body, &row.log_body}) mark_doubted(*text);
     for (std::string* text : {&row.body, &row.log_body}) {
         if (text->empty()) continue;
         text->pop_back();

@@ -60,6 +60,20 @@ std::string label_of(const Call& call, const std::string& unit) {
 
 }  // namespace
 
+AskedSpan asked_span(Call& call) {
+    Query query(call.request);
+    AskedSpan span;
+    span.from = query.time("from", call.app.zone);
+    span.to = query.through("to", call.app.zone);
+    const auto said = [&](const char* name) { return query.text(name).value_or(""); };
+    if (span.from && span.to && *span.from >= *span.to)
+        throw Refused{problem(400, "query",
+                              "from=" + said("from") + " lies behind to=" + said("to") +
+                                  "; name an earlier from or a later to.")};
+    query.finish();
+    return span;
+}
+
 std::string minute(const std::optional<UtcMs>& at, const Zone& zone) {
     if (!at) return "";
     std::string text = format_iso8601(*at, zone).substr(0, 16);

@@ -13,6 +13,12 @@
 
 namespace gatehouse::http {
 
+// The time that a register is asked for: from= and to=, where a date alone is its last day. Refused
+// where it ends before it begins.
+struct AskedSpan {
+    std::optional<UtcMs> from, to;
+};
+[[nodiscard]] AskedSpan asked_span(Call& call);
 // "2026-11-23 14:03"; empty where there is none.
 [[nodiscard]] std::string minute(const std::optional<UtcMs>& at, const Zone& zone);
 [[nodiscard]] Response key_list_page(const Call& call, const KeyBoard& board);

@@ -109,11 +109,7 @@ json::object loan_item(const Call& call, KeyBooks& books, const KeyLoanRow& row,
 }
 
 std::vector<json::object> loan_items(Call& call) {
-    Query query(call.request);
-    const auto from = query.time("from", call.app.zone);
-    const auto to = query.through("to", call.app.zone);
-    static_cast<void>(query.text("lang"));
-    query.finish();
+    const auto [from, to] = asked_span(call);
     const auto reader = call.app.readers.take();
     KeyBooks books = reader->key_books();
     const auto board = board_of(call);
@@ -122,7 +118,9 @@ std::vector<json::object> loan_items(Call& call) {
          books.loans_between(from.value_or(INT64_MIN), to.value_or(INT64_MAX), kLoansMax + 1)) {
         if (items.size() == kLoansMax)
             throw Refused{
-                problem(413, "too-many-rows", "More than 20,000 loans; ask for a shorter time.")};
+                problem(413, "too-many-rows",
+                        "More than 20,000 loans began in that time; ask for a shorter one with "
+                        "from= and to=, such as from=2026-11-01&to=2026-11-30.")};
         items.push_back(loan_item(call, books, row, board->rules));
         items.back()["no"] = items.size();
     }

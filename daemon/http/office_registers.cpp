@@ -114,20 +114,6 @@ bool is_of_unit(const Call& call, const std::string& meter, const std::string& u
     return false;
 }
 
-// What somebody has to look at: a register that the electronics do not confirm.
-OpenTicket task_of(const Call& call, const WriteRegister& row, const std::string& what) {
-    const bool chinese = call.app.options.chinese;
-    OpenTicket task;
-    task.kind = "inspection";
-    task.unit = row.unit;
-    task.category = "其他";
-    task.channel = "patrol";
-    task.by = row.by;
-    task.text =
-        (chinese ? "移交表底待电子核对: " : "Registers of a hand-over to be reconciled: ") + what;
-    return task;
-}
-
 // What is in order, and what is a number of pieces; anything else that a checklist says is a
 // defect.
 bool is_in_order(const std::string& result) {
@@ -337,11 +323,11 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
         if (count != "0" && !is_count(count))
             body.wrong("/keys/" + key, "`" + count + "` is no number of keys from 0 to 9999");
     JsonWriter figures;
-    std::string open;
-    const auto to_reconcile = [&](const std::string& what, std::string_view says) {
+    const auto to_reconcile = [&](const std::string& meter, const std::string& figure,
+                                  std::string_view says) {
         const bool chinese = call.app.options.chinese;
-        open += (open.empty() ? "" : "; ") + what + " (" +
-                (chinese ? chinese_word(kElectronicWords, says) : std::string(says)) + ")";
+        row.doubts.push_back(
+            {meter, figure, chinese ? chinese_word(kElectronicWords, says) : std::string(says)});
     };
     figures.begin_array();
     for (const auto& [meter, register_value] : readings) {
@@ -352,7 +338,7 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
             row.faces.push_back(
                 {signed_by.actor, meter, register_value, at, signed_by.by, signed_by.second, ""});
         // Where no electronics can say anything, what was read by eye stands.
-        if (says != "agrees" && says != "by_eye") to_reconcile(meter + " " + register_value, says);
+        if (says != "agrees" && says != "by_eye") to_reconcile(meter, register_value, says);
         figures.begin_object()
             .field("meter", meter)
             .field("register", register_value)
@@ -361,7 +347,7 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
     }
     if (whole)
         for (const std::string& meter : meters_left_out(call, row.unit, readings)) {
-            to_reconcile(meter, "not_read");
+            to_reconcile(meter, "", "not_read");
             figures.begin_object().field("meter", meter).field("electronic", "not_read");
             figures.end_object();
         }
@@ -375,7 +361,7 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
         for (const auto& [key, value] : *list) text.field(key, value);
         text.end_object();
     }
-    text.field("reconcile", !open.empty())
+    text.field("reconcile", !row.doubts.empty())
         .field_if("witness", witness)
         .field_if("receiver", receiver)
         .field_if("note", note)
@@ -384,10 +370,9 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
         .end_object();
     row.body = text.take();
     log.begin_object().field("direction", direction).key("readings").raw(all);
-    log.field("reconcile", !open.empty()).field("by", row.by);
+    log.field("reconcile", !row.doubts.empty()).field("by", row.by);
     log.field_if("second", row.second).end_object();
     row.log_body = log.take();
-    if (!open.empty()) row.faults.push_back(task_of(call, row, open));
     for (const auto& [item, result] : checklist)
         if (!is_in_order(result)) row.faults.push_back(defect_of(row, item, result));
     return row;

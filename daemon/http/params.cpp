@@ -15,7 +15,8 @@ constexpr std::chrono::seconds kEngineWait{60};
 }  // namespace
 
 std::optional<std::string> Query::text(std::string_view name) {
-    known_.emplace_back(name);
+    // One that is read in two ways is still one.
+    if (std::find(known_.begin(), known_.end(), name) == known_.end()) known_.emplace_back(name);
     std::optional<std::string> value;
     for (const auto& [key, text] : request_.query) {
         if (key != name) continue;

@@ -128,9 +128,9 @@ Response get_tickets(Call& call);  // tickets.cpp
 Response get_ticket(Call& call);
 void post_ticket(Call& call, Respond respond);
 void post_ticket_action(Call& call, Respond respond);
-Response get_timeline(Call& call);
 Response get_search(Call& call);
-Response get_repairs(Call& call);  // key_reports.cpp
+Response get_timeline(Call& call);  // timeline.cpp
+Response get_repairs(Call& call);   // key_reports.cpp
 Response table_repairs(Call& call);
 void post_repairs_freeze(Call& call, Respond respond);
 Response get_key_register(Call& call);

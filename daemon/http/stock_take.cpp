@@ -39,7 +39,7 @@ const Column kColumns[] = {
     {"second", "复核人"},
     {"remark", "原因/备注"},
 };
-const TableSpec kStockTake{"stock-take", "盘点表", kColumns};
+const TableSpec kStockTake{"stock-take", "盘点表", kColumns, "counted"};
 
 struct Span {
     UtcMs from = 0, to = 0;  // to: not in it any more
@@ -47,11 +47,7 @@ struct Span {
 
 // Absent: the month as far as it has gone, since a stock-take is a month's.
 Span span_of(Call& call) {
-    Query query(call.request);
-    const auto from = query.time("from", call.app.zone);
-    const auto to = query.through("to", call.app.zone);
-    static_cast<void>(query.text("lang"));
-    query.finish();
+    const auto [from, to] = asked_span(call);
     LocalDate month = call.app.zone.local(call.snapshot->now_ms).date;
     month.day = 1;
     return {from.value_or(call.app.zone.midnight(month)), to.value_or(call.snapshot->now_ms + 1)};
@@ -62,7 +58,9 @@ std::map<std::string, KeyEvent> counts_of(KeyBooks& books, const Span& span) {
     const auto rows = books.counts_between(span.from, span.to, kCountsMax + 1);
     if (rows.size() > kCountsMax)
         throw Refused{
-            problem(413, "too-many-rows", "More than 20,000 counts; ask for a shorter time.")};
+            problem(413, "too-many-rows",
+                    "More than 20,000 counts in that time; ask for a shorter one with from= and "
+                    "to=, such as from=2026-11-01&to=2026-11-30.")};
     std::map<std::string, KeyEvent> newest;
     for (const KeyEventRow& row : rows) {
         KeyEvent event;
@@ -140,10 +138,12 @@ std::vector<json::object> items_of(const Call& call, KeyBooks& books, const Span
     return items;
 }
 
+// Of those that were counted: what nobody looked at is neither there nor missing.
 int sum_of(const std::vector<json::object>& items, const char* name) {
     int sum = 0;
     for (const json::object& item : items)
-        if (const json::value* value = item.if_contains(name)) sum += value->to_number<int>();
+        if (const json::value* value = item.if_contains(name); value && item.contains("counted"))
+            sum += value->to_number<int>();
     return sum;
 }
 
@@ -172,6 +172,7 @@ Response stock_take_page(const Call& call, const Span& span,
                 {{"To", "止"}, minute(span.to - 1, call.app.zone)},
                 {{"Counted, of all keys", "已盘/总数"},
                  std::to_string(counted(items)) + " / " + std::to_string(items.size())},
+                {{"Not counted", "未盘"}, std::to_string(items.size() - counted(items))},
                 {{"With a difference", "有差异"}, std::to_string(differing(items))}});
     std::vector<Page::Column> columns{{{"No", "序号"}, true},      {{"Key", "钥匙编号"}},
                                       {{"Class", "类别"}},         {{"Label", "标签"}},
@@ -190,10 +191,12 @@ Response stock_take_page(const Call& call, const Span& span,
                 row[i] = row[i].substr(0, 10) + " " + row[i].substr(11, 5);
         rows.push_back(std::move(row));
     }
-    page.table(columns, rows,
-               {page.word({"Sum", "合计"}), "", "", "", "", "", "",
-                std::to_string(sum_of(items, "expected")), std::to_string(sum_of(items, "counted")),
-                std::to_string(sum_of(items, "difference"))});
+    page.table(
+        columns, rows,
+        {page.word({"Sum of the counted", "已盘合计"}), "", "", "", "", "",
+         page.word({"not counted: ", "未盘："}) + std::to_string(items.size() - counted(items)),
+         std::to_string(sum_of(items, "expected")), std::to_string(sum_of(items, "counted")),
+         std::to_string(sum_of(items, "difference"))});
     page.signatures({{"Counted by", "盘点人"}, {"Checked by", "复核人"}});
     return page.response();
 }
@@ -210,6 +213,7 @@ Response get_stock_take(Call& call) {
                                 {"to", format_iso8601(span.to, call.app.zone)},
                                 {"keys", items.size()},
                                 {"counted", counted(items)},
+                                {"not_counted", items.size() - counted(items)},
                                 {"differing", differing(items)},
                                 {"items", json::array(items.begin(), items.end())}};
     return json_response(json::serialize(document));

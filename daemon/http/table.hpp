@@ -37,6 +37,9 @@ struct TableSpec {
     const char* name;  // of the file and the sheet
     const char* chinese;
     std::span<const Column> columns;
+    // A total adds up the rows alone that have a cell in this column, and says how many have none;
+    // absent: all.
+    const char* total_of = nullptr;
 };
 
 using Row = std::vector<std::string>;  // one cell a column

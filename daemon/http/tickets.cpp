@@ -1,5 +1,4 @@
-// Repair tickets, the dispatch slip on paper, and the timeline that joins them with keys, readings
-// and money.
+// Repair tickets, the dispatch slip on paper, and the one box that finds a flat, a ticket or a key.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -342,38 +341,6 @@ Response get_search(Call& call) {
     }
     list.end_items();
     return list.finish(std::optional<std::string>(), false);
-}
-
-// What happened to one unit, key, ticket, person or meter, oldest first, with how sure it is.
-Response get_timeline(Call& call) {
-    Query query(call.request);
-    std::string about;
-    for (const char* name : {"unit", "key", "ticket", "staff", "meter", "account", "cabinet"}) {
-        const auto id = query.text(name);
-        if (!id) continue;
-        if (!about.empty())
-            throw Refused{problem(400, "query",
-                                  "Name one of unit, key, ticket, staff, meter, "
-                                  "account and cabinet, not two.")};
-        about = std::string(name) + ":" + *id;
-    }
-    const auto limit = query.limit();
-    const std::uint64_t after = query.after_seq();
-    query.finish();
-    if (about.empty())
-        throw Refused{problem(400, "query",
-                              "Name what the timeline is about: unit=, key=, ticket=, staff=, "
-                              "meter=, account= or cabinet=.")};
-    const auto rows = call.app.readers.take()->events_about(about, after, limit + 1);
-    ListWriter list;
-    std::uint64_t next = after;
-    for (const StoredEvent& event : rows) {
-        if (list.count() == limit) break;
-        list.item(event_json(event, call.app.zone));
-        next = event.seq;
-    }
-    list.end_items();
-    return list.finish(next, rows.size() > limit);
 }
 
 }  // namespace gatehouse::http

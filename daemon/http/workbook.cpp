@@ -89,12 +89,15 @@ struct Workbook::Impl {
     std::vector<lxw_format*> formats;
     std::vector<std::int64_t> totals;
     lxw_row_t at = 1;
+    bool adds = true;          // the row that is written now
+    std::size_t left_out = 0;  // rows that were not added up
 
     void begin(const TableSpec& next) {
         spec = &next;
         at = 1;
         formats.clear();
         totals.assign(next.columns.size(), 0);
+        left_out = 0;
         sheet = workbook_add_worksheet(book, chinese ? next.chinese : next.name);
         if (sheet == nullptr) throw std::runtime_error("no sheet could be begun in " + path);
         worksheet_freeze_panes(sheet, 1, 0);
@@ -125,7 +128,7 @@ struct Workbook::Impl {
                 if (!is_number(value)) break;
                 worksheet_write_number(sheet, at, c, std::strtod(value.c_str(), nullptr),
                                        formats[c]);
-                if (column.total)
+                if (column.total && adds)
                     totals[c] += parse_decimal(value, places(column.cell)).value_or(0);
                 return;
             case Cell::time:
@@ -136,6 +139,14 @@ struct Workbook::Impl {
                 break;
         }
         text(sheet, at, c, value, nullptr);
+    }
+
+    void judge(const Row& row) {
+        adds = true;
+        if (spec->total_of == nullptr) return;
+        for (std::size_t i = 0; i < spec->columns.size(); ++i)
+            if (std::string_view(spec->columns[i].name) == spec->total_of) adds = !row[i].empty();
+        if (!adds) ++left_out;
     }
 
     void release_left() {
@@ -154,7 +165,11 @@ struct Workbook::Impl {
             worksheet_write_number(sheet, at, static_cast<lxw_col_t>(i),
                                    std::strtod(sum.c_str(), nullptr), formats[i]);
         }
-        if (any) text(sheet, at, 0, chinese ? "合计" : "total", bold);
+        std::string word = chinese ? "合计" : "total";
+        if (left_out > 0)
+            word += chinese ? "（未计 " + std::to_string(left_out) + " 行）"
+                            : " (without " + std::to_string(left_out) + " rows)";
+        if (any) text(sheet, at, 0, word, bold);
     }
 };
 
@@ -209,6 +224,7 @@ Workbook::~Workbook() {
 }
 
 void Workbook::row(const Row& row) {
+    impl_->judge(row);
     for (std::size_t i = 0; i < row.size(); ++i) impl_->cell(static_cast<lxw_col_t>(i), row[i]);
     ++impl_->at;
 }

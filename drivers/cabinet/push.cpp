@@ -44,7 +44,8 @@ std::string unread(const bj::object& object, KeyEventType type) {
         const bool stock =
             type == KeyEventType::inventory &&
             std::find(std::begin(kOfStock), std::end(kOfStock), word) != std::end(kOfStock);
-        if (!read && !stock) rest.emplace(name, value);
+        const bool phase = is_alarm(type) && (word == "start" || word == "clear");
+        if (!read && !stock && !phase) rest.emplace(name, value);
     }
     return rest.empty() ? "" : kept_raw(rest);
 }
@@ -64,6 +65,10 @@ std::optional<UtcMs> time_of(const bj::object& object, const char* name, const Z
     if (value == nullptr || !value->is_string()) return std::nullopt;
     return parse_iso8601(std::string_view(value->get_string().data(), value->get_string().size()),
                          zone);
+}
+
+bool says_end(const std::string& detail) {
+    return detail == "clear" || detail == "end" || detail == "off";
 }
 
 // "access.denied.unknown_card", "door.held{clear}": the type, and what stands behind it.
@@ -93,9 +98,29 @@ void take_type(KeyEvent& event, const bj::object& object) {
     // Why somebody was turned away often stands where others say what a key is for.
     if (event.type == KeyEventType::access_denied && event.detail.empty())
         event.detail = text_of(object, "reason");
-    event.begins = !(event.detail == "clear" || event.detail == "end" || event.detail == "off");
+    event.begins = !says_end(event.detail);
     if (const bj::value* begins = object.if_contains("begins"); begins && begins->is_bool())
         event.begins = begins->get_bool();
+}
+
+// Whether an alarm begins or ends, where its members say so: `start` and `clear`, which are true or
+// false, beside what its type or state said. False: they say neither, or both.
+bool take_phase(KeyEvent& event, const bj::object& object) {
+    std::optional<bool> said;
+    if (says_end(event.detail) || event.detail == "start") said = !says_end(event.detail);
+    const auto agrees = [&](bool begins) { return said.value_or(begins) == begins; };
+    if (const bj::value* begins = object.if_contains("begins"); begins && begins->is_bool())
+        said = begins->get_bool();
+    for (const char* name : {"start", "clear"}) {
+        const bj::value* value = object.if_contains(name);
+        if (value == nullptr || value->is_null()) continue;
+        if (!value->is_bool()) return false;
+        const bool begins = value->get_bool() == (std::string_view(name) == "start");
+        if (!agrees(begins)) return false;
+        said = begins;
+    }
+    event.begins = said.value_or(true);
+    return true;
 }
 
 void take_card(KeyEvent& event, const bj::object& object) {
@@ -259,6 +284,7 @@ class Decoder {
         }
         if (text_of(object, "clk") == "unset") event.at = 0;
         if (event.word.empty()) return bad(i, "type");
+        if (is_alarm(event.type) && !take_phase(event, object)) return bad(i, "start_clear");
         for (const auto& [name, place] :
              {std::pair{"slot", &event.slot}, std::pair{"door", &event.door}}) {
             const bj::value* value = object.if_contains(name);

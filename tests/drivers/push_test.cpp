@@ -52,6 +52,29 @@ TEST_CASE("a cabinet's push becomes events") {
         {R"({"boot":1,"events":[{"seq":1,"type":"door.held{clear}"}]})",
          "1/1 door.held clear ends"},
         {R"({"boot":1,"events":[{"seq":1,"type":"tamper","begins":false}]})", "1/1 tamper ends"},
+        // Start and clear as members, as the type of keys-and-tickets.md 5.1 lists them.
+        {R"({"boot":1,"events":[{"seq":1,"type":"tamper","clear":true},
+             {"seq":2,"type":"door.held","start":true},{"seq":3,"type":"door.forced","start":false},
+             {"seq":4,"type":"tamper","start":false,"clear":true},
+             {"seq":5,"type":"tamper","start":null,"clear":false},
+             {"seq":6,"type":"tamper.clear","clear":true},
+             {"seq":7,"type":"door.held","start":true,"clear":false,"state":"start"},
+             {"seq":8,"type":"duress","clear":true}]})",
+         "1/1 tamper ends; 1/2 door.held; 1/3 door.forced ends; 1/4 tamper ends; 1/5 tamper; "
+         "1/6 tamper clear ends; 1/7 door.held start; 1/8 duress ends"},
+        // What says both, or something else, says nothing: it is kept, counted and begins nothing.
+        {R"({"boot":1,"events":[{"seq":1,"type":"tamper","start":true,"clear":true},
+             {"seq":2,"type":"tamper","start":false,"clear":false},
+             {"seq":3,"type":"door.held{clear}","start":true},
+             {"seq":4,"type":"door.held","state":"start","clear":true},
+             {"seq":5,"type":"door.held","clear":"2026-11-23T10:00:00+08:00"},
+             {"seq":6,"type":"door.held","begins":false,"start":true}]})",
+         "1/1 vendor; 1/2 vendor; 1/3 vendor; 1/4 vendor; 1/5 vendor; 1/6 vendor "
+         "bad:0:start_clear bad:1:start_clear bad:2:start_clear bad:3:start_clear "
+         "bad:4:start_clear bad:5:start_clear"},
+        // Of what does not last they are words like any other.
+        {R"({"boot":1,"events":[{"seq":1,"type":"key.removed","slot":1,"start":"08:00"}]})",
+         "1/1 key.removed #1"},
         {R"({"boot":1,"events":[{"seq":1,"type":"session.open",
              "cred":{"kind":"card","fmt":"w34","ref":"123"}}]})",
          "1/1 session.open w34:123"},
@@ -124,6 +147,7 @@ TEST_CASE("what is not read of a known event is kept with it, cut short") {
         return std::get<KeyPush>(result).events.at(0).extra;
     };
     CHECK(extra(R"(,"person":"s-1","clk":"sync","q":"device")").empty());
+    CHECK(extra(R"(,"start":"08:00")") == R"({"start":"08:00"})");
     CHECK(extra(R"(,"raw":"AA 01","weight_g":31)") == R"({"raw":"AA 01","weight_g":31})");
     CHECK(extra(R"(,"raw":")" + std::string(1'000, 'A') + "\"").size() == 256);
     // Between two characters, so that the book can be read again.

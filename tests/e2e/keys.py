@@ -176,6 +176,13 @@ def holes_copies_and_forgeries(house, desk):
     answer = desk.push(desk.event("key.removed", slot=99999), desk.event("xyz.maker"))
     equal("what cannot be read", answer["bad"], [{"i": 0, "code": "slot_range"}])
     equal("nothing is a hole", answer["gap"], [])
+    # An alarm begins and ends by its members; one that says both is counted and begins nothing.
+    answer = desk.push(desk.event("tamper", start=True), desk.event("tamper", clear=True),
+                       desk.event("tamper", start=True, clear=True))  # fmt: skip
+    equal("both at once", answer["bad"], [{"i": 2, "code": "start_clear"}])
+    told = [row["body"] for row in house.get("/cabinets/kc-01/events?limit=1000")["items"]]
+    equal("start, end and neither", [(b["event_type"], b.get("ends")) for b in told[-3:]],
+          [("tamper", None), ("tamper", True), ("vendor", None)])  # fmt: skip
     other = {**desk.event("door.opened"), "src": "kc-02"}
     desk.seq -= 1
     desk.post("/cabinets/kc-01/events", {"events": [other]}, status=(422,))
@@ -323,6 +330,16 @@ def sheets(house, desk):
     check(f"whom it went to: {handed}", handed["note"].startswith("→ s-04 "))
     doubt = next(row for row in rows if row["key"] == "k-3")
     equal("who could have", doubt["note"], "? s-03, s-04")
+    for query, detail in (
+        ("from=2026-11-30&to=2026-11-01",
+         "from=2026-11-30 lies behind to=2026-11-01; name an earlier from or a later to."),
+        ("month=2026-11", "The parameter month is not known; this route takes from, to."),
+        ("lang=fr", "lang=fr is neither zh-CN nor en."),
+    ):  # fmt: skip
+        for sheet in ("keys", "stock-take"):
+            status, wrong = UnixConnection.request(house.socket, "GET",
+                                                   f"/api/v1/reports/{sheet}?{query}")  # fmt: skip
+            equal(f"{sheet} for {query}", (status, wrong["detail"]), (400, detail))
     same = house.get("/reports/keys")["items"]
     equal("the same in JSON", [loan["due_at"] for loan in same], [row["due_at"] for row in rows])
     equal("units by id", next(i for i in same if i["key"] == "k-2")["opens"], ["u-2"])
@@ -384,7 +401,24 @@ def registers(house, desk):
     found = house.get("/search?q=Flat%201")["items"]
     equal("found by the room", [item["unit"] for item in found], ["u-1"])
     shown = house.ctl("timeline", "--unit", "u-1")["items"]
-    check("the unit's line", {"ticket.reported", "key.removed"} <= {e["kind"] for e in shown})
+    told = {"ticket.reported", "key.removed", "custody.linked", "alert.raised"}
+    check("the unit's line", told <= {e["kind"] for e in shown})
+    check("in order", [e["seq"] for e in shown] == sorted(e["seq"] for e in shown))
+    sure = {e["kind"]: e["origin"] for e in shown}
+    equal("each says how sure it is",
+          [sure[kind] for kind in ("ticket.reported", "key.removed", "alert.raised")],
+          ["manual", "derived", "derived"])  # fmt: skip
+    alerts = {e["body"]["kind"] for e in shown if e["kind"] == "alert.raised"}
+    check(f"the alerts about its key: {alerts}", "key_out_no_ticket" in alerts)
+    pages, after = [], 0
+    while True:
+        part = house.get(f"/timeline?unit=u-1&limit=2&after={after}")
+        check("no more than asked for", len(part["items"]) <= 2)
+        pages += part["items"]
+        if not part["has_more"]:
+            break
+        after = part["next"]
+    equal("page by page", [e["seq"] for e in pages], [e["seq"] for e in shown])
     file = house.get("/units/u-1")
     equal("in the household's file", (file["tickets"][0]["state"], file["keys"][0]["key"]),
           ("closed", "k-1"))  # fmt: skip

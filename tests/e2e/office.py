@@ -5,6 +5,7 @@ paper, as CSV and as a workbook. With a folder named, the sheets are left there 
 """
 import datetime
 import io
+import re
 import sys
 import urllib.parse
 import zipfile
@@ -226,7 +227,16 @@ def counted(house, desk):
     house.ctl("keys", "count", "k-2", "--by", "s-01")
     desk.post("/keys/k-2/in", {"by": "s-01"})
     sheet = house.ctl("keys", "stock-take")
-    equal("the foot", (sheet["keys"], sheet["counted"], sheet["differing"]), (3, 2, 1))
+    equal("the foot", (sheet["keys"], sheet["counted"], sheet["not_counted"],
+          sheet["differing"]), (3, 2, 1, 1))  # fmt: skip
+    # Two were expected of what was counted, and one found; the third is in no sum.
+    foot = re.search("<tfoot>.*?</tfoot>", page(house, "/reports/stock-take")).group(0)
+    equal("on paper", re.findall("<td[^>]*>([^<]*)</td>", foot)[6:10],
+          ["未盘：1", "2", "1", "-1"])  # fmt: skip
+    book = zipfile.ZipFile(io.BytesIO(pull(house, "/reports/stock-take.xlsx?lang=zh-CN")[2]))
+    rows = re.findall("<row .*?</row>", book.read("xl/worksheets/sheet1.xml").decode())
+    check("in the workbook", "合计（未计 1 行）" in rows[-1])
+    equal("its sums", re.findall("<v>(-?[0-9]+)</v>", rows[-1])[-3:], ["2", "1", "-1"])
     first, second, third = sheet["items"]
     equal("one piece is missing", (first["expected"], first["counted"], first["difference"],
           first["by"], first["second"], first["remark"]),

@@ -374,6 +374,33 @@ TEST_CASE("a door that nobody may open was forced, until it is shut") {
     CHECK(house.facts() == "cabinet_forced@kc-01-");
 }
 
+TEST_CASE("an alarm that ends begins nothing, whatever it is") {
+    for (const T type :
+         {T::door_held, T::door_forced, T::tamper, T::duress, T::emergency_release,
+          T::remote_release, T::key_wrong_slot, T::key_unknown_tag, T::key_fault, T::slot_fault}) {
+        INFO(to_string(type));
+        REQUIRE(is_alarm(type));
+        House house;
+        KeyEvent end = event(1, type, 0, "", 2);
+        end.begins = false;
+        // What it ends may have authorised a door; that it is over does not.
+        house.play({end, event(2, T::door_opened, 1)});
+        CHECK(house.facts() == "cabinet_forced@kc-01");
+        CHECK_FALSE(house.custody.keys.contains("k-2"));
+    }
+    CHECK_FALSE(is_alarm(T::key_removed));
+    CHECK_FALSE(is_alarm(T::power));
+}
+
+TEST_CASE("an alarm ends what began before the fold looks") {
+    House house;
+    KeyEvent end = event(9, T::tamper, 0);
+    end.begins = false;
+    house.play({event(8, T::boot, -10), end});
+    CHECK(house.facts().empty());
+    CHECK(house.findings.ends.at({KeyFactKind::tamper, "kc-01"}) == kDay);
+}
+
 TEST_CASE("which seqs are missing, over restarts of the numbering") {
     struct Row {
         std::int64_t boot, seq, next_boot, next;
@@ -437,9 +464,11 @@ TEST_CASE("shuffled and doubled input gives the same custody as ordered input") 
         std::int64_t& at = times[source];
         at += pick(90);
         const T types[] = {T::access_granted, T::door_opened, T::key_removed,
-                           T::key_returned,   T::door_closed, T::inventory};
-        KeyEvent one = event(++seqs[source], types[pick(6)], at);
+                           T::key_returned,   T::door_closed, T::inventory,
+                           T::door_held,      T::door_forced, T::tamper};
+        KeyEvent one = event(++seqs[source], types[pick(9)], at);
         one.id.source = source;
+        if (is_alarm(one.type)) one.begins = pick(2) == 0;
         if (one.type == T::access_granted) one.person = "s-" + std::to_string(pick(3));
         if (one.type == T::key_removed || one.type == T::key_returned) one.slot = pick(3) + 1;
         if (one.type == T::inventory)

@@ -39,7 +39,7 @@ TEST_CASE("where an event of one board's numbering belongs") {
     struct Row {
         const char* what;
         std::int64_t boot;
-        std::optional<int> minute;  // nothing: no clock of its own
+        std::optional<double> minute;  // nothing: no clock of its own
         KeptAs kept;
         std::size_t place;  // 1: it begins another numbering
     };
@@ -53,6 +53,10 @@ TEST_CASE("where an event of one board's numbering belongs") {
         {"again", 7, 65, KeptAs::same, 0},
         {"again, from a board without a clock", 7, std::nullopt, KeptAs::same, 0},
         {"a lower boot, later", 1, 80, KeptAs::nothing, 1},
+        {"a lower boot, in the minute after the last of a longer one", 6, 70.5, KeptAs::nothing, 1},
+        {"a lower boot, before the last", 6, 69.5, KeptAs::nothing, 0},
+        {"the same number in the minute after the last", 7, 70.5, KeptAs::other, 1},
+        {"the same number told with a time of the minute after its own", 7, 61, KeptAs::other, 0},
         {"a lower boot, later, under a number that was used", 5, 80, KeptAs::other, 1},
         {"the same boot, later, under a number that was used", 7, 80, KeptAs::other, 1},
         {"an old one told in other words", 7, 65, KeptAs::other, 0},
@@ -63,8 +67,35 @@ TEST_CASE("where an event of one board's numbering belongs") {
     };
     for (const Row& row : rows) {
         INFO(row.what);
-        const auto at = row.minute ? std::optional(kDay + *row.minute * kMinute) : std::nullopt;
-        CHECK(numbering_of({one_board()}, {row.kept}, row.boot, at) == row.place);
+        const auto at = row.minute ? std::optional(kDay + static_cast<UtcMs>(*row.minute * kMinute))
+                                   : std::nullopt;
+        // What is kept under that number happened in the boot's first minute.
+        const UtcMs kept_at = row.boot == 7 ? kDay + 60 * kMinute : kDay;
+        CHECK(numbering_of({one_board()}, {{row.kept, kept_at}}, row.boot, at) == row.place);
+    }
+}
+
+TEST_CASE("what began within a minute, or was told under a newer number, proves nothing") {
+    struct Row {
+        const char* what;
+        BootSpan span;  // of boot 7, in seconds
+        KeptAs kept;
+        std::int64_t kept_second, boot, second;
+        std::size_t place;
+    };
+    const Row rows[] = {
+        {"a board that ran for half a minute", {0, 30}, KeptAs::nothing, 0, 1, 50, 0},
+        {"and a minute after its first", {0, 30}, KeptAs::nothing, 0, 1, 61, 1},
+        {"the newest told again with its clock set", {0, 300}, KeptAs::other, 300, 7, 330, 0},
+        {"an old one told again with its clock set", {0, 300}, KeptAs::other, 100, 7, 150, 0},
+        {"an old number, something new", {0, 300}, KeptAs::other, 100, 7, 301, 1},
+    };
+    for (const Row& row : rows) {
+        INFO(row.what);
+        const Numbering board{
+            "kc-01", "", {{7, {kDay + row.span.first * 1'000, kDay + row.span.last * 1'000}}}};
+        CHECK(numbering_of({board}, {{row.kept, kDay + row.kept_second * 1'000}}, row.boot,
+                           kDay + row.second * 1'000) == row.place);
     }
 }
 
@@ -95,14 +126,14 @@ TEST_CASE("two boards, their events in any order: each comes to its own numberin
                 if (random() % 10 == 0 && (board == 1 || boot < 3)) ++boot;
                 told.push_back({board, boot, at});
             }
-            at += 2 * kMinute;  // to screw another board in
+            at += 1'000;  // its memory was lost at once, or another board screwed in soon after
         }
         // The cabinet was in use before: something of its first board is known.
         std::shuffle(told.begin() + 1, told.end(), random);
         std::vector<Numbering> numberings{{"kc-01", "", {}}};
         std::vector<std::vector<int>> boards{{}};
         for (const Told& one : told) {
-            const std::vector<KeptAs> kept(numberings.size(), KeptAs::nothing);
+            const std::vector<Kept> kept(numberings.size());
             const std::size_t place = numbering_of(numberings, kept, one.boot, one.at);
             if (place == numberings.size()) {
                 numberings.push_back({numbering_source("kc-01", place + 1), "", {}});

@@ -105,6 +105,24 @@ TEST_CASE_METHOD(Watched, "each crossing is told once, with everything the contr
     CHECK(proof() == "");
 }
 
+TEST_CASE_METHOD(Watched, "the flat's line has its alerts, in order, and no other's") {
+    use_up_to("1095.00");
+    use_up_to("1172.00");
+    fail("e-101");
+    for (int i = 0; i < 70; ++i) pass(1'000);
+    const auto line = [&](const char* unit) {
+        std::vector<std::string> all;
+        for (const StoredEvent& event :
+             StoreReader(path()).events_about(std::string("unit:") + unit, 0, 100))
+            if (event.kind.starts_with("alert."))
+                all.push_back(event.kind.substr(6) + " " + field(event.body, "kind"));
+        return all;
+    };
+    CHECK(line("1-101") ==
+          Steps{"raised low_balance", "escalated low_balance", "raised meter_offline"});
+    CHECK(line("1-102").empty());
+}
+
 TEST_CASE_METHOD(Watched, "a small top-up eases, one above the threshold clears without a margin") {
     use_up_to("1171.00");
     CHECK(steps() == Steps{"raised 2 9.66"});

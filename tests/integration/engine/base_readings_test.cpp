@@ -159,31 +159,69 @@ TEST_CASE_METHOD(MoveIn, "a sheet with one figure that cannot be taken changes n
     CHECK(events("unit.handover").empty());
 }
 
-TEST_CASE_METHOD(MoveIn, "a change of occupant closes and opens at what two read with its record") {
-    FileTexts files;
-    files["people.csv"] = "person,kind,name,unit\np-2,tenant,Somebody,1-101\n";
-    REQUIRE(import(files).kind == ReplyKind::ok);
-    settle("e-101", "1000.00");
-    REQUIRE(ask(ReadFace{"local", "w-101", "7", "", "s-01", "s-02", ""}).kind ==
-            ReplyKind::created);
-    pass(2 * kDay);
-    settle("e-101", "1001.00");
-    const auto moves = [&](const char* key, const std::map<std::string, std::string>& faces) {
+namespace {
+
+struct Changing : MoveIn {
+    bool accept = false;
+    Changing() {
+        FileTexts files;
+        files["people.csv"] = "person,kind,name,unit\np-2,tenant,Somebody,1-101\n";
+        REQUIRE(import(files).kind == ReplyKind::ok);
+        settle("e-101", "1000.00");
+        REQUIRE(ask(ReadFace{"local", "w-101", "7", "", "s-01", "s-02", ""}).kind ==
+                ReplyKind::created);
+        pass(2 * kDay);
+        settle("e-101", "1001.00");
+    }
+    Reply moves(const char* key, const std::map<std::string, std::string>& faces) {
         ChangeOccupant change;
         change.act = {"local", "s-01", "s-02", "moved", key, key};
         change.unit = "1-101";
         change.holder = "p-2";
         change.settle = "refund";
+        change.accept_last_reading = accept;
         WriteRegister row = sheet(faces);
         row.faults.clear();
+        row.body.replace(row.body.find("\"direction\""), 0, "\"reconcile\":false,");
         change.record = std::make_shared<const RoomWork>(RoomWork{row});
         return ask(change);
-    };
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Changing,
+                 "a move that accepts the last reading makes a task of a face that contradicts") {
     CHECK(moves("k-1", {}).type == "no-fresh-reading");
     // What contradicts the books is no reading, and the dial is still to be read.
     CHECK(moves("k-2", {{"w-101", "3"}}).type == "no-fresh-reading");
     CHECK(readings("w-101").size() == 1);
     CHECK(records() == 0);
+    // Where the last reading is accepted as it is, somebody looks at what was written down.
+    accept = true;
+    const Reply apart = moves("k-4", {{"e-101", "1001"}, {"w-101", "3"}});
+    INFO(apart.detail);
+    REQUIRE(apart.kind == ReplyKind::created);
+    CHECK(apart.json.find(R"("base_readings":[{"meter":"w-101","state":"apart","register":"3",)") !=
+          std::string::npos);
+    for (const StoredReading& one : readings("w-101"))
+        CHECK(format(one.row.register_value) == "7.000");
+    REQUIRE(tickets() == 1);
+    const TicketRow task = StoreReader(path()).key_books().tickets({}, 10).at(0);
+    CHECK(field(task.body, "kind") == "inspection");
+    CHECK(field(task.body, "text").find("w-101 3 (") != std::string::npos);
+    CHECK(field(task.body, "text").find("e-101") == std::string::npos);
+    const auto record = StoreReader(path()).key_books().registers("handover", "1-101", 0, 10);
+    REQUIRE(record.size() == 1);
+    CHECK(record[0].body.find(R"("reconcile":true)") != std::string::npos);
+    CHECK(record[0].body.find(R"("tickets":["XJ-)") != std::string::npos);
+    CHECK(moves("k-4", {{"e-101", "1001"}, {"w-101", "3"}}).json == apart.json);
+    CHECK(tickets() == 1);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Changing,
+                 "a change of occupant closes and opens at what two read with its record") {
     // The electronics have just spoken of the one; the other lives by the eye.
     const Reply moved = moves("k-3", {{"e-101", "1001"}, {"w-101", "9"}});
     INFO(moved.detail);

@@ -505,6 +505,41 @@ TEST_CASE("an answer that cannot be read is a failure and no empty list") {
     ::close(odd);
 }
 
+TEST_CASE("a flat's line says what happened, of what, and how sure it is") {
+    HttpHouse house;
+    house.store->begin();
+    for (const auto& [kind, body] :
+         {std::pair{"custody.linked",
+                    R"({"key":"k-1","ticket":"WX-1","link":"auto","person":"s-02"})"},
+          {"alert.raised", R"({"account":"a-0","quality":"held","text":"[Low] 49.81"})"},
+          {"alert.raised", R"({"key":"k-1","quality":"confirmed","text":"[not back]"})"}}) {
+        EventRow event;
+        event.kind = kind;
+        event.subject = "{}";
+        event.body = body;
+        event.at = {1, house.clock.mono_ms(), 0};
+        event.about = {"unit:u-0"};
+        house.store->append_event(event);
+    }
+    house.store->commit();
+    const Ran ran = ask_ctl(house, {"timeline", "--unit", "u-0"});
+    CHECK(ran.code == 0);
+    std::vector<std::string> lines;
+    std::istringstream text(ran.out);
+    for (std::string line; std::getline(text, line);) lines.push_back(line);
+    INFO(ran.out);
+    REQUIRE(lines.size() == 4);
+    CHECK(lines[0].ends_with("HOW SURE"));
+    CHECK(lines[1].find("custody.linked") != std::string::npos);
+    CHECK(lines[1].find("k-1 WX-1 auto") != std::string::npos);
+    CHECK(lines[1].find("s-02") != std::string::npos);
+    CHECK(lines[1].ends_with("derived"));
+    CHECK(lines[2].find("a-0 [Low] 49.81") != std::string::npos);
+    CHECK(lines[2].ends_with("derived, held"));
+    CHECK(lines[3].ends_with("derived"));
+    CHECK(ask_ctl(house, {"timeline", "--unit", "u-9"}).out == "nothing is known of it\n");
+}
+
 TEST_CASE("a month that is none is bad input") {
     HttpHouse house;
     for (const char* month : {"2026-13", "2026-00", "2026-1", "202611", "abc", "2026-11-01"}) {

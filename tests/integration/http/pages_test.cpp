@@ -123,6 +123,50 @@ TEST_CASE("hours, days and months without from begin with the first, however old
     CHECK(house.ask("GET", path + "hour&from=2025-01-01").status == 400);
 }
 
+TEST_CASE("a timeline says how sure each row is, page by page, and is whole or not at all") {
+    HttpHouse house;
+    struct Row {
+        const char *kind, *body, *origin;
+    };
+    const Row rows[] = {
+        {"key.removed", R"({"origin":"device","person":"s-02"})", "device"},
+        {"custody.linked", R"({"link":"auto","ticket":"WX-1"})", "derived"},
+        {"custody.linked", R"({"link":"linked","ticket":"WX-2"})", "manual"},
+        {"custody.linked", R"({"link":"explicit","ticket":"WX-3"})", "device"},
+        {"ticket.reported", R"({"number":"WX-1","by":"s-01"})", "manual"},
+        {"alert.raised", R"({"kind":"low_balance","quality":"held"})", "derived"},
+        {"alert.acknowledged", R"({"kind":"low_balance","acked_by":"s-01"})", "manual"},
+        {"ticket.done", R"({"origin":"\"so\"","by":"s-01"})", "manual"},
+    };
+    house.store->begin();
+    std::vector<std::string> kinds, origins;
+    for (const Row& row : rows) {
+        EventRow event;
+        event.kind = row.kind;
+        event.subject = "{}";
+        event.body = row.body;
+        event.at = {1, house.clock.mono_ms(), 0};
+        event.about = {"unit:u-0", "key:k-1"};
+        house.store->append_event(event);
+        kinds.emplace_back(row.kind);
+        origins.emplace_back(row.origin);
+    }
+    house.store->commit();
+    for (const char* about : {"unit=u-0", "key=k-1"}) {
+        const std::string target = std::string("/api/v1/timeline?") + about;
+        CHECK(walk(house, target, "origin", 3) == origins);
+        CHECK(walk(house, target, "kind", 1000) == kinds);
+    }
+    CHECK(house.ask("GET", "/api/v1/timeline?unit=u-0&limit=1001").status == 400);
+    CHECK(house.ask("GET", "/api/v1/timeline?unit=u-0&key=k-1").status == 400);
+    CHECK(house.ask("GET", "/api/v1/timeline").status == 400);
+    // Money stands in it, so that it is read with the log's own scope, and not with the keys'.
+    const std::string keys = house.add_token("k", {"keys:read", "tickets:read", "alerts:read"});
+    CHECK(house.ask_tcp(keys, "GET", "/api/v1/timeline?unit=u-0").status == 403);
+    const std::string log = house.add_token("l", {"events:read"});
+    CHECK(house.ask_tcp(log, "GET", "/api/v1/timeline?unit=u-0").status == 200);
+}
+
 TEST_CASE("the language of a table may stand in the address of its JSON as well") {
     HttpHouse house;
     const std::string plain = house.ask("GET", "/api/v1/accounts").body;
