@@ -238,6 +238,8 @@ class Store {
                                                               const std::string& month);
     // Those that wait to be charged, oldest first.
     [[nodiscard]] std::vector<PoolSheetRow> load_pool_sheets();
+    // Of those, what waits for one account.
+    [[nodiscard]] std::vector<WaitingShareRow> load_waiting_shares(const std::string& account);
 
     [[nodiscard]] std::optional<QuarantineRow> find_quarantine(std::int64_t id);
     // The newest of a meter that is (or is not) about its profile's map, and the one that waits for

@@ -259,7 +259,7 @@ TEST_CASE_METHOD(Moving, "a fee that falls due with the end is asked about, not 
     CHECK(refused.type == "settle");
     CHECK(refused.detail.find("owes 1.00") != std::string::npos);
     CHECK(account("a-103").open);
-    CHECK(ledger("a-103") == "-1.00");
+    CHECK(ledger("a-103") == "1.00");
     REQUIRE(occupant("k-2", "debt", "1-103").kind == ReplyKind::created);
     CHECK(book("a-103").back() == "write_off 1.00 occupant:k-2");
     CHECK(ledger("a-103") == "0.00");
