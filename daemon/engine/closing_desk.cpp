@@ -23,6 +23,9 @@
 namespace gatehouse {
 namespace {
 
+// The cause under which an end takes minimums back.
+constexpr const char* kMinimumBack = "close:minimum";
+
 // One account on its way out, and the one that goes on in its place.
 struct Leaving {
     std::size_t account = 0;
@@ -68,9 +71,11 @@ Reply balance_left(const AccountRuntime& account, Fen left, const Leaving& leavi
 }
 
 // What is left of that balance once what the end adds to it is booked, which people settle.
-std::optional<Refusal> judge_left(const AccountRuntime& account, const Leaving& leaving, Fen left,
-                                  Settle settle) {
-    auto refusal = judge_settle(account.row->account, left - sum_of(leaving.shares), settle);
+std::optional<Refusal> judge_left(Context& context, const Change& change, const Leaving& leaving,
+                                  Fen left) {
+    const AccountRuntime& account = context.world.accounts[leaving.account];
+    left += minimums_after_end(context, leaving.account, change.at) - sum_of(leaving.shares);
+    auto refusal = judge_settle(account.row->account, left, change.settle);
     if (const std::string shares = shares_text(leaving.shares); refusal && !shares.empty())
         refusal->message += "; " + shares + ", is in that figure";
     return refusal;
@@ -350,7 +355,7 @@ void check_settling(Context& context, Reply& reply, const ChangeOccupant& comman
     for (const Leaving& one : change.leaving) {
         const AccountRuntime& account = context.world.accounts[one.account];
         const Fen left = account.balance - fees_of_closing(context, one.account, change.at);
-        if (auto refusal = judge_left(account, one, left, *settle))
+        if (auto refusal = judge_left(context, change, one, left))
             refusals.push_back(*std::move(refusal));
     }
     add_refusals(reply, refusals);
@@ -432,7 +437,7 @@ Reply post_leaving(Context& context, Change& change) {
     for (Leaving& one : change.leaving) {
         one.meters = freeze_and_post(context, one.account, change.at);
         const AccountRuntime& account = context.world.accounts[one.account];
-        if (auto refusal = judge_left(account, one, account.ledger, change.settle))
+        if (auto refusal = judge_left(context, change, one, account.ledger))
             refusals.push_back(*std::move(refusal));
     }
     Reply reply;
@@ -444,7 +449,11 @@ void carry_out(Context& context, const ChangeOccupant& command, const KeyedReque
                Change& change) {
     for (Leaving& one : change.leaving)
         one.successor = successor_of(context, change, one, command.holder);
-    for (const Leaving& one : change.leaving) charge_shares(context, one.account, one.shares);
+    const Signature end{command.act.by, command.act.second, kMinimumBack};
+    for (const Leaving& one : change.leaving) {
+        charge_shares(context, one.account, one.shares);
+        take_back_minimums(context, one.account, change.at, end, command.act.reason);
+    }
     end_rows(context, change.leaving, change.at);
     for (const Leaving& one : change.leaving) go_on(context, one.meters);
     open_accounts(context, context.day_of(change.at));
