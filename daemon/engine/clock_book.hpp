@@ -23,11 +23,11 @@ class ClockBook {
     ClockBook(Trust trust, UtcMs build_date_ms, std::optional<UtcMs> newest_trusted_ms,
               std::function<std::optional<bool>()> system_synchronised);
 
-    // Called each turn with both clocks as read in one moment. A step is followed from a millisecond
-    // on in which nothing was dated yet: what has a time keeps it.
+    // Called each turn with both clocks as read in one moment. A step is followed from a
+    // millisecond on in which nothing was dated yet: what has a time keeps it.
     Change look(MonoMs mono_ms, UtcMs wall_ms);
-    // `gatehousectl clock confirm`: the wall clock is right now, and holds from the next millisecond
-    // on where there was another time before. False where it is below the newest
+    // `gatehousectl clock confirm`: the wall clock is right now, and holds from the next
+    // millisecond on where there was another time before. False where it is below the newest
     // trusted row or the build date; reason() then says so.
     [[nodiscard]] bool confirm(MonoMs mono_ms, UtcMs wall_ms);
     // A trusted row was stored at that time.
