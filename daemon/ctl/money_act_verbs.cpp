@@ -56,6 +56,14 @@ void print_meters(const json::object& done) {
     }
 }
 
+void print_pools(const json::object& done) {
+    for (const json::value& item : list(done, "pools")) {
+        const json::object& share = item.get_object();
+        std::cout << "  share of pool " << text(share, "pool") << ", " << text(share, "month")
+                  << ": " << text(share, "amount") << "\n";
+    }
+}
+
 }  // namespace
 
 int close_account(const Options& options) {
@@ -68,6 +76,7 @@ int close_account(const Options& options) {
     std::cout << text(done, "account") << " is closed since " << text(done, "closed") << " at "
               << text(done, "balance") << "\n";
     print_meters(done);
+    print_pools(done);
     return kDone;
 }
 
@@ -91,6 +100,7 @@ int occupant(const Options& options) {
         const std::string receipt = text(settled, "receipt");
         std::cout << (receipt.empty() ? "" : ", receipt " + receipt) << "\n";
         print_meters(closed);
+        print_pools(closed);
     }
     for (const json::value& item : list(done, "opened"))
         std::cout << text(item.get_object(), "account") << " is open for " << text(done, "holder")

@@ -54,7 +54,9 @@ int pool_show(const Options& options) {
     if (approval.is_object()) {
         const json::object& one = approval.get_object();
         std::cout << text(one, "state") << " by " << text(one, "by") << " and "
-                  << text(one, "second") << ", charged from " << text(one, "charge_from") << "\n";
+                  << text(one, "second") << ", charged from " << text(one, "charge_from") << ": "
+                  << text(one, "charged_amount") << " so far, " << text(one, "left_amount")
+                  << " to nobody\n";
     } else {
         std::cout << "not approved: nobody is charged\n";
     }
@@ -87,7 +89,8 @@ int pool_approve(const Options& options) {
     std::cout << text(done, "month") << " of " << text(done, "pool")
               << " is approved: " << text(done, "charged_amount") << " " << text(done, "currency")
               << " of " << text(done, "amount") << " are charged from " << text(done, "charge_from")
-              << "; until then `gatehousectl pool withdraw` takes it back\n";
+              << ", " << text(done, "left_amount")
+              << " are left to the site; until then `gatehousectl pool withdraw` takes it back\n";
     return kDone;
 }
 
@@ -99,7 +102,9 @@ int pool_withdraw(const Options& options) {
     if (!answer.ok()) return report(options, answer);
     if (options.json) return print_document(answer);
     const json::object done = document(answer);
-    std::cout << text(done, "month") << " of " << text(done, "pool") << " is withdrawn\n";
+    std::cout << text(done, "month") << " of " << text(done, "pool") << " is withdrawn; "
+              << text(done, "charged_amount") << " " << text(done, "currency")
+              << " were paid by who left meanwhile, and stay paid\n";
     return kDone;
 }
 

@@ -94,6 +94,8 @@ void accrue_unposted(const Context& context, const AccountRuntime& account,
 // What late use takes from the minimum of a month that has ended: a part without readings.
 void note_minimums(const Context& context, const AccountRuntime& account, Settlement& settlement,
                    std::vector<PendingPart>* parts) {
+    // What an end has taken back does not rise again.
+    if (!account.row->closed.empty()) return;
     const Settlement& posted = account.settlement;
     for (const LineKey& key : follow_minimums(context, settlement, account.lines_from)) {
         if (parts == nullptr) continue;

@@ -31,12 +31,14 @@ bool ClockBook::believable() const {
 
 ClockBook::Change ClockBook::look(MonoMs mono_ms, UtcMs wall_ms) {
     const std::int64_t offset = wall_ms - mono_ms;
+    const bool again = std::exchange(looked_mono_ms_, mono_ms) == mono_ms;
     if (offset_ms_) {
         const std::int64_t step = offset - *offset_ms_;
         if (std::llabs(step) < kStepMs) {
             refused_offset_ms_.reset();
             return Change::none;
         }
+        if (again) return Change::none;
         // A hand that turns the clock is believed only where the clock may be believed at all,
         // and never below what already stands in the books: then this run's own time goes on.
         if (trust_ != Trust::manual && wall_ms >= floor_ms_ && believable()) {
@@ -74,7 +76,7 @@ bool ClockBook::confirm(MonoMs mono_ms, UtcMs wall_ms) {
         reason_ = "the wall clock is before the newest stored row or the build date; set it first";
         return false;
     }
-    follow(mono_ms, wall_ms - mono_ms);
+    follow(offset_ms_ ? mono_ms + 1 : mono_ms, wall_ms - mono_ms);
     refused_offset_ms_.reset();
     reason_ = "confirmed by staff";
     return true;

@@ -23,9 +23,11 @@ class ClockBook {
     ClockBook(Trust trust, UtcMs build_date_ms, std::optional<UtcMs> newest_trusted_ms,
               std::function<std::optional<bool>()> system_synchronised);
 
-    // Called each turn with both clocks as read in one moment.
+    // Called each turn with both clocks as read in one moment. A step is followed from a
+    // millisecond on in which nothing was dated yet: what has a time keeps it.
     Change look(MonoMs mono_ms, UtcMs wall_ms);
-    // `gatehousectl clock confirm`: the wall clock is right now. False where it is below the newest
+    // `gatehousectl clock confirm`: the wall clock is right now, and holds from the next
+    // millisecond on where there was another time before. False where it is below the newest
     // trusted row or the build date; reason() then says so.
     [[nodiscard]] bool confirm(MonoMs mono_ms, UtcMs wall_ms);
     // A trusted row was stored at that time.
@@ -36,6 +38,10 @@ class ClockBook {
     // By the offset that held at that instant, as a restart reads it from the store; what came
     // before the clock was trusted is dated back by the first one.
     [[nodiscard]] std::optional<UtcMs> trusted_time(MonoMs mono_ms) const;
+    // Since when which offset of this run holds.
+    [[nodiscard]] const std::vector<std::pair<MonoMs, std::int64_t>>& steps() const {
+        return steps_;
+    }
     // mono + offset where trusted, else the wall clock as seen.
     [[nodiscard]] UtcMs time(MonoMs mono_ms, UtcMs wall_ms) const;
     [[nodiscard]] const std::string& reason() const { return reason_; }
@@ -58,7 +64,8 @@ class ClockBook {
     std::optional<UtcMs> newest_row_ms_;
     std::function<std::optional<bool>()> system_synchronised_;
     std::optional<std::int64_t> offset_ms_;
-    std::vector<std::pair<MonoMs, std::int64_t>> steps_;  // since when which offset holds
+    std::vector<std::pair<MonoMs, std::int64_t>> steps_;
+    std::optional<MonoMs> looked_mono_ms_;
     std::optional<std::int64_t> refused_offset_ms_;
     std::string reason_;
 };

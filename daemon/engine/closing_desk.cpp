@@ -15,6 +15,7 @@
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/move_book.hpp"
+#include "daemon/engine/pool_desk.hpp"
 #include "daemon/engine/reading_desk.hpp"
 #include "daemon/engine/registry_acts.hpp"
 #include "daemon/engine/settling_desk.hpp"
@@ -22,11 +23,15 @@
 namespace gatehouse {
 namespace {
 
+// The cause under which an end takes minimums back.
+constexpr const char* kMinimumBack = "close:minimum";
+
 // One account on its way out, and the one that goes on in its place.
 struct Leaving {
     std::size_t account = 0;
     std::optional<Account> successor;
     std::vector<MovedMeter> meters;
+    std::vector<WaitingShareRow> shares;  // of pools that are not charged yet
     Booked settled;
 };
 
@@ -47,11 +52,45 @@ Reply clock_refusal(const Context& context) {
                        "); confirm it with `gatehousectl clock confirm` first");
 }
 
-Reply balance_left(const AccountRuntime& account, Fen left) {
+// What else is in a figure that people are told before the end; empty where nothing is.
+std::string shares_text(const std::vector<WaitingShareRow>& shares) {
+    std::string text;
+    for (const WaitingShareRow& share : shares)
+        text += (text.empty() ? "the share " : ", the share ") + format(share.amount) +
+                " of pool " + share.pool + ", " + share.month;
+    return text;
+}
+
+Reply balance_left(const AccountRuntime& account, Fen left, const Leaving& leaving) {
+    const std::string shares = shares_text(leaving.shares);
     return refusal(ReplyKind::conflict, "balance-left",
                    how_to_settle(account.row->account, left) +
                        "; then close it again. Everything used until now is in that figure, and "
-                       "so are the month's fees");
+                       "so are the month's fees" +
+                       (shares.empty() ? "" : ", and " + shares));
+}
+
+// What is left of that balance once what the end adds to it is booked, which people settle.
+std::optional<Refusal> judge_left(Context& context, const Change& change, const Leaving& leaving,
+                                  Fen left) {
+    const AccountRuntime& account = context.world.accounts[leaving.account];
+    left += minimums_after_end(context, leaving.account, change.at) - sum_of(leaving.shares);
+    auto refusal = judge_settle(account.row->account, left, change.settle);
+    if (const std::string shares = shares_text(leaving.shares); refusal && !shares.empty())
+        refusal->message += "; " + shares + ", is in that figure";
+    return refusal;
+}
+
+void shares_json(JsonWriter& json, const std::vector<WaitingShareRow>& shares) {
+    if (shares.empty()) return;
+    json.key("pools").begin_array();
+    for (const WaitingShareRow& share : shares)
+        json.begin_object()
+            .field("pool", share.pool)
+            .field("month", share.month)
+            .field("amount", format(share.amount))
+            .end_object();
+    json.end_array();
 }
 
 void meters_json(JsonWriter& json, const Context& context, const std::vector<MovedMeter>& meters) {
@@ -96,6 +135,7 @@ void tell_closed(Context& context, const Act& act, const Leaving& one) {
         .field("currency", context.options.currency);
     if (one.successor) body.field("successor", one.successor->account);
     meters_json(body, context, one.meters);
+    shares_json(body, one.shares);
     body.key("settled").begin_object();
     booked_fields(body, one.settled);
     body.end_object()
@@ -214,24 +254,29 @@ Reply close_account(Context& context, const CloseAccount& command) {
     if (auto refused = judge_move(context, context.world.accounts[index].meters, at,
                                   command.accept_last_reading))
         return *std::move(refused);
-    const Fen left = context.world.accounts[index].balance - fees_of_closing(context, index, at);
-    if (left.count != 0) return balance_left(context.world.accounts[index], left);
     std::vector<Leaving> leaving(1);
-    leaving[0].account = index;
-    leaving[0].meters = freeze_and_post(context, index, at);
+    Leaving& one = leaving[0];
+    one.account = index;
+    one.shares = shares_of_closing(context, index);
+    const AccountRuntime& account = context.world.accounts[index];
+    const Fen shares = sum_of(one.shares);
+    const Fen left = account.balance - fees_of_closing(context, index, at) - shares;
+    if (left.count != 0) return balance_left(account, left, one);
+    one.meters = freeze_and_post(context, index, at);
     // Two meters on one ladder may be priced in another order than the balance was; the rest of a
     // fen stands in the ledger now and is settled like any other.
-    const AccountRuntime& account = context.world.accounts[index];
-    if (account.ledger.count != 0) return balance_left(account, account.ledger);
+    if (account.ledger != shares) return balance_left(account, account.ledger - shares, one);
+    charge_shares(context, index, one.shares);
     end_rows(context, leaving, at);
-    go_on(context, leaving[0].meters);
+    go_on(context, one.meters);
     finish(context, command.act, leaving, at);
     JsonWriter json;
     json.begin_object()
         .field("account", command.account)
         .field("open", false)
         .field("closed", context.world.accounts[index].row->closed);
-    meters_json(json, context, leaving[0].meters);
+    meters_json(json, context, one.meters);
+    shares_json(json, one.shares);
     act_fields(json, context, command.act, context.world.accounts[index]);
     json.end_object();
     return answer(context, request, json);
@@ -277,8 +322,7 @@ void check_holder(const Context& context, Reply& reply, const ChangeOccupant& co
                                                    " already; nothing changes"});
 }
 
-void check_settling(const Context& context, Reply& reply, const ChangeOccupant& command,
-                    Change& change) {
+void check_settling(Context& context, Reply& reply, const ChangeOccupant& command, Change& change) {
     const std::optional<Settle> settle = parse_settle(command.settle);
     if (!settle) {
         reply.errors.push_back(
@@ -310,7 +354,8 @@ void check_settling(const Context& context, Reply& reply, const ChangeOccupant& 
     }
     for (const Leaving& one : change.leaving) {
         const AccountRuntime& account = context.world.accounts[one.account];
-        if (auto refusal = judge_settle(account.row->account, account.balance, *settle))
+        const Fen left = account.balance - fees_of_closing(context, one.account, change.at);
+        if (auto refusal = judge_left(context, change, one, left))
             refusals.push_back(*std::move(refusal));
     }
     add_refusals(reply, refusals);
@@ -384,15 +429,15 @@ std::vector<Entry> settle_entries(const Leaving& one, const Change& change, Fen 
     return refund_entries(account, left, change.method, signature);
 }
 
-// The posting may add what the balance does not have in it yet, such as a month's fee. Where the
-// way of settling does not fit what stands in the ledger then, the posting stays and nobody moves:
-// to write off, or to pay out, is for people to choose.
+// The posting may add what nobody could tell before, such as the fees of days that were missed.
+// Where the way of settling does not fit what stands in the ledger then, the posting stays and
+// nobody moves: to write off, or to pay out, is for people to choose.
 Reply post_leaving(Context& context, Change& change) {
     std::vector<Refusal> refusals;
     for (Leaving& one : change.leaving) {
         one.meters = freeze_and_post(context, one.account, change.at);
         const AccountRuntime& account = context.world.accounts[one.account];
-        if (auto refusal = judge_settle(account.row->account, account.ledger, change.settle))
+        if (auto refusal = judge_left(context, change, one, account.ledger))
             refusals.push_back(*std::move(refusal));
     }
     Reply reply;
@@ -404,6 +449,11 @@ void carry_out(Context& context, const ChangeOccupant& command, const KeyedReque
                Change& change) {
     for (Leaving& one : change.leaving)
         one.successor = successor_of(context, change, one, command.holder);
+    const Signature end{command.act.by, command.act.second, kMinimumBack};
+    for (const Leaving& one : change.leaving) {
+        charge_shares(context, one.account, one.shares);
+        take_back_minimums(context, one.account, change.at, end, command.act.reason);
+    }
     end_rows(context, change.leaving, change.at);
     for (const Leaving& one : change.leaving) go_on(context, one.meters);
     open_accounts(context, context.day_of(change.at));
@@ -440,6 +490,7 @@ Reply occupant_answer(Context& context, const ChangeOccupant& command, const Key
         booked_fields(json, one.settled);
         json.end_object();
         meters_json(json, context, one.meters);
+        shares_json(json, one.shares);
         json.end_object();
     }
     json.end_array().key("opened").begin_array();
@@ -507,7 +558,7 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
     Change change;
     for (const std::size_t index : accounts) {
         reprice(context, index, Mover::drift);
-        change.leaving.push_back({index, {}, {}, {}});
+        change.leaving.push_back({index, {}, {}, shares_of_closing(context, index), {}});
     }
     Reply reply;
     check_signature(context, reply, command.act);

@@ -183,12 +183,13 @@ Reply top_up(Context& context, const TopUp& command) {
 
 void note_clock(Context& context, const std::string& kind) {
     if (!context.writable) return;
-    const RunOffset offset{context.now.mono_ms, context.clock.offset_ms()};
-    context.store.put_run_offset(context.run, offset);
+    // All of them: one may have come while the store could not be written.
+    for (const auto& [from, offset] : context.clock.steps())
+        context.store.put_run_offset(context.run, {from, offset});
     JsonWriter body;
     body.begin_object()
         .field("reason", context.clock.reason())
-        .field("offset_ms", offset.offset_ms)
+        .field("offset_ms", context.clock.offset_ms())
         .field("at", context.iso(context.now_ms()))
         .end_object();
     log_event(context, kind, "{}", body.take());
@@ -211,7 +212,7 @@ Reply confirm_clock(Context& context, const ConfirmClock& command) {
     json.begin_object()
         .field("trusted", true)
         .field("reason", context.clock.reason())
-        .field("now", context.iso(context.now_ms()))
+        .field("now", context.iso(context.now.wall_ms))
         .end_object();
     reply.json = json.take();
     return reply;

@@ -92,7 +92,8 @@ struct Engine::Impl {
 
     void look_at_clocks() {
         context.now = {context.run, clock.mono_ms(), clock.wall_ms()};
-        change = clock_book.look(context.now.mono_ms, context.now.wall_ms);
+        const auto now = clock_book.look(context.now.mono_ms, context.now.wall_ms);
+        if (now != ClockBook::Change::none) change = now;
     }
 
     // The way in and the way back: the world as the store has it, and what only the wire tells
@@ -221,7 +222,6 @@ struct Engine::Impl {
         note_clock(context, kind);
         say(std::string(kind) + ": " + context.clock.reason());
         if (change == ClockBook::Change::trusted) begin_days();
-        change = ClockBook::Change::none;
     }
 
     void tick() {
@@ -276,6 +276,7 @@ struct Engine::Impl {
             context.clock.stored(*at);
         }
         store.commit();
+        change = ClockBook::Change::none;
         if (context.log_to_empty) context.log_to_empty = !store.empty_log();
         // Only a batch of the books proves that there is room again: what recover() writes fits
         // into the last gap of a full disk.

@@ -183,6 +183,54 @@ std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlem
     return moved;
 }
 
+namespace {
+
+// The lines of minimums from the month of that instant on.
+std::map<LineKey, Line> minimums_from(Context& context, const AccountRuntime& account, UtcMs end) {
+    const std::string month = month_scope(context.day_of(end));
+    std::map<LineKey, Line> minimums;
+    if (!covers_ledger(account)) return minimums;
+    for (const auto& [key, line] :
+         context.store.account_books().settlement(account.row->account).lines)
+        if (is_minimum(key) && key.scope >= month) minimums.emplace(key, line);
+    return minimums;
+}
+
+}  // namespace
+
+Fen minimums_after_end(Context& context, std::size_t index, UtcMs end) {
+    const AccountRuntime& account = context.world.accounts[index];
+    Fen sum;
+    for (auto& [key, line] : minimums_from(context, account, end)) {
+        Line now = line;
+        if (account.pending)
+            for (const PendingPart& part : *account.pending)
+                if (part.line == key) now.quantity += part.quantity;
+        sum += target(now);
+    }
+    return sum;
+}
+
+void take_back_minimums(Context& context, std::size_t index, UtcMs end, const Signature& signature,
+                        const std::string& reason) {
+    AccountRuntime& account = context.world.accounts[index];
+    const std::string& id = account.row->account;
+    for (const auto& [key, line] : minimums_from(context, account, end)) {
+        const Due due{key, line.price, {}, {}, -line.posted};
+        const std::int64_t row = context.store.put_line(id, key, {line.price, {}, {}});
+        account.settlement.lines.erase(key);
+        if (due.amount.count == 0) continue;
+        static_cast<void>(context.store.add_posting(id, signature.cause));
+        Entry entry = correction_entry(id, due, signature.cause);
+        entry.by = signature.by;
+        entry.second = signature.second;
+        EntryExtra extra;
+        extra.note = reason;
+        book_entry(context, index, std::move(entry), std::move(extra), row);
+    }
+    context.store.drop_month_tariffs(id, month_scope(context.day_of(end)));
+}
+
 FeeSums fees_by(const Context& context, std::size_t index,
                 const std::vector<AccountReplay::Stretch>& stretches, const TariffLookup& tariffs,
                 LocalDate from) {

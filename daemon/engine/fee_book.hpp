@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/core/ledger_acts.hpp"
 #include "daemon/engine/account_replay.hpp"
 #include "daemon/engine/world.hpp"
 
@@ -38,6 +39,13 @@ void post_fees(Context& context, std::size_t account, LocalDate day, UtcMs edge,
 // what comes late takes from them.
 [[nodiscard]] std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlement,
                                                    const std::string& from_scope);
+
+// An account that ends owes no minimum of the month in which it does, nor of one that came after;
+// where it ends with a date that has passed, some may stand already. What those come to with all
+// that was used, and their taking back, which two people sign with the end.
+[[nodiscard]] Fen minimums_after_end(Context& context, std::size_t account, UtcMs end);
+void take_back_minimums(Context& context, std::size_t account, UtcMs end,
+                        const Signature& signature, const std::string& reason);
 
 // The fees of the posted days from the first of that month on, as these tariffs would have them, by
 // tariff and name; of the account whose meters were charged in those stretches.

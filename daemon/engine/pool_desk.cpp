@@ -33,7 +33,39 @@ Reply refuse_problems(const PoolSheet& sheet) {
     return reply;
 }
 
+bool is_open(const Context& context, const std::string& account) {
+    const auto found = context.world.account_index.find(account);
+    return found != context.world.account_index.end() &&
+           context.world.accounts[found->second].row->closed.empty();
+}
+
 }  // namespace
+
+std::vector<WaitingShareRow> shares_of_closing(Context& context, std::size_t index) {
+    const AccountRuntime& account = context.world.accounts[index];
+    if (!covers_ledger(account)) return {};
+    return context.store.load_waiting_shares(account.row->account);
+}
+
+Fen sum_of(const std::vector<WaitingShareRow>& shares) {
+    Fen sum;
+    for (const WaitingShareRow& share : shares) sum += share.amount;
+    return sum;
+}
+
+void charge_shares(Context& context, std::size_t index,
+                   const std::vector<WaitingShareRow>& shares) {
+    const std::string& account = context.world.accounts[index].row->account;
+    for (const WaitingShareRow& share : shares) {
+        const Entry entry = pool_entry(account, share.amount, share.pool, share.month);
+        if (share.amount.count != 0) {
+            const bool fresh = context.store.add_posting(account, entry.cause);
+            GH_ASSERT(fresh);
+            book_entry(context, index, entry, {});
+        }
+        context.store.put_pool_share(share.sheet, share.n, PoolShareRow::State::charged);
+    }
+}
 
 Reply PoolDesk::approve(const ApprovePool& command) {
     const KeyedRequest request = keyed(act_route::kPool, command.act);
@@ -62,9 +94,9 @@ Reply PoolDesk::approve(const ApprovePool& command) {
                        "did");
 
     const PoolSheetRow row = row_of(command);
-    Fen charged;
+    Fen charged, left;
     for (const PoolShareRow& share : row.shares)
-        if (share.state == PoolShareRow::State::waiting) charged += share.amount;
+        (share.state == PoolShareRow::State::waiting ? charged : left) += share.amount;
     JsonWriter body;
     body.begin_object()
         .field("schema", 1)
@@ -73,6 +105,7 @@ Reply PoolDesk::approve(const ApprovePool& command) {
         .field("quantity", format(sheet.quantity))
         .field("amount", format(sheet.amount))
         .field("charged_amount", format(charged))
+        .field("left_amount", format(left))
         .field("currency", context_.options.currency)
         .field("members", row.shares.size())
         .field("charge_from", format_date(row.charge_from))
@@ -125,9 +158,10 @@ Reply PoolDesk::withdraw(const WithdrawPool& command) {
     if (!sheet)
         return refusal(ReplyKind::not_found, "not-found",
                        command.month + " of pool " + command.pool + " is not approved");
-    const bool begun = std::any_of(sheet->shares.begin(), sheet->shares.end(), [](const auto& one) {
-        return one.state == PoolShareRow::State::charged;
-    });
+    const bool begun =
+        std::any_of(sheet->shares.begin(), sheet->shares.end(), [&](const PoolShareRow& one) {
+            return one.state == PoolShareRow::State::charged && is_open(context_, one.account);
+        });
     if (begun || sheet->state != PoolSheetRow::State::approved)
         return refusal(ReplyKind::conflict, "pool-charged",
                        command.month + " of pool " + command.pool + " was charged from " +
@@ -139,6 +173,8 @@ Reply PoolDesk::withdraw(const WithdrawPool& command) {
         .field("pool", sheet->pool)
         .field("month", sheet->month)
         .field("sheet", sheet->event)
+        .field("charged_amount", format(sheet->charged))
+        .field("currency", context_.options.currency)
         .field("by", command.by)
         .field("authenticated", context_.vouched(command.by))
         .field("reason", command.reason)
@@ -170,6 +206,10 @@ bool PoolDesk::slice(const Clock& clock, MonoMs deadline_mono_ms) {
 }
 
 bool PoolDesk::charge(PoolSheetRow& sheet, const Clock& clock, MonoMs deadline_mono_ms) {
+    // Who left since it was loaded has paid already.
+    const auto stands = context_.store.find_pool_sheet(sheet.pool, sheet.month);
+    GH_ASSERT(stands && stands->event == sheet.event);
+    sheet = *stands;
     for (PoolShareRow& share : sheet.shares) {
         if (share.state != PoolShareRow::State::waiting) continue;
         if (clock.mono_ms() >= deadline_mono_ms) return true;
@@ -179,15 +219,13 @@ bool PoolDesk::charge(PoolSheetRow& sheet, const Clock& clock, MonoMs deadline_m
     return false;
 }
 
-// An account that ended since the sheet was approved has its last balance already, and whoever
-// moved in did not use it.
+// An account that ended since has paid with its end; one that keeps no ledger any more is left.
 void PoolDesk::charge_share(const PoolSheetRow& sheet, PoolShareRow& share) {
-    const auto found = context_.world.account_index.find(share.account);
     share.state = PoolShareRow::State::left;
-    if (found != context_.world.account_index.end()) {
-        const AccountRuntime& account = context_.world.accounts[found->second];
+    if (is_open(context_, share.account)) {
+        const auto found = context_.world.account_index.find(share.account);
         const Entry entry = pool_entry(share.account, share.amount, sheet.pool, sheet.month);
-        if (covers_ledger(account) && account.row->closed.empty()) {
+        if (covers_ledger(context_.world.accounts[found->second])) {
             share.state = PoolShareRow::State::charged;
             if (share.amount.count != 0 && context_.store.add_posting(share.account, entry.cause)) {
                 book_entry(context_, found->second, entry, {});

@@ -10,6 +10,14 @@
 
 namespace gatehouse {
 
+// What an account still owes of sheets that were approved and are not charged yet. Who leaves
+// before the day pays it with the end: nobody else used it.
+[[nodiscard]] std::vector<WaitingShareRow> shares_of_closing(Context& context, std::size_t account);
+[[nodiscard]] Fen sum_of(const std::vector<WaitingShareRow>& shares);
+// Books them as they stand.
+void charge_shares(Context& context, std::size_t account,
+                   const std::vector<WaitingShareRow>& shares);
+
 class PoolDesk {
   public:
     explicit PoolDesk(Context& context) : context_(context) {}
@@ -17,7 +25,7 @@ class PoolDesk {
     // Refused where the sheet has problems, where the month has one already, where the registry
     // moved since the sheet was made, and while the clock is not trusted. Once for its key.
     [[nodiscard]] Reply approve(const ApprovePool& command);
-    // Refused once members are charged.
+    // Refused once the day's charging has begun. What was paid by who left before stays paid.
     [[nodiscard]] Reply withdraw(const WithdrawPool& command);
 
     // Charges what is due until the deadline; true where some is left because time ran out.

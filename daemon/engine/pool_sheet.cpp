@@ -117,7 +117,9 @@ class SheetReader {
             if (account.unit != unit || !covers || account.billing != Billing::prepaid ||
                 !account.closed.empty())
                 continue;
-            if (reader_.posted(account.account, "day:" + format_date(last_)))
+            // The day before an account's first one is keyed as posted when it opens.
+            if (reader_.posted(account.account, "day:" + format_date(last_)) &&
+                reader_.posted(account.account, "day:" + format_date(day_before(last_))))
                 return account.account;
         }
         return {};

@@ -59,10 +59,24 @@ void approval_fields(JsonWriter& json, const PoolSheetRow& row) {
     json.field("state", to_string(row.state))
         .field("charge_from", format_date(row.charge_from))
         .field("amount", format(row.amount))
+        .field("charged_amount", format(row.charged))
+        .field("left_amount", format(row.left))
         .field("by", row.by)
         .field("second", row.second)
         .field("event", row.event)
         .field("sha256", row.sha256);
+}
+
+// Units whose share nobody pays: no account was theirs, or it keeps no balance any more.
+void left_units(JsonWriter& json, const PoolSheetRow& row) {
+    json.key("left").begin_array();
+    for (const PoolShareRow& share : row.shares)
+        if (share.state == PoolShareRow::State::left)
+            json.begin_object()
+                .field("unit", share.unit)
+                .field("amount", format(share.amount))
+                .end_object();
+    json.end_array();
 }
 
 const char* state_word(const Page& page, const PoolSheetRow* row) {
@@ -203,6 +217,7 @@ Response get_pool(Call& call) {
     if (row) {
         json.begin_object();
         approval_fields(json, *row);
+        left_units(json, *row);
         json.end_object();
     } else {
         json.null();

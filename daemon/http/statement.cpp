@@ -31,6 +31,8 @@ Words title_of(EntryKind kind) {
             return {"Correction", "读数更正单"};
         case EntryKind::price_settlement:
             return {"Price settlement", "调价结算单"};
+        case EntryKind::fee:
+            return {"Fee", "费用单"};
         default:
             return {"Ledger entry", "记账单"};
     }
@@ -42,6 +44,14 @@ Words method_of(std::string_view method) {
     if (method == "transfer") return {"bank transfer", "转账"};
     if (method == "qr") return {"QR payment", "扫码"};
     return {"cheque", "支票"};
+}
+
+// The pool and the month of a share, `pool:<pool>/<month>`; empty for every other entry.
+std::pair<std::string, std::string> pool_of(const Entry& entry) {
+    constexpr std::string_view kPool = "pool:";
+    if (entry.kind != EntryKind::fee || !entry.cause.starts_with(kPool)) return {};
+    const std::size_t slash = entry.cause.rfind('/');
+    return {entry.cause.substr(kPool.size(), slash - kPool.size()), entry.cause.substr(slash + 1)};
 }
 
 // The rows of the table: what people look for first stands first.
@@ -57,6 +67,9 @@ std::vector<std::pair<Words, std::string>> rows_of(const StoredEntry& stored,
     row({"Date", "日期"}, format_iso8601(stored.at.at, zone));
     row({"Flat", "房号"}, std::string(frame.unit_label));
     row({"Account", "账户"}, entry.account);
+    const auto [pool, month] = pool_of(entry);
+    row({"Pool", "公摊项目"}, pool);
+    row({"Month", "月份"}, month);
     row({"Amount", "金额"}, format(entry.amount) + " " + std::string(frame.currency));
     row({"Balance after", "结余"}, format(stored.balance_after));
     if (!stored.method.empty()) {

@@ -68,6 +68,15 @@ std::string kind_word(const Page& page, const bj::object& entry) {
     return known != nullptr ? known : kind;
 }
 
+// The pool and the month of a share; of every other entry its cause as it is.
+std::string cause_words(const bj::object& entry) {
+    const std::string cause = text_of(entry, "cause");
+    const std::string pool = "pool:";
+    const std::size_t slash = cause.rfind('/');
+    if (!cause.starts_with(pool) || slash == std::string::npos) return cause;
+    return cause.substr(pool.size(), slash - pool.size()) + ", " + cause.substr(slash + 1);
+}
+
 std::string title_of(const Page& page, const bj::object& line) {
     std::string title = text_of(line, "service") == "water" ? page.word({"Water", "水费"})
                                                             : page.word({"Electricity", "电费"});
@@ -118,7 +127,7 @@ void show_entries(Page& page, const bj::object& why) {
         const bj::object& entry = one.as_object();
         std::string why_text = text_of(entry, "reason");
         if (why_text.empty()) why_text = text_of(entry, "receipt");
-        if (why_text.empty()) why_text = text_of(entry, "cause");
+        if (why_text.empty()) why_text = cause_words(entry);
         rows.push_back({text_of(entry, "seq"), short_time(text_of(entry, "at")),
                         kind_word(page, entry), why_text, text_of(entry, "amount"),
                         text_of(entry, "balance_after")});

@@ -34,8 +34,12 @@ PoolShareRow::State share_state(const std::string& word) {
                                : PoolShareRow::State::left;
 }
 
-#define GATEHOUSE_SHEET_COLUMNS \
-    "event,pool,month,state,charge_from,amount,by,second,sha256 FROM pool_sheet "
+#define GATEHOUSE_SHARES_IN(state)                                      \
+    "(SELECT coalesce(sum(pool_share.amount),0) FROM pool_share WHERE " \
+    "pool_share.event=pool_sheet.event AND pool_share.state='" state "'),"
+#define GATEHOUSE_SHEET_COLUMNS                                                 \
+    "event,pool,month,state,charge_from,amount," GATEHOUSE_SHARES_IN("charged") \
+        GATEHOUSE_SHARES_IN("left") "by,second,sha256 FROM pool_sheet "
 PoolSheetRow sheet_columns(Query& query) {
     PoolSheetRow row;
     row.event = query.u64();
@@ -44,6 +48,8 @@ PoolSheetRow sheet_columns(Query& query) {
     row.state = sheet_state(query.text());
     row.charge_from = parse_date(query.text()).value_or(LocalDate{});
     row.amount = Fen{query.i64()};
+    row.charged = Fen{query.i64()};
+    row.left = Fen{query.i64()};
     row.by = query.text();
     row.second = query.text();
     row.sha256 = query.text();
@@ -146,6 +152,26 @@ std::vector<PoolSheetRow> Store::load_pool_sheets() {
         while (query.step()) rows.push_back(sheet_columns(query));
     }
     for (PoolSheetRow& row : rows) complete(impl_->connection, row);
+    return rows;
+}
+
+std::vector<WaitingShareRow> Store::load_waiting_shares(const std::string& account) {
+    std::vector<WaitingShareRow> rows;
+    Query query(impl_->connection,
+                "SELECT event,n,pool,month,pool_share.amount FROM pool_sheet JOIN pool_share "
+                "USING(event) WHERE pool_sheet.state='approved' AND pool_share.state='waiting' AND "
+                "pool_share.account=(SELECT id FROM account WHERE account.account=?) "
+                "ORDER BY event,n");
+    query << account;
+    while (query.step()) {
+        WaitingShareRow row;
+        row.sheet = query.u64();
+        row.n = query.i32();
+        row.pool = query.text();
+        row.month = query.text();
+        row.amount = Fen{query.i64()};
+        rows.push_back(std::move(row));
+    }
     return rows;
 }
 

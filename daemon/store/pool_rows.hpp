@@ -24,10 +24,18 @@ struct PoolSheetRow {
     enum class State { approved, withdrawn, charged } state = State::approved;
     LocalDate charge_from;  // from its begin on the members are charged
     Fen amount;
+    Fen charged, left;  // of it so far: to members, and what nobody is charged
     std::string by, second;
     std::string document, sha256;  // the sheet as it was looked at, and its hash in hex
     std::vector<PoolShareRow> shares;
 };
 [[nodiscard]] const char* to_string(PoolSheetRow::State state);
+// A share that is not charged yet, of a sheet that two people approved.
+struct WaitingShareRow {
+    std::uint64_t sheet = 0;
+    int n = 0;
+    std::string pool, month;
+    Fen amount;
+};
 
 }  // namespace gatehouse

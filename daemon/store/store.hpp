@@ -126,6 +126,8 @@ class Store {
     void add_terms(const TermsRow& terms);  // once for each meter and reading
     void add_ladder_opening(const LadderOpeningRow& row);
     void add_month_tariff(const MonthTariffRow& row);
+    // Of that month and later ones: the account was gone before they ended.
+    void drop_month_tariffs(const std::string& account, const std::string& from_month);
     void add_late_version(const LateVersionRow& row);
     void add_settling(const SettlingRow& row);
     void put_settling_state(std::uint64_t event, const std::string& account, SettlingState state);
@@ -238,6 +240,8 @@ class Store {
                                                               const std::string& month);
     // Those that wait to be charged, oldest first.
     [[nodiscard]] std::vector<PoolSheetRow> load_pool_sheets();
+    // Of those, what waits for one account.
+    [[nodiscard]] std::vector<WaitingShareRow> load_waiting_shares(const std::string& account);
 
     [[nodiscard]] std::optional<QuarantineRow> find_quarantine(std::int64_t id);
     // The newest of a meter that is (or is not) about its profile's map, and the one that waits for

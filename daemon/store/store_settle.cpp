@@ -105,6 +105,13 @@ void Store::add_month_tariff(const MonthTariffRow& row) {
     query.run();
 }
 
+void Store::drop_month_tariffs(const std::string& account, const std::string& from_month) {
+    impl_->need_transaction();
+    Query query(impl_->connection, "DELETE FROM month_tariff WHERE account=? AND month>=?");
+    query << impl_->account_id(account) << from_month;
+    query.run();
+}
+
 void Store::add_late_version(const LateVersionRow& row) {
     impl_->need_transaction();
     Query query(impl_->connection, "INSERT INTO late_version VALUES(?,?,?)");

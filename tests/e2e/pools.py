@@ -71,6 +71,31 @@ def fees(house, account):
     return [e["amount"] for e in entries(house, account) if e["kind"] == "fee"]
 
 
+def document(house, month):
+    return house.get(f"/pools/stairs?month={month}")["approval"]
+
+
+def leave(house, month, share):
+    """Who moves out before the day pays the share with the end, and is told so before."""
+    sign = ("--by", "s-01", "--second", "s-02", "--reason", "moves out")
+    left = Decimal(house.account("a-3")["balance"]) - share
+    refusal = house.refused("close", "a-3", *sign, "--key", "c-1")
+    detail = refusal.problem["detail"]
+    check(f"what is left after it: {detail}", f"a-3 has {left} left" in detail
+          and f"share {share} of pool stairs, {month}" in detail)  # fmt: skip
+    house.ctl("refund", "a-3", left, "--method", "transfer", "--reference", "B1", *sign, "--key",
+              "f-1")  # fmt: skip
+    closed = house.ctl("close", "a-3", *sign, "--key", "c-1")
+    equal("named", closed["pools"],
+          [{"pool": "stairs", "month": month, "amount": str(share)}])  # fmt: skip
+    entry = next(e for e in entries(house, "a-3") if e["kind"] == "fee")
+    printed = page(house, f"/entries/{entry['entry']}")
+    check(f"on paper: {printed}", "stairs" in printed and month in printed)
+    booked = house.clock.now().astimezone(zoneinfo.ZoneInfo(house.zone)).strftime("%Y-%m")
+    why = page(house, f"/accounts/a-3/why?month={booked}")
+    check(f"and why: {why}", f"stairs, {month}" in why)
+
+
 def test():
     with House(mqtt=False) as house:
         house.own_clock(day=28)
@@ -127,6 +152,9 @@ def test():
         check(f"it hangs in the hall: {printed}", shown["sha256"] in printed
               and "Flat u-1" in printed and str(amount) in printed)  # fmt: skip
 
+        equal("nothing falls on the site", (done["left_amount"], document(house, month)["left"]),
+              ("0.00", []))  # fmt: skip
+        leave(house, month, shares[2])
         house.kill()
         house.before_midnight(5)
         house.launch()
@@ -137,8 +165,9 @@ def test():
         house.kill()
         house.launch()
         equal("once", len(fees(house, "a-1")), 1)
-        document = house.get(f"/pools/stairs?month={month}")
-        equal("charged", document["approval"]["state"], "charged")
+        approval = document(house, month)
+        equal("charged", (approval["state"], Decimal(approval["charged_amount"])),
+              ("charged", amount))  # fmt: skip
         raw = UnixConnection.request(house.socket, "GET", f"/api/v1/pools/stairs?month={month}")[1]
         equal("as it was approved", raw["sheet"], sheet)
         why = page(house, f"/accounts/a-1/why?month={month}")

@@ -1,4 +1,6 @@
 // A clock that nobody vouches for: reading and money go on, days wait for it.
+#include <sqlite3.h>
+
 #include <algorithm>
 
 #include "tests/integration/engine/engine_house.hpp"
@@ -294,4 +296,163 @@ TEST_CASE("under a lost clock no terms change, and an opening ladder counts befo
     // 1 kWh of the first tier is left of 2880: 1 x 0.4883, then 2 x 0.5383 = 1.0766.
     CHECK(house.ledger("a-102") == "-1.57");
     CHECK(house.proof() == "");
+}
+
+namespace {
+
+constexpr std::int64_t kFarStep = 2 * kDay + 17 * kHour;
+
+// In the order of their times the rows of a meter never fall, and none is dated another time after
+// a start than it was before.
+void check_orderly(House& house, const std::string& meter) {
+    auto rows = house.readings(meter);
+    std::stable_sort(rows.begin(), rows.end(), [](const StoredReading& a, const StoredReading& b) {
+        return a.at.at < b.at.at;
+    });
+    for (std::size_t i = 1; i < rows.size(); ++i) {
+        INFO(rows[i].row.seq << " at " << rows[i].at.at << " below " << rows[i - 1].row.seq
+                             << " at " << rows[i - 1].at.at);
+        CHECK(rows[i].row.total >= rows[i - 1].row.total);
+    }
+    CHECK(house.proof() == "");
+}
+
+// The total at the end of that day, as it was frozen.
+Milli frozen(const House& house, const std::string& meter, UtcMs midnight) {
+    for (const StoredReading& row : house.readings(meter))
+        if (row.at.at == midnight && row.row.kind == ReadingKind::freeze) return row.row.total;
+    return Milli{-1};
+}
+
+}  // namespace
+
+TEST_CASE("a clock that steps in the very millisecond of a sample does not date it anew") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.clock.pass(2 * kHour);
+    house.settle("e-103", "1002.60");
+    const UtcMs read_at = house.clock.wall;
+    house.clock.wall += kFarStep;
+    house.step();
+    house.pass(kSecond);
+    CHECK(house.engine().snapshot()->now_ms == read_at + kFarStep + kSecond);
+    CHECK(house.account("a-103").as_of == read_at);
+    house.clock.pass(10 * kMinute);
+    house.settle("e-103", "1003.00");
+    const UtcMs midnight = kMorning + 16 * kHour;
+    house.pass(31 * kSecond);
+    CHECK(frozen(house, "e-103", midnight).count >= 1'002'600);
+    CHECK(frozen(house, "e-103", midnight + kDay) >= frozen(house, "e-103", midnight));
+    check_orderly(house, "e-103");
+    house.reopen();
+    house.clock.pass(10 * kMinute);
+    house.settle("e-103", "1003.50");
+    check_orderly(house, "e-103");
+}
+
+TEST_CASE("staff who confirm a clock that stepped date nothing anew either") {
+    House house;
+    house.options.trust = EngineOptions::Trust::manual;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    REQUIRE(house.ask(ConfirmClock{"local", "s-01"}).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.clock.pass(2 * kHour);
+    house.settle("e-103", "1002.60");
+    const UtcMs read_at = house.clock.wall;
+    house.clock.wall += kFarStep;
+    const Reply confirmed = house.ask(ConfirmClock{"local", "s-01"});
+    REQUIRE(confirmed.kind == ReplyKind::ok);
+    CHECK(field(confirmed.json, "now").starts_with("2026-11-26T03:"));
+    CHECK(house.account("a-103").as_of == read_at);
+    house.clock.pass(kSecond);
+    house.clock.pass(10 * kMinute);
+    house.settle("e-103", "1003.00");
+    CHECK(house.engine().snapshot()->now_ms == read_at + kFarStep + 10 * kMinute + 2 * kSecond);
+    house.pass(31 * kSecond);
+    CHECK(frozen(house, "e-103", kMorning + 16 * kHour).count >= 1'002'600);
+    check_orderly(house, "e-103");
+}
+
+TEST_CASE("samples around a step of the clock: no freeze lies below what was confirmed before") {
+    const auto by =
+        GENERATE(values<std::int64_t>({kFarStep, 16 * kHour, 14 * kHour + 3 * kMinute, -kFarStep}));
+    const auto queued = GENERATE(values({0, 1, 2}));
+    const auto lag = GENERATE(values<std::int64_t>({0, 999}));
+    CAPTURE(by, queued, lag);
+    const bool ends_day_first = GENERATE(true, false);
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.clock.pass(2 * kHour);
+    house.settle("e-103", "1002.60");
+    house.pass(31 * kSecond);
+    house.clock.pass(kSecond);
+    house.sample("e-103", "1002.61");
+    // Read after the step and before the engine has looked.
+    house.clock.wall += by;
+    for (int i = 0; i < queued; ++i) {
+        house.clock.pass(lag);
+        house.feed("e-103", *parse_rational("1002.62"));
+    }
+    house.step();
+    house.clock.pass(kSecond);
+    if (ends_day_first) house.pass(6 * kMinute);
+    house.clock.pass(10 * kMinute);
+    house.settle("e-103", "1003.00");
+    house.pass(31 * kSecond);
+    check_orderly(house, "e-103");
+    const Milli first = frozen(house, "e-103", kMorning + 16 * kHour);
+    if (by > 0) CHECK(first.count >= 1'002'600);
+    house.pass(kDay);
+    house.settle("e-103", "1009.00");
+    house.pass(6 * kMinute);
+    check_orderly(house, "e-103");
+    const auto before = house.readings("e-103");
+    house.reopen();
+    const auto after = house.readings("e-103");
+    REQUIRE(before.size() == after.size());
+    for (std::size_t i = 0; i < before.size(); ++i) CHECK(before[i].at.at == after[i].at.at);
+    // All of it is charged once: 9 x 0.5283 = 4.7547, and the step has made no second one.
+    house.settle("e-103", "1009.00");
+    CHECK(house.balance("a-103") == "-4.75");
+}
+
+TEST_CASE("a step that came while the books could not be written is known after a start") {
+    House house;
+    house.open();
+    REQUIRE(house.import(three_homes()).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.crash();
+    // Until the store was found to write again.
+    const std::string ill =
+        "CREATE TRIGGER ill BEFORE INSERT ON run_offset WHEN NEW.from_mono_ms>" +
+        std::to_string(house.clock.mono + kMinute) +
+        " AND NOT EXISTS(SELECT 1 FROM note WHERE name='recovered_at') "
+        "BEGIN SELECT RAISE(ABORT,'ill'); END";
+    sqlite3* books = nullptr;
+    REQUIRE(sqlite3_open(house.path().c_str(), &books) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(books, ill.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(books);
+    house.open();
+    house.pass(10 * kMinute);
+    house.clock.wall += kFarStep;
+    house.pass(kSecond);
+    CHECK_FALSE(house.engine().snapshot()->store_ok);
+    for (int i = 0; i < 10; ++i) house.pass(kMinute);
+    CHECK(house.engine().snapshot()->store_ok);
+    CHECK(house.events("clock.stepped").size() == 1);
+    house.settle("e-103", "1001.00");
+    house.pass(31 * kSecond);
+    const auto before = house.readings("e-103");
+    house.reopen();
+    const auto after = house.readings("e-103");
+    REQUIRE(before.size() == after.size());
+    for (std::size_t i = 0; i < before.size(); ++i) CHECK(before[i].at.at == after[i].at.at);
+    CHECK(after.back().at.at > kMorning + kFarStep);
+    CHECK(frozen(house, "e-103", kMorning + 16 * kHour).count >= 1'000'000);
+    check_orderly(house, "e-103");
 }

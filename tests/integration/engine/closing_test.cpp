@@ -259,12 +259,96 @@ TEST_CASE_METHOD(Moving, "a fee that falls due with the end is asked about, not 
     CHECK(refused.type == "settle");
     CHECK(refused.detail.find("owes 1.00") != std::string::npos);
     CHECK(account("a-103").open);
-    CHECK(ledger("a-103") == "-1.00");
+    CHECK(ledger("a-103") == "1.00");
     REQUIRE(occupant("k-2", "debt", "1-103").kind == ReplyKind::created);
     CHECK(book("a-103").back() == "write_off 1.00 occupant:k-2");
     CHECK(ledger("a-103") == "0.00");
     CHECK_FALSE(account("a-103").open);
     CHECK(proof().empty());
+}
+
+TEST_CASE_METHOD(Moving, "who left before a month ended owes no minimum of it, told late or not") {
+    FileTexts files;
+    files["tariffs/least.toml"] =
+        "[[tariff]]\nid = \"least\"\nservice = \"electricity\"\nsource = \"test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2020-01-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"1.00\" } ]\nminimum = \"30.00\"\n";
+    files["accounts.csv"] =
+        "account,unit,service,tariff,opening_balance\na-103,1-103,electricity,least,\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    settle("e-103", "700.00");
+    REQUIRE(top_up("a-103", "100.00", "k-0").kind == ReplyKind::created);
+    pass(7 * kDay + 16 * kHour + kMinute);  // 1 December
+    settle("e-103", "700.00");
+    pass(19 * kDay + 12 * kHour);
+    settle("e-103", "710.00");  // the last that is ever read of it
+    pass(31 * kSecond);
+    ChangeOccupant change;
+    change.act = act("k-1");
+    change.unit = "1-103";
+    change.holder = "p-2";
+    change.settle = "refund";
+    change.accept_last_reading = true;
+    const auto minimums = [&] {
+        Rows rows;
+        for (const WhyLine& line : StoreReader(path()).why("a-103", "").lines)
+            if (is_minimum(line.key))
+                rows.push_back(line.key.scope + " " + format(target(line.line)) + " " +
+                               format(line.line.posted));
+        return rows;
+    };
+    SECTION("in the month") {
+        pass(14 * kDay);  // 3 January
+        pass(6 * kMinute);
+        REQUIRE(minimums() == Rows{"2026-12 20.26 20.26"});
+        CHECK(balance("a-103") == "70.00");
+        change.at = "2026-12-28T12:00:00+08:00";
+        REQUIRE(ask(change).kind == ReplyKind::created);
+        CHECK(minimums() == Rows{"2026-12 0.00 0.00"});
+        const Rows rows = book("a-103");
+        REQUIRE(rows.size() >= 2);
+        CHECK(rows.at(rows.size() - 2) == "correction 20.00 close:minimum");
+        CHECK(rows.back() == "refund -90.00 occupant:k-1");
+    }
+    SECTION("two months ago") {
+        pass(45 * kDay);  // 3 February
+        pass(6 * kMinute);
+        REQUIRE(minimums().size() == 2);
+        change.at = "2026-12-28T12:00:00+08:00";
+        REQUIRE(ask(change).kind == ReplyKind::created);
+        CHECK(minimums() == Rows{"2026-12 0.00 0.00", "2027-01 0.00 0.00"});
+        CHECK(book("a-103").back() == "refund -90.00 occupant:k-1");
+    }
+    SECTION("but of a month that was lived to its end") {
+        pass(14 * kDay);
+        pass(6 * kMinute);
+        change.at = "2027-01-02T12:00:00+08:00";
+        REQUIRE(ask(change).kind == ReplyKind::created);
+        CHECK(minimums() == Rows{"2026-12 20.00 20.00"});
+        CHECK(book("a-103").back() == "refund -70.00 occupant:k-1");
+    }
+    SECTION("and what is left without it decides how it is settled") {
+        pass(14 * kDay);
+        pass(6 * kMinute);
+        change.at = "2026-12-28T12:00:00+08:00";
+        REQUIRE(ask(AdjustMoney{act("k-2"), "a-103", "-80.00", "", ""}).kind == ReplyKind::created);
+        REQUIRE(balance("a-103") == "-10.00");
+        change.settle = "debt";
+        const Reply refused = ask(change);
+        CHECK(refused.type == "settle");
+        CHECK(refused.detail.find("a-103 has 10.00 left") != std::string::npos);
+        CHECK(minimums().at(0).ends_with(" 20.26 20.26"));
+        change.settle = "refund";
+        REQUIRE(ask(change).kind == ReplyKind::created);
+        CHECK(book("a-103").back() == "refund -10.00 occupant:k-1");
+    }
+    CHECK(ledger("a-103") == "0.00");
+    CHECK(proof() == "");
+    reopen();
+    pass(kDay);
+    CHECK(balance("a-103") == "0.00");
+    CHECK(ledger("a-103") == "0.00");
+    CHECK(proof() == "");
 }
 
 TEST_CASE_METHOD(Moving,

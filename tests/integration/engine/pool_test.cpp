@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "daemon/store/chain.hpp"
 #include "tests/integration/engine/engine_house.hpp"
 #include "tests/support/catch.hpp"
 
@@ -16,12 +17,6 @@ constexpr UtcMs kDecember = kMorning + 7 * kDay + 16 * kHour;  // 2026-12-01T00:
 constexpr UtcMs kJanuary = kDecember + 31 * kDay;
 
 using Rows = std::vector<std::string>;
-
-std::string hash_of(const std::string& document) {
-    // What the engine keeps is what it was given; http makes the true one.
-    return std::string(64 - std::to_string(document.size()).size(), '0') +
-           std::to_string(document.size());
-}
 
 struct Pools : House {
     FileTexts files = three_homes();
@@ -79,7 +74,7 @@ struct Pools : House {
         command.sheet = sheet();
         command.registry = engine().snapshot()->registry;
         command.document = pool_sheet_json(command.sheet, *command.registry, "CNY");
-        command.sha256 = hash_of(command.document);
+        command.sha256 = store::hex(store::sha256(command.document));
         Reply reply = ask(std::move(command));
         UNSCOPED_INFO(reply.detail);
         return reply;
@@ -183,20 +178,10 @@ TEST_CASE_METHOD(Pools, "V20: a pool below zero, a running month and a missing f
     CHECK(events("pool.").empty());
 }
 
-TEST_CASE_METHOD(Pools, "who moved out since pays no share, and a share is undone by a reversal") {
+TEST_CASE_METHOD(Pools, "a share is undone by a reversal") {
     live_december();
     REQUIRE(approve("p-1").kind == ReplyKind::created);
-    CloseAccount close;
-    close.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
-    close.account = "a-103";
-    close.accept_last_reading = true;
-    // Nothing was paid, so its use is owed and refused; a top-up settles it first.
-    const Fen owed = -account("a-103").balance;
-    REQUIRE(top_up("a-103", format(owed), "t-1").kind == ReplyKind::created);
-    REQUIRE(ask(close).kind == ReplyKind::created);
     until(kJanuary + kDay + kMinute);
-    CHECK(fees("a-103").empty());
-    CHECK(field(events("pool.charged").at(0).body, "left_amount") == "2.90");
     std::string entry;
     for (const StoredEntry& row : entries("a-101"))
         if (row.entry.kind == EntryKind::fee) entry = row.entry.entry;
@@ -205,6 +190,126 @@ TEST_CASE_METHOD(Pools, "who moved out since pays no share, and a share is undon
     reverse.entry = entry;
     REQUIRE(ask(reverse).kind == ReplyKind::created);
     CHECK(book("a-101").back() == "reversal 1.46 reversal:r-1");
+}
+
+TEST_CASE_METHOD(Pools, "who leaves before the charging day pays the share with the end") {
+    live_december();
+    REQUIRE(approve("p-1").kind == ReplyKind::created);
+    CloseAccount close;
+    close.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
+    close.account = "a-103";
+    close.accept_last_reading = true;
+    // Nothing was paid, so its use is owed: 40 x 0.5283 = 21.132; and 1.45 of the lift.
+    const Reply owed = ask(close);
+    CHECK(owed.type == "balance-left");
+    CHECK(owed.detail.find("a-103 owes 22.58") != std::string::npos);
+    CHECK(owed.detail.find("share 1.45 of pool lift, 2026-12") != std::string::npos);
+    CHECK(fees("a-103").empty());
+    REQUIRE(top_up("a-103", "22.58", "t-1").kind == ReplyKind::created);
+    const Reply done = ask(close);
+    REQUIRE(done.kind == ReplyKind::created);
+    CHECK(done.json.find(
+              "\"pools\":[{\"pool\":\"lift\",\"month\":\"2026-12\",\"amount\":\"1.45\"}]") !=
+          std::string::npos);
+    CHECK(fees("a-103") == Rows{"fee -1.45 pool:lift/2026-12"});
+    CHECK(ledger("a-103") == "0.00");
+    CHECK(proof() == "");
+    SECTION("in one process") {}
+    SECTION("over a start") {
+        reopen();
+    }
+    until(kJanuary + kDay + kMinute);
+    CHECK(fees("a-103").size() == 1);
+    CHECK(fees("a-101").size() == 1);
+    const std::string charged = events("pool.charged").at(0).body;
+    CHECK(field(charged, "charged_amount") == "4.36");
+    CHECK(field(charged, "left_amount") == "1.45");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Pools,
+                 "a change of occupant charges the share to who goes, and an approval that "
+                 "is taken back then keeps it") {
+    live_december();
+    FileTexts people;
+    people["people.csv"] = "person,kind,name\np-1,tenant,one\np-2,tenant,two\n";
+    REQUIRE(import(people).kind == ReplyKind::ok);
+    REQUIRE(approve("p-1").kind == ReplyKind::created);
+    ChangeOccupant change;
+    change.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
+    change.unit = "1-101";
+    change.holder = "p-1";
+    change.settle = "refund";
+    change.accept_last_reading = true;
+    SECTION("what is left does not cover it: people say how it is settled") {
+        AdjustMoney adjust;
+        adjust.act = {"local", "s-01", "s-02", "basis", "d-1", "hash"};
+        adjust.account = "a-101";
+        adjust.amount = format(Fen{1'00} - account("a-101").balance);
+        REQUIRE(ask(adjust).kind == ReplyKind::created);
+        REQUIRE(balance("a-101") == "1.00");
+        const Rows before = book("a-101");
+        const Reply refused = ask(change);
+        CHECK(refused.type == "settle");
+        CHECK(refused.detail.find("owes 0.46") != std::string::npos);
+        CHECK(book("a-101") == before);
+        change.settle = "debt";
+        REQUIRE(ask(change).kind == ReplyKind::created);
+        CHECK(book("a-101").back() == "write_off 0.46 occupant:c-1");
+    }
+    SECTION("paid out is what is left after it") {
+        const Fen left = account("a-101").balance - Fen{1'46};
+        const Reply done = ask(change);
+        REQUIRE(done.kind == ReplyKind::created);
+        CHECK(done.json.find("\"amount\":\"" + format(-left) + "\"") != std::string::npos);
+        CHECK(done.json.find("\"pool\":\"lift\"") != std::string::npos);
+    }
+    CHECK(fees("a-101") == Rows{"fee -1.46 pool:lift/2026-12"});
+    CHECK(ledger("a-101") == "0.00");
+    CHECK(fees("a-101.2").empty());
+    const Reply withdrawn = ask(WithdrawPool{"local", "lift", "2026-12", "s-01", "wrong list"});
+    REQUIRE(withdrawn.kind == ReplyKind::ok);
+    CHECK(field(withdrawn.json, "charged_amount") == "1.46");
+    CHECK(proof() == "");
+    // Who left has paid; who came does not, and what falls on the flat is the site's.
+    const Reply again = approve("p-2");
+    REQUIRE(again.kind == ReplyKind::created);
+    CHECK(field(again.json, "charged_amount") == "2.90");
+    CHECK(field(again.json, "left_amount") == "2.91");
+    until(kJanuary + kDay + kMinute);
+    CHECK(fees("a-101").size() == 1);
+    CHECK(fees("a-101.2").empty());
+    CHECK(fees("a-102").size() == 1);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Pools, "who came on the first of the month has no share of the one before") {
+    live_december();
+    FileTexts people;
+    people["people.csv"] = "person,kind,name\np-1,tenant,one\n";
+    REQUIRE(import(people).kind == ReplyKind::ok);
+    ChangeOccupant change;
+    change.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
+    change.unit = "1-101";
+    change.holder = "p-1";
+    change.settle = "refund";
+    change.accept_last_reading = true;
+    REQUIRE(ask(change).kind == ReplyKind::created);
+    CHECK(sheet().members.at(0).account.empty());
+    CHECK(sheet().members.at(1).account == "a-102");
+}
+
+TEST_CASE_METHOD(Pools, "from the approval on it is said what nobody pays") {
+    live_december();
+    const Reply approved = approve("p-1");
+    REQUIRE(approved.kind == ReplyKind::created);
+    CHECK(field(approved.json, "left_amount") == "1.45");
+    const auto shown = [&] { return StoreReader(path()).pool_sheets("lift").at(0); };
+    CHECK(format(shown().left) == "1.45");
+    CHECK(format(shown().charged) == "0.00");
+    until(kJanuary + kDay + kMinute);
+    CHECK(format(shown().left) == "1.45");
+    CHECK(format(shown().charged) == "4.36");
 }
 
 TEST_CASE_METHOD(Pools, "verify names a sheet, a share and an entry that were changed") {
