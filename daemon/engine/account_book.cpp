@@ -516,6 +516,19 @@ void take_leg(Context& context, const Leg& leg, std::uint64_t seq) {
     context.repriced.insert(found->second);
 }
 
+// What was done is in their lines; a row a day of what was used would bury it (`why` has those).
+std::vector<std::string> lines_of(const Context& context, const Entry& entry) {
+    std::set<std::string> about;
+    if (entry.kind == EntryKind::charge || entry.cause.starts_with("fee:")) return {};
+    for (const Leg& leg : entry.legs) {
+        const auto at = context.world.account_index.find(std::string(book::holder_of(leg.account)));
+        if (at == context.world.account_index.end()) continue;
+        const Account& row = *context.world.accounts[at->second].row;
+        about.insert({"account:" + row.account, "unit:" + row.unit});
+    }
+    return {about.begin(), about.end()};
+}
+
 }  // namespace
 
 // A clock that was set back brings no closed month back, and one that was lost none that is over:
@@ -552,8 +565,9 @@ std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, Entry
     extra.vouched =
         !entry.second.empty() && (extra.vouched || context.vouched(entry.by, entry.second));
     stored.vouched = extra.vouched;
-    extra.event = log_event(context, std::string("entry.") + to_string(entry.kind),
-                            entry_subject(entry), entry_json(stored, context.zone));
+    extra.event =
+        log_event(context, std::string("entry.") + to_string(entry.kind), entry_subject(entry),
+                  entry_json(stored, context.zone), lines_of(context, entry));
     GH_ASSERT(extra.event == stored.event);
     GH_ASSERT(context.store.append_entry(entry, context.now, extra) == seq);
     for (const Leg& leg : entry.legs) take_leg(context, leg, seq);

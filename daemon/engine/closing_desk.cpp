@@ -124,6 +124,10 @@ void end_rows(Context& context, const std::vector<Leaving>& leaving, UtcMs at) {
     });
 }
 
+std::vector<std::string> lines_of(const Account& account) {
+    return {"account:" + account.account, "unit:" + account.unit};
+}
+
 void tell_closed(Context& context, const Act& act, const Leaving& one) {
     const AccountRuntime& account = context.world.accounts[one.account];
     JsonWriter body;
@@ -146,7 +150,7 @@ void tell_closed(Context& context, const Act& act, const Leaving& one) {
         .field("at", context.iso(context.now_ms()))
         .end_object();
     log_event(context, "account.closed", "{\"account\":\"" + account.row->account + "\"}",
-              body.take(), {"account:" + account.row->account});
+              body.take(), lines_of(*account.row));
 }
 
 // Who comes is told nothing of who went.
@@ -164,7 +168,7 @@ void tell_opened(Context& context, const Act& act, const Leaving& one, UtcMs at)
         .field("at", context.iso(context.now_ms()))
         .end_object();
     log_event(context, "account.opened", "{\"account\":\"" + id + "\"}", body.take(),
-              {"account:" + id});
+              lines_of(*one.successor));
 }
 
 // The readings that closed an account stay those that its last balance rests on; its meters may be

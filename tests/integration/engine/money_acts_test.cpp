@@ -84,6 +84,23 @@ TEST_CASE_METHOD(Counter, "one payment of a bank is one receipt, until that is u
     CHECK(proof().empty());
 }
 
+TEST_CASE_METHOD(Counter,
+                 "the lines of account and flat have the money that people moved, both ends") {
+    REQUIRE(top_up("a-101", "50.00", "k-1").kind == ReplyKind::created);
+    REQUIRE(transfer("a-101", "a-102", "20.00", "k-2").kind == ReplyKind::created);
+    REQUIRE(refund("a-102", "5.00", "k-3").kind == ReplyKind::created);
+    const auto line = [&](const char* about) {
+        Rows kinds;
+        for (const StoredEvent& event : StoreReader(path()).events_about(about, 0, 100))
+            if (event.kind.starts_with("entry.")) kinds.push_back(event.kind.substr(6));
+        return kinds;
+    };
+    CHECK(line("unit:1-101") == Rows{"opening", "topup", "transfer"});
+    CHECK(line("account:a-101") == Rows{"opening", "topup", "transfer"});
+    CHECK(line("unit:1-102") == Rows{"opening", "transfer", "refund"});
+    CHECK(line("unit:1-103").empty());
+}
+
 TEST_CASE_METHOD(Counter, "who has left takes no money, and blanks are no reason") {
     TopUp paid;
     paid.account = "a-101";
