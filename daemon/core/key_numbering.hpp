@@ -29,8 +29,9 @@ struct Numbering {
     std::map<std::int64_t, BootSpan> boots;
 };
 
-// What is kept of a numbering under an event's boot and seq.
-enum class KeptAs { nothing, same, other };
+// What is kept of a numbering under an event's boot and seq: nothing, that event, its happening at
+// another time or another one at its time (`other`), or what has neither in common (`reused`).
+enum class KeptAs { nothing, same, other, reused };
 struct Kept {
     KeptAs as = KeptAs::nothing;
     UtcMs at = 0;  // when that happened, where something is

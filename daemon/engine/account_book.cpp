@@ -516,15 +516,16 @@ void take_leg(Context& context, const Leg& leg, std::uint64_t seq) {
     context.repriced.insert(found->second);
 }
 
-// What was done is in their lines; a row a day of what was used would bury it (`why` has those).
+// A row a day of what was used would bury what people did; `why` has those.
 std::vector<std::string> lines_of(const Context& context, const Entry& entry) {
     std::set<std::string> about;
-    if (entry.kind == EntryKind::charge || entry.cause.starts_with("fee:")) return {};
+    const bool used = entry.kind == EntryKind::charge || entry.cause.starts_with("fee:");
+    if (used && !entry.cause.starts_with("remap:") && !entry.cause.starts_with("corr")) return {};
     for (const Leg& leg : entry.legs) {
         const auto at = context.world.account_index.find(std::string(book::holder_of(leg.account)));
         if (at == context.world.account_index.end()) continue;
-        const Account& row = *context.world.accounts[at->second].row;
-        about.insert({"account:" + row.account, "unit:" + row.unit});
+        about.insert("account:" + at->first);
+        about.insert("unit:" + context.world.accounts[at->second].row->unit);
     }
     return {about.begin(), about.end()};
 }
@@ -562,9 +563,8 @@ std::uint64_t book_entry(Context& context, std::size_t index, Entry entry, Entry
     stored.balance_after = account.ledger + entry.amount;
     stored.at = {context.now_ms(), context.clock.trusted()};
     stored.method = extra.method;
-    extra.vouched =
+    stored.vouched = extra.vouched =
         !entry.second.empty() && (extra.vouched || context.vouched(entry.by, entry.second));
-    stored.vouched = extra.vouched;
     extra.event =
         log_event(context, std::string("entry.") + to_string(entry.kind), entry_subject(entry),
                   entry_json(stored, context.zone), lines_of(context, entry));

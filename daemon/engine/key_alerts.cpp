@@ -86,6 +86,7 @@ std::vector<std::string> findable_by(Context& context, const AlertRow& row,
                                      const KeyCondition& condition) {
     std::vector<std::string> names{"alert:" + row.id};
     if (!condition.key.empty()) names.push_back("key:" + condition.key);
+    if (!condition.cabinet.empty()) names.push_back("cabinet:" + condition.cabinet);
     if (!condition.ticket.empty()) names.push_back("ticket:" + condition.ticket);
     if (!condition.person.empty()) names.push_back("staff:" + condition.person);
     if (!row.unit.empty()) names.push_back("unit:" + row.unit);
@@ -294,13 +295,17 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
                 for (const KeyCondition& one : conditions)
                     if (Name{one.code, one.subject} == name && !one.fact.empty())
                         static_cast<void>(note_told(context, one));
+            // What was taken back for want of its neighbours may be true again with them.
+            if (why == "correction")
+                context.store.key_books().forget_told(name.first + "|" + name.second,
+                                                      told_condition(alert).fact);
             clear(context, id, told_condition(alert), why);
             continue;
         }
         open.emplace(name, id);
-        if (holds == nullptr || !holds->fact.empty() || holds->severity == alert.life.level)
-            continue;
+        if (holds == nullptr || holds->severity == alert.life.level) continue;
         const bool rises = holds->severity > alert.life.level;
+        if (!rises && !holds->fact.empty()) continue;
         alert.life = {holds->severity, rises ? false : alert.life.acknowledged, context.now_ms()};
         write_alert(
             context, alert, *holds,

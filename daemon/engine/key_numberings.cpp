@@ -12,9 +12,13 @@ namespace {
 constexpr const char* kKind = "numbering";  // of key_base: the source -> its serial
 
 // Whether the cabinet says the same again; what the box made of it may have changed.
-bool is_same(const KeyEvent& before, const KeyEvent& again) {
-    return before.type == again.type && before.slot == again.slot && before.tag == again.tag &&
-           before.device_at.value_or(before.at) == (again.at == 0 ? before.at : again.at);
+KeptAs compared(const KeyEvent& before, const KeyEvent& again) {
+    const bool happening =
+        before.type == again.type && before.slot == again.slot && before.tag == again.tag;
+    const bool time =
+        before.device_at.value_or(before.at) == (again.at == 0 ? before.at : again.at);
+    if (happening && time) return KeptAs::same;
+    return happening || time ? KeptAs::other : KeptAs::reused;
 }
 
 Kept kept_as(KeyBooks& books, const KeyNumberings::Pending& pending, const std::string& source,
@@ -31,7 +35,7 @@ Kept kept_as(KeyBooks& books, const KeyNumberings::Pending& pending, const std::
     // A loss stands in the place of its first event and is none of the board's own rows.
     const auto lost = KeyEventType::log_overwritten;
     if ((before.type == lost) != (said.type == lost)) return {};
-    return {is_same(before, said) ? KeptAs::same : KeptAs::other, before.at};
+    return {compared(before, said), before.at};
 }
 
 void widen(std::map<std::int64_t, BootSpan>& boots, std::int64_t boot, UtcMs at) {
@@ -103,12 +107,18 @@ KeyNumberings::Place KeyNumberings::place(KeyBooks& books, const Pending& pendin
     if (push.newest) {
         const bool anew = known.newest_seq >= 0 &&
                           counts_anew(push.boot, *push.newest, known.newest_boot, known.newest_seq);
-        if (anew || kept.back().as == KeptAs::other) chosen = all.size();
+        const KeptAs there = kept.back().as;
+        if (anew || there == KeptAs::other || there == KeptAs::reused) chosen = all.size();
     } else {
         const bool own_clock =
             resolved.clocked || (said.at != 0 && resolved.at != resolved.received_at);
         chosen = choose(all, kept, push, said.id.boot,
                         own_clock ? std::optional(resolved.at) : std::nullopt);
+        // One push is told from one memory: where the event before it went, it goes too.
+        for (std::size_t i = 0; i < all.size(); ++i)
+            if (kept[i].as == KeptAs::nothing &&
+                pending.contains({all[i].source, said.id.boot, said.id.seq - 1}))
+                chosen = i;
     }
     if (chosen == all.size())
         return {numbering_source(push.source, chosen + 1), KeptAs::nothing, true};

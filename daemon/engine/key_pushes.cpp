@@ -242,7 +242,8 @@ void KeyRoom::hear(const KeyPush& push) {
         (push.events.empty() && push.bad.empty()) ||
         std::any_of(push.events.begin(), push.events.end(),
                     [](const KeyEvent& one) { return one.type == KeyEventType::inventory; });
-    if (sign_of_life) beating_.insert(push.source);
+    if (sign_of_life && beating_.insert(push.source).second)
+        context_.store.key_books().put_base(kBeatingKind, push.source, "1");
     if (watched.offline_since && is_pushing(push.source))
         static_cast<void>(see({push.source, true, watched.skew_ms, ""}));
     if (!push.device_now && !is_pushing(push.source)) return;
@@ -306,22 +307,21 @@ bool KeyRoom::is_pushing(const std::string& cabinet) const {
 
 // A cabinet that pushes is offline once it was silent beyond the rule, where it is known to give
 // signs of life (an empty push, an inventory); one that only tells what happens may have nothing to
-// tell for hours. One that was never heard of in this run is not missed, since the box was away
-// itself.
+// tell for hours. The time that the box was away itself is nobody's silence.
 void KeyRoom::look_for_silence() {
     for (auto& [id, watched] : watch_) {
         if (!watched.known || watched.offline_since || !is_pushing(id)) continue;
         const auto heard = heard_.find(id);
-        if (heard == heard_.end()) continue;
+        const UtcMs since = std::max(began_, heard == heard_.end() ? 0 : heard->second);
         const UtcMs now = context_.now_ms();
         const bool silent = beating_.contains(id)
-                                ? now >= heard->second + options_.rules.offline_ms
-                                : is_too_silent(heard->second, now, options_.rules, context_.zone);
+                                ? now >= since + options_.rules.offline_ms
+                                : is_too_silent(since, now, options_.rules, context_.zone);
         if (!silent) continue;
-        watched.offline_since = heard->second;
-        reasons_[id] = "it has been silent since " + context_.iso(heard->second);
+        watched.offline_since = since;
+        reasons_[id] = "it has been silent since " + context_.iso(since);
         moved_ = true;
-        log_line({id, false, watched.skew_ms, reasons_[id]}, heard->second);
+        log_line({id, false, watched.skew_ms, reasons_[id]}, since);
     }
 }
 

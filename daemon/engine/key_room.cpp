@@ -68,6 +68,37 @@ void KeyRoom::load_base() {
     }
 }
 
+void KeyRoom::load_watch() {
+    // Who gave signs of life, or told something lately, is missed from now on.
+    began_ = context_.now_ms();
+    for (const auto& [cabinet, one] : context_.store.key_books().bases(kBeatingKind))
+        beating_.insert(cabinet);
+    std::set<std::string> missed = beating_;
+    for (const auto& [source, at] : heard_)
+        if (!is_reader(source)) missed.insert(source);
+    for (const std::string& cabinet : missed)
+        if (is_pushing(cabinet)) {
+            watch_[cabinet].cabinet = cabinet;
+            watch_[cabinet].known = true;
+        }
+    for (const auto& [id, alert] : context_.world.alerts) {
+        const bool there =
+            std::any_of(options_.cabinets.begin(), options_.cabinets.end(),
+                        [&](const auto& one) { return one.id == alert.row.subject; });
+        if (alert.row.kind != "cabinet_offline" || !there) continue;
+        CabinetWatch& silent = watch_[alert.row.subject];
+        silent.cabinet = alert.row.subject;
+        silent.known = true;
+        silent.offline_since = alert.row.opened_at - options_.rules.offline_ms;
+    }
+    // A clock that was wrong is so until it is seen to be right.
+    for (const auto& [id, alert] : context_.world.alerts) {
+        if (alert.row.kind != "clock_skew" || !is_key_alert(context_, alert.row)) continue;
+        watch_[alert.row.subject].cabinet = alert.row.subject;
+        watch_[alert.row.subject].skewed = true;
+    }
+}
+
 void KeyRoom::load() {
     KeyBooks& books = context_.store.key_books();
     numberings_.reset();
@@ -117,12 +148,7 @@ void KeyRoom::load() {
         const auto row = books.loan(format(loan->id));
         if (!row || row->body == to_book(*loan)) kept_.emplace(format(loan->id), *loan);
     }
-    // A clock that was wrong is so until it is seen to be right.
-    for (const auto& [id, alert] : context_.world.alerts) {
-        if (alert.row.kind != "clock_skew" || !is_key_alert(context_, alert.row)) continue;
-        watch_[alert.row.subject].cabinet = alert.row.subject;
-        watch_[alert.row.subject].skewed = true;
-    }
+    load_watch();
     static_cast<void>(keep_loans());  // those that older books had otherwise
     forget_derived();
     loaded_ = true;

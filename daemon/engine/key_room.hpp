@@ -97,6 +97,8 @@ struct RoomWork {
         what;
 };
 
+inline constexpr const char* kBeatingKind = "beating";  // of key_base: a cabinet that pushes
+
 class KeyRoom {
   public:
     explicit KeyRoom(Context& context);
@@ -173,6 +175,7 @@ class KeyRoom {
     // `part`: of what the id names, which.
     void log_key_event(KeyEvent& event, const KeyMoved* moved, const std::string& part = "");
     [[nodiscard]] bool is_pushing(const std::string& cabinet) const;
+    void load_watch();  // whose silence and whose clock is looked at after a restart
     void log_restart(const KeyEvent& first);
     void log_jumps(const KeyEvent& inventory);
     void log_line(const CabinetSeen& seen, UtcMs at);
@@ -219,6 +222,7 @@ class KeyRoom {
     CustodyFindings findings_;
     std::vector<std::unique_ptr<KeyEvent>> window_;  // in the one order
     std::set<std::string> beating_;                  // cabinets that push and give signs of life
+    UtcMs began_ = 0;                                // nobody could be heard before
     std::map<std::string, UtcMs> heard_;             // when each cabinet told something last
     std::map<std::string, std::int64_t> reader_skew_ms_;  // of those that say their time
     UtcMs newest_at_ = 0;                                 // of what was ever in it

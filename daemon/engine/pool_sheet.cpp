@@ -1,6 +1,7 @@
 #include "daemon/engine/pool_sheet.hpp"
 
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <map>
 #include <set>
 #include <utility>
@@ -19,10 +20,12 @@ LocalDate day_before(LocalDate day) {
 // Reads one sheet; each problem is said once.
 class SheetReader {
   public:
-    SheetReader(StoreReader& reader, const Registry& registry, const Pool& pool, LocalDate month)
+    SheetReader(StoreReader& reader, const Registry& registry, const Pool& pool, LocalDate month,
+                const Zone& zone)
         : reader_(reader),
           registry_(registry),
           pool_(pool),
+          zone_(zone),
           first_(month),
           last_(day_before(next_month(month))) {
         sheet_.pool = pool.pool;
@@ -117,12 +120,29 @@ class SheetReader {
             if (account.unit != unit || !covers || account.billing != Billing::prepaid ||
                 !account.closed.empty())
                 continue;
-            // The day before an account's first one is keyed as posted when it opens.
-            if (reader_.posted(account.account, "day:" + format_date(last_)) &&
-                reader_.posted(account.account, "day:" + format_date(day_before(last_))))
-                return account.account;
+            if (was_open(account.account)) return account.account;
         }
         return {};
+    }
+
+    // On the last day. The day before an account's first one is keyed as posted when it opens; one
+    // that a change of occupant opened with a date that had passed says since when it is there.
+    bool was_open(const std::string& account) {
+        if (reader_.posted(account, "day:" + format_date(last_)) &&
+            reader_.posted(account, "day:" + format_date(day_before(last_))))
+            return true;
+        constexpr std::size_t kRowsMax = 1'000;  // the opening is the first of them
+        for (const StoredEvent& event : reader_.events_about("account:" + account, 0, kRowsMax)) {
+            if (event.kind != "account.opened") continue;
+            boost::system::error_code error;
+            const boost::json::value body = boost::json::parse(event.body, error);
+            if (error || !body.is_object()) return false;
+            const boost::json::value* at = body.get_object().if_contains("opened_at");
+            if (at == nullptr || !at->is_string()) return false;
+            const auto opened = parse_iso8601(at->get_string(), zone_);
+            return opened && *opened < zone_.midnight(date_from_days(days_since_epoch(last_) + 1));
+        }
+        return false;
     }
 
     std::int64_t weight_of(const Unit& unit, bool over) {
@@ -159,6 +179,7 @@ class SheetReader {
     StoreReader& reader_;
     const Registry& registry_;
     const Pool& pool_;
+    const Zone& zone_;
     LocalDate first_, last_;
     PoolSheet sheet_;
     std::set<std::string> said_;
@@ -194,7 +215,8 @@ std::string weight_text(const PoolSheet& sheet, const PoolMember& member) {
 
 PoolSheet read_pool_sheet(StoreReader& reader, const Registry& registry, const Pool& pool,
                           LocalDate month, UtcMs now, const Zone& zone) {
-    return SheetReader(reader, registry, pool, month).read(now >= zone.midnight(next_month(month)));
+    return SheetReader(reader, registry, pool, month, zone)
+        .read(now >= zone.midnight(next_month(month)));
 }
 
 std::string pool_sheet_json(const PoolSheet& sheet, const Registry& registry,

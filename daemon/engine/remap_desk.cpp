@@ -301,7 +301,13 @@ LateWork::Done take_over(Context& context, const RemapMeter& command, const Rema
     done.reply.json = statement(context, command, remap, figures, done.event);
     std::vector<std::string> about;
     for (const Moving& one : remap.moving) about.push_back("meter:" + one.mark.meter);
-    for (const std::string& account : accounts_of(remap)) about.push_back("account:" + account);
+    std::set<std::string> units;
+    for (const std::string& account : accounts_of(remap)) {
+        about.push_back("account:" + account);
+        units.insert("unit:" +
+                     context.world.accounts[context.world.account_index.at(account)].row->unit);
+    }
+    about.insert(about.end(), units.begin(), units.end());
     const std::uint64_t event = log_event(
         context, "meter.remapped", "{\"meter\":\"" + command.meter + "\"}", done.reply.json, about);
     GH_ASSERT(event == done.event);

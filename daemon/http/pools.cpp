@@ -130,8 +130,9 @@ Response sheet_page(const Call& call, const std::string& document, const PoolShe
     for (const auto& [name, sign] : {std::pair{"main", ""}, std::pair{"subs", "-"}})
         for (const bj::value& one : sheet.at(name).as_array()) {
             const bj::object& meter = one.as_object();
+            const std::string quantity = text_of(meter, "quantity");
             rows.push_back({text_of(meter, "meter"), text_of(meter, "from"), text_of(meter, "to"),
-                            sign + text_of(meter, "quantity"),
+                            (quantity == "0.000" ? "" : sign) + quantity,
                             is_true(meter, "estimated") ? page.word({"estimated", "估算"}) : ""});
         }
     page.table({{{"Meter", "表号"}},

@@ -253,6 +253,12 @@ bool KeyBooks::add_told(const std::string& code, const std::string& fact, UtcMs 
     return connection_.changes() == 1;
 }
 
+void KeyBooks::forget_told(const std::string& code, const std::string& fact) {
+    Query query(connection_, "DELETE FROM key_told WHERE code=? AND fact=?");
+    query << code << fact;
+    query.run();
+}
+
 void KeyBooks::drop_told(UtcMs before) {
     Query query(connection_, "DELETE FROM key_told WHERE at_ms<?");
     query << before;

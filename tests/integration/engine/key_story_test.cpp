@@ -177,3 +177,87 @@ TEST_CASE("a cabinet that counts anew within its last minute is seen") {
     CHECK(keys.house.events("cabinet.log_restarted").size() == 1);
     CHECK(keys.house.proof().empty());
 }
+
+TEST_CASE("a board that counts anew under the same boot loses nothing, whatever its clock says") {
+    const std::int64_t behind_ms = GENERATE(0, 30'000, 3'600'000);
+    CAPTURE(behind_ms);
+    KeyHouse keys;
+    std::vector<KeyEvent> before;
+    for (int i = 0; i < 4; ++i)
+        before.push_back(keys.event(i % 2 == 0 ? T::key_removed : T::key_returned,
+                                    200'000 - i * 55'000, "s-2", 1));
+    REQUIRE(keys.push(before).kind == ReplyKind::ok);
+    keys.seq = 0;
+    const auto later = [&](KeyEventType type, std::int64_t ago_ms, int slot) {
+        return keys.event(type, ago_ms + behind_ms, "s-3", slot);
+    };
+    // Its third says what the third of before said, and its fifth has a number that is free.
+    const std::vector<KeyEvent> after{
+        later(T::boot, 25'000, 0), later(T::duress, 20'000, 0), later(T::key_removed, 18'000, 1),
+        later(T::access_granted, 17'000, 0), later(T::key_removed, 15'000, 2)};
+    const Reply reply = keys.push(after);
+    CHECK(field(reply.json, "dup") == "0");
+    CHECK(reply.json.find(R"("bad":[])") != std::string::npos);
+    CHECK(reply.json.find(R"("ack":{"boot":1,"seq":5})") != std::string::npos);
+    CHECK(keys.house.events("cabinet.log_restarted").size() == 1);
+    CHECK(keys.house.events("cabinet.duress").size() == 1);
+    CHECK(field(keys.push(after).json, "dup") == "5");
+    CHECK(field(keys.push(before).json, "dup") == "4");
+    CHECK(keys.key("k-2").place == KeyPlace::out);
+    if (behind_ms == 0) CHECK(keys.key("k-1").place == KeyPlace::out);
+    CHECK(keys.house.proof().empty());
+}
+
+TEST_CASE("a restart of the box makes no silent cabinet heard, and misses who was heard before") {
+    KeyHouse keys;
+    const auto offline = [&] {
+        const auto open = keys.open_alerts();
+        return std::count(open.begin(), open.end(), "cabinet_offline@kc-01");
+    };
+    REQUIRE(keys.push({}).kind == ReplyKind::ok);
+    keys.house.reopen();
+    keys.house.pass(4 * kMinute);
+    CHECK(offline() == 0);
+    keys.house.pass(kMinute + 2'000);
+    CHECK(offline() == 1);
+    keys.house.reopen();
+    keys.house.pass(2'000);
+    CHECK(offline() == 1);
+    CHECK(keys.house.events("alert.raised").size() == 1);
+    REQUIRE(keys.push({}).kind == ReplyKind::ok);
+    keys.house.pass(2'000);
+    CHECK(offline() == 0);
+    CHECK(keys.house.events("cabinet.online").size() == 1);
+    CHECK(keys.house.proof().empty());
+}
+
+TEST_CASE("what was taken back for want of its neighbours is told again once they are there") {
+    KeyHouse keys({"returned_by_other"});
+    const std::vector<KeyEvent> all{keys.event(T::key_removed, 40'000, "s-2", 1),
+                                    keys.event(T::key_returned, 30'000, "s-2", 1),
+                                    keys.event(T::key_removed, 20'000, "s-2", 1),
+                                    keys.event(T::key_returned, 10'000, "s-3", 1)};
+    const auto told = [&] {
+        const auto open = keys.open_alerts();
+        return std::count(open.begin(), open.end(), "returned_by_other@k-1");
+    };
+    REQUIRE(keys.push({all[0], all[3]}).kind == ReplyKind::ok);
+    CHECK(told() == 1);
+    REQUIRE(keys.push({all[1]}).kind == ReplyKind::ok);
+    CHECK(told() == 0);
+    REQUIRE(keys.push({all[2]}).kind == ReplyKind::ok);
+    CHECK(told() == 1);
+    CHECK(keys.house.proof().empty());
+}
+
+TEST_CASE("a door that its cabinet says is held open is worse after five minutes") {
+    KeyHouse keys({"door_held"});
+    REQUIRE(keys.push({keys.event(T::door_held, 0)}).kind == ReplyKind::ok);
+    keys.house.pass(2'000);
+    CHECK(keys.house.events("alert.escalated").empty());
+    keys.house.pass(5 * kMinute + 2'000);
+    const auto worse = keys.house.events("alert.escalated");
+    REQUIRE(worse.size() == 1);
+    CHECK(field(worse[0].body, "level") == "3");
+    CHECK(StoreReader(keys.house.path()).events_about("cabinet:kc-01", 0, 100).size() == 3);
+}

@@ -299,6 +299,34 @@ TEST_CASE_METHOD(Pools, "who came on the first of the month has no share of the 
     CHECK(sheet().members.at(1).account == "a-102");
 }
 
+TEST_CASE_METHOD(Pools, "who came within the month has its share, though it was entered after it") {
+    files["accounts.csv"] += "a-104,1-104,electricity,flat,\n";
+    files["people.csv"] = "person,kind,name\np-1,tenant,one\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    live_december();
+    CHECK(sheet().members.at(3).account == "a-104");
+    ChangeOccupant change;
+    change.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
+    change.unit = "1-104";
+    change.holder = "p-1";
+    change.settle = "refund";
+    change.accept_last_reading = true;
+    SECTION("within it") {
+        change.at = "2026-12-20T10:00:00+08:00";
+        const Reply moved = ask(change);
+        INFO(moved.detail);
+        REQUIRE(moved.kind == ReplyKind::created);
+        CHECK(sheet().members.at(3).account == "a-104.2");
+    }
+    SECTION("after it") {
+        change.at = "2027-01-01T00:05:00+08:00";
+        const Reply moved = ask(change);
+        INFO(moved.detail);
+        REQUIRE(moved.kind == ReplyKind::created);
+        CHECK(sheet().members.at(3).account.empty());
+    }
+}
+
 TEST_CASE_METHOD(Pools, "from the approval on it is said what nobody pays") {
     live_december();
     const Reply approved = approve("p-1");

@@ -129,6 +129,16 @@ TEST_CASE_METHOD(Crossed, "two meters are set right from a day on, line by line 
     CHECK(meter("e-103").account == "a-102");
     CHECK(remap("k-1").json == done.json);
     CHECK(events("meter.remapped").size() == 1);
+    // Both flats' lines have it and what it moved; what was used otherwise is in `why`.
+    const auto line = [&](const char* about) {
+        Rows kinds;
+        for (const StoredEvent& event : StoreReader(path()).events_about(about, 0, 1'000))
+            if (event.kind == "meter.remapped" || event.kind.starts_with("entry."))
+                kinds.push_back(event.kind);
+        return kinds;
+    };
+    CHECK(line("unit:1-102") == Rows{"meter.remapped", "entry.correction", "entry.correction"});
+    CHECK(line("unit:1-103") == Rows{"meter.remapped", "entry.charge"});
     CHECK(proof() == "");
     // Three more and four more this morning, each for its own household now.
     settle("e-102", "1083.00");
