@@ -24,6 +24,7 @@ void add_to(Tally& sum, const Tally& one) {
     sum.false_samples += one.false_samples;
     sum.confirmed += one.confirmed;
     sum.wrong += one.wrong;
+    sum.low_begins += one.low_begins;
     sum.rejected += one.rejected;
     sum.quarantines += one.quarantines;
     sum.quarantines_resolved += one.quarantines_resolved;
@@ -51,6 +52,7 @@ void Court::sample(Sample sample) {
     const std::lock_guard lock(one.line->mutex);
     const std::int64_t truth = one.meter->billing.shown_milli(real_us());
     ++one.tally.samples;
+    if (one.first_us == 0) one.first_us = real_us();
     const std::int64_t milli = round_to_milli(sample.register_value).value_or(Milli{-1}).count;
     const bool is_false = milli != one.meter->last_asked;
     if (is_false) ++one.tally.false_samples;
@@ -75,10 +77,16 @@ void Court::sample(Sample sample) {
 }
 
 // The first confirmed reading may not lie below where the register began either: what lies between
-// would be charged.
+// would be charged. A first sample that is false by less than could have been used until the second
+// came cannot be told from a true one by two samples; such are counted by themselves.
 void Court::check(Case& one, std::int64_t milli, std::int64_t truth_milli) {
-    const std::int64_t least =
-        one.last_milli < 0 ? one.meter->billing.start_milli() : one.last_milli;
+    constexpr std::int64_t kMostW = 82'800;  // 1.2 x 3 x 230 V x 100 A
+    std::int64_t least = one.last_milli < 0 ? one.meter->billing.start_milli() : one.last_milli;
+    const std::int64_t used = kMostW * (real_us() - one.first_us) / 1'000 * kWorldSpeed / 3'600'000;
+    if (one.last_milli < 0 && milli < least && milli >= least - used) {
+        ++one.tally.low_begins;
+        least = milli;
+    }
     if (milli > truth_milli || milli < least) {
         ++one.tally.wrong;
         if (++wrong_ <= 3) {

@@ -20,8 +20,9 @@ struct Tally {
     std::uint64_t samples = 0;
     std::uint64_t false_samples = 0;  // delivered, and not what the register showed when asked
     std::uint64_t confirmed = 0;
-    std::uint64_t wrong = 0;     // confirmed, and above the register or below the one before
-    std::uint64_t rejected = 0;  // held samples that later ones refuted
+    std::uint64_t wrong = 0;       // confirmed, and above the register or below the one before
+    std::uint64_t low_begins = 0;  // first readings that are low by less than physics allows
+    std::uint64_t rejected = 0;    // held samples that later ones refuted
     std::uint64_t quarantines = 0, quarantines_resolved = 0;
     std::uint64_t failures = 0;
     std::map<std::string, std::uint64_t> held;  // by reason
@@ -50,6 +51,7 @@ class Court final : public SampleSink {
         MeterTerms terms;
         MeterState state;
         std::int64_t last_milli = -1;
+        std::int64_t first_us = 0;  // when its first sample came
         std::int64_t newest_milli = -1;
         Tally tally;
     };

@@ -159,6 +159,8 @@ void print(const Lines& lines, Court& court, const modbus::BusService& service) 
     row("  resolved by themselves",
         [&](std::size_t way) { return tallies[way].quarantines_resolved; });
     row("confirmed", [&](std::size_t way) { return tallies[way].confirmed; });
+    row("first readings low within physics",
+        [&](std::size_t way) { return tallies[way].low_begins; });
     row("WRONG VALUES CONFIRMED", [&](std::size_t way) { return tallies[way].wrong; });
 }
 
