@@ -1,6 +1,7 @@
 #include "tests/simulation/guard_court.hpp"
 
 #include <iostream>
+#include <utility>
 
 namespace gatehouse::test {
 namespace {
@@ -52,7 +53,7 @@ void Court::sample(Sample sample) {
     const std::lock_guard lock(one.line->mutex);
     const std::int64_t truth = one.meter->billing.shown_milli(real_us());
     ++one.tally.samples;
-    if (one.first_us == 0) one.first_us = real_us();
+    one.before_ms = std::exchange(one.now_ms, sample.at.mono_ms);
     const std::int64_t milli = round_to_milli(sample.register_value).value_or(Milli{-1}).count;
     const bool is_false = milli != one.meter->last_asked;
     if (is_false) ++one.tally.false_samples;
@@ -76,15 +77,23 @@ void Court::sample(Sample sample) {
     if (verdict.wants_second) service_->poll_soon(sample.meter);
 }
 
+// Whether two samples cannot tell it from a true first reading: a gateway that sends good frames
+// flipped a bit of the first, and from there to the second lies no more than the cap of that time.
+bool Court::is_low_begin(const Case& one, std::int64_t milli) {
+    const bool framed = one.line->way() == Way::tcp || one.line->way() == Way::tcp_unnumbered;
+    const std::int64_t begin = one.meter->billing.start_milli();
+    const Milli cap = physical_cap(one.terms.service, *one.terms.traits, one.terms.multiplier,
+                                   (one.now_ms - one.before_ms) * kWorldSpeed);
+    return framed && one.last_milli < 0 && milli < begin && milli + cap.count >= begin;
+}
+
 // The first confirmed reading may not lie below where the register began either: what lies between
-// would be charged. A first sample that is false by less than could have been used until the second
-// came cannot be told from a true one by two samples; such are counted by themselves.
+// would be charged.
 void Court::check(Case& one, std::int64_t milli, std::int64_t truth_milli) {
-    constexpr std::int64_t kMostW = 82'800;  // 1.2 x 3 x 230 V x 100 A
     std::int64_t least = one.last_milli < 0 ? one.meter->billing.start_milli() : one.last_milli;
-    const std::int64_t used = kMostW * (real_us() - one.first_us) / 1'000 * kWorldSpeed / 3'600'000;
-    if (one.last_milli < 0 && milli < least && milli >= least - used) {
+    if (is_low_begin(one, milli)) {
         ++one.tally.low_begins;
+        ++low_begins_;
         least = milli;
     }
     if (milli > truth_milli || milli < least) {

@@ -41,6 +41,7 @@ class Court final : public SampleSink {
     void bus(BusStatus) override {}
     [[nodiscard]] std::array<Tally, kWays> tallies();
     [[nodiscard]] std::uint64_t wrong() const { return wrong_; }
+    [[nodiscard]] std::uint64_t low_begins() const { return low_begins_; }
     // Whether every meter of the line has confirmed what it showed at most `slack_us` ago.
     [[nodiscard]] bool caught_up(GuardLine& line);
 
@@ -51,15 +52,16 @@ class Court final : public SampleSink {
         MeterTerms terms;
         MeterState state;
         std::int64_t last_milli = -1;
-        std::int64_t first_us = 0;  // when its first sample came
+        MonoMs before_ms = 0, now_ms = 0;  // of the sample before the newest, and of that
         std::int64_t newest_milli = -1;
         Tally tally;
     };
+    [[nodiscard]] static bool is_low_begin(const Case& one, std::int64_t milli);
     void check(Case& one, std::int64_t milli, std::int64_t truth_milli);
     Planted planted_;
     modbus::BusService* service_ = nullptr;
     std::map<std::string, Case> cases_;  // complete before the service starts
-    std::atomic<std::uint64_t> wrong_{0};
+    std::atomic<std::uint64_t> wrong_{0}, low_begins_{0};
 };
 
 }  // namespace gatehouse::test

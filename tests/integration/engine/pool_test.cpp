@@ -79,6 +79,15 @@ struct Pools : House {
         UNSCOPED_INFO(reply.detail);
         return reply;
     }
+    static ChangeOccupant leaving(const std::string& unit) {
+        ChangeOccupant change;
+        change.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
+        change.unit = unit;
+        change.holder = "p-1";
+        change.settle = "refund";
+        change.accept_last_reading = true;
+        return change;
+    }
     Rows fees(const std::string& account) {
         Rows rows;
         for (const std::string& row : book(account))
@@ -235,12 +244,7 @@ TEST_CASE_METHOD(Pools,
     people["people.csv"] = "person,kind,name\np-1,tenant,one\np-2,tenant,two\n";
     REQUIRE(import(people).kind == ReplyKind::ok);
     REQUIRE(approve("p-1").kind == ReplyKind::created);
-    ChangeOccupant change;
-    change.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
-    change.unit = "1-101";
-    change.holder = "p-1";
-    change.settle = "refund";
-    change.accept_last_reading = true;
+    ChangeOccupant change = leaving("1-101");
     SECTION("what is left does not cover it: people say how it is settled") {
         AdjustMoney adjust;
         adjust.act = {"local", "s-01", "s-02", "basis", "d-1", "hash"};
@@ -288,12 +292,7 @@ TEST_CASE_METHOD(Pools, "who came on the first of the month has no share of the 
     FileTexts people;
     people["people.csv"] = "person,kind,name\np-1,tenant,one\n";
     REQUIRE(import(people).kind == ReplyKind::ok);
-    ChangeOccupant change;
-    change.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
-    change.unit = "1-101";
-    change.holder = "p-1";
-    change.settle = "refund";
-    change.accept_last_reading = true;
+    ChangeOccupant change = leaving("1-101");
     REQUIRE(ask(change).kind == ReplyKind::created);
     CHECK(sheet().members.at(0).account.empty());
     CHECK(sheet().members.at(1).account == "a-102");
@@ -305,12 +304,7 @@ TEST_CASE_METHOD(Pools, "who came within the month has its share, though it was 
     REQUIRE(import(files).kind == ReplyKind::ok);
     live_december();
     CHECK(sheet().members.at(3).account == "a-104");
-    ChangeOccupant change;
-    change.act = {"local", "s-01", "s-02", "moves out", "c-1", "hash"};
-    change.unit = "1-104";
-    change.holder = "p-1";
-    change.settle = "refund";
-    change.accept_last_reading = true;
+    ChangeOccupant change = leaving("1-104");
     SECTION("within it") {
         change.at = "2026-12-20T10:00:00+08:00";
         const Reply moved = ask(change);
