@@ -434,10 +434,10 @@ bool posts_days(const AccountRuntime& account) {
 namespace {
 
 // The oldest day that has ended and is not posted; nothing where the account posts no days.
-std::optional<LocalDate> next_ended_day(const Context& context, const AccountRuntime& account) {
+std::optional<LocalDate> next_ended_day(const AccountRuntime& account, LocalDate today) {
     if (!posts_days(account)) return std::nullopt;
     const std::int64_t day = days_since_epoch(*account.posted_through) + 1;
-    if (day >= days_since_epoch(context.day_of(context.now_ms()))) return std::nullopt;
+    if (day >= days_since_epoch(today)) return std::nullopt;
     return date_from_days(day);
 }
 
@@ -447,8 +447,8 @@ UtcMs end_of(const Context& context, LocalDate day) {
 
 }  // namespace
 
-void post_ended_days(Context& context, std::size_t index) {
-    while (const auto day = next_ended_day(context, context.world.accounts[index]))
+void post_ended_days(Context& context, std::size_t index, UtcMs until) {
+    while (const auto day = next_ended_day(context.world.accounts[index], context.day_of(until)))
         post_day(context, index, *day, end_of(context, *day));
 }
 
@@ -459,7 +459,7 @@ bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
     for (std::size_t looked = 0; looked < count; ++looked, ++next) {
         if (next >= count) next = 0;
         AccountRuntime& account = context.world.accounts[next];
-        while (const std::optional<LocalDate> day = next_ended_day(context, account)) {
+        while (const auto day = next_ended_day(account, context.day_of(context.now_ms()))) {
             const UtcMs edge = end_of(context, *day);
             const bool waited = context.now_ms() >= edge + kEdgeWaitMs &&
                                 context.now.mono_ms - started_mono_ms >= kEdgeWaitMs;

@@ -40,8 +40,9 @@ void reprice(Context& context, std::size_t account, Mover mover);
 [[nodiscard]] bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
                              MonoMs deadline_mono_ms, std::size_t& next);
 
-// The same for one account without waiting for anything: its meters were just frozen.
-void post_ended_days(Context& context, std::size_t account);
+// The same for one account and the days that had ended by then, without waiting for anything: its
+// meters were just frozen.
+void post_ended_days(Context& context, std::size_t account, UtcMs until);
 
 // Posts some meters' freezes up to an edge under a cause of their own: late:<reading>,
 // registry:<seq>, meter:<epoch>. Once for each key, which is the cause where none is given; false

@@ -12,6 +12,7 @@
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/fee_book.hpp"
 #include "daemon/engine/import_desk.hpp"
+#include "daemon/engine/late_end.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/money_desk.hpp"
 #include "daemon/engine/move_book.hpp"
@@ -22,9 +23,6 @@
 
 namespace gatehouse {
 namespace {
-
-// The cause under which an end takes minimums back.
-constexpr const char* kMinimumBack = "close:minimum";
 
 // One account on its way out, and the one that goes on in its place.
 struct Leaving {
@@ -74,7 +72,7 @@ Reply balance_left(const AccountRuntime& account, Fen left, const Leaving& leavi
 std::optional<Refusal> judge_left(Context& context, const Change& change, const Leaving& leaving,
                                   Fen left) {
     const AccountRuntime& account = context.world.accounts[leaving.account];
-    left += minimums_after_end(context, leaving.account, change.at) - sum_of(leaving.shares);
+    left += posted_after_end(context, leaving.account, change.at) - sum_of(leaving.shares);
     auto refusal = judge_settle(account.row->account, left, change.settle);
     if (const std::string shares = shares_text(leaving.shares); refusal && !shares.empty())
         refusal->message += "; " + shares + ", is in that figure";
@@ -453,14 +451,16 @@ void carry_out(Context& context, const ChangeOccupant& command, const KeyedReque
                Change& change) {
     for (Leaving& one : change.leaving)
         one.successor = successor_of(context, change, one, command.holder);
-    const Signature end{command.act.by, command.act.second, kMinimumBack};
     for (const Leaving& one : change.leaving) {
         charge_shares(context, one.account, one.shares);
-        take_back_minimums(context, one.account, change.at, end, command.act.reason);
+        take_back_after_end(context, one.account, change.at, command.act);
     }
     end_rows(context, change.leaving, change.at);
     for (const Leaving& one : change.leaving) go_on(context, one.meters);
     open_accounts(context, context.day_of(change.at));
+    for (const Leaving& one : change.leaving)
+        post_ended_days(context, context.world.account_index.at(one.successor->account),
+                        context.now_ms());
     const Signature signature{command.act.by, command.act.second, cause_of(request)};
     for (Leaving& one : change.leaving) {
         const AccountRuntime& account = context.world.accounts[one.account];
@@ -571,6 +571,9 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
     const TypedTime typed = check_time(context, reply, command.at);
     change.at = typed.typed.value_or(context.now_ms());
     if (context.now_ms() - change.at <= kTypedMs) change.at = context.now_ms();
+    for (const Leaving& one : change.leaving)
+        if (auto refused = judge_end(context, one.account, change.at, one.shares))
+            return *std::move(refused);
     check_settling(context, reply, command, change);
     check_trial(context, reply, change);
     if (!reply.type.empty() || is_refused(reply)) return reply;

@@ -18,14 +18,6 @@ LocalDate day_before(LocalDate day, int days = 1) {
     return date_from_days(days_since_epoch(day) - days);
 }
 
-// Days are posted without a gap from the one before the account's first on: its opening leaves the
-// day before as posted.
-bool was_open_on(Context& context, const AccountRuntime& account, LocalDate day) {
-    if (is_before_live(account, day) || !account.posted_through) return false;
-    if (day > *account.posted_through) return true;
-    return context.store.posted(account.row->account, "day:" + format_date(day_before(day)));
-}
-
 // What a change of the registry that no sample has passed says of that instant.
 const Tariff* tariff_by_registry(const Context& context, const MeterRuntime& meter,
                                  const AccountRuntime& account, UtcMs edge) {
@@ -91,6 +83,12 @@ bool covers_ledger(const AccountRuntime& account) {
 
 bool is_before_live(const AccountRuntime& account, LocalDate day) {
     return account.row->live_from && day < *account.row->live_from;
+}
+
+bool was_open_on(Context& context, const AccountRuntime& account, LocalDate day) {
+    if (is_before_live(account, day) || !account.posted_through) return false;
+    if (day > *account.posted_through) return true;
+    return context.store.posted(account.row->account, "day:" + format_date(day_before(day)));
 }
 
 void post_fees(Context& context, std::size_t index, LocalDate day, UtcMs edge, bool daily) {
@@ -181,54 +179,6 @@ std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlem
         if (settle_minimum(settlement, key, version->minimum)) moved.push_back(key);
     }
     return moved;
-}
-
-namespace {
-
-// The lines of minimums from the month of that instant on.
-std::map<LineKey, Line> minimums_from(Context& context, const AccountRuntime& account, UtcMs end) {
-    const std::string month = month_scope(context.day_of(end));
-    std::map<LineKey, Line> minimums;
-    if (!covers_ledger(account)) return minimums;
-    for (const auto& [key, line] :
-         context.store.account_books().settlement(account.row->account).lines)
-        if (is_minimum(key) && key.scope >= month) minimums.emplace(key, line);
-    return minimums;
-}
-
-}  // namespace
-
-Fen minimums_after_end(Context& context, std::size_t index, UtcMs end) {
-    const AccountRuntime& account = context.world.accounts[index];
-    Fen sum;
-    for (auto& [key, line] : minimums_from(context, account, end)) {
-        Line now = line;
-        if (account.pending)
-            for (const PendingPart& part : *account.pending)
-                if (part.line == key) now.quantity += part.quantity;
-        sum += target(now);
-    }
-    return sum;
-}
-
-void take_back_minimums(Context& context, std::size_t index, UtcMs end, const Signature& signature,
-                        const std::string& reason) {
-    AccountRuntime& account = context.world.accounts[index];
-    const std::string& id = account.row->account;
-    for (const auto& [key, line] : minimums_from(context, account, end)) {
-        const Due due{key, line.price, {}, {}, -line.posted};
-        const std::int64_t row = context.store.put_line(id, key, {line.price, {}, {}});
-        account.settlement.lines.erase(key);
-        if (due.amount.count == 0) continue;
-        static_cast<void>(context.store.add_posting(id, signature.cause));
-        Entry entry = correction_entry(id, due, signature.cause);
-        entry.by = signature.by;
-        entry.second = signature.second;
-        EntryExtra extra;
-        extra.note = reason;
-        book_entry(context, index, std::move(entry), std::move(extra), row);
-    }
-    context.store.drop_month_tariffs(id, month_scope(context.day_of(end)));
 }
 
 FeeSums fees_by(const Context& context, std::size_t index,

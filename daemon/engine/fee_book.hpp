@@ -20,6 +20,10 @@ namespace gatehouse {
 // Whether a day lies before the account went live; what was used then is charged to nobody.
 [[nodiscard]] bool is_before_live(const AccountRuntime& account, LocalDate day);
 
+// Days are posted without a gap from the one before the account's first on: its opening leaves the
+// day before as posted.
+[[nodiscard]] bool was_open_on(Context& context, const AccountRuntime& account, LocalDate day);
+
 // Books what is due with a posting of that consumption day, which ends at `edge`: monthly fees with
 // the first of the month, daily ones where `daily`. Each once for an (account, tariff), under a
 // cause of its own: fee:<tariff>/<name>/<month or day>.
@@ -39,13 +43,6 @@ void post_fees(Context& context, std::size_t account, LocalDate day, UtcMs edge,
 // what comes late takes from them.
 [[nodiscard]] std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlement,
                                                    const std::string& from_scope);
-
-// An account that ends owes no minimum of the month in which it does, nor of one that came after;
-// where it ends with a date that has passed, some may stand already. What those come to with all
-// that was used, and their taking back, which two people sign with the end.
-[[nodiscard]] Fen minimums_after_end(Context& context, std::size_t account, UtcMs end);
-void take_back_minimums(Context& context, std::size_t account, UtcMs end,
-                        const Signature& signature, const std::string& reason);
 
 // The fees of the posted days from the first of that month on, as these tariffs would have them, by
 // tariff and name; of the account whose meters were charged in those stretches.

@@ -363,7 +363,7 @@ Reply refuse_problems(const std::vector<Problem>& problems) {
 void open_accounts(Context& context, std::optional<LocalDate> since) {
     if (!context.clock.trusted() || !context.writable) return;
     const LocalDate today = context.day_of(context.now_ms());
-    const LocalDate yesterday = date_from_days(days_since_epoch(today) - 1);
+    const LocalDate before = date_from_days(days_since_epoch(since.value_or(today)) - 1);
     for (std::size_t i = 0; i < context.world.accounts.size(); ++i) {
         AccountRuntime& account = context.world.accounts[i];
         if (!account.row->closed.empty()) continue;
@@ -373,10 +373,10 @@ void open_accounts(Context& context, std::optional<LocalDate> since) {
             *account.posted_through < *account.row->live_from)
             opens = *account.row->live_from;
         if (!account.posted_through) {
-            // The account's first day is today: what ends before it has no posting of its own.
-            if (!context.store.add_posting(account.row->account, "day:" + format_date(yesterday)))
+            // The account's first day: what ends before it has no posting of its own.
+            if (!context.store.add_posting(account.row->account, "day:" + format_date(before)))
                 continue;
-            account.posted_through = yesterday;
+            account.posted_through = before;
             context.urgent = true;
         }
         account.trial =

@@ -150,7 +150,7 @@ std::vector<MovedMeter> freeze_and_post(Context& context, std::size_t account, U
     const std::vector<std::size_t> meters = context.world.accounts[account].meters;
     std::vector<MovedMeter> moved;
     for (const std::size_t index : meters) moved.push_back(freeze(context, index, at));
-    post_ended_days(context, account);
+    post_ended_days(context, account, at);
     const std::string cause = closing_cause(context, context.world.accounts[account].row->account);
     const bool fresh = post_meters(context, account, meters, at, cause);
     GH_ASSERT(fresh);

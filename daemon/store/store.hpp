@@ -216,6 +216,10 @@ class Store {
     [[nodiscard]] std::optional<NumberedEntry> find_entry(const std::string& entry);
     [[nodiscard]] std::optional<NumberedEntry> entry_at(std::uint64_t seq);
     [[nodiscard]] std::string undone_by(const std::string& entry);
+    // Fees of the account that were booked in that month or later and that nothing undid, oldest
+    // first.
+    [[nodiscard]] std::vector<Entry> standing_fees(const std::string& account,
+                                                   const std::string& from_month);
     [[nodiscard]] LedgerAccountRow ledger_account(const std::string& book_name);
     [[nodiscard]] LogHead newest_seal();
     // The newest event whose stamp is wanted, asked newest first; 0: none.

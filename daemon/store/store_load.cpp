@@ -1,4 +1,6 @@
 // The questions and the loaders of the start.
+#include <algorithm>
+
 #include "daemon/store/registry_rows.hpp"
 #include "daemon/store/store_impl.hpp"
 
@@ -44,6 +46,35 @@ std::string Store::undone_by(const std::string& entry) {
     Query query(impl_->connection, "SELECT entry FROM entry WHERE reverses=?");
     query << entry;
     return query.step() ? query.text() : std::string();
+}
+
+std::vector<Entry> Store::standing_fees(const std::string& account, const std::string& from_month) {
+    std::vector<Entry> fees;
+    std::int64_t book_id = 0;
+    std::uint64_t seq = 0;
+    {
+        Query query(impl_->connection, "SELECT id,last_entry FROM ledger_account WHERE name=?");
+        query << book::household(account);
+        if (!query.step()) return fees;
+        book_id = query.i64();
+        seq = query.u64();
+    }
+    while (seq > 0) {
+        std::optional<NumberedEntry> row = entry_at(seq);
+        if (!row || row->entry.month < from_month) break;
+        if (row->entry.kind == EntryKind::fee && undone_by(row->entry.entry).empty())
+            fees.push_back(std::move(row->entry));
+        Query query(impl_->connection,
+                    "SELECT prev FROM entry_leg WHERE entry=? AND account=? ORDER BY n LIMIT 1");
+        query << seq << book_id;
+        if (!query.step()) break;
+        const std::uint64_t prev = query.u64();
+        // A link that does not lead back would never end; verify names the row.
+        if (prev >= seq) break;
+        seq = prev;
+    }
+    std::reverse(fees.begin(), fees.end());
+    return fees;
 }
 
 LedgerAccountRow Store::ledger_account(const std::string& book_name) {

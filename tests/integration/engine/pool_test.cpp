@@ -321,6 +321,44 @@ TEST_CASE_METHOD(Pools, "who came within the month has its share, though it was 
     }
 }
 
+TEST_CASE_METHOD(Pools, "who had gone before the month is charged no share of it") {
+    files["accounts.csv"] += "a-104,1-104,electricity,flat,\n";
+    files["people.csv"] = "person,kind,name\np-1,tenant,one\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);
+    live_december();
+    REQUIRE(approve("p-1").kind == ReplyKind::created);
+    ChangeOccupant change = leaving("1-104");
+    change.at = "2026-11-30T23:30:00+08:00";
+    SECTION("a sheet that waits is withdrawn first") {
+        const Rows before = book("a-104");
+        const Reply refused = ask(change);
+        CHECK(refused.kind == ReplyKind::conflict);
+        CHECK(refused.type == "pool-approved");
+        CHECK(refused.detail.find("pool lift, 2026-12") != std::string::npos);
+        CHECK(book("a-104") == before);
+        CHECK(account("a-104").open);
+        REQUIRE(ask(WithdrawPool{"local", "lift", "2026-12", "s-01", "moved"}).kind ==
+                ReplyKind::ok);
+        REQUIRE(ask(change).kind == ReplyKind::created);
+        CHECK(sheet().members.at(3).account == "a-104.2");
+        REQUIRE(approve("p-2").kind == ReplyKind::created);
+        until(kJanuary + kDay + kMinute);
+        CHECK(fees("a-104").empty());
+        CHECK(fees("a-104.2").size() == 1);
+    }
+    SECTION("one that was charged is undone with the move") {
+        until(kJanuary + kDay + kMinute);
+        REQUIRE(fees("a-104").size() == 1);
+        change.settle = "transfer";
+        const Reply moved = ask(change);
+        INFO(moved.detail);
+        REQUIRE(moved.kind == ReplyKind::created);
+        CHECK(book("a-104").back().ends_with(" close:pool:lift/2026-12"));
+        CHECK(ledger("a-104") == "0.00");
+    }
+    CHECK(proof() == "");
+}
+
 TEST_CASE_METHOD(Pools, "from the approval on it is said what nobody pays") {
     live_december();
     const Reply approved = approve("p-1");

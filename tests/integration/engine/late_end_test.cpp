@@ -1,0 +1,183 @@
+// A move that is entered long after it happened: both households owe what they would have owed had
+// it been entered in time, and nothing of the days in which they did not live there.
+#include <algorithm>
+#include <string_view>
+
+#include "daemon/engine/period_documents.hpp"
+#include "daemon/engine/sealed_text.hpp"
+#include "tests/integration/engine/engine_house.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::testing;
+
+namespace {
+
+using Rows = std::vector<std::string>;
+
+constexpr const char* kMoved = "2026-12-28T12:00:00+08:00";
+constexpr UtcMs kMovedMs = kMorning + 35 * kDay + 4 * kHour;
+
+// A flat whose only meter was last read on 20 December, under a tariff with every kind of fee.
+struct Late : House {
+    Late() {
+        open();
+        FileTexts files = three_homes();
+        files["people.csv"] = "person,kind,name\np-1,tenant,one\np-2,tenant,two\n";
+        files["tariffs/fees.toml"] =
+            "[[tariff]]\nid = \"fees\"\nservice = \"electricity\"\nsource = \"test\"\n"
+            "[[tariff.version]]\nvalid_from = \"2020-01-01\"\nladder = \"none\"\n"
+            "tiers = [ { price = \"1.00\" } ]\nminimum = \"30.00\"\n"
+            "fixed = [ { name = \"service\", per = \"month\", amount = \"2.00\" },\n"
+            "          { name = \"line\", per = \"day\", amount = \"0.10\" } ]\n";
+        files["accounts.csv"] =
+            "account,unit,service,tariff,holder\na-103,1-103,electricity,fees,p-1\n";
+        REQUIRE(import(files).kind == ReplyKind::ok);
+        settle("e-103", "700.00");
+        REQUIRE(top_up("a-103", "100.00", "k-0").kind == ReplyKind::created);
+        until(kMorning + 27 * kDay);
+        settle("e-103", "710.00");
+        pass(31 * kSecond);
+    }
+    void until(UtcMs at) { pass(at - clock.wall); }
+    ChangeOccupant move(const std::string& at) {
+        ChangeOccupant change;
+        change.act = {"local", "s-01", "s-02", "moved out", "k-1", "k-1"};
+        change.unit = "1-103";
+        change.holder = "p-2";
+        change.settle = "refund";
+        change.accept_last_reading = true;
+        change.at = at;
+        return change;
+    }
+    std::unique_ptr<Zone> zone = make_zone("Asia/Shanghai");
+    void close_month(const std::string& month) {
+        REQUIRE(ask(BeginPeriod{"local", month, "s-01"}).kind == ReplyKind::ok);
+        StoreReader reader(path());
+        std::vector<PeriodFile> files =
+            write_period(*parse_month(month), {"riverside", "CNY", false, zone.get()},
+                         *engine().snapshot(), reader);
+        for (Command& command : sealing("local", month, "s-01", std::move(files)))
+            REQUIRE(ask(std::move(command)).kind == ReplyKind::ok);
+    }
+    std::string january_file() {
+        const auto sealed = StoreReader(path()).period_file("2027-01", "charges");
+        REQUIRE(sealed);
+        return open_sealed(*sealed);
+    }
+    [[nodiscard]] std::size_t kept(const std::string& account, const std::string& prefix) {
+        const Rows rows = book(account);
+        return static_cast<std::size_t>(std::count_if(
+            rows.begin(), rows.end(), [&](const auto& row) { return row.starts_with(prefix); }));
+    }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Late,
+                 "a move of December costs the same whether it is entered then or in February") {
+    const bool in_time = GENERATE(true, false);
+    INFO("entered in time: " << in_time);
+    const UtcMs february = kMorning + 72 * kDay;  // 3 February, 08:00
+    until(in_time ? kMovedMs : february);
+    if (!in_time) {
+        // 10 kWh from 23 November, 08:00 to 20 December, 08:00: 184 of 648 hours in November.
+        // 100.00 - 2.84 - 30.00 of December and of January - 4 x 2.00 - 72 x 0.10
+        CHECK(balance("a-103") == "21.96");
+    }
+    const Reply moved = ask(move(in_time ? "" : kMoved));
+    INFO(moved.detail);
+    REQUIRE(moved.kind == ReplyKind::created);
+    // 100.00 - 10.00 used - 2.00 of November and of December - 0.10 of 35 days (23 November to 27
+    // December); no minimum of the months in which it was opened and closed.
+    CHECK(book("a-103").back() == "refund -82.50 occupant:k-1");
+    CHECK(ledger("a-103") == "0.00");
+    until(february);
+    // 2.00 of three months, 0.10 of 37 days (28 December to 2 February), 30.00 of January.
+    CHECK(ledger("a-103.2") == "-39.70");
+    CHECK(balance("a-103.2") == "-39.70");
+    CHECK(kept("a-103.2", "fee -2.00") == 3);
+    CHECK(kept("a-103.2", "fee -0.10") == 37);
+    if (!in_time) {
+        // Of 28 December to 2 February, and of January and February.
+        CHECK(kept("a-103", "reversal 0.10 close:fee:fees/line/") == 37);
+        CHECK(kept("a-103", "reversal 2.00 close:fee:fees/service/2027-01") == 1);
+        CHECK(kept("a-103", "reversal 2.00 close:fee:fees/service/2027-02") == 1);
+        CHECK(kept("a-103", "reversal") == 39);
+    }
+    CHECK(proof() == "");
+    SECTION("and so does what the meter shows later") {
+        until(february + kHour);
+        settle("e-103", "754.25");
+        // 44.25 kWh in the 885 hours from 28 December, 12:00 to 3 February, 09:00: 84 hours of
+        // December, 744 of January (37.20: above the minimum, which falls away) and 57 of February.
+        CHECK(balance("a-103.2") == "-53.95");
+        pass(kDay);
+        settle("e-103", "754.25");
+        CHECK(proof() == "");
+    }
+    SECTION("after a restart too") {
+        reopen();
+        until(february + kDay);
+        CHECK(ledger("a-103.2") == "-39.80");
+        CHECK(ledger("a-103") == "0.00");
+        CHECK(proof() == "");
+    }
+}
+
+TEST_CASE_METHOD(Late, "what a person undid before is not undone by the move again") {
+    until(kMorning + 72 * kDay);
+    std::string january;
+    for (const StoredEntry& one : entries("a-103"))
+        if (one.entry.cause == "fee:fees/service/2027-01") january = one.entry.entry;
+    REQUIRE_FALSE(january.empty());
+    REQUIRE(
+        ask(ReverseEntry{{"local", "s-01", "s-02", "empty flat", "k-9", "k-9"}, january}).kind ==
+        ReplyKind::created);
+    REQUIRE(ask(move(kMoved)).kind == ReplyKind::created);
+    CHECK(kept("a-103", "reversal 2.00") == 2);
+    CHECK(book("a-103").back() == "refund -82.50 occupant:k-1");
+    CHECK(ledger("a-103") == "0.00");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Late,
+                 "sealed months stay as they are, and both households are right beside them") {
+    until(kMorning + 72 * kDay);
+    for (const char* month : {"2026-11", "2026-12", "2027-01"}) close_month(month);
+    const std::string sealed = january_file();
+    REQUIRE(ask(move(kMoved)).kind == ReplyKind::created);
+    CHECK(book("a-103").back() == "refund -82.50 occupant:k-1");
+    CHECK(ledger("a-103") == "0.00");
+    CHECK(ledger("a-103.2") == "-39.70");
+    for (const char* id : {"a-103", "a-103.2"})
+        for (const StoredEntry& one : entries(id))
+            if (one.entry.cause.starts_with("close:") || std::string_view(id) == "a-103.2")
+                CHECK(one.entry.month == "2027-02");
+    CHECK(january_file() == sealed);
+    CHECK(proof() == "");
+    until(kMorning + 99 * kDay);  // 2 March
+    close_month("2027-02");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Late, "nobody goes before the account began") {
+    FileTexts files;
+    files["units.csv"] = "unit,label\n1-109,1栋109\n";
+    files["accounts.csv"] =
+        "account,unit,service,tariff,holder\na-109,1-109,electricity,fees,p-1\n";
+    REQUIRE(import(files).kind == ReplyKind::ok);  // 20 December
+    until(kMorning + 30 * kDay);
+    ChangeOccupant change = move("2026-12-19T23:00:00+08:00");
+    change.unit = "1-109";
+    const Reply refused = ask(change);
+    CHECK(refused.kind == ReplyKind::invalid);
+    REQUIRE(refused.errors.size() == 1);
+    CHECK(refused.errors[0].pointer == "/at");
+    CHECK(refused.errors[0].message.find("a-109 began after 2026-12-19T23:00") !=
+          std::string::npos);
+    CHECK(account("a-109").open);
+    change.at = "2026-12-21T09:00:00+08:00";
+    CHECK(ask(change).kind == ReplyKind::created);
+    CHECK(proof() == "");
+}
