@@ -37,7 +37,8 @@ struct PoolMember {
     std::string unit;
     std::int64_t weight = 0;  // 1; area in 1e-2 m2; use in 1e-3
     Fen amount;
-    std::string account;  // who is charged; empty: nobody is
+    std::string account;       // who is charged; empty: nobody is
+    bool paid_at_end = false;  // nobody is, since who left has paid a share of it
     friend bool operator==(const PoolMember&, const PoolMember&) = default;
 };
 // A month of a pool. With problems it is a draft that can be charged to nobody.

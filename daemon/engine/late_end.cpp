@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "daemon/core/assert.hpp"
 #include "daemon/core/ledger.hpp"
 #include "daemon/core/ledger_acts.hpp"
 #include "daemon/core/settlement.hpp"

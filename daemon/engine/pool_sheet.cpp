@@ -1,11 +1,11 @@
 #include "daemon/engine/pool_sheet.hpp"
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "daemon/core/ledger.hpp"
 #include "daemon/core/settlement.hpp"
 #include "daemon/core/tariff.hpp"
 #include "daemon/engine/json_writer.hpp"
@@ -20,12 +20,10 @@ LocalDate day_before(LocalDate day) {
 // Reads one sheet; each problem is said once.
 class SheetReader {
   public:
-    SheetReader(StoreReader& reader, const Registry& registry, const Pool& pool, LocalDate month,
-                const Zone& zone)
+    SheetReader(StoreReader& reader, const Registry& registry, const Pool& pool, LocalDate month)
         : reader_(reader),
           registry_(registry),
           pool_(pool),
-          zone_(zone),
           first_(month),
           last_(day_before(next_month(month))) {
         sheet_.pool = pool.pool;
@@ -112,37 +110,35 @@ class SheetReader {
         }
     }
 
+    bool covers(const Account& account, const std::string& unit) const {
+        const bool service =
+            account.service == AccountService::all ||
+            (account.service == AccountService::water) == (pool_.service == Service::water);
+        return account.unit == unit && service && account.billing == Billing::prepaid;
+    }
+
     std::string account_of(const std::string& unit) {
-        for (const Account& account : registry_.accounts) {
-            const bool covers =
-                account.service == AccountService::all ||
-                (account.service == AccountService::water) == (pool_.service == Service::water);
-            if (account.unit != unit || !covers || account.billing != Billing::prepaid ||
-                !account.closed.empty())
-                continue;
-            if (was_open(account.account)) return account.account;
-        }
+        for (const Account& account : registry_.accounts)
+            if (covers(account, unit) && account.closed.empty() && was_open(account.account))
+                return account.account;
         return {};
     }
 
-    // On the last day. The day before an account's first one is keyed as posted when it opens; one
-    // that a change of occupant opened with a date that had passed says since when it is there.
+    // On the last day: the day before an account's first one is keyed as posted when it opens.
     bool was_open(const std::string& account) {
-        if (reader_.posted(account, "day:" + format_date(last_)) &&
-            reader_.posted(account, "day:" + format_date(day_before(last_))))
-            return true;
-        constexpr std::size_t kRowsMax = 1'000;  // the opening is the first of them
-        for (const StoredEvent& event : reader_.events_about("account:" + account, 0, kRowsMax)) {
-            if (event.kind != "account.opened") continue;
-            boost::system::error_code error;
-            const boost::json::value body = boost::json::parse(event.body, error);
-            if (error || !body.is_object()) return false;
-            const boost::json::value* at = body.get_object().if_contains("opened_at");
-            if (at == nullptr || !at->is_string()) return false;
-            const auto opened = parse_iso8601(at->get_string(), zone_);
-            return opened && *opened < zone_.midnight(date_from_days(days_since_epoch(last_) + 1));
-        }
-        return false;
+        return reader_.posted(account, "day:" + format_date(last_)) &&
+               reader_.posted(account, "day:" + format_date(day_before(last_)));
+    }
+
+    // With the end of an account, under an approval that was taken back afterwards.
+    bool was_paid(const std::string& unit) {
+        const std::string cause = book::pool(pool_.pool) + "/" + sheet_.month;
+        return std::any_of(registry_.accounts.begin(), registry_.accounts.end(),
+                           [&](const Account& account) {
+                               return covers(account, unit) && !account.closed.empty() &&
+                                      reader_.posted(account.account, cause) &&
+                                      !reader_.posted(account.account, "close:" + cause);
+                           });
     }
 
     std::int64_t weight_of(const Unit& unit, bool over) {
@@ -172,6 +168,7 @@ class SheetReader {
             member.unit = id;
             if (unit != registry_.units.end()) member.weight = weight_of(*unit, over);
             member.account = account_of(id);
+            member.paid_at_end = member.account.empty() && was_paid(id);
             sheet_.members.push_back(std::move(member));
         }
     }
@@ -179,7 +176,6 @@ class SheetReader {
     StoreReader& reader_;
     const Registry& registry_;
     const Pool& pool_;
-    const Zone& zone_;
     LocalDate first_, last_;
     PoolSheet sheet_;
     std::set<std::string> said_;
@@ -215,8 +211,7 @@ std::string weight_text(const PoolSheet& sheet, const PoolMember& member) {
 
 PoolSheet read_pool_sheet(StoreReader& reader, const Registry& registry, const Pool& pool,
                           LocalDate month, UtcMs now, const Zone& zone) {
-    return SheetReader(reader, registry, pool, month, zone)
-        .read(now >= zone.midnight(next_month(month)));
+    return SheetReader(reader, registry, pool, month).read(now >= zone.midnight(next_month(month)));
 }
 
 std::string pool_sheet_json(const PoolSheet& sheet, const Registry& registry,
@@ -258,7 +253,10 @@ std::string pool_sheet_json(const PoolSheet& sheet, const Registry& registry,
             .field("weight", weight_text(sheet, member))
             .field("amount", format(member.amount));
         if (member.account.empty())
-            json.field("not_charged", "no prepaid account was open on the month's last day");
+            json.field("not_charged", member.paid_at_end
+                                          ? "who left has paid a share of this month already"
+                                          : "no prepaid account was open on the month's last day")
+                .field("paid_at_end", member.paid_at_end);
         else
             json.field("account", member.account);
         json.end_object();

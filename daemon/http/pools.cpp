@@ -159,7 +159,10 @@ Response sheet_page(const Call& call, const std::string& document, const PoolShe
         const std::string label = text_of(member, "unit_label");
         rows.push_back({label.empty() ? text_of(member, "unit") : label, text_of(member, "weight"),
                         text_of(member, "amount"),
-                        member.contains("account") ? "" : page.word({"not charged", "不计费"})});
+                        member.contains("account") ? ""
+                        : member.contains("paid_at_end") && member.at("paid_at_end").as_bool()
+                            ? page.word({"paid by who left", "已由迁出住户付清"})
+                            : page.word({"not charged", "不计费"})});
     }
     page.table(
         {{{"Flat", "房号"}}, {{"Share", "分摊基数"}, true}, {{"Amount", "金额"}, true}, {{"", ""}}},

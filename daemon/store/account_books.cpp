@@ -148,9 +148,11 @@ std::optional<StepRow> AccountBooks::step(std::uint64_t number) {
         row.total = Milli{query.i64()};
         row.at = store::stamp_columns(query, bases_);
         row.stands_at = query.maybe_i64();
-        return row;
     }
     const std::uint64_t newest = newest_of(connection_, row.reading);
+    // The terms are never rewritten; a figure that was corrected since is where both sides of it
+    // stand.
+    if (row.begins && newest == row.reading) return row;
     Query query(connection_,
                 "SELECT total,run,mono_ms,skew_ms,stands_at_ms FROM reading WHERE seq=?");
     query << newest;

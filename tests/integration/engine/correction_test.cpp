@@ -207,6 +207,33 @@ TEST_CASE("what was estimated on the way to a wrong figure is estimated anew") {
 }
 
 // Seed 5001 of the money simulation, 90 days of 40 households.
+// Money simulation, seed 7019: what the edge's figure gave up was charged on neither side of it.
+TEST_CASE("an edge of other terms that is estimated anew moves use from one side to the other") {
+    FileTexts files = three_homes();
+    files["tariffs/dear.toml"] =
+        "[[tariff]]\nid = \"dear\"\nservice = \"electricity\"\nsource = \"a test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"1.00\" } ]\n";
+    Wrong house(files);
+    house.settle("e-103", "1000.00");
+    house.pass(kMorning + 4 * kHour - house.clock.wall);
+    FileTexts change;
+    change["accounts.csv"] = "account,unit,service,tariff\na-103,1-103,electricity,dear\n";
+    REQUIRE(house.import(change).kind == ReplyKind::ok);
+    house.read("e-103", "1024.00", kMorning + kDay);
+    house.pass(kMinute);
+    // In 24 hours 24 kWh, of which 4 before noon and 12 until midnight: 4 x 0.5283 = 2.1132.
+    CHECK(house.book("a-103") == Rows{"charge -2.11 registry:7", "charge -12.00 late:4"});
+    const auto rows = house.readings("e-103");
+    std::uint64_t midnight = 0;
+    for (const StoredReading& one : rows)
+        if (one.row.kind == ReadingKind::freeze) midnight = one.row.seq;
+    REQUIRE(house.correct("e-103", midnight, "1010.00").kind == ReplyKind::created);
+    // 10 kWh in 16 hours: some 2.5 before noon, x 0.5283, and the rest of it after.
+    CHECK(house.lines("a-103", "2026-11") == Rows{"1 7.501 = 7.50", "1 2.499 = 1.32"});
+    CHECK(house.proof() == "");
+}
+
 TEST_CASE("what was estimated beside a row that nobody can date is not estimated anew") {
     Wrong house;
     house.settle("e-103", "1000.00");

@@ -276,6 +276,8 @@ TEST_CASE_METHOD(Pools,
     CHECK(field(withdrawn.json, "charged_amount") == "1.46");
     CHECK(proof() == "");
     // Who left has paid; who came does not, and what falls on the flat is the site's.
+    CHECK(sheet().members.at(0).account.empty());
+    CHECK(sheet().members.at(0).paid_at_end);
     const Reply again = approve("p-2");
     REQUIRE(again.kind == ReplyKind::created);
     CHECK(field(again.json, "charged_amount") == "2.90");
@@ -355,6 +357,7 @@ TEST_CASE_METHOD(Pools, "who had gone before the month is charged no share of it
         REQUIRE(moved.kind == ReplyKind::created);
         CHECK(book("a-104").back().ends_with(" close:pool:lift/2026-12"));
         CHECK(ledger("a-104") == "0.00");
+        CHECK_FALSE(sheet().members.at(3).paid_at_end);
     }
     CHECK(proof() == "");
 }
