@@ -337,23 +337,48 @@ std::string canonical_bytes(const Entry& entry, std::uint64_t seq, const Stamp& 
     return out;
 }
 
+namespace {
+
+// Digits, and at most two places: what is one and cannot be read is too large.
+bool is_plain(std::string_view text) {
+    if (text.starts_with('-')) text.remove_prefix(1);
+    const std::size_t point = text.find('.');
+    const std::string_view whole = text.substr(0, point);
+    const std::string_view places =
+        point == text.npos ? std::string_view() : text.substr(point + 1);
+    const auto digits = [](std::string_view part) {
+        return part.find_first_not_of("0123456789") == part.npos;
+    };
+    return !whole.empty() && digits(whole) && digits(places) && places.size() <= 2 &&
+           (point == text.npos || !places.empty());
+}
+
+}  // namespace
+
 std::optional<Fen> read_amount(std::string_view text, AmountSign sign, const char* act,
                                std::vector<Refusal>& refusals) {
     const auto refuse = [&](const std::string& message) {
         refusals.push_back({false, "amount", "/amount", "the amount " + quoted(text) + message});
     };
     const std::optional<std::int64_t> fen = parse_decimal(text, 2);
-    if (!fen) {
+    const auto too_large = [&] {
+        refuse(" is above " + format(kTopUpMax) + ", the most that one " + act +
+               " takes; check it, or split it");
+    };
+    if (!fen && is_plain(text)) {
+        too_large();
+    } else if (!fen) {
         refuse(" is no plain decimal with at most two places; write it like 100.00");
     } else if (*fen == 0 && sign == AmountSign::either) {
         refuse(" moves nothing; leave the act out");
     } else if (*fen <= 0 && sign == AmountSign::positive) {
-        refuse(
-            " is not above zero; what takes money from an account is a refund, a reversal or an "
-            "adjustment");
+        refuse(std::string_view(act) == "top-up"
+                   ? " is not above zero; what takes money from an account is a refund, a reversal "
+                     "or an adjustment"
+                   : std::string(" is not above zero; write what the ") + act +
+                         " moves, such as 100.00");
     } else if (Fen{*fen} > kTopUpMax || Fen{*fen} < -kTopUpMax) {
-        refuse(" is above " + format(kTopUpMax) + ", the most that one " + act +
-               " takes; check it, or split it");
+        too_large();
     } else {
         return Fen{*fen};
     }

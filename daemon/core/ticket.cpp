@@ -92,8 +92,10 @@ States from_states(TicketAction action) {
             return {S::done, S::visit_due, S::visited, S::closed};
         case TicketAction::cancel:
             return {S::reported, S::dispatched, S::accepted, S::working, S::paused};
-        case TicketAction::link:
+        // What is done has no limit any more that could be moved.
         case TicketAction::extend:
+            return {S::reported, S::dispatched, S::accepted, S::working, S::paused};
+        case TicketAction::link:
             return {S::reported, S::dispatched, S::accepted,  S::working,
                     S::paused,   S::done,       S::visit_due, S::visited};
     }
@@ -301,7 +303,13 @@ class Mover {
         if (move_.override_ && move_.reason.empty())
             return missing("/reason", "say why it is closed with a key out");
         // Who paid for it has a receipt, and the office can find it.
-        if (ticket_.kind != TicketKind::paid_service || charged() == Fen{}) return std::nullopt;
+        if (ticket_.kind != TicketKind::paid_service) return std::nullopt;
+        const bool told = ticket_.material || ticket_.labour || move_.material || move_.labour;
+        if (!told && ticket_.agreed_price.value_or(Fen{}) > Fen{})
+            return missing("/labour",
+                           "write what was taken for it (material, labour; 0.00 where nothing "
+                           "was)");
+        if (charged() == Fen{}) return std::nullopt;
         if (ticket_.pay_method.empty() && move_.pay_method.empty())
             return missing("/pay_method", "say how it was paid");
         if (ticket_.receipt.empty() && move_.receipt.empty())
@@ -321,14 +329,15 @@ class Mover {
             return TicketRefusal{
                 "/pay_method", "invalid",
                 "`" + move_.pay_method + "` is none of cash, card, transfer, qr and cheque"};
-        if (ticket_.kind != TicketKind::paid_service || move_.action != TicketAction::done)
-            return std::nullopt;
+        const bool ends = move_.action == TicketAction::done || move_.action == TicketAction::close;
+        if (ticket_.kind != TicketKind::paid_service || !ends) return std::nullopt;
         const Fen agreed = ticket_.agreed_price.value_or(Fen{});
         if (charged() <= agreed) return std::nullopt;
-        return TicketRefusal{
-            move_.labour ? "/labour" : "/material", "invalid",
-            "material and labour come to " + format(charged()) + " where " + format(agreed) +
-                " was agreed on; agree anew first (extend, with its agreed_price)"};
+        return TicketRefusal{move_.labour ? "/labour" : "/material", "invalid",
+                             "material and labour come to " + format(charged()) + " where " +
+                                 format(agreed) +
+                                 " was agreed on; agree anew before it is done (extend, with its "
+                                 "agreed_price)"};
     }
 
     void go(TicketState state) {

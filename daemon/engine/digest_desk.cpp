@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/core/digest.hpp"
+#include "daemon/engine/alert_desk.hpp"
 #include "daemon/engine/alert_watch.hpp"
 #include "daemon/engine/json_writer.hpp"
 
@@ -21,6 +22,12 @@ bool is_unread(const Context& context, const AccountRuntime& account) {
     });
 }
 
+// Whoever has been told already, and whom a day fewer would tell.
+bool renews_before(const Context& context, const AccountRuntime& account) {
+    return account.level > 0 ||
+           (account.days_left && *account.days_left <= thresholds_now(context, account).low_days);
+}
+
 DigestCounts count(const Context& context) {
     DigestCounts counts;
     counts.date = context.day_of(context.now_ms());
@@ -28,15 +35,13 @@ DigestCounts count(const Context& context) {
     counts.topped_up = context.world.digest_topped_up;
     const int low_days = context.options.alerts.base.low_days.value_or(0);
     if (low_days > 0) counts.rest = context.world.calendar.rest(counts.date, low_days);
-    const int renew_within = low_days_on(counts.date, low_days, context.world.calendar);
     for (const AccountRuntime& account : context.world.accounts) {
         if (!is_live(account)) continue;
         ++counts.checked;
         ++counts.by_level[static_cast<std::size_t>(account.level)];
         if (is_unread(context, account)) ++counts.not_read;
         if (account.quality == Quality::held) ++counts.held;
-        if (counts.rest && account.days_left && *account.days_left <= renew_within)
-            ++counts.before_rest;
+        if (counts.rest && renews_before(context, account)) ++counts.before_rest;
     }
     for (const MeterRuntime& meter : context.world.meters)
         if (meter.alerts().offline) ++counts.meters_offline;

@@ -12,6 +12,7 @@
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/golive_desk.hpp"
+#include "daemon/engine/import_checks.hpp"
 #include "daemon/engine/json_pointer.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/meter_acts.hpp"
@@ -50,160 +51,6 @@ std::string hmac256_hex(const std::string& key, const std::string& text) {
         out += "0123456789abcdef"[byte & 15U];
     }
     return out;
-}
-
-Problem at_row(const files::Places& places, files::Table table, const std::string& id,
-               const std::string& column, std::string message) {
-    Problem problem;
-    problem.file = std::string(files::to_string(table)) + ".csv";
-    problem.message = std::move(message);
-    const auto found = places.find({table, id});
-    if (found == places.end()) return problem;
-    problem.file = found->second.file;
-    problem.line = found->second.line;
-    const auto cell = found->second.columns.find(column);
-    problem.column = cell == found->second.columns.end() ? 1 : cell->second;
-    return problem;
-}
-
-// The accounts that a meter is or was charged to by that tariff.
-std::set<std::string> charged_by(const Context& context, const std::string& tariff) {
-    const std::vector<std::string> rows = context.store.accounts_of_tariff(tariff);
-    std::set<std::string> accounts(rows.begin(), rows.end());
-    for (const MeterRuntime& meter : context.world.meters)
-        if (meter.marked && meter.account && meter.tariff != nullptr &&
-            meter.tariff->tariff == tariff)
-            accounts.insert(context.world.accounts[*meter.account].row->account);
-    return accounts;
-}
-
-// What the books forbid to change: openings that were used, prices that were charged.
-void check_books(const Context& context, const Registry& merged, const files::Places& places,
-                 std::vector<Problem>& problems) {
-    const World& world = context.world;
-    for (std::size_t i = 0; i < world.meters.size(); ++i) {
-        const Meter& before = *world.meters[i].row;
-        const Meter& after = merged.meters[i];
-        if (!world.meters[i].epoch || before.status != after.status) continue;
-        if (before.opening_register != after.opening_register ||
-            before.opening_at != after.opening_at)
-            problems.push_back(at_row(
-                places, files::Table::meters, after.meter, "opening_register",
-                "meter `" + after.meter + "` has counted from its opening already; restore `" +
-                    before.opening_register.value_or("") + "`, or correct it by an adjustment"));
-    }
-    for (std::size_t i = 0; i < world.accounts.size(); ++i) {
-        const Account& before = *world.accounts[i].row;
-        const Account& after = merged.accounts[i];
-        if (!world.accounts[i].opening_booked) continue;
-        if (before.opening_balance != after.opening_balance ||
-            before.opening_ladder != after.opening_ladder || before.live_from != after.live_from)
-            problems.push_back(at_row(places, files::Table::accounts, after.account,
-                                      "opening_balance",
-                                      "account `" + after.account +
-                                          "` is open already; its opening values and live_from "
-                                          "stay, correct them by an adjustment"));
-    }
-}
-
-// Versions whose first day has passed, of tariffs that charged accounts. One that was there before
-// stays as it was; one that is new is late.
-struct LateVersions {
-    std::vector<LateVersionRow> versions;
-    std::vector<Problem> places;  // of each, with what is to be done
-    std::set<std::string> accounts;
-};
-LateVersions late_versions(const Context& context, const Registry& merged,
-                           const files::Places& places, std::vector<Problem>& problems) {
-    LateVersions late;
-    const Registry& registry = *context.world.registry;
-    const bool trusted = context.clock.trusted();
-    const LocalDate today = context.day_of(context.now_ms());
-    for (std::size_t i = 0; i < registry.tariffs.size(); ++i) {
-        const Tariff& before = registry.tariffs[i];
-        const Tariff& after = merged.tariffs[i];
-        if (before.versions == after.versions) continue;
-        const std::set<std::string> accounts = charged_by(context, before.tariff);
-        if (accounts.empty()) continue;
-        for (const TariffVersion& version : after.versions) {
-            // Without a clock that is trusted every day may have come.
-            if (trusted && version.valid_from > today) continue;
-            const auto known = std::find_if(
-                before.versions.begin(), before.versions.end(),
-                [&](const TariffVersion& one) { return one.valid_from == version.valid_from; });
-            if (known != before.versions.end() && *known == version) continue;
-            const std::string name =
-                "version " + format_date(version.valid_from) + " of tariff `" + after.tariff + "` ";
-            if (trusted && known != before.versions.end()) {
-                problems.push_back(at_row(places, files::Table::tariffs, after.tariff, "valid_from",
-                                          name + "was charged already: leave it as it was and add "
-                                                 "a version that begins on another day"));
-                continue;
-            }
-            late.versions.push_back({after.tariff, version.valid_from, 0});
-            late.places.push_back(at_row(
-                places, files::Table::tariffs, after.tariff, "valid_from",
-                name + "begins on a day that has come, and " + std::to_string(accounts.size()) +
-                    " accounts were charged by that tariff: look at what it changes with "
-                    "--dry-run, then import it with --by, --second and --reason; the differences "
-                    "are posted as price settlements"));
-            late.accounts.insert(accounts.begin(), accounts.end());
-        }
-    }
-    return late;
-}
-
-// A kind of day that prices were charged by stays; what was charged is corrected by an adjustment.
-void check_calendar(const Context& context, const Registry& merged, const files::Places& places,
-                    std::vector<Problem>& problems) {
-    const bool in_use = std::any_of(
-        context.world.meters.begin(), context.world.meters.end(), [](const MeterRuntime& meter) {
-            return meter.marked && meter.tariff != nullptr && tells_days_apart(*meter.tariff);
-        });
-    if (!in_use) return;
-    const LocalDate today = context.day_of(context.now_ms());
-    const Calendar after(merged.calendar);
-    for (const CalendarDay& day : merged.calendar) {
-        if (day.date > today || after.kind(day.date) == context.world.calendar.kind(day.date))
-            continue;
-        const std::string date = format_date(day.date);
-        problems.push_back(at_row(
-            places, files::Table::calendar, date, "kind",
-            date + " has begun and tariffs in use tell kinds of day apart: leave the day as it "
-                   "was, only days after today can be changed"));
-    }
-}
-
-// What was not read whole has its problem already.
-bool is_whole(const files::Places& places, files::Table table, const std::string& id) {
-    const auto place = places.find(std::pair(table, id));
-    return place == places.end() || place->second.whole();
-}
-
-void check_served(const Registry& merged, const files::Places& places,
-                  std::vector<Problem>& problems) {
-    const std::vector<std::string> not_yet = files::not_yet(merged);
-    for (std::size_t i = 0; i < not_yet.size(); ++i) {
-        if (not_yet[i].empty()) continue;
-        const Account& account = merged.accounts[i];
-        const bool read = is_whole(places, files::Table::accounts, account.account) &&
-                          std::all_of(account.tariffs.begin(), account.tariffs.end(),
-                                      [&](const std::string& tariff) {
-                                          return is_whole(places, files::Table::tariffs, tariff);
-                                      });
-        if (read)
-            problems.push_back(
-                at_row(places, files::Table::accounts, account.account, "tariff", not_yet[i]));
-    }
-}
-
-void warn_of_calendar(const Context& context, const Registry& merged,
-                      std::vector<Problem>& warnings) {
-    if (!context.clock.trusted()) return;
-    Problem warning;
-    warning.file = kCalendarFile;
-    warning.message = calendar_warning(merged.calendar, context.day_of(context.now_ms()));
-    if (!warning.message.empty()) warnings.push_back(std::move(warning));
 }
 
 struct Plan {
@@ -263,6 +110,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     check_books(context, merged.registry, parsed.places, plan.problems);
     plan.late = late_versions(context, merged.registry, parsed.places, plan.problems);
     check_calendar(context, merged.registry, parsed.places, plan.problems);
+    check_prices(context, merged.registry, parsed.places, plan.problems);
     warn_of_calendar(context, merged.registry, plan.warnings);
     files::arrange_problems(plan.problems);
     plan.merged = std::move(merged.registry);

@@ -44,13 +44,28 @@ std::optional<DayUse> use_of_day(const Context& context, const AccountRuntime& a
     return use;
 }
 
+// The day up to which all meters of the tariff were heard: what one that is silent used since
+// nobody knows, and its last complete days are those before it.
+std::int64_t heard_until(const Context& context, const AccountRuntime& account,
+                         const Tariff* tariff, std::int64_t today) {
+    std::int64_t day = today;
+    for (const std::size_t index : account.meters) {
+        const MeterRuntime& meter = context.world.meters[index];
+        if (meter.tariff != tariff || !meter.last) continue;
+        if (const std::optional<UtcMs> at = context.trusted(*meter.last))
+            day = std::min(day, days_since_epoch(context.day_of(*at)));
+    }
+    return day;
+}
+
 DailyUse daily_use(Context& context, AccountRuntime& account, const Tariff& tariff,
                    const TariffVersion& version, LocalDate as_of, std::int64_t today) {
     DailyUse use;
     use.version = &version;
     use.month_fees_due = month_fees_due(context, account, tariff, as_of);
     std::vector<Milli> days;
-    for (std::int64_t day = today - kMeanDaysMax; day < today; ++day) {
+    const std::int64_t until = heard_until(context, account, &tariff, today);
+    for (std::int64_t day = until - kMeanDaysMax; day < until; ++day) {
         const auto one = use_of_day(context, account, &tariff, version, as_of.month, day);
         if (!one) continue;
         days.push_back(one->quantity);

@@ -28,6 +28,12 @@ bool is_done(const TicketMoveRow& move) {
     return move.action == "done" && move.to == "done";
 }
 
+// A slip that was typed after its month was filed counts when it was typed; when it was so stands
+// on the ticket, unless that is of a later round.
+UtcMs earlier(const std::optional<UtcMs>& of_ticket, UtcMs counted) {
+    return of_ticket ? std::min(*of_ticket, counted) : counted;
+}
+
 void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketMoveRow>& moves,
            UtcMs from, UtcMs to) {
     const auto open = [&](UtcMs at) {
@@ -47,7 +53,8 @@ void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketM
         const bool first = move.to == "working" && !begun;
         begun = begun || first;
         if (move.at < from || move.at >= to) continue;
-        if (first) counts.responses_ms.push_back(happened(move) - ticket.reported_at);
+        if (first)
+            counts.responses_ms.push_back(earlier(ticket.started_at, move.at) - ticket.reported_at);
         if (move.action == "report") ++counts.reported;
         if (move.action == "reopen") ++counts.reopened;
         if (move.to == "cancelled") ++counts.cancelled;
@@ -69,13 +76,13 @@ void count(RepairCounts& counts, const Ticket& ticket, const std::vector<TicketM
 
 // Keys that were out for the ticket: each loan with the one ticket that explains it first.
 void count_keys(RepairCounts& counts, KeyBooks& books, const std::string& ticket, UtcMs from,
-                UtcMs to) {
+                UtcMs to, UtcMs now) {
     for (const KeyLinkRow& link : books.links_of_ticket(ticket)) {
         const auto kind = parse_key_link_kind(link.kind);
         const auto loan = books.loan(link.loan);
         if (!kind || !gatehouse::counts(*kind) || !link.primary || !loan) continue;
         const UtcMs begin = std::max(loan->out_at, from);
-        const UtcMs end = std::min(loan->in_at.value_or(to), to);
+        const UtcMs end = std::min(loan->in_at.value_or(now), to);
         if (loan->out_at >= from && loan->out_at < to) ++counts.key_loans;
         if (end > begin) counts.keys_out_ms += end - begin;
     }
@@ -109,6 +116,8 @@ Ticket as_of(const Ticket& ticket, const std::vector<TicketMoveRow>& moves, UtcM
     }
     const bool same = then.reopened == ticket.reopened;
     if (!same) then.receipt.clear();
+    if (then.dispatched_at) then.dispatched_at = earlier(ticket.dispatched_at, *then.dispatched_at);
+    if (then.started_at) then.started_at = earlier(ticket.started_at, *then.started_at);
     then.rating.clear();
     Fen material, labour;
     for (const auto& [move, counted, one] : counted_outcomes(ticket, moves)) {
@@ -194,16 +203,17 @@ std::map<std::int64_t, std::string> spoken_to_of(const Ticket& ticket,
     return all;
 }
 
-RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to) {
+RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to, UtcMs now) {
     RepairMonth month;
     for (const TicketRow& row : books.tickets_ended_since(from)) {
         const std::vector<TicketMoveRow> moves = books.moves(row.number);
         if (moves.empty() || moves.front().at >= to) continue;
         Ticket ticket = ticket_of(row);
+        if (ticket.kind == TicketKind::inspection) continue;
         count(month.categories[ticket.category], ticket, moves, from, to);
         count(month.total, ticket, moves, from, to);
-        count_keys(month.categories[ticket.category], books, ticket.number, from, to);
-        count_keys(month.total, books, ticket.number, from, to);
+        count_keys(month.categories[ticket.category], books, ticket.number, from, to, now);
+        count_keys(month.total, books, ticket.number, from, to, now);
         if (moves.front().at >= from && ticket.reported_at < from)
             month.entered_late.insert(ticket.number);
         month.tickets.push_back(as_of(ticket, moves, to));
@@ -231,8 +241,8 @@ std::string repair_month_json(const RepairMonth& month, const std::string& name,
 
 std::string filed_repairs(KeyBooks& books, LocalDate month, const Zone& zone,
                           const std::string& currency) {
-    const RepairMonth repairs =
-        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    const UtcMs end = zone.midnight(next_month(month));
+    const RepairMonth repairs = read_repair_month(books, zone.midnight(month), end, end);
     const auto time = [&](JsonWriter& json, const char* name, const std::optional<UtcMs>& at) {
         if (at) json.field(name, format_iso8601(*at, zone));
     };

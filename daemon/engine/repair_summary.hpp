@@ -49,8 +49,10 @@ struct CountedOutcome {
 [[nodiscard]] std::map<std::int64_t, std::string> spoken_to_of(
     const Ticket& ticket, const std::vector<TicketMoveRow>& moves);
 // What moved is counted at the time of its row, which is when it was so, and where that month was
-// filed already, when it was written down: no month that was filed changes by what comes late.
-[[nodiscard]] RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to);
+// filed already, when it was written down: no month that was filed changes by what comes late. What
+// rounds found counts apart (XJ) and is not in it (property-office.md 1, row 5). `now`: until then
+// a key that is out was out; at most `to` counts.
+[[nodiscard]] RepairMonth read_repair_month(KeyBooks& books, UtcMs from, UtcMs to, UtcMs now);
 [[nodiscard]] std::string repair_month_json(const RepairMonth& month, const std::string& name,
                                             const std::string& currency,
                                             const std::function<std::string(const Ticket&)>& row);

@@ -463,6 +463,9 @@ void post_round(Call& call, Respond respond) {
     row.subject = body.required_text("area");
     const std::string score = body.number_text("score"), note = body.text("note");
     const auto items = body.required_map("items");
+    for (const auto& [item, result] : items)
+        if (result.empty())
+            body.wrong("/items/" + item, "is empty; write pass (合格), or what is wrong there");
     body.finish();
     JsonWriter text;
     text.begin_object().field("area", row.subject).key("items").begin_array();

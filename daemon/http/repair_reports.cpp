@@ -149,8 +149,9 @@ void note_late(const Call& call, json::object& item) {
 }
 
 std::string month_document(Call& call, KeyBooks& books, LocalDate month) {
-    const RepairMonth repairs = read_repair_month(books, call.app.zone.midnight(month),
-                                                  call.app.zone.midnight(next_month(month)));
+    const RepairMonth repairs =
+        read_repair_month(books, call.app.zone.midnight(month),
+                          call.app.zone.midnight(next_month(month)), call.snapshot->now_ms);
     std::size_t number = 0;
     return repair_month_json(repairs, call.params[0], call.app.options.currency,
                              [&](const Ticket& ticket) {

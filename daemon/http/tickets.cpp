@@ -29,11 +29,13 @@ std::string label_of(const Call& call, const std::string& unit) {
 }
 
 // An amount of money in a text; nothing where absent, and told where wrong.
+// A price or what was taken; 0.00 says that it was free.
 std::optional<Fen> fen_of(Body& body, const char* name) {
     if (!body.has(name)) return std::nullopt;
+    const std::string text = body.required_decimal(name);
+    if (text == "0" || text == "0.0" || text == "0.00") return Fen{};
     std::vector<Refusal> refusals;
-    const auto amount =
-        read_amount(body.required_decimal(name), AmountSign::positive, "amount", refusals);
+    const auto amount = read_amount(text, AmountSign::positive, "amount", refusals);
     for (const Refusal& one : refusals) body.wrong(std::string("/") + name, one.message);
     return amount;
 }
@@ -260,12 +262,10 @@ void post_ticket_action(Call& call, Respond respond) {
         *action == A::start || *action == A::done)
         move.at = time_of(call, body, "at");
     if (*action == A::pause || *action == A::extend) act.until = body.text("until");
-    if (*action == A::done) {
-        move.result = body.text("result");
+    if (*action == A::done) move.result = body.text("result");
+    if (*action == A::done || *action == A::close) {
         move.material = fen_of(body, "material");
         move.labour = fen_of(body, "labour");
-    }
-    if (*action == A::done || *action == A::close) {
         move.pay_method = body.text("pay_method");
         move.receipt = body.text("receipt");
     }

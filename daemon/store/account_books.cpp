@@ -68,6 +68,15 @@ std::uint64_t newest_of(sql::Connection& connection, std::uint64_t reading) {
     }
 }
 
+// What stands now where that reading stood; nothing where nobody corrected it.
+std::optional<Milli> corrected_total(sql::Connection& connection, std::uint64_t reading) {
+    const std::uint64_t newest = newest_of(connection, reading);
+    if (newest == reading) return std::nullopt;
+    Query query(connection, "SELECT total FROM reading WHERE seq=?");
+    query << newest;
+    return query.step() ? std::optional(Milli{query.i64()}) : std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string> AccountBooks::accounts() {
@@ -148,11 +157,12 @@ std::optional<StepRow> AccountBooks::step(std::uint64_t number) {
         row.total = Milli{query.i64()};
         row.at = store::stamp_columns(query, bases_);
         row.stands_at = query.maybe_i64();
+        // The terms are never rewritten; a figure that was corrected since is where both sides of
+        // it stand.
+        if (const auto total = corrected_total(connection_, row.reading)) row.total = *total;
+        return row;
     }
     const std::uint64_t newest = newest_of(connection_, row.reading);
-    // The terms are never rewritten; a figure that was corrected since is where both sides of it
-    // stand.
-    if (row.begins && newest == row.reading) return row;
     Query query(connection_,
                 "SELECT total,run,mono_ms,skew_ms,stands_at_ms FROM reading WHERE seq=?");
     query << newest;
@@ -198,6 +208,8 @@ std::vector<TermsRow> AccountBooks::newest_terms() {
                 "WHERE stands_at_ms IS NOT NULL AND from_reading=(SELECT "
                 "max(from_reading) FROM meter_terms t WHERE t.meter=meter_terms.meter)");
     while (query.step()) rows.push_back(terms_columns(query, bases_));
+    for (TermsRow& row : rows)
+        if (const auto total = corrected_total(connection_, row.from)) row.total = *total;
     return rows;
 }
 

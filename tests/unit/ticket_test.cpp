@@ -3,49 +3,10 @@
 
 #include "daemon/core/key_watch.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/unit/zones.hpp"
+#include "tests/unit/ticket_play.hpp"
 
 using namespace gatehouse;
-
-namespace {
-
-constexpr std::int64_t kHourMs = 3'600'000, kDayMs = 86'400'000;
-
-const Zone& kShanghai = test::kZone;
-
-UtcMs at(const char* text) {
-    return parse_iso8601(text, kShanghai).value();
-}
-
-Ticket reported() {
-    Ticket ticket;
-    ticket.number = "WX-202611-0001";
-    ticket.unit = "u-1";
-    ticket.category = "门窗锁具";
-    ticket.reported_at = at("2026-11-23T10:00");
-    return ticket;
-}
-
-// The states it went through, or the type of the refusal.
-std::string play(Ticket& ticket, TicketAction action, UtcMs now, TicketMove move = {}) {
-    const Calendar calendar;
-    move.action = action;
-    move.by = "s-1";
-    if (move.reason.empty()) move.reason = "why";
-    if (action == TicketAction::dispatch || action == TicketAction::transfer) move.crew = {"s-2"};
-    if (!move.until && (action == TicketAction::pause || action == TicketAction::extend))
-        move.until = now + kDayMs;
-    if (action == TicketAction::visit && move.rating.empty()) move.rating = "A";
-    const auto result = move_ticket(ticket, move, now, {calendar, kShanghai});
-    if (const auto* refused = std::get_if<TicketRefusal>(&result)) return refused->type;
-    ticket = std::get<TicketStep>(result).ticket;
-    std::string text;
-    for (const TicketState state : std::get<TicketStep>(result).states)
-        text += (text.empty() ? "" : " ") + std::string(to_string(state));
-    return text;
-}
-
-}  // namespace
+using namespace gatehouse::test;
 
 TEST_CASE("a ticket's way, and what is no way") {
     using A = TicketAction;
@@ -218,17 +179,6 @@ TEST_CASE("a ticket does not close while its key is out, but with a reason") {
     move.reason = "the lock was changed";
     CHECK(play(ticket, TicketAction::close, at("2026-11-23T12:00"), move) == "closed");
     CHECK(ticket.close_override == "the lock was changed");
-}
-
-TEST_CASE("a paid repair begins once its price is agreed") {
-    Ticket ticket = reported();
-    ticket.kind = TicketKind::paid_service;
-    ticket.state = TicketState::accepted;
-    CHECK(play(ticket, TicketAction::start, at("2026-11-23T12:00")) == "invalid");
-    TicketMove agreed;
-    agreed.agreed_price = Fen{8'000};
-    CHECK(play(ticket, TicketAction::start, at("2026-11-23T12:00"), agreed) == "working");
-    CHECK(ticket.agreed_price == Fen{8'000});
 }
 
 TEST_CASE("timers count service hours, but what is urgent counts by the wall") {

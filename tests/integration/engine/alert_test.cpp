@@ -288,3 +288,50 @@ TEST_CASE("by days: what seven more days would not last for raises with the days
     CHECK(house.events("alert.cleared").size() == 1);
     CHECK(house.proof() == "");
 }
+
+TEST_CASE("the days of a meter that is silent count down to none, over a start as well") {
+    const bool restarts = GENERATE(false, true);
+    INFO("restarts: " << restarts);
+    House house;
+    house.options.alerts.base.low_balance = Fen{50'00};
+    house.options.alerts.base.critical_balance = Fen{0};
+    house.options.alerts.base.low_days = 7;
+    house.options.alerts.base.critical_days = 3;
+    house.open();
+    FileTexts files = three_homes();
+    files["accounts.csv"] =
+        "account,unit,service,tariff,opening_balance\na-103,1-103,electricity,flat,97.00\n";
+    REQUIRE(house.import(files).kind == ReplyKind::ok);
+    house.settle("e-103", "1000.00");
+    house.pass(16 * kHour + kMinute);
+    for (const char* face : {"1010.00", "1020.00", "1030.00", "1040.00"}) {
+        house.settle("e-103", face);
+        house.pass(kDay - kSecond);
+    }
+    house.fail("e-103");
+    // 10 kWh a day cost 5.283; 97.00 - 21.13 = 75.87 lasted for 14 days, a day ago.
+    REQUIRE(house.balance("a-103") == "75.87");
+    std::vector<int> days, levels;
+    for (int day = 0; day < 18; ++day) {
+        house.pass(kDay);
+        if (restarts && day % 5 == 2) {
+            house.reopen();
+            house.pass(10 * kMinute);
+            house.pass(kDay - 10 * kMinute);
+            ++day;
+        }
+        days.push_back(house.account("a-103").days_left.value_or(-1));
+        levels.push_back(house.account("a-103").level);
+    }
+    CHECK(days.back() == 0);
+    CHECK(std::is_sorted(days.rbegin(), days.rend()));
+    CHECK(std::is_sorted(levels.begin(), levels.end()));
+    CHECK(levels.back() == 2);
+    CHECK(house.events("alert.raised").size() >= 1);
+    for (const StoredEvent& one : house.events("alert."))
+        if (field(one.body, "kind") == "low_balance") {
+            CHECK(one.kind != "alert.cleared");
+            CHECK(field(one.body, "reason") == "days");
+        }
+    CHECK(house.proof() == "");
+}

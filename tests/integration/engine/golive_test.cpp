@@ -234,3 +234,37 @@ TEST_CASE_METHOD(NewHouse, "a trial that ended while nobody looked has its ladde
     CHECK(balance("a-103") == "85.00");
     CHECK(proof() == "");
 }
+
+TEST_CASE_METHOD(NewHouse, "nobody is charged by a tariff that has no price yet") {
+    FileTexts all = three_homes();
+    all["tariffs/later.toml"] =
+        "[[tariff]]\nid = \"later\"\nservice = \"electricity\"\nsource = \"test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2026-12-15\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"9.00\" } ]\n";
+    const std::string head = "account,unit,service,tariff,live_from\n";
+    const auto tried = [&](const std::string& rows) {
+        all["accounts.csv"] = head + rows;
+        const Reply reply = import(all);
+        return reply.kind == ReplyKind::ok ? std::string("ok") : reply.errors.at(0).message;
+    };
+    const std::string refused = tried("a-103,1-103,electricity,later,\n");
+    INFO(refused);
+    CHECK(refused.starts_with("accounts.csv:2:"));
+    CHECK(refused.find("has no price before 2026-12-15") != std::string::npos);
+    CHECK(refused.find("charged by it from 2026-11-23 on") != std::string::npos);
+    CHECK(tried("a-103,1-103,electricity,later,2026-12-14\n").find("from 2026-12-14 on") !=
+          std::string::npos);
+    SECTION("from its first day on, somebody is") {
+        CHECK(tried("a-103,1-103,electricity,later,2026-12-15\n") == "ok");
+    }
+    SECTION("nor does who is charged already come to it") {
+        REQUIRE(tried("a-103,1-103,electricity,flat,\n") == "ok");
+        CHECK(tried("a-103,1-103,electricity,later,\n").find("has no price before") !=
+              std::string::npos);
+        // Nor a meter of its own accord.
+        all["meters.csv"] =
+            "meter,unit,service,bus,address,profile,rated_amps,tariff\n"
+            "e-103,1-103,electricity,b1,4,eastron-sdm120,1000,later\n";
+        CHECK(tried("a-103,1-103,electricity,flat,\n").starts_with("meters.csv:2:"));
+    }
+}

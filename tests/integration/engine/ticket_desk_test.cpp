@@ -37,8 +37,8 @@ std::string reported_at(KeyHouse& keys, const std::string& time,
 std::vector<int> counts_of(KeyHouse& keys, LocalDate month, const Zone& zone) {
     StoreReader reader(keys.house.path());
     KeyBooks books = reader.key_books();
-    const RepairMonth repairs =
-        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    const RepairMonth repairs = read_repair_month(
+        books, zone.midnight(month), zone.midnight(next_month(month)), keys.house.clock.wall);
     CHECK(repairs.total.foots());
     const RepairCounts& one = repairs.total;
     return {one.opening, one.reported, one.done, one.cancelled, one.closing};
@@ -205,8 +205,8 @@ TEST_CASE("a ticket counts in the month of its report until that is filed, and t
     CHECK(counts_of(keys, last, zone) == std::vector<int>{0, 1, 0, 0, 1});
     CHECK(counts_of(keys, month, zone) == std::vector<int>{1, 1, 0, 0, 2});
     CHECK(filed_repairs(books, last, zone, "CNY") == row.body);
-    const RepairMonth now =
-        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    const RepairMonth now = read_repair_month(
+        books, zone.midnight(month), zone.midnight(next_month(month)), keys.house.clock.wall);
     CHECK(now.entered_late == std::set<std::string>{second});
     CHECK(now.tickets.size() == 2);
     // What was done then and is typed now counts where its report does.
@@ -222,10 +222,13 @@ TEST_CASE("a ticket counts in the month of its report until that is filed, and t
     }
     CHECK(counts_of(keys, last, zone) == std::vector<int>{0, 1, 0, 0, 1});
     CHECK(counts_of(keys, month, zone) == std::vector<int>{1, 1, 1, 0, 1});
-    const RepairMonth done =
-        read_repair_month(books, zone.midnight(month), zone.midnight(next_month(month)));
+    const RepairMonth done = read_repair_month(
+        books, zone.midnight(month), zone.midnight(next_month(month)), keys.house.clock.wall);
     CHECK(done.total.on_time == 1);
     CHECK(done.total.durations_ms == std::vector<std::int64_t>{3'600'000});
+    CHECK(done.total.responses_ms == std::vector<std::int64_t>{3'600'000});
+    CHECK(done.tickets.back().dispatched_at == act.move.at);
+    CHECK(done.tickets.back().started_at == act.move.at);
     REQUIRE(keys.move(first, TicketAction::cancel).kind == ReplyKind::ok);
     CHECK(counts_of(keys, month, zone) == std::vector<int>{1, 1, 1, 1, 0});
 }
