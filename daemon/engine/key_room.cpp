@@ -545,7 +545,8 @@ void KeyRoom::watch() {
     const KeyWatchInput input{
         open,           tickets,       at_work,           facts,  cabinets,    inactive,
         options_.rules, context_.zone, context_.now_ms(), moves_, keys_back(), std::move(on_duty)};
-    move_key_alerts(context_, key_conditions(input), facts, findings_.ends);
+    move_key_alerts(context_, key_conditions(input), facts, findings_.ends,
+                    [this](const KeyEventId& id) { return is_late(id); });
 }
 
 }  // namespace gatehouse
