@@ -182,6 +182,9 @@ void add_tickets(CLI::App& app, Words& words) {
     CLI::App* link = act("link", "A key was taken for it");
     words.field(link, "key", "The key that is out");
     words.field(link, "loan", "Or the loan");
+    CLI::App* unlink = act("unlink", "A link made by hand was wrong; needs a reason");
+    words.field(unlink, "key", "The key");
+    words.field(unlink, "loan", "Or the loan");
     words.field(act("extend", "It takes longer"), "until", "Until when")->required();
 }
 

@@ -198,8 +198,9 @@ void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const Ticke
             .end_object();
         text += "," + body.take().substr(1);
         const std::string kind =
-            still ? std::string("ticket.") +
-                        (move.action == TicketAction::link ? "linked" : "extended")
+            still ? std::string("ticket.") + (move.action == TicketAction::link     ? "linked"
+                                              : move.action == TicketAction::unlink ? "unlinked"
+                                                                                    : "extended")
             : opened && to == TicketState::reported ? "ticket.reported"
             : move.action == TicketAction::reopen   ? "ticket.reopened"
             : move.action == TicketAction::decline  ? "ticket.declined"
@@ -284,6 +285,49 @@ Reply KeyRoom::open(const OpenTicket& open) {
     keep_ticket({}, ticket, move, {TicketState::reported});
     reply.kind = ReplyKind::created;
     reply.json = ticket_json(ticket, context_.unit_label(ticket.unit), context_.options.currency,
+namespace {
+
+bool names_ticket(const std::vector<std::pair<std::string, std::string>>& named,
+                  const std::string& number) {
+    return std::any_of(named.begin(), named.end(),
+                       [&](const auto& one) { return one.first == number; });
+}
+
+}  // namespace
+
+std::string KeyRoom::loan_to_link(const TicketAct& act, Reply& reply) const {
+    std::string loan = act.loan;
+    if (!act.key.empty())
+        if (const auto at = now_.keys.find(act.key); at != now_.keys.end() && at->second.loan)
+            loan = format(at->second.loan->id);
+    if (!kept_.contains(loan))
+        reply.errors.push_back({act.key.empty() ? "/loan" : "/key",
+                                "names no key that is out, or came back within three days"});
+    return loan;
+}
+
+// What the box concluded follows from tickets and loans: whoever knows better links what is right.
+std::string KeyRoom::loan_to_unlink(const TicketAct& act, Reply& reply) const {
+    std::vector<std::string> loans;
+    for (const auto& [loan, named] : named_) {
+        const auto kept = kept_.find(loan);
+        const bool meant = act.loan.empty() || act.loan == loan;
+        if (kept == kept_.end() || !meant || !names_ticket(named, act.number)) continue;
+        if (act.key.empty() || kept->second.key == act.key) loans.push_back(loan);
+    }
+    if (loans.size() == 1) return loans.front();
+    const char* pointer = !act.loan.empty() || act.key.empty() ? "/loan" : "/key";
+    if (loans.empty())
+        reply.errors.push_back(
+            {pointer, "names no key that was linked to " + act.number +
+                          " by hand and is out, or came back within three days"});
+    else
+        reply.errors.push_back({"/loan", "is to say which: " + loans[0] + " and " + loans[1] +
+                                             (loans.size() > 2 ? " and others" : "") +
+                                             " are linked to it by hand"});
+    return "";
+}
+
                              nullptr, context_.zone);
     return reply;
 }
@@ -314,17 +358,9 @@ Reply KeyRoom::move(const TicketAct& act) {
     check_length(reply, "/reason", move.reason, kTextMax);
     check_length(reply, "/result", move.result, kTextMax);
     check_length(reply, "/spoken_to", move.spoken_to, kShortMax);
-    std::string loan = act.loan;
-    if (move.action == TicketAction::link) {
-        if (!act.key.empty())
-            if (const auto at = now_.keys.find(act.key); at != now_.keys.end() && at->second.loan)
-                loan = format(at->second.loan->id);
-        const bool open = std::any_of(kept_.begin(), kept_.end(),
-                                      [&](const auto& one) { return one.first == loan; });
-        if (!open)
-            reply.errors.push_back({act.key.empty() ? "/loan" : "/key",
-                                    "names no key that is out, or came back within three days"});
-    }
+    std::string loan;
+    if (move.action == TicketAction::link) loan = loan_to_link(act, reply);
+    if (move.action == TicketAction::unlink) loan = loan_to_unlink(act, reply);
     if (is_refused(reply)) return reply;
     move.keys_out = has_keys_out(act.number);
     move.lot = lot_of(act.number);
@@ -339,10 +375,15 @@ Reply KeyRoom::move(const TicketAct& act) {
     const auto& step = std::get<TicketStep>(result);
     if (move.action == TicketAction::link) {
         auto& named = named_[loan];
-        if (std::find(named.begin(), named.end(), act.number) == named.end())
-            named.push_back(act.number);
-        const auto linked = kept_.find(loan);
-        if (linked != kept_.end()) keep_links({&linked->second});
+        if (!names_ticket(named, act.number)) named.emplace_back(act.number, move.by);
+        keep_links({&kept_.at(loan)});
+    }
+    if (move.action == TicketAction::unlink) {
+        auto& named = named_.at(loan);
+        std::erase_if(named, [&](const auto& one) { return one.first == act.number; });
+        if (named.empty()) named_.erase(loan);
+        // What the box concludes without that word stands again, in rows of its own.
+        keep_links({&kept_.at(loan)}, &move);
     }
     keep_ticket(before, step.ticket, move, step.states);
     TicketParts parts{context_.store.key_books().moves(act.number),
