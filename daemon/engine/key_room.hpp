@@ -83,6 +83,8 @@ struct WriteRegister {
     // Of a hand-over: figures that two people read at dials which no electronics can confirm. They
     // become readings with the record.
     std::vector<ReadFace> faces;
+    // Of a hand-over that is asked for under an Idempotency-Key; empty: without one.
+    std::string idempotency_key, body_hash;
 };
 // A cabinet's clock is to be set, or what came of it; the write is its driver's, and begins only
 // after the order is stored.
@@ -158,6 +160,7 @@ class KeyRoom {
     [[nodiscard]] Reply open(const OpenTicket& open);
     [[nodiscard]] Reply move(const TicketAct& act);
     [[nodiscard]] Reply write(const WriteRegister& row);
+    [[nodiscard]] Reply write_once(const WriteRegister& row);
     [[nodiscard]] std::string book_faces(const WriteRegister& row,
                                          std::vector<std::string>& tickets);
 
