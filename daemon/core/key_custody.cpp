@@ -313,6 +313,13 @@ void KeyFold::end_alarm() {
         case KeyEventType::key_wrong_slot: {
             std::string key = named(index_.by_id, event_.key);
             if (key.empty()) key = named(index_.by_tag, tag_name(event_.tag));
+            if (key.empty() && event_.home) {
+                const auto own = index_.by_slot.find(std::pair{cabinet(), *event_.home});
+                if (own != index_.by_slot.end()) key = own->second->key;
+            }
+            // Of a slot alone: what is known to hang there.
+            const SlotGuest* guest = event_.slot ? guest_in(*event_.slot) : nullptr;
+            if (key.empty() && guest != nullptr) key = guest->key;
             if (!key.empty()) end(KeyFactKind::wrong_slot, key);
             return;
         }

@@ -112,10 +112,11 @@ struct KeyEvent {
     std::string word, detail;  // as the device said it; why, where the type has a reason
     bool begins = true;        // of what lasts: false where it ends
     std::optional<int> slot, door;
-    std::string tag;     // nothing on cabinets of contacts
-    std::string key;     // written down by people; cabinets name slot or tag
-    std::string card;    // "hmac256:..."; a card's number never comes so far
-    std::string person;  // who, where the cabinet or a person knew it
+    std::optional<int> home;  // key_wrong_slot: where in that cabinet what hangs there belongs
+    std::string tag;          // nothing on cabinets of contacts
+    std::string key;          // written down by people; cabinets name slot or tag
+    std::string card;         // "hmac256:..."; a card's number never comes so far
+    std::string person;       // who, where the cabinet or a person knew it
     // It says itself how it was opened, and that was nobody known here: no session speaks for it.
     bool stranger = false;
     std::string second;          // the other one

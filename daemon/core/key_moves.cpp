@@ -48,12 +48,17 @@ const Key* KeyFold::key_of_event() {
     if (!event_.tag.empty()) {
         if (const Key* key = found(index_.by_tag, tag_name(event_.tag))) return key;
         tell(KeyFactKind::unknown_tag, cabinet()).key = event_.tag;
-        // Of a key whose tag nobody typed in, its slot tells.
+        // Of a key whose tag nobody typed in, its slot tells, or the cabinet does.
+        if (event_.type == KeyEventType::key_wrong_slot)
+            return event_.home ? untagged_home(*event_.home) : nullptr;
         const bool moved =
             event_.type == KeyEventType::key_removed || event_.type == KeyEventType::key_returned;
         const bool own = moved && event_.slot && guest_in(*event_.slot) == nullptr;
         return own ? untagged_home(*event_.slot) : nullptr;
     }
+    // A cabinet that knows where it belongs says so, though it shows no tag.
+    if (event_.type == KeyEventType::key_wrong_slot && event_.home)
+        return found(index_.by_slot, std::pair{cabinet(), *event_.home});
     // That another key hangs there says nothing of the slot's own.
     const bool strange =
         event_.type == KeyEventType::key_wrong_slot || event_.type == KeyEventType::key_unknown_tag;

@@ -195,24 +195,28 @@ bool is_sent(const Ticket& ticket, UtcMs at, const std::string& person) {
     return !person.empty() && span_at(spans_of(ticket), at, person) != nullptr;
 }
 
-std::optional<KeyFact> entered_often(const Key& key, const std::vector<KeyEntry>& entries) {
-    if (key.class_ != KeyClass::entrusted || entries.empty()) return std::nullopt;
-    const KeyEntry& newest = entries.back();
-    std::size_t count = 0;
-    std::set<std::string> tickets;
-    for (const KeyEntry& entry : entries) {
-        if (entry.out_at <= newest.out_at - kEntriesMs) continue;
-        ++count;
-        tickets.insert(entry.tickets.begin(), entry.tickets.end());
+std::vector<KeyFact> entered_often(const Key& key, const std::vector<KeyEntry>& entries) {
+    std::vector<KeyFact> facts;
+    if (key.class_ != KeyClass::entrusted) return facts;
+    for (std::size_t last = 0; last < entries.size(); ++last) {
+        const KeyEntry& newest = entries[last];
+        std::size_t count = 0;
+        std::set<std::string> tickets;
+        for (std::size_t i = 0; i <= last; ++i) {
+            if (entries[i].out_at <= newest.out_at - kEntriesMs) continue;
+            ++count;
+            tickets.insert(entries[i].tickets.begin(), entries[i].tickets.end());
+        }
+        if (count < kEntriesMax || tickets.size() > 1) continue;
+        KeyFact fact;
+        fact.kind = KeyFactKind::unit_entered_twice;
+        fact.event = newest.loan;
+        fact.subject = fact.key = key.key;
+        fact.cabinet = key.cabinet;
+        fact.at = newest.out_at;
+        facts.push_back(std::move(fact));
     }
-    if (count < kEntriesMax || tickets.size() > 1) return std::nullopt;
-    KeyFact fact;
-    fact.kind = KeyFactKind::unit_entered_twice;
-    fact.event = newest.loan;
-    fact.subject = fact.key = key.key;
-    fact.cabinet = key.cabinet;
-    fact.at = newest.out_at;
-    return fact;
+    return facts;
 }
 
 bool has_curfew(const Key& key) {

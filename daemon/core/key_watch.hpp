@@ -148,9 +148,10 @@ struct KeyEntry {
     UtcMs out_at = 0;
     std::set<std::string> tickets;  // of links that count
 };
-// `entries`: of one key, oldest first. Nothing: there is nothing to tell.
-[[nodiscard]] std::optional<KeyFact> entered_often(const Key& key,
-                                                   const std::vector<KeyEntry>& entries);
+// `entries`: of one key, oldest first. A fact for each that was one too many, so that the older
+// ones stand whatever comes after them.
+[[nodiscard]] std::vector<KeyFact> entered_often(const Key& key,
+                                                 const std::vector<KeyEntry>& entries);
 
 // The sentence of an alert, without a name.
 [[nodiscard]] std::string key_sentence(const KeyCondition& condition, const char* state,

@@ -48,7 +48,7 @@ constexpr std::array kActions{
     Word{TicketAction::done, "done"},         Word{TicketAction::visit, "visit"},
     Word{TicketAction::close, "close"},       Word{TicketAction::reopen, "reopen"},
     Word{TicketAction::cancel, "cancel"},     Word{TicketAction::link, "link"},
-    Word{TicketAction::extend, "extend"},
+    Word{TicketAction::unlink, "unlink"},     Word{TicketAction::extend, "extend"},
 };
 
 template <class Words, class Value>
@@ -96,6 +96,7 @@ States from_states(TicketAction action) {
         case TicketAction::extend:
             return {S::reported, S::dispatched, S::accepted, S::working, S::paused};
         case TicketAction::link:
+        case TicketAction::unlink:
             return {S::reported, S::dispatched, S::accepted,  S::working,
                     S::paused,   S::done,       S::visit_due, S::visited};
     }
@@ -235,6 +236,7 @@ class Mover {
             case TicketAction::decline:
             case TicketAction::cancel:
             case TicketAction::reopen:
+            case TicketAction::unlink:
                 if (move_.reason.empty()) return missing("/reason", "say why");
                 break;
             case TicketAction::start:
@@ -393,6 +395,7 @@ class Mover {
                 ticket_.cancelled_at = now_;
                 return go(TicketState::cancelled);
             case TicketAction::link:
+            case TicketAction::unlink:
                 return;
             case TicketAction::extend:
                 ticket_.done_by = move_.until;

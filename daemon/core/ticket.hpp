@@ -42,6 +42,7 @@ enum class TicketAction {
     reopen,
     cancel,
     link,
+    unlink,
     extend,
 };
 [[nodiscard]] const char* to_string(TicketKind value);

@@ -182,6 +182,9 @@ void add_tickets(CLI::App& app, Words& words) {
     CLI::App* link = act("link", "A key was taken for it");
     words.field(link, "key", "The key that is out");
     words.field(link, "loan", "Or the loan");
+    CLI::App* unlink = act("unlink", "A link made by hand was wrong; needs a reason");
+    words.field(unlink, "key", "The key");
+    words.field(unlink, "loan", "Or the loan");
     words.field(act("extend", "It takes longer"), "until", "Until when")->required();
 }
 
@@ -195,6 +198,12 @@ void add_key_verbs(CLI::App& app, Options& options, const std::function<void(Ver
     CLI::App* line = words.verb(app, "timeline", "What happened to one thing", timeline);
     for (const char* name : {"unit", "key", "ticket", "staff", "meter", "account", "cabinet"})
         words.field(line, name, "About that one");
+    CLI::App* sheets =
+        words.verb(app, "handovers", "Many move-ins or move-outs, a record a flat", handovers);
+    sheets->add_option("FILE", options.subject, "CSV: unit,direction,at,part,item,value,...")
+        ->required();
+    sheets->add_option("--by", options.by, "Staff who wrote it down")->required();
+    sheets->add_option("--second", options.second, "Who read the dials as well");
 }
 
 }  // namespace gatehouse::ctl

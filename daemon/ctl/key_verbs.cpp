@@ -329,7 +329,8 @@ int timeline(const Options& options) {
             const std::string part = text(body, name);
             if (!part.empty()) about += (about.empty() ? "" : " ") + part;
         }
-        if (who.empty()) who = text(body, "by");
+        for (const char* name : {"by", "acked_by"})
+            if (who.empty()) who = text(body, name);
         table.row({text(event, "seq"), minute(event, "at"), text(event, "kind"), about, who,
                    how_sure(event, body)});
     }

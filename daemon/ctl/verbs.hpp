@@ -77,6 +77,7 @@ int ticket_show(const Options& options);
 int ticket_new(const Options& options);
 int ticket_act(const Options& options);
 int timeline(const Options& options);
+int handovers(const Options& options);
 int quarantine_list(const Options& options);
 int quarantine_release(const Options& options);
 int quarantine_reject(const Options& options);

@@ -10,9 +10,10 @@ namespace gatehouse {
 namespace act_route {
 inline constexpr const char *kReversal = "reversal", *kRefund = "refund", *kTransfer = "transfer",
                             *kAdjustment = "adjustment", *kClose = "close", *kOccupant = "occupant",
-                            *kPool = "pool", *kRemap = "remap", *kTopUp = "topup";
+                            *kPool = "pool", *kRemap = "remap", *kTopUp = "topup",
+                            *kHandover = "handover";
 inline constexpr const char* kAll[] = {kReversal, kRefund, kTransfer, kAdjustment, kClose,
-                                       kOccupant, kPool,   kRemap,    kTopUp};
+                                       kOccupant, kPool,   kRemap,    kTopUp,      kHandover};
 }  // namespace act_route
 
 // Keys hold no blank, so none of another route can look like this one. Those of top-ups came first

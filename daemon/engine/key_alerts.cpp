@@ -172,18 +172,6 @@ KeyCondition told_condition(const OpenAlert& alert) {
     return condition;
 }
 
-void raise(Context& context, const KeyCondition& condition) {
-    OpenAlert opened;
-    opened.row.id = context.new_ulid();
-    opened.row.kind = condition.code;
-    opened.row.subject = condition.subject;
-    opened.row.unit = condition.unit;
-    opened.row.opened_at = context.now_ms();
-    opened.life = {condition.severity, false, context.now_ms()};
-    OpenAlert& alert = context.world.alerts.emplace(opened.row.id, std::move(opened)).first->second;
-    write_alert(context, alert, condition, {AlertState::raised, condition.severity, "", nullptr});
-}
-
 void clear(Context& context, const std::string& id, const KeyCondition& condition,
            const std::string& cleared_by) {
     OpenAlert& alert = context.world.alerts.at(id);
@@ -193,30 +181,90 @@ void clear(Context& context, const std::string& id, const KeyCondition& conditio
     context.world.alerts.erase(id);
 }
 
+// Of facts that were told: those of an alert itself, and those that were counted beside them.
+std::string name_of(const std::string& code, const std::string& subject) {
+    return code + "|" + subject;
+}
+constexpr const char* kCounted = "|count";
+
 // False: people heard of that fact already.
 bool note_told(Context& context, const KeyCondition& one) {
-    return context.store.key_books().add_told(one.code + "|" + one.subject, one.fact, one.at);
+    return context.store.key_books().add_told(name_of(one.code, one.subject), one.fact, one.at);
 }
 
-// It happened again while it is open: it is counted, and nobody is told of each time.
-void count_repeats(Context& context, OpenAlert& alert,
-                   const std::vector<const KeyCondition*>& facts) {
+// It happened again while it is open: it is counted, and nobody is told of each time. What late
+// events took back is counted no more, unless the fold has looked there for the last time. By how
+// much the count is another one now; `own`: the fact that the alert was raised for.
+std::int64_t count_repeats(Context& context, OpenAlert& alert, const std::string& own,
+                           const std::vector<const KeyCondition*>& facts,
+                           const IsSettled& settled) {
     KeyBooks& books = context.store.key_books();
-    const bj::object before = payload_object(alert.row);
-    const std::string own = member(before, "fact");
-    std::int64_t repeats = 0;
+    const std::string name = name_of(alert.row.kind, alert.row.subject);
+    const std::string counted = name + kCounted;
+    if (alert.counted.empty())
+        for (std::string& fact : books.told_facts(counted)) alert.counted.insert(std::move(fact));
+    std::int64_t more = 0;
+    std::set<std::string> now;
     for (const KeyCondition* one : facts) {
+        now.insert(one->fact);
         if (one->fact == own || !alert.counted.insert(one->fact).second) continue;
-        const std::string name = one->code + "|" + one->subject;
         if (books.is_told(name, one->fact)) continue;  // by an alert before this one
-        if (books.add_told(name + "|count", one->fact, one->at)) ++repeats;
+        if (books.add_told(counted, one->fact, one->at)) ++more;
     }
-    if (repeats == 0) return;
-    bj::object payload = before;
-    payload["count"] = std::max<std::int64_t>(1, number(before, "count")) + repeats;
+    std::erase_if(alert.counted, [&](const std::string& fact) {
+        const auto event = parse_key_event_id(fact);
+        if (now.contains(fact) || (event && settled(*event))) return false;
+        if (books.is_told(counted, fact)) {
+            books.forget_told(counted, fact);
+            --more;
+        }
+        return true;
+    });
+    return more;
+}
+
+// How often an alert about facts has happened, as its row says from now on: the one that it was
+// raised for, where it was one, and those that are counted beside it.
+void recount(Context& context, OpenAlert& alert, const std::vector<const KeyCondition*>& facts,
+             const IsSettled& settled) {
+    bj::object payload = payload_object(alert.row);
+    const std::string own = member(payload, "fact");
+    if (own.empty() && facts.empty() && alert.counted.empty()) return;
+    const std::int64_t more = count_repeats(context, alert, own, facts, settled);
+    if (more == 0) return;
+    const std::string counted = name_of(alert.row.kind, alert.row.subject) + kCounted;
+    const std::int64_t before = std::max<std::int64_t>(1, number(payload, "count"));
+    // A state that holds and is told by events as well has happened as often as those say.
+    const auto told = [&] {
+        return static_cast<std::int64_t>(context.store.key_books().told_facts(counted).size());
+    };
+    payload["count"] = std::max<std::int64_t>(1, own.empty() ? told() : before + more);
     alert.row.payload = bj::serialize(payload);
     context.store.put_alert(alert.row);
     context.alerts_moved = true;
+}
+
+// What was counted of an alert that is over is no repetition of the next one.
+void forget_count(Context& context, const std::string& name) {
+    KeyBooks& books = context.store.key_books();
+    for (const std::string& fact : books.told_facts(name + kCounted))
+        books.forget_told(name + kCounted, fact);
+}
+
+void raise(Context& context, const KeyCondition& condition,
+           const std::vector<const KeyCondition*>& facts, const IsSettled& settled) {
+    OpenAlert opened;
+    opened.row.id = context.new_ulid();
+    opened.row.kind = condition.code;
+    opened.row.subject = condition.subject;
+    opened.row.unit = condition.unit;
+    opened.row.opened_at = context.now_ms();
+    opened.life = {condition.severity, false, context.now_ms()};
+    const std::int64_t more = count_repeats(context, opened, condition.fact, facts, settled);
+    const std::int64_t count = std::max<std::int64_t>(1, more + (condition.fact.empty() ? 0 : 1));
+    opened.row.payload = bj::serialize(bj::object{{"count", count}});
+    OpenAlert& alert = context.world.alerts.emplace(opened.row.id, std::move(opened)).first->second;
+    write_alert(context, alert, condition, {AlertState::raised, condition.severity, "", nullptr});
 }
 
 const KeyFact* find_fact(const std::vector<KeyFact>& facts, const std::string& code,
@@ -265,8 +313,10 @@ bool is_key_alert(const Context& context, const AlertRow& row) {
 }
 
 void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
-                     const std::vector<KeyFact>& facts, const KeyEnds& ends) {
+                     const std::vector<KeyFact>& facts, const KeyEnds& ends,
+                     const IsSettled& settled) {
     using Name = std::pair<std::string, std::string>;
+    const std::vector<const KeyCondition*> none;
     // Of several facts of one kind about one thing the first stands; a state is one anyway.
     std::map<Name, const KeyCondition*> holding;
     for (const KeyCondition& one : conditions) holding.emplace(Name{one.code, one.subject}, &one);
@@ -285,8 +335,8 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
         const Name name{alert.row.kind, alert.row.subject};
         const auto found = holding.find(name);
         const KeyCondition* holds = found == holding.end() ? nullptr : found->second;
-        if (const auto again = facts_of.find(name); again != facts_of.end())
-            count_repeats(context, alert, again->second);
+        const auto again = facts_of.find(name);
+        recount(context, alert, again == facts_of.end() ? none : again->second, settled);
         if (const std::string why =
                 end_of(context, alert, holds, going_on.contains(name), facts, ends);
             !why.empty()) {
@@ -295,10 +345,12 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
                 for (const KeyCondition& one : conditions)
                     if (Name{one.code, one.subject} == name && !one.fact.empty())
                         static_cast<void>(note_told(context, one));
-            // What was taken back for want of its neighbours may be true again with them.
-            if (why == "correction")
-                context.store.key_books().forget_told(name.first + "|" + name.second,
+            // What was taken back for want of its neighbours, or ended, may be true again with
+            // them.
+            if (why != "acknowledgement")
+                context.store.key_books().forget_told(name_of(name.first, name.second),
                                                       told_condition(alert).fact);
+            forget_count(context, name_of(name.first, name.second));
             clear(context, id, told_condition(alert), why);
             continue;
         }
@@ -314,7 +366,8 @@ void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditio
     for (const KeyCondition& one : conditions) {
         const Name name{one.code, one.subject};
         if (open.contains(name) || (!one.fact.empty() && !note_told(context, one))) continue;
-        raise(context, one);
+        const auto again = facts_of.find(name);
+        raise(context, one, again == facts_of.end() ? none : again->second, settled);
         open.emplace(name, "");
     }
 }

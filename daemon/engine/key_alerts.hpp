@@ -2,6 +2,7 @@
 // envelope is that of every alert (CONTRACT.md 4). Engine thread only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -22,8 +23,12 @@ void name_units(std::vector<std::string>& about, const Key& key);
 // not older than the fold looks, was a mistake and is cleared as such; an older one ends by its end
 // among `ends`.
 using KeyEnds = std::map<std::pair<KeyFactKind, std::string>, UtcMs>;
+// Whether an event is folded for good, so that no late one changes what came of it.
+using IsSettled = std::function<bool(const KeyEventId&)>;
+// How often an alert has happened is a function of what is known, whatever the order it came in.
 void move_key_alerts(Context& context, const std::vector<KeyCondition>& conditions,
-                     const std::vector<KeyFact>& facts, const KeyEnds& ends);
+                     const std::vector<KeyFact>& facts, const KeyEnds& ends,
+                     const IsSettled& settled);
 
 // Which events an open alert misses, and the one that came behind them.
 struct OpenGap {

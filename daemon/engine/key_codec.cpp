@@ -194,6 +194,7 @@ void members(V& visit, Is<KeyEvent> auto& event) {
     visit("begins", event.begins);
     visit("slot", event.slot);
     visit("door", event.door);
+    visit("home", event.home);
     visit("tag", event.tag);
     visit("key", event.key);
     visit("card", event.card);

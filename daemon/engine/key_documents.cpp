@@ -88,6 +88,11 @@ void ticket_head(JsonWriter& json, const Ticket& ticket, const std::string& unit
     if (ticket.emergency) json.field("emergency", true);
 }
 
+// Older rows say only that it was somebody of the staff.
+std::string person_of(const KeyLinkRow& link) {
+    return link.by == "staff" ? "" : link.by;
+}
+
 void gap_items(JsonWriter& json, const std::vector<SeqGap>& gaps) {
     for (const SeqGap& gap : gaps)
         json.begin_object().field("from", gap.from).field("to", gap.through).end_object();
@@ -157,6 +162,7 @@ std::string loan_json(const KeyLoan& loan, const std::vector<KeyLinkRow>& links,
             .field("ticket", link.ticket)
             .field("link", link.kind)
             .field("primary", link.primary)
+            .field_if("by", person_of(link))
             .end_object();
     json.end_array().end_object();
     return json.take();
@@ -240,6 +246,7 @@ std::string ticket_json(const Ticket& ticket, const std::string& unit_label,
                 .field("loan", link.loan)
                 .field("link", link.kind)
                 .field("primary", link.primary)
+                .field_if("by", person_of(link))
                 .end_object();
         json.end_array();
     }

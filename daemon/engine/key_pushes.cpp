@@ -384,7 +384,8 @@ const std::vector<KeyFact>& KeyRoom::entered_often() {
     for (const auto& [id, at] : newest) {
         std::vector<KeyEntry> entries;
         for (const KeyLoanRow& row : books.loans_of(id, kLoansOfKey)) {
-            if (row.out_at <= at - kEntriesMs) continue;
+            // Those of the week before it, and what the oldest of them is judged by.
+            if (row.out_at <= at - 2 * kEntriesMs) continue;
             KeyEntry entry{loan_of(row).id, row.out_at, {}};
             for (const KeyLinkRow& link : books.links_of_loan(row.id)) {
                 const auto kind = parse_key_link_kind(link.kind);
@@ -396,8 +397,8 @@ const std::vector<KeyFact>& KeyRoom::entered_often() {
         std::sort(entries.begin(), entries.end(), [](const KeyEntry& a, const KeyEntry& b) {
             return std::pair{a.out_at, a.loan} < std::pair{b.out_at, b.loan};
         });
-        if (auto fact = gatehouse::entered_often(*find_key(id), entries))
-            often_->push_back(std::move(*fact));
+        for (KeyFact& fact : gatehouse::entered_often(*find_key(id), entries))
+            if (fact.at > at - kEntriesMs) often_->push_back(std::move(fact));
     }
     return *often_;
 }

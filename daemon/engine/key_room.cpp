@@ -133,7 +133,7 @@ void KeyRoom::load() {
         if (row.ticket.empty()) continue;
         links_[row.loan].push_back(
             {row.ticket, parse_key_link_kind(row.kind).value_or(KeyLinkKind::weak), row.primary});
-        if (!row.by.empty()) named_[row.loan].push_back(row.ticket);
+        if (!row.by.empty()) named_[row.loan].emplace_back(row.ticket, row.by);
     }
     handovers_.clear();
     for (std::int64_t after = 0;;) {
@@ -290,7 +290,7 @@ std::vector<const KeyLoan*> KeyRoom::loans_near(const Ticket& ticket) const {
     return near;
 }
 
-void KeyRoom::keep_links(const std::vector<const KeyLoan*>& among) {
+void KeyRoom::keep_links(const std::vector<const KeyLoan*>& among, const TicketMove* undone) {
     // What a key is linked to already is judged again, however long ago that ticket ended.
     for (const KeyLoan* loan : among)
         if (const auto before = links_.find(format(loan->id)); before != links_.end())
@@ -300,18 +300,20 @@ void KeyRoom::keep_links(const std::vector<const KeyLoan*>& among) {
     for (const KeyLoan* loan : among) {
         const Key* key = find_key(loan->key);
         if (key == nullptr) continue;
-        const auto named = named_.find(format(loan->id));
-        const std::vector<KeyLink> links =
-            link_loan(*loan, *key, tickets,
-                      named == named_.end() ? std::vector<std::string>() : named->second);
+        std::vector<std::string> numbers;
+        if (const auto named = named_.find(format(loan->id)); named != named_.end())
+            for (const auto& [number, by] : named->second) numbers.push_back(number);
+        const std::vector<KeyLink> links = link_loan(*loan, *key, tickets, numbers);
         const auto before = links_.find(format(loan->id));
         if (before == links_.end() ? links.empty() : before->second == links) continue;
-        put_links(*loan, links);
+        put_links(*loan, links, undone);
     }
 }
 
 // What joins a key's time out with a ticket, in the line of each, of who had it, and of the flats.
-void KeyRoom::log_link(const char* kind, const KeyLoan& loan, const KeyLink& link) {
+// `by`: who joined or parted them; empty: it was concluded.
+void KeyRoom::log_link(const char* kind, const KeyLoan& loan, const KeyLink& link,
+                       const std::string& by) {
     JsonWriter subject, body;
     subject.begin_object().field("key", loan.key).field("ticket", link.ticket).end_object();
     body.begin_object()
@@ -321,7 +323,8 @@ void KeyRoom::log_link(const char* kind, const KeyLoan& loan, const KeyLink& lin
         .field_if("person", loan.holder)
         .field("link", to_string(link.kind))
         .field("primary", link.primary)
-        .field("origin", to_string(origin_of(link.kind)))
+        .field("origin", to_string(by.empty() ? origin_of(link.kind) : KeyOrigin::manual))
+        .field_if("by", context_.world.staff.contains(by) ? by : "")  // "staff" in older rows
         .field("out_at", context_.iso(loan.out_at))
         .end_object();
     std::vector<std::string> about{"key:" + loan.key, "ticket:" + link.ticket};
@@ -333,10 +336,18 @@ void KeyRoom::log_link(const char* kind, const KeyLoan& loan, const KeyLink& lin
 }
 
 // Appended, and the older ones point to what took their place.
-void KeyRoom::put_links(const KeyLoan& loan, const std::vector<KeyLink>& links) {
+void KeyRoom::put_links(const KeyLoan& loan, const std::vector<KeyLink>& links,
+                        const TicketMove* undone) {
     KeyBooks& books = context_.store.key_books();
     const std::string id = format(loan.id);
     const auto named = named_.find(id);
+    const auto named_by = [&](const KeyLink& link) {
+        if (link.kind != KeyLinkKind::linked || named == named_.end()) return std::string();
+        for (const auto& [number, by] : named->second)
+            if (number == link.ticket) return by;
+        return std::string();
+    };
+    const std::string undone_by = undone == nullptr ? "" : undone->by;
     std::int64_t first = 0;
     // A row without a ticket says that none is left.
     std::vector<KeyLink> rows = links;
@@ -348,16 +359,17 @@ void KeyRoom::put_links(const KeyLoan& loan, const std::vector<KeyLink>& links) 
         row.kind = to_string(link.kind);
         row.primary = link.primary;
         row.at = context_.now_ms();
-        if (link.kind == KeyLinkKind::linked && named != named_.end()) row.by = "staff";
+        row.by = link.ticket.empty() ? undone_by : named_by(link);
         const std::int64_t number = books.add_link(row);
         if (first == 0) first = number;
-        if (!link.ticket.empty()) log_link("custody.linked", loan, link);
+        if (!link.ticket.empty()) log_link("custody.linked", loan, link, row.by);
     }
     if (const auto before = links_.find(id); before != links_.end())
         for (const KeyLink& link : before->second)
             if (std::none_of(links.begin(), links.end(),
                              [&](const KeyLink& one) { return one.ticket == link.ticket; }))
-                log_link("custody.unlinked", loan, link);
+                log_link("custody.unlinked", loan, link,
+                         link.kind == KeyLinkKind::linked ? undone_by : "");
     books.supersede_links(id, first);
     forget_derived();
     links_[id] = links;
@@ -545,7 +557,8 @@ void KeyRoom::watch() {
     const KeyWatchInput input{
         open,           tickets,       at_work,           facts,  cabinets,    inactive,
         options_.rules, context_.zone, context_.now_ms(), moves_, keys_back(), std::move(on_duty)};
-    move_key_alerts(context_, key_conditions(input), facts, findings_.ends);
+    move_key_alerts(context_, key_conditions(input), facts, findings_.ends,
+                    [this](const KeyEventId& id) { return is_late(id); });
 }
 
 }  // namespace gatehouse

@@ -63,7 +63,7 @@ struct TicketAct {
     std::string number;
     TicketMove move;
     std::string appointment_at, until, owner_contacted_at;  // ISO 8601, into the move
-    std::string loan, key;                                  // link: either
+    std::string loan, key;                                  // link, unlink: either
 };
 // A register of a hand-over that somebody has to look at: as it was written, and what speaks
 // against it, in the site's words.
@@ -83,6 +83,8 @@ struct WriteRegister {
     // Of a hand-over: figures that two people read at dials which no electronics can confirm. They
     // become readings with the record.
     std::vector<ReadFace> faces;
+    // Of a hand-over that is asked for under an Idempotency-Key; empty: without one.
+    std::string idempotency_key, body_hash;
 };
 // A cabinet's clock is to be set, or what came of it; the write is its driver's, and begins only
 // after the order is stored.
@@ -158,6 +160,7 @@ class KeyRoom {
     [[nodiscard]] Reply open(const OpenTicket& open);
     [[nodiscard]] Reply move(const TicketAct& act);
     [[nodiscard]] Reply write(const WriteRegister& row);
+    [[nodiscard]] Reply write_once(const WriteRegister& row);
     [[nodiscard]] std::string book_faces(const WriteRegister& row,
                                          std::vector<std::string>& tickets);
 
@@ -192,11 +195,17 @@ class KeyRoom {
 
     // Loans and links as the fold has them now, into the books.
     std::vector<const KeyLoan*> keep_loans();  // those that changed
-    void keep_links(const std::vector<const KeyLoan*>& among);
+    void keep_links(const std::vector<const KeyLoan*>& among, const TicketMove* undone = nullptr);
     [[nodiscard]] std::vector<const KeyLoan*> loans_near(const Ticket& ticket) const;
     [[nodiscard]] std::vector<const KeyLoan*> loans() const;
-    void put_links(const KeyLoan& loan, const std::vector<KeyLink>& links);
-    void log_link(const char* kind, const KeyLoan& loan, const KeyLink& link);
+    // `undone`: the move by which somebody took a link back that was made by hand.
+    void put_links(const KeyLoan& loan, const std::vector<KeyLink>& links,
+                   const TicketMove* undone = nullptr);
+    void log_link(const char* kind, const KeyLoan& loan, const KeyLink& link,
+                  const std::string& by);
+    [[nodiscard]] std::string loan_to_link(const TicketAct& act, Reply& reply) const;
+    // Empty: more than one, or none, is linked to it by hand; `reply` says so.
+    [[nodiscard]] std::string loan_to_unlink(const TicketAct& act, Reply& reply) const;
 
     [[nodiscard]] const Key* find_key(const std::string& id) const;
     [[nodiscard]] const Ticket* find_ticket(const std::string& number);
@@ -228,7 +237,8 @@ class KeyRoom {
     UtcMs newest_at_ = 0;                                 // of what was ever in it
     std::map<std::string, KeyLoan> kept_;                 // as the books have them, of the window
     std::map<std::string, std::vector<KeyLink>> links_;
-    std::map<std::string, std::vector<std::string>> named_;  // by hand
+    // By hand: of a loan, the tickets, and who named them.
+    std::map<std::string, std::vector<std::pair<std::string, std::string>>> named_;
     std::map<std::string, Ticket> tickets_;     // open ones, and those that ended not long ago
     std::map<std::string, std::string> shown_;  // open ones, as MQTT shows them
     std::map<std::string, CabinetWatch> watch_;

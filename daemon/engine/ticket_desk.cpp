@@ -1,12 +1,8 @@
 // Tickets in the key room: how one is opened, moved and shown. Which moves there are is core's.
 #include <algorithm>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <utility>
 
 #include "daemon/core/assert.hpp"
-#include "daemon/engine/base_readings.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_codec.hpp"
@@ -198,8 +194,9 @@ void KeyRoom::keep_ticket(const Ticket& before, const Ticket& after, const Ticke
             .end_object();
         text += "," + body.take().substr(1);
         const std::string kind =
-            still ? std::string("ticket.") +
-                        (move.action == TicketAction::link ? "linked" : "extended")
+            still ? std::string("ticket.") + (move.action == TicketAction::link     ? "linked"
+                                              : move.action == TicketAction::unlink ? "unlinked"
+                                                                                    : "extended")
             : opened && to == TicketState::reported ? "ticket.reported"
             : move.action == TicketAction::reopen   ? "ticket.reopened"
             : move.action == TicketAction::decline  ? "ticket.declined"
@@ -288,6 +285,49 @@ Reply KeyRoom::open(const OpenTicket& open) {
     return reply;
 }
 
+namespace {
+
+bool names_ticket(const std::vector<std::pair<std::string, std::string>>& named,
+                  const std::string& number) {
+    return std::any_of(named.begin(), named.end(),
+                       [&](const auto& one) { return one.first == number; });
+}
+
+}  // namespace
+
+std::string KeyRoom::loan_to_link(const TicketAct& act, Reply& reply) const {
+    std::string loan = act.loan;
+    if (!act.key.empty())
+        if (const auto at = now_.keys.find(act.key); at != now_.keys.end() && at->second.loan)
+            loan = format(at->second.loan->id);
+    if (!kept_.contains(loan))
+        reply.errors.push_back({act.key.empty() ? "/loan" : "/key",
+                                "names no key that is out, or came back within three days"});
+    return loan;
+}
+
+// What the box concluded follows from tickets and loans: whoever knows better links what is right.
+std::string KeyRoom::loan_to_unlink(const TicketAct& act, Reply& reply) const {
+    std::vector<std::string> loans;
+    for (const auto& [loan, named] : named_) {
+        const auto kept = kept_.find(loan);
+        const bool meant = act.loan.empty() || act.loan == loan;
+        if (kept == kept_.end() || !meant || !names_ticket(named, act.number)) continue;
+        if (act.key.empty() || kept->second.key == act.key) loans.push_back(loan);
+    }
+    if (loans.size() == 1) return loans.front();
+    const char* pointer = !act.loan.empty() || act.key.empty() ? "/loan" : "/key";
+    if (loans.empty())
+        reply.errors.push_back(
+            {pointer, "names no key that was linked to " + act.number +
+                          " by hand and is out, or came back within three days"});
+    else
+        reply.errors.push_back({"/loan", "is to say which: " + loans[0] + " and " + loans[1] +
+                                             (loans.size() > 2 ? " and others" : "") +
+                                             " are linked to it by hand"});
+    return "";
+}
+
 Reply KeyRoom::move(const TicketAct& act) {
     const Ticket* found = find_ticket(act.number);
     if (found == nullptr)
@@ -314,17 +354,9 @@ Reply KeyRoom::move(const TicketAct& act) {
     check_length(reply, "/reason", move.reason, kTextMax);
     check_length(reply, "/result", move.result, kTextMax);
     check_length(reply, "/spoken_to", move.spoken_to, kShortMax);
-    std::string loan = act.loan;
-    if (move.action == TicketAction::link) {
-        if (!act.key.empty())
-            if (const auto at = now_.keys.find(act.key); at != now_.keys.end() && at->second.loan)
-                loan = format(at->second.loan->id);
-        const bool open = std::any_of(kept_.begin(), kept_.end(),
-                                      [&](const auto& one) { return one.first == loan; });
-        if (!open)
-            reply.errors.push_back({act.key.empty() ? "/loan" : "/key",
-                                    "names no key that is out, or came back within three days"});
-    }
+    std::string loan;
+    if (move.action == TicketAction::link) loan = loan_to_link(act, reply);
+    if (move.action == TicketAction::unlink) loan = loan_to_unlink(act, reply);
     if (is_refused(reply)) return reply;
     move.keys_out = has_keys_out(act.number);
     move.lot = lot_of(act.number);
@@ -339,10 +371,15 @@ Reply KeyRoom::move(const TicketAct& act) {
     const auto& step = std::get<TicketStep>(result);
     if (move.action == TicketAction::link) {
         auto& named = named_[loan];
-        if (std::find(named.begin(), named.end(), act.number) == named.end())
-            named.push_back(act.number);
-        const auto linked = kept_.find(loan);
-        if (linked != kept_.end()) keep_links({&linked->second});
+        if (!names_ticket(named, act.number)) named.emplace_back(act.number, move.by);
+        keep_links({&kept_.at(loan)});
+    }
+    if (move.action == TicketAction::unlink) {
+        auto& named = named_.at(loan);
+        std::erase_if(named, [&](const auto& one) { return one.first == act.number; });
+        if (named.empty()) named_.erase(loan);
+        // What the box concludes without that word stands again, in rows of its own.
+        keep_links({&kept_.at(loan)}, &move);
     }
     keep_ticket(before, step.ticket, move, step.states);
     TicketParts parts{context_.store.key_books().moves(act.number),
@@ -353,169 +390,6 @@ Reply KeyRoom::move(const TicketAct& act) {
     reply.json = ticket_json(step.ticket, context_.unit_label(step.ticket.unit),
                              context_.options.currency, &parts, context_.zone);
     return reply;
-}
-
-namespace {
-
-// With the tickets that came with it beside its row.
-std::string register_json(const RegisterRow& row, const Context& context) {
-    JsonWriter json;
-    json.begin_object()
-        .field("id", row.id)
-        .field("kind", row.kind)
-        .field("at", context.iso(row.at))
-        .key("row")
-        .raw(row.body);
-    const boost::json::value body = boost::json::parse(row.body);
-    if (const auto* tickets = body.as_object().if_contains("tickets"))
-        json.key("tickets").raw(boost::json::serialize(*tickets));
-    json.end_object();
-    return json.take();
-}
-
-// What two people signed, without what the box made of it or who typed it.
-boost::json::object signed_words(const std::string& body) {
-    boost::system::error_code error;
-    const boost::json::value parsed = boost::json::parse(body, error);
-    if (error || !parsed.is_object()) return {};
-    boost::json::object words = parsed.get_object();
-    for (const char* name : {"tickets", "reconcile", "by", "second", "base_readings"})
-        words.erase(name);
-    auto* readings = words.if_contains("readings");
-    if (readings != nullptr && readings->is_array())
-        for (boost::json::value& one : readings->get_array())
-            if (one.is_object()) one.get_object().erase("electronic");
-    return words;
-}
-
-// A sheet is typed twice where it is asked again, or by two clerks: it is one hand-over.
-std::optional<RegisterRow> same_handover(Context& context, const WriteRegister& row) {
-    constexpr std::size_t kHandoversMost = 1'000;  // of one flat
-    if (row.kind != "handover") return std::nullopt;
-    const boost::json::object words = signed_words(row.body);
-    const LocalDate today = context.day_of(context.now_ms());
-    std::optional<RegisterRow> newest;
-    for (RegisterRow& one :
-         context.store.key_books().registers(row.kind, row.unit, 0, kHandoversMost))
-        if (context.day_of(one.at) == today && signed_words(one.body) == words)
-            newest = std::move(one);
-    return newest;
-}
-
-// What the sheet did not know: that the books contradict it. A quote within its words is escaped.
-void mark_doubted(std::string& sheet) {
-    const std::string before = "\"reconcile\":false", after = "\"reconcile\":true";
-    if (const auto at = sheet.find(before); at != std::string::npos)
-        sheet.replace(at, before.size(), after);
-}
-
-// One member more behind those of an object; an empty one adds nothing.
-std::string with_member(std::string object, const std::string& member) {
-    if (member.empty()) return object;
-    object.pop_back();
-    return object + (object.size() > 1 ? "," : "") + member + "}";
-}
-
-}  // namespace
-
-// As a member of the record; what is held is a task of its own.
-std::string KeyRoom::book_faces(const WriteRegister& row, std::vector<std::string>& tickets) {
-    if (row.faces.empty()) return "";
-    const BaseReadings taken = take_base_readings(context_, row.faces);
-    if (!taken.to_decide.empty()) {
-        const Reply opened = open(task_of_registers(RegisterTask::decide, row, taken.to_decide,
-                                                    context_.options.chinese));
-        GH_ASSERT(opened.kind == ReplyKind::created);
-        tickets.push_back(newest_opened_);
-    }
-    return "\"base_readings\":" + taken.json;
-}
-
-Reply KeyRoom::write(const WriteRegister& row) {
-    Reply reply;
-    if (!row.second.empty())
-        check_two(context_, reply, row.by, row.second);
-    else if (!row.by_itself)
-        check_staff(context_, reply, "/by", row.by);
-    if (row.once)
-        if (const auto there = context_.store.key_books().register_row(row.kind, row.subject))
-            return refusal(ReplyKind::conflict, "written-already",
-                           row.subject + " was written down on " + context_.iso(there->at));
-    if (!row.unit.empty() && !context_.world.units.contains(row.unit))
-        reply.errors.push_back({"/unit", "no unit `" + row.unit + "` stands in units.csv"});
-    if (is_refused(reply)) return reply;
-    // One clerk's sheet that a second person signs later books what they saw, and no defect again.
-    const auto there = same_handover(context_, row);
-    if (there &&
-        (row.faces.empty() || there->body.find("\"base_readings\":") != std::string::npos)) {
-        reply.json = register_json(*there, context_);
-        return reply;
-    }
-    if (auto refused = refuse_base_readings(context_, row.faces)) return *std::move(refused);
-    std::vector<std::string> numbers;
-    std::vector<OpenTicket> faults;
-    if (!there && !row.doubts.empty())
-        faults.push_back(
-            task_of_registers(RegisterTask::reconcile, row, row.doubts, context_.options.chinese));
-    if (!there) faults.insert(faults.end(), row.faults.begin(), row.faults.end());
-    for (const OpenTicket& fault : faults) {
-        const Reply opened = open(fault);
-        if (opened.kind != ReplyKind::created && opened.kind != ReplyKind::ok) return opened;
-        numbers.push_back(newest_opened_);
-    }
-    const std::string base = book_faces(row, numbers);
-    JsonWriter subject;
-    subject.begin_object().field_if("unit", row.unit).field_if("subject", row.subject);
-    subject.end_object();
-    std::vector<std::string> about;
-    if (!row.unit.empty()) about.push_back("unit:" + row.unit);
-    RegisterRow kept;
-    kept.kind = row.kind;
-    kept.unit = row.unit;
-    kept.subject = row.subject;
-    kept.at = context_.now_ms();
-    kept.body = with_member(row.body, base);
-    if (!numbers.empty()) {
-        JsonWriter tickets;
-        tickets.begin_array();
-        for (const std::string& number : numbers) tickets.value(number);
-        tickets.end_array();
-        kept.body.pop_back();
-        kept.body += ",\"tickets\":" + tickets.take() + "}";
-    }
-    kept.event = log_event(context_, row.event, subject.take(),
-                           with_member(row.log_body.empty() ? row.body : row.log_body, base),
-                           std::move(about));
-    kept.id = context_.store.key_books().add_register(kept);
-    note_handover(kept);
-    reply.kind = ReplyKind::created;
-    reply.json = register_json(kept, context_);
-    return reply;
-}
-
-Reply KeyRoom::record(const RoomWork* work, Reply moved) {
-    // The same act asked again was written down with the first one.
-    if (work == nullptr || moved.kind != ReplyKind::created) return moved;
-    follow_books();
-    WriteRegister row = std::get<WriteRegister>(work->what);
-    row.faces.clear();  // the move took them
-    const boost::json::object act = boost::json::parse(moved.json).as_object();
-    if (const auto* base = act.if_contains("base_readings"))
-        add_left_faces(row.doubts, boost::json::serialize(*base), context_.options.chinese);
-    if (!row.doubts.empty())
-        for (std::string* text : {&row.body, &row.log_body}) mark_doubted(*text);
-    for (std::string* text : {&row.body, &row.log_body}) {
-        if (text->empty()) continue;
-        text->pop_back();
-        for (const char* name : {"holder", "moved_at", "closed", "opened"})
-            *text += std::string(",\"") + name + "\":" + boost::json::serialize(act.at(name));
-        if (const auto* base = act.if_contains("base_readings"))
-            *text += ",\"base_readings\":" + boost::json::serialize(*base);
-        *text += "}";
-    }
-    const Reply written = write(row);
-    GH_ASSERT(written.kind == ReplyKind::created);
-    return moved;
 }
 
 }  // namespace gatehouse

@@ -456,24 +456,6 @@ std::string Context::new_ulid() {
     return id;
 }
 
-std::uint64_t log_event(Context& context, const std::string& kind, const std::string& subject,
-                        const std::string& body, std::vector<std::string> about,
-                        const std::string& topic) {
-    EventRow row;
-    row.kind = kind;
-    row.subject = subject;
-    row.body = body;
-    row.at = context.now;
-    row.about = std::move(about);
-    const std::uint64_t seq = context.store.append_event(row);
-    if (!topic.empty()) {
-        context.world.topic_heads[topic] = seq;
-        context.store.put_topic_head(topic, seq);
-    }
-    context.urgent = true;
-    return seq;
-}
-
 World load_world(Context& context) {
     World world;
     world.runs.set(context.store.load_runs());

@@ -160,6 +160,35 @@ Response key_register_page(const Call& call, const std::vector<json::object>& lo
     return page.response();
 }
 
+namespace {
+
+// What became of a register that two people read: confirmed, held, or apart from the books; empty:
+// it is a word of the sheet.
+std::string booked_as(const json::object& row, const std::string& meter) {
+    const json::value* booked = row.if_contains("base_readings");
+    if (booked == nullptr || !booked->is_array()) return "";
+    for (const json::value& one : booked->get_array())
+        if (one.is_object() && text_of(one.get_object(), "meter") == meter)
+            return text_of(one.get_object(), "state");
+    return "";
+}
+
+Words said_of_register(const std::string& electronic, const std::string& booked) {
+    if (booked == "apart")
+        return {"contradicts the books, not booked, to be reconciled",
+                "与账面不符，未入账，待核对"};
+    if (!booked.empty() && booked != "confirmed")
+        return {"contradicts the books, held until staff decide", "与账面不符，待核实"};
+    if (electronic == "agrees") return {"", ""};
+    if (electronic == "by_eye" || !booked.empty()) return {"read by eye", "人工抄表"};
+    if (electronic == "not_read") return {"not read, to be reconciled", "未抄，待核对"};
+    if (electronic == "apart")
+        return {"differs from the electronics, to be reconciled", "与电子读数不一致，待核对"};
+    return {"the electronics are silent, to be reconciled", "无电子读数，待核对"};
+}
+
+}  // namespace
+
 Response handover_page(const Call& call, const std::string& unit,
                        const std::vector<RegisterRow>& handovers) {
     Page page = page_of(call, "Handed over with the flat", "收楼移交清单");
@@ -178,13 +207,10 @@ Response handover_page(const Call& call, const std::string& unit,
         for (const json::value& one : row.at("readings").as_array()) {
             const json::object& reading = one.as_object();
             const std::string says = text_of(reading, "electronic");
-            const Words words = says == "agrees"   ? Words{"", ""}
-                                : says == "by_eye" ? Words{"read by eye", "人工抄表"}
-                                : says == "not_read"
-                                    ? Words{"not read, to be reconciled", "未抄，待核对"}
-                                    : Words{"to be reconciled", "待电子核对"};
-            rows.push_back(
-                {text_of(reading, "meter"), text_of(reading, "register"), page.word(words)});
+            const std::string meter = text_of(reading, "meter");
+            rows.push_back({meter, text_of(reading, "register"),
+                            page.word(said_of_register(text_of(reading, "electronic"),
+                                                       booked_as(row, meter)))});
         }
         if (!rows.empty())
             page.table({{{"Meter", "表号"}}, {{"Register", "表底数"}, true}, {{"", ""}}}, rows);

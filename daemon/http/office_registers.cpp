@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "daemon/http/handover.hpp"
 #include "daemon/http/household.hpp"
 #include "daemon/http/key_pages.hpp"
+#include "daemon/http/keyed.hpp"
 #include "daemon/http/room.hpp"
 #include "daemon/http/table.hpp"
 
@@ -378,6 +380,24 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
     return row;
 }
 
+// Of what was typed, whatever the order of members: what the box adds to the record changes with
+// time, and a code of the second person with each asking.
+std::string typed_hash(const Call& call, const Signed& people) {
+    std::map<std::string, std::string> members;
+    for (const auto& [name, value] : json::parse(call.request.body).as_object()) {
+        if (name == "by" || name == "second" || name == "approval") continue;
+        std::map<std::string, std::string> parts;
+        if (value.is_object())
+            for (const auto& [part, word] : value.get_object()) parts[part] = json::serialize(word);
+        json::array list;
+        for (const auto& [part, word] : parts) list.push_back({part, word});
+        members[name] = value.is_object() ? json::serialize(list) : json::serialize(value);
+    }
+    json::array all;
+    for (const auto& [name, value] : members) all.push_back({name, value});
+    return fields_hash({call.params[0], people.by, people.second, json::serialize(all)});
+}
+
 // Move-in or move-out without a change of the accounts.
 void post_handover(Call& call, Respond respond) {
     Body body = body_of(call);
@@ -416,8 +436,16 @@ void post_handover(Call& call, Respond respond) {
     }
     RoomCommand command;
     command.actor = people.actor;
+    const bool keyed = call.request.idempotency_key.has_value();
+    if (keyed) {
+        row.idempotency_key = idempotency_key(call.request);
+        row.body_hash = typed_hash(call, people);
+    }
+    const std::string key = row.idempotency_key;
     command.work = std::make_shared<const RoomWork>(RoomWork{std::move(row)});
-    submit(call, std::move(command), std::move(respond));
+    if (!keyed) return submit(call, std::move(command), std::move(respond));
+    const KeyInProgress in_progress(call, act_route::kHandover, key);
+    in_progress.submit(call.app.engine, std::move(command), respond);
 }
 
 Response get_calls(Call& call) {

@@ -1,6 +1,7 @@
 // The plain registers of the office as tables: one row a document and a call, and one row a line of
 // an inspection round and of what was handed over with a flat. Names and words are shown as in the
 // lists of the same routes.
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -112,6 +113,17 @@ std::vector<json::object> round_rows(const json::object& item) {
     return rows;
 }
 
+// A figure of a sheet that was not booked, since the books say otherwise.
+bool contradicts_books(const json::value& booked, const json::value& meter) {
+    if (!booked.is_array()) return false;
+    return std::any_of(booked.get_array().begin(), booked.get_array().end(), [&](const auto& one) {
+        const auto* object = one.if_object();
+        const auto* named = object == nullptr ? nullptr : object->if_contains("meter");
+        const auto* state = object == nullptr ? nullptr : object->if_contains("state");
+        return named != nullptr && *named == meter && state != nullptr && *state != "confirmed";
+    });
+}
+
 std::vector<json::object> handover_rows(const json::object& item) {
     std::vector<json::object> rows;
     json::object head = flat(item);
@@ -123,13 +135,14 @@ std::vector<json::object> handover_rows(const json::object& item) {
         return rows.emplace_back(std::move(row));
     };
     const json::value readings = head["readings"], keys = head["keys"],
-                      checklist = head["checklist"];
-    for (const char* name : {"readings", "keys", "checklist"}) head.erase(name);
+                      checklist = head["checklist"], booked = head["base_readings"];
+    for (const char* name : {"readings", "keys", "checklist", "base_readings"}) head.erase(name);
     if (readings.is_array())
         for (const json::value& one : readings.get_array()) {
             json::object reading = one.as_object();
             line("reading", reading["meter"], reading["register"])["electronic"] =
-                reading["electronic"];
+                contradicts_books(booked, reading["meter"]) ? json::value("contradicts")
+                                                            : reading["electronic"];
         }
     for (const auto& [part, list] : {std::pair{"key", &keys}, std::pair{"checklist", &checklist}})
         if (list->is_object())

@@ -26,6 +26,8 @@ std::optional<std::string> Query::text(std::string_view name) {
         }
         value = text;
     }
+    // Whoever reads the language has it checked.
+    if (name == "lang" && value) check_language(*value);
     return value;
 }
 
@@ -77,7 +79,10 @@ std::optional<UtcMs> Query::through(std::string_view name, const Zone& zone) {
 
 void check_language(const std::string& lang) {
     if (lang == "zh-CN" || lang == "zh" || lang == "en" || lang.empty()) return;
-    throw Refused{problem(400, "query", "lang=" + lang + " is neither zh-CN nor en.")};
+    throw Refused{problem(400, "query",
+                          "lang=" + lang +
+                              " is neither zh-CN nor en; write one of "
+                              "them, or leave it out.")};
 }
 
 void Query::finish() {

@@ -40,9 +40,13 @@ constexpr Word kKeyPlaces[] = {
     {"in", "在位"}, {"out", "领出"}, {"given", "已交业主"}, {"lost", "遗失"}, {"unknown", "待核"}};
 
 // What the electronics say of a register that was typed, or of one that was not.
-constexpr Word kElectronics[] = {{"agrees", "一致"},       {"apart", "与电子读数不一致"},
-                                 {"silent", "无电子读数"}, {"by_eye", "人工抄表"},
-                                 {"not_read", "未抄"},     {"unknown_meter", "无此表"}};
+constexpr Word kElectronics[] = {{"agrees", "一致"},
+                                 {"apart", "与电子读数不一致"},
+                                 {"silent", "无电子读数"},
+                                 {"by_eye", "人工抄表"},
+                                 {"not_read", "未抄"},
+                                 {"unknown_meter", "无此表"},
+                                 {"contradicts", "与账面不符，待核实"}};
 
 }  // namespace
 

@@ -235,8 +235,8 @@ void post_ticket_action(Call& call, Respond respond) {
         throw Refused{problem(404, "not-found",
                               "No action " + call.params[1] +
                                   " on a ticket; dispatch, accept, decline, transfer, start, "
-                                  "pause, done, visit, close, reopen, cancel, link and extend "
-                                  "are.")};
+                                  "pause, done, visit, close, reopen, cancel, link, unlink and "
+                                  "extend are.")};
     Query(call.request).finish();
     Body body(call.request.body, call.app.options.limits.json_depth);
     TicketAct act;
@@ -275,7 +275,7 @@ void post_ticket_action(Call& call, Respond respond) {
     }
     // A reason says that the keys may stay out; `override` alone asks for one.
     if (*action == A::close) move.override_ = body.flag("override") || !move.reason.empty();
-    if (*action == A::link) {
+    if (*action == A::link || *action == A::unlink) {
         act.loan = body.text("loan");
         act.key = body.text("key");
     }

@@ -253,6 +253,14 @@ bool KeyBooks::add_told(const std::string& code, const std::string& fact, UtcMs 
     return connection_.changes() == 1;
 }
 
+std::vector<std::string> KeyBooks::told_facts(const std::string& code) {
+    Query query(connection_, "SELECT fact FROM key_told WHERE code=?");
+    query << code;
+    std::vector<std::string> facts;
+    while (query.step()) facts.push_back(query.text());
+    return facts;
+}
+
 void KeyBooks::forget_told(const std::string& code, const std::string& fact) {
     Query query(connection_, "DELETE FROM key_told WHERE code=? AND fact=?");
     query << code << fact;

@@ -131,6 +131,7 @@ class KeyBooks {
     // --- what was told of single facts
     [[nodiscard]] bool is_told(const std::string& code, const std::string& fact);
     [[nodiscard]] bool add_told(const std::string& code, const std::string& fact, UtcMs at);
+    [[nodiscard]] std::vector<std::string> told_facts(const std::string& code);
     void forget_told(const std::string& code, const std::string& fact);  // it was taken back
     void drop_told(UtcMs before);
 

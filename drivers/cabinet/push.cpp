@@ -36,6 +36,10 @@ std::string unread(const bj::object& object, KeyEventType type) {
         "state",  "slot",   "door", "begins", "tag", "person", "cred", "key",    "second",
         "ticket", "reason", "sess", "serial", "by",  "from",   "to",   "q",
     };
+    // Of what hangs in a strange slot: where it belongs.
+    const auto home = [&](std::string_view word) {
+        return type == KeyEventType::key_wrong_slot && word == "home";
+    };
     static constexpr std::string_view kOfStock[] = {"slots", "present", "bitmap", "list"};
     bj::object rest;
     for (const auto& [name, value] : object) {
@@ -45,7 +49,7 @@ std::string unread(const bj::object& object, KeyEventType type) {
             type == KeyEventType::inventory &&
             std::find(std::begin(kOfStock), std::end(kOfStock), word) != std::end(kOfStock);
         const bool phase = is_alarm(type) && (word == "start" || word == "clear");
-        if (!read && !stock && !phase) rest.emplace(name, value);
+        if (!read && !stock && !phase && !home(word)) rest.emplace(name, value);
     }
     return rest.empty() ? "" : kept_raw(rest);
 }
@@ -67,12 +71,28 @@ std::optional<UtcMs> time_of(const bj::object& object, const char* name, const Z
                          zone);
 }
 
-bool says_end(const std::string& detail) {
-    return detail == "clear" || detail == "end" || detail == "off";
+// What a word says of an alarm: that it begins, that it ends, or nothing.
+std::optional<bool> phase_of(std::string word) {
+    static constexpr std::string_view kBegins[] = {"start", "started", "begin", "begins",
+                                                   "begun", "on",      "active"};
+    static constexpr std::string_view kEnds[] = {"clear", "cleared", "end", "ends", "ended", "off"};
+    for (char& c : word)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const auto is_among = [&](const auto& words) {
+        return std::find(std::begin(words), std::end(words), word) != std::end(words);
+    };
+    if (is_among(kBegins)) return true;
+    return is_among(kEnds) ? std::optional(false) : std::nullopt;
 }
 
-// "access.denied.unknown_card", "door.held{clear}": the type, and what stands behind it.
-void take_type(KeyEvent& event, const bj::object& object) {
+// Those that raise an alert which nothing but their end ends.
+bool needs_end(KeyEventType type) {
+    return type == KeyEventType::tamper || type == KeyEventType::door_held;
+}
+
+// "access.denied.unknown_card", "door.held{clear}": the type, and what stands behind it, which is
+// the answer as well, whatever other words have the detail then.
+std::string take_type(KeyEvent& event, const bj::object& object) {
     event.word = text_of(object, "type");
     std::string word = event.word;
     for (const char open : {'{', '('}) {
@@ -92,35 +112,44 @@ void take_type(KeyEvent& event, const bj::object& object) {
             }
         }
     }
+    const std::string behind = event.detail;
     for (const char* name : {"detail", "result", "state"})
         if (const std::string detail = text_of(object, name); !detail.empty())
             event.detail = detail;
     // Why somebody was turned away often stands where others say what a key is for.
     if (event.type == KeyEventType::access_denied && event.detail.empty())
         event.detail = text_of(object, "reason");
-    event.begins = !says_end(event.detail);
-    if (const bj::value* begins = object.if_contains("begins"); begins && begins->is_bool())
-        event.begins = begins->get_bool();
+    return behind;
 }
 
-// Whether an alarm begins or ends, where its members say so: `start` and `clear`, which are true or
-// false, beside what its type or state said. False: they say neither, or both.
-bool take_phase(KeyEvent& event, const bj::object& object) {
+// Whether an alarm begins or ends: by what stands behind its type, by its words, and by `begins`,
+// `start` and `clear`, which are true or false. Absent is a beginning. False: they disagree, or a
+// word that nobody here knows is all that an alarm has which only its end would end.
+bool take_phase(KeyEvent& event, const std::string& behind, const bj::object& object) {
     std::optional<bool> said;
-    if (says_end(event.detail) || event.detail == "start") said = !says_end(event.detail);
-    const auto agrees = [&](bool begins) { return said.value_or(begins) == begins; };
-    if (const bj::value* begins = object.if_contains("begins"); begins && begins->is_bool())
-        said = begins->get_bool();
-    for (const char* name : {"start", "clear"}) {
+    bool agree = true, unknown = false;
+    const auto take = [&](bool begins) {
+        agree = agree && said.value_or(begins) == begins;
+        said = begins;
+    };
+    const auto take_word = [&](const std::string& word) {
+        const auto phase = phase_of(word);
+        if (phase) take(*phase);
+        unknown = unknown || (!phase && !word.empty());
+    };
+    take_word(behind);
+    for (const char* name : {"detail", "result", "state"}) take_word(text_of(object, name));
+    for (const char* name : {"begins", "start", "clear"}) {
         const bj::value* value = object.if_contains(name);
         if (value == nullptr || value->is_null()) continue;
         if (!value->is_bool()) return false;
-        const bool begins = value->get_bool() == (std::string_view(name) == "start");
-        if (!agrees(begins)) return false;
-        said = begins;
+        take(value->get_bool() == (std::string_view(name) != "clear"));
     }
+    // What other makers call it is in no text, and may mean either.
+    for (const char* name : {"active", "cleared", "ended", "phase"})
+        unknown = unknown || object.contains(name);
     event.begins = said.value_or(true);
-    return true;
+    return agree && (said || !unknown || !needs_end(event.type));
 }
 
 void take_card(KeyEvent& event, const bj::object& object) {
@@ -259,8 +288,8 @@ class Decoder {
         }
         event.id.boot = *boot;
         event.id.seq = *seq;
-        take_type(event, object);
-        if (!take_fields(i, event, object)) {
+        const std::string behind = take_type(event, object);
+        if (!take_fields(i, event, behind, object)) {
             // It has a number, so it is kept as it came: a hole there would be a lie.
             KeyEvent raw;
             raw.id = event.id;
@@ -276,7 +305,8 @@ class Decoder {
         push_.events.push_back(std::move(event));
     }
 
-    bool take_fields(std::size_t i, KeyEvent& event, const bj::object& object) {
+    bool take_fields(std::size_t i, KeyEvent& event, const std::string& behind,
+                     const bj::object& object) {
         if (object.contains("ts")) {
             const auto at = time_of(object, "ts", zone_);
             if (!at) return bad(i, "ts");
@@ -284,9 +314,12 @@ class Decoder {
         }
         if (text_of(object, "clk") == "unset") event.at = 0;
         if (event.word.empty()) return bad(i, "type");
-        if (is_alarm(event.type) && !take_phase(event, object)) return bad(i, "start_clear");
+        if (is_alarm(event.type) && !take_phase(event, behind, object))
+            return bad(i, "start_clear");
         for (const auto& [name, place] :
-             {std::pair{"slot", &event.slot}, std::pair{"door", &event.door}}) {
+             {std::pair{"slot", &event.slot}, std::pair{"door", &event.door},
+              std::pair{"home", &event.home}}) {
+            if (place == &event.home && event.type != KeyEventType::key_wrong_slot) continue;
             const bj::value* value = object.if_contains(name);
             if (value == nullptr || value->is_null()) continue;
             const auto number = number_of(object, name);

@@ -22,6 +22,7 @@ std::string decoded(std::string_view body) {
              {event.detail, event.slot ? "#" + std::to_string(*event.slot) : std::string(),
               event.person, event.card, event.tag})
             if (!part.empty()) text += " " + part;
+        if (event.home) text += " home " + std::to_string(*event.home);
         if (!event.begins) text += " ends";
         for (const int slot : event.present) text += " +" + std::to_string(slot);
     }
@@ -72,6 +73,32 @@ TEST_CASE("a cabinet's push becomes events") {
          "1/1 vendor; 1/2 vendor; 1/3 vendor; 1/4 vendor; 1/5 vendor; 1/6 vendor "
          "bad:0:start_clear bad:1:start_clear bad:2:start_clear bad:3:start_clear "
          "bad:4:start_clear bad:5:start_clear"},
+        // Each spelling of a beginning and of an end.
+        {R"({"boot":1,"events":[{"seq":1,"type":"tamper{start}"},{"seq":2,"type":"tamper.cleared"},
+             {"seq":3,"type":"door.held.start"},{"seq":4,"type":"door.held","state":"ended"},
+             {"seq":5,"type":"tamper","detail":"START"},{"seq":6,"type":"tamper{Clear}"},
+             {"seq":7,"type":"tamper","detail":"lid","state":"on"},
+             {"seq":8,"type":"tamper","detail":"lid","clear":true}]})",
+         "1/1 tamper start; 1/2 tamper cleared ends; 1/3 door.held start; "
+         "1/4 door.held ended ends; 1/5 tamper START; 1/6 tamper Clear ends; 1/7 tamper on; "
+         "1/8 tamper lid ends"},
+        // A word that nobody knows begins nothing that only its end would end; a call for help and
+        // a forced door wait for people anyway.
+        {R"({"boot":1,"events":[{"seq":1,"type":"tamper{start,clear}"},
+             {"seq":2,"type":"tamper.released"},{"seq":3,"type":"door.held","state":"gone"},
+             {"seq":4,"type":"tamper","active":false},{"seq":5,"type":"tamper","begins":"no"},
+             {"seq":6,"type":"tamper.cleared","state":"start"},
+             {"seq":7,"type":"tamper{clear"},{"seq":8,"type":"duress.pin9"},
+             {"seq":9,"type":"door.forced","detail":"hinge"}]})",
+         "1/1 vendor; 1/2 vendor; 1/3 vendor; 1/4 vendor; 1/5 vendor; 1/6 vendor; 1/7 vendor; "
+         "1/8 duress pin9; 1/9 door.forced hinge bad:0:start_clear bad:1:start_clear "
+         "bad:2:start_clear bad:3:start_clear bad:4:start_clear bad:5:start_clear "
+         "bad:6:start_clear"},
+        // Where it belongs, of what hangs in a strange slot.
+        {R"({"boot":1,"events":[{"seq":1,"type":"key.wrong_slot","slot":5,"home":3},
+             {"seq":2,"type":"key.wrong_slot","slot":5,"home":"three"},
+             {"seq":3,"type":"door.opened","home":"three"}]})",
+         "1/1 key.wrong_slot #5 home 3; 1/2 vendor; 1/3 door.opened bad:1:home_range"},
         // Of what does not last they are words like any other.
         {R"({"boot":1,"events":[{"seq":1,"type":"key.removed","slot":1,"start":"08:00"}]})",
          "1/1 key.removed #1"},

@@ -392,6 +392,41 @@ TEST_CASE("an alarm that ends begins nothing, whatever it is") {
     CHECK_FALSE(is_alarm(T::power));
 }
 
+TEST_CASE("a cabinet without tags says where what hangs in a strange slot belongs") {
+    House house;
+    KeyEvent wrong = event(2, T::key_wrong_slot, 60, "s-1", 3);
+    wrong.home = 1;
+    house.play({event(1, T::key_removed, 0, "s-1", 1), wrong});
+    CHECK(house.facts() == "wrong_slot@k-1");
+    CHECK_FALSE(house.key("k-1").loan);
+    CHECK(house.key("k-1").slot == 3);
+    REQUIRE(house.findings.ended.size() == 1);
+    CHECK(house.findings.ended[0].returned_by == "s-1");
+    KeyEvent over = event(3, T::key_wrong_slot, 90, "", 3);
+    over.begins = false;
+    SECTION("it says itself that this is over") {
+        over.home = 1;
+        house.play({over});
+        CHECK(house.facts() == "wrong_slot@k-1-");
+    }
+    SECTION("by the slot alone") {
+        house.play({over});
+        CHECK(house.facts() == "wrong_slot@k-1-");
+    }
+    SECTION("or it is taken from there") {
+        house.play({event(3, T::key_removed, 120, "s-1", 3)});
+        REQUIRE(house.key("k-1").loan);
+        CHECK(house.key("k-1").loan->holder == "s-1");
+    }
+    SECTION("a slot that is nobody's home is nobody's key") {
+        KeyEvent none = event(3, T::key_wrong_slot, 100, "s-1", 2);
+        none.home = 77;
+        house.play({none});
+        CHECK(house.facts() == "wrong_slot@k-1");
+        CHECK(house.key("k-2").place == KeyPlace::in);
+    }
+}
+
 TEST_CASE("an alarm ends what began before the fold looks") {
     House house;
     KeyEvent end = event(9, T::tamper, 0);

@@ -475,18 +475,25 @@ TEST_CASE("a key that is out three times in a week for one ticket is told, for t
     std::vector<KeyEntry> entries{entry(1, "2026-11-16T09:00", {"A"}),
                                   entry(2, "2026-11-20T09:00", {}),
                                   entry(3, "2026-11-23T08:59", {"A"})};
-    const auto fact = entered_often(key, entries);
-    REQUIRE(fact);
-    CHECK(format(fact->event) == format(entries[2].loan));
-    CHECK(fact->subject == "k-1");
+    const auto facts = entered_often(key, entries);
+    REQUIRE(facts.size() == 1);
+    CHECK(format(facts[0].event) == format(entries[2].loan));
+    CHECK(facts[0].subject == "k-1");
+    // One more is another one, and what was told of the one before stands.
+    entries.push_back(entry(4, "2026-11-23T11:00", {}));
+    const auto more = entered_often(key, entries);
+    REQUIRE(more.size() == 2);
+    CHECK(format(more[0].event) == format(entries[2].loan));
+    CHECK(format(more[1].event) == format(entries[3].loan));
+    entries.resize(3);
     entries[1].tickets = {"B"};
-    CHECK_FALSE(entered_often(key, entries));
+    CHECK(entered_often(key, entries).empty());
     entries[1].tickets.clear();
     entries[2].out_at = at("2026-11-23T09:00");
-    CHECK_FALSE(entered_often(key, entries));
+    CHECK(entered_often(key, entries).empty());
     entries[2].out_at = at("2026-11-23T08:59");
     key.class_ = KeyClass::vacant;
-    CHECK_FALSE(entered_often(key, entries));
+    CHECK(entered_often(key, entries).empty());
 }
 
 // When each alert of a loan holds, minute by minute around its edges.

@@ -59,6 +59,95 @@ TEST_CASE("a flat's line has the links of its keys, and so has a person's") {
     CHECK(keys.house.proof().empty());
 }
 
+TEST_CASE("a link made by hand is undone by hand, with a reason, in rows of its own") {
+    KeyHouse keys;
+    const std::string first = keys.ticket("u-1"), second = keys.ticket("u-2");
+    REQUIRE(keys.move(first, TicketAction::dispatch).kind == ReplyKind::ok);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "s-2", 1)}).kind == ReplyKind::ok);
+    TicketAct act;
+    act.number = second;
+    act.move.action = TicketAction::link;
+    act.move.by = "s-1";
+    act.key = "k-1";
+    REQUIRE(keys.work(act).kind == ReplyKind::ok);
+    CHECK(keys.key("k-1").links.front().ticket == second);
+    TicketAct undo = act;
+    undo.move.action = TicketAction::unlink;
+    undo.move.by = "s-3";
+    Reply reply = keys.work(undo);
+    REQUIRE(reply.errors.size() == 1);
+    CHECK(reply.errors[0].pointer == "/reason");
+    undo.move.reason = "the wrong slip";
+    undo.number = first;  // that one was concluded
+    reply = keys.work(undo);
+    REQUIRE(reply.errors.size() == 1);
+    CHECK(reply.errors[0].pointer == "/key");
+    undo.number = second;
+    if (GENERATE(false, true)) keys.house.reopen();
+    keys.house.pass(2'000);
+    reply = keys.work(undo);
+    REQUIRE(reply.kind == ReplyKind::ok);
+    CHECK(reply.json.find("the wrong slip") != std::string::npos);
+    // What the box concludes stands again.
+    CHECK(keys.key("k-1").links.front().ticket == first);
+    CHECK(keys.key("k-1").links.front().kind == KeyLinkKind::auto_);
+    CHECK(has(line(keys, "unit:u-2"), "custody.unlinked k-1 linked"));
+    CHECK(has(line(keys, "ticket:" + second), "ticket.unlinked"));
+    CHECK(has(line(keys, "staff:s-3"), "custody.unlinked k-1 linked"));
+    const auto told = keys.house.events("custody.unlinked").back();
+    CHECK(field(told.body, "by") == "s-3");
+    CHECK(field(told.body, "origin") == "manual");
+    CHECK(keys.work(undo).kind == ReplyKind::invalid);  // once
+    keys.house.reopen();
+    keys.house.pass(2'000);
+    CHECK(keys.key("k-1").links.front().ticket == first);
+    CHECK(keys.house.proof().empty());
+}
+
+TEST_CASE("a person's line has what that person did, and nobody else's") {
+    KeyHouse keys({"key_moved_no_auth"});
+    const std::string number = keys.ticket("u-1");  // s-1
+    TicketAct sent;
+    sent.number = number;
+    sent.move.action = TicketAction::dispatch;
+    sent.move.by = "s-3";
+    sent.move.crew = {"s-2"};
+    REQUIRE(keys.work(sent).kind == ReplyKind::ok);
+    REQUIRE(keys.push({keys.event(T::key_removed, 0, "", 1)}).kind == ReplyKind::ok);
+    AckAlert ack;
+    REQUIRE(keys.house.engine().snapshot()->open_alerts.size() == 1);
+    ack.alert = keys.house.engine().snapshot()->open_alerts[0]->id;
+    ack.by = "s-3";
+    ack.via = "visit";
+    REQUIRE(keys.house.ask(ack).kind == ReplyKind::ok);
+    WriteRegister given;
+    given.kind = "document";
+    given.event = "document.issued";
+    given.subject = "rules";
+    given.by = "s-1";
+    given.body = R"({"name":"rules","receiver":"somebody","by":"s-1"})";
+    given.log_body = R"({"by":"s-1"})";
+    REQUIRE(keys.work(given).kind == ReplyKind::created);
+    WriteRegister sheet = given;
+    sheet.kind = "handover";
+    sheet.event = "unit.handover";
+    sheet.unit = "u-2";
+    sheet.second = "s-3";
+    sheet.body = sheet.log_body =
+        R"({"direction":"in","readings":[{"meter":"m-1","register":"7"}],"by":"s-1",)"
+        R"("second":"s-3"})";
+    REQUIRE(keys.work(sheet).kind == ReplyKind::created);
+    const auto one = line(keys, "staff:s-1"), three = line(keys, "staff:s-3");
+    for (const char* kind : {"ticket.reported", "document.issued", "unit.handover"})
+        CHECK(has(one, kind));
+    for (const char* kind :
+         {"ticket.dispatched", "alert.acknowledged key_moved_no_auth", "unit.handover"})
+        CHECK(has(three, kind));
+    CHECK_FALSE(has(one, "ticket.dispatched"));
+    CHECK_FALSE(has(three, "document.issued"));
+    CHECK(has(line(keys, "meter:m-1"), "unit.handover"));
+}
+
 TEST_CASE("a flat's line has the alerts about its keys, as far as they name flats") {
     KeyHouse keys;
     FileTexts files;
