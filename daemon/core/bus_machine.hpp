@@ -147,6 +147,7 @@ class BusMachine {
     static constexpr int kJobPercent = 25;          // of the time, while polls are due
     static constexpr std::size_t kGuestsMax = 512;  // debts of addresses without a meter
     static constexpr std::size_t kAskedMax = 8;     // replies that a gateway may be behind
+    static constexpr int kRefusalsBelieved = 3;     // running, of a billing block behind a gateway
     static constexpr int kLearnedFrom = 3;     // stations whose word on the line's speed is enough
     static constexpr int kLearningReads = 32;  // spent on that, all stations together
 
@@ -221,6 +222,7 @@ class BusMachine {
         std::size_t next = 0;
         bool identity = false;  // has identity blocks, none of them refused so far
         bool fresh = false;     // nothing of it was read
+        int refusals = 0;       // of its next read, running
         int losses = 0;         // of the connection, while its next read was asked
         RegisterSpan asked;     // the span now on the wire
         MonoMs asked_at = 0;

@@ -267,6 +267,7 @@ BusStep BusMachine::on_good_read(const ReadEnded& event, MonoMs now) {
     visit_.losses = 0;
     const Read& read = visit_.reads[visit_.next];
     if (read.purpose == Purpose::retry) state.blocks.retried(read.span, false, "", now);
+    visit_.refusals = 0;
     ++visit_.next;
     return go_on(now);
 }
@@ -337,6 +338,11 @@ BusStep BusMachine::on_block_refused(const ReadEnded& event, MonoMs now) {
     const Read read = visit_.reads[visit_.next];
     const bool planned = read.purpose == Purpose::routine || read.purpose == Purpose::identity;
     if (planned && blames_block(event.exception)) {
+        // It has no length to be told by: behind a gateway it may be another question's, and what
+        // would be given up for it is the length that tells this block's replies from others.
+        const bool first = !state.blocks.searching() && state.blocks.vital(read.span);
+        if (setup_.gateway && first && ++visit_.refusals < kRefusalsBelieved) return go_on(now);
+        visit_.refusals = 0;
         state.reason = event.detail;
         const auto verdict = state.blocks.searching()
                                  ? state.blocks.search_answered(true, event.detail, now)

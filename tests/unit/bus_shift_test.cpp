@@ -54,6 +54,7 @@ class ShiftedGateway {
     MonoMs now = 0;
     int questions = 0, proofs = 0, refusals = 0;
     bool loses_next = false;
+    int refuses_next = 0;  // so many questions, in place of their replies
     // By meter: polls that ended well, and those of them with another register's words.
     std::map<int, int> samples, false_samples;
 
@@ -113,7 +114,8 @@ class ShiftedGateway {
         proofs += action.proof ? 1 : 0;
         if (action.restart) images_[action.meter].clear();
         if (!std::exchange(loses_next, false)) {
-            const bool refused = refuses_ && refuses_(action.span);
+            const bool mood = refuses_next > 0 && refuses_next-- > 0;
+            const bool refused = mood || (refuses_ && refuses_(action.span));
             held_.push_back(refused ? std::nullopt : std::optional{action.span});
         }
         if (held_.empty()) {
@@ -240,8 +242,10 @@ TEST_CASE("longer blocks are tried again after ten minutes: the refusal may have
     BusMachine machine(setup(), 1, 0);
     ShiftedGateway gateway;
     gateway.run_for(machine, 10'000);
-    gateway.insert_refusal();  // in place of the reply
-    gateway.loses_next = true;
+    gateway.refuses_next = BusMachine::kRefusalsBelieved - 1;
+    gateway.run_for(machine, 60'000);
+    CHECK(gateway.proofs == 0);  // so few say nothing
+    gateway.refuses_next = BusMachine::kRefusalsBelieved;
     gateway.run_for(machine, 5'000);
     gateway.forget();
     gateway.run_for(machine, 60'000);
