@@ -199,12 +199,12 @@ TEST_CASE(
     f.service.configure({plan});
     REQUIRE(f.sink.wait([&] { return f.sink.samples.size() >= 6; }));
     {
-        // Another's reply comes first, and each question gets the one before it from here on.
+        // A reply comes twice, and each question gets the one before it from here on.
         const std::lock_guard lock(f.bench.mutex);
-        f.bench.behind.push_back(f.bench.answer({7, {RegisterTable::input, 1072, 4}}));
+        f.bench.behind.push_back(f.bench.last);
         f.bench.out_of_step = true;
     }
-    REQUIRE(f.sink.wait([&] { return f.sink.failures.size() >= 6; }));
+    REQUIRE(f.sink.wait([&] { return f.sink.failures.size() >= 4; }));
     {
         const std::lock_guard lock(f.bench.mutex);
         f.bench.out_of_step = false;

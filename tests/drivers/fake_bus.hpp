@@ -78,6 +78,7 @@ struct Bench {
     // A gateway that gives each question the reply to the one before it, while it is out of step.
     bool out_of_step = false;
     std::deque<Reply> behind;
+    Reply last;  // while it was in step
 
     [[nodiscard]] Reply answer(const Request& request) const {
         Reply reply;
@@ -101,7 +102,8 @@ struct Bench {
     [[nodiscard]] Reply answer_in_turn(const Request& request) {
         if (!out_of_step) {
             behind.clear();
-            return answer(request);
+            last = answer(request);
+            return last;
         }
         behind.push_back(answer(request));
         Reply reply = behind.front();
