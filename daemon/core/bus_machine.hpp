@@ -10,6 +10,14 @@
 // owed. A station answers in order, so a proof that comes back settles the debt. Where no length
 // differs, the station waits out kDebtMs instead. On TCP the transaction number decides.
 //
+// Gateways out of step. A Modbus TCP gateway that keeps a reply of its line for the next question
+// gives it under the right number, and then so with every reply for as long as it likes. Where the
+// billing block of a meter has a length of its own (reply_shape.hpp) nothing else is needed. Where
+// another register of its address was lately asked for with the same length, a read of a length
+// that nothing asked lately has goes before it: it comes back only once all before it has. Where
+// every length was asked for lately, one of them, or at last the question itself, goes before it
+// until kAskedMax questions lie between the two.
+//
 // Connections. Many gateways close one that was idle, and some after every reply. That is no
 // outage: the visit goes on over the next connection with the reads that remain, and what such a
 // gateway was never sent is owed by nobody. One that was seen to serve a single question on each
@@ -39,8 +47,9 @@ struct BusSetup {
     std::int64_t response_timeout_ms = 1'000;  // ceiling; the working timeout is learned
     bool transaction_numbers = false;          // Modbus TCP whose gateway echoes them
     bool reconnects = false;                   // a stream: closing it forgets what is pending
-    std::int64_t char_us = 0;                  // one character; 0: not known, and learned
-    std::int64_t gap_ms = 0;                   // between any two transactions
+    bool gateway = false;      // Modbus TCP: it may hold a reply back and be out of step for good
+    std::int64_t char_us = 0;  // one character; 0: not known, and learned
+    std::int64_t gap_ms = 0;   // between any two transactions
 };
 
 // ---- what the shell tells -----------------------------------------------------------------
@@ -137,6 +146,8 @@ class BusMachine {
     static constexpr int kBusyRetriesMax = 3;       // exceptions 5 and 6 of one block
     static constexpr int kJobPercent = 25;          // of the time, while polls are due
     static constexpr std::size_t kGuestsMax = 512;  // debts of addresses without a meter
+    static constexpr std::size_t kAskedMax = 8;     // replies that a gateway may be behind
+    static constexpr int kRefusalsBelieved = 3;     // running, of a billing block behind a gateway
     static constexpr int kLearnedFrom = 3;     // stations whose word on the line's speed is enough
     static constexpr int kLearningReads = 32;  // spent on that, all stations together
 
@@ -193,6 +204,7 @@ class BusMachine {
         LengthTimes lengths;  // where the line's speed is not known
         int good = 0;         // replies since the last silence
         std::vector<Owed> owed;
+        std::vector<RegisterSpan> asked;  // of a gateway, newest last: what may be answered yet
     };
     // Why a register is read within a visit.
     enum class Purpose { routine, identity, retry, learning, full };
@@ -204,10 +216,13 @@ class BusMachine {
         int meter = -1;
         VisitKind kind = VisitKind::routine;
         bool proving = false;
+        bool guarding = false;  // what is asked goes before the next read, and is no value
+        bool settles = false;   // nothing asked lately has the length of what is asked
         std::vector<Read> reads;
         std::size_t next = 0;
         bool identity = false;  // has identity blocks, none of them refused so far
         bool fresh = false;     // nothing of it was read
+        int refusals = 0;       // of its next read, running
         int losses = 0;         // of the connection, while its next read was asked
         RegisterSpan asked;     // the span now on the wire
         MonoMs asked_at = 0;
@@ -285,8 +300,15 @@ class BusMachine {
     void answered(Station& station, MonoMs now);
     void hold_station(int station, MonoMs until);
     void settle(Station& station);
+    // False: something asked lately has its length.
+    bool note_asked(Station& station, const RegisterSpan& span);
+    void settle_asked(Station& station);
+    // What is to be asked before this billing block, which another reply could be taken for.
+    [[nodiscard]] std::optional<RegisterSpan> guard_for(int meter, const RegisterSpan& span) const;
     void accrue_credit(MonoMs now);
-    [[nodiscard]] std::optional<RegisterSpan> proof_for(int meter, const Station& station) const;
+    // `fresh`: of a length that nothing asked lately has either.
+    [[nodiscard]] std::optional<RegisterSpan> proof_for(int meter, const Station& station,
+                                                        bool fresh) const;
     [[nodiscard]] std::int64_t working_timeout_ms(const Station& station) const;
     [[nodiscard]] std::int64_t char_us() const;
     [[nodiscard]] MeterLine line(int meter) const;

@@ -15,6 +15,12 @@ constexpr std::int64_t kTimeoutMarginMs = 50;      // to what was learned, for a
 constexpr std::size_t kOwedMax = 16;
 constexpr std::int64_t kJobCreditMaxUs = 500'000;
 
+// Whatever the table: some meters answer 3 and 4 alike.
+bool has_length(const std::vector<RegisterSpan>& spans, int count) {
+    return std::any_of(spans.begin(), spans.end(),
+                       [&](const RegisterSpan& span) { return span.count == count; });
+}
+
 }  // namespace
 
 void BusMachine::index_stations(const std::vector<BusMeter>& meters,
@@ -160,7 +166,8 @@ bool BusMachine::may_prove(int meter, const RegisterSpan& proof) const {
     return std::find(refused.begin(), refused.end(), proof) == refused.end();
 }
 
-std::optional<RegisterSpan> BusMachine::proof_for(int meter, const Station& station) const {
+std::optional<RegisterSpan> BusMachine::proof_for(int meter, const Station& station,
+                                                  bool fresh) const {
     for (const RegisterSpan& proof : meters_[static_cast<std::size_t>(meter)].values->proofs) {
         if (!may_prove(meter, proof)) continue;
         // Another function code alone would do, but some meters answer 3 and 4 alike: the length
@@ -168,9 +175,41 @@ std::optional<RegisterSpan> BusMachine::proof_for(int meter, const Station& stat
         const bool taken =
             std::any_of(station.owed.begin(), station.owed.end(),
                         [&](const Owed& owed) { return owed.span.count == proof.count; });
-        if (!taken) return proof;
+        if (taken || (fresh && has_length(station.asked, proof.count))) continue;
+        return proof;
     }
     return std::nullopt;
+}
+
+bool BusMachine::note_asked(Station& station, const RegisterSpan& span) {
+    if (!setup_.gateway) return false;
+    std::vector<RegisterSpan>& asked = station.asked;
+    const bool settles = !has_length(asked, span.count);
+    if (asked.size() >= kAskedMax) asked.erase(asked.begin());
+    asked.push_back(span);
+    return settles;
+}
+
+// Replies come in the order of their questions: all that was asked before was answered or never
+// will be.
+void BusMachine::settle_asked(Station& station) {
+    if (station.asked.size() < 2) return;
+    station.asked.erase(station.asked.begin(), station.asked.end() - 1);
+}
+
+std::optional<RegisterSpan> BusMachine::guard_for(int meter, const RegisterSpan& span) const {
+    const Station& station = station_of(meter);
+    const MeterState& state = meters_[static_cast<std::size_t>(meter)];
+    const bool alike =
+        std::any_of(station.asked.begin(), station.asked.end(), [&](const RegisterSpan& one) {
+            return one != span && one.table == span.table && one.count == span.count;
+        });
+    if (!alike || !state.blocks.vital(span)) return std::nullopt;
+    if (const auto proof = proof_for(meter, station, /*fresh=*/true)) return proof;
+    for (const RegisterSpan& proof : state.values->proofs) {
+        if (proof.count != span.count && may_prove(meter, proof)) return proof;
+    }
+    return span;
 }
 
 std::int64_t BusMachine::working_timeout_ms(const Station& station) const {

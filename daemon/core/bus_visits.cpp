@@ -88,7 +88,7 @@ bool BusMachine::settle_debts(Visit& visit, MonoMs now) {
     Station& station = station_of(visit.meter);
     std::erase_if(station.owed, [&](const Owed& owed) { return owed.asked + kDebtMs <= now; });
     visit.proving = !station.owed.empty();
-    if (!visit.proving || proof_for(visit.meter, station)) return true;
+    if (!visit.proving || proof_for(visit.meter, station, /*fresh=*/false)) return true;
     // The newest debt expires last; until then no reply of this station proves anything.
     MonoMs until = now + 1;
     for (const Owed& owed : station.owed) until = std::max(until, owed.asked + kDebtMs);
@@ -176,8 +176,10 @@ BusStep BusMachine::read_block(MonoMs now) {
     }
     const Station& station = station_of(visit_.meter);
     const MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
+    visit_.guarding = false;
     if (visit_.proving) {
-        const auto proof = proof_for(visit_.meter, station);
+        auto proof = proof_for(visit_.meter, station, /*fresh=*/true);
+        if (!proof) proof = proof_for(visit_.meter, station, /*fresh=*/false);
         GH_ASSERT(proof.has_value());
         return read_span(*proof, /*proof=*/true, now);
     }
@@ -189,6 +191,10 @@ BusStep BusMachine::read_block(MonoMs now) {
         return next(now);
     }
     const Read& read = visit_.reads[visit_.next];
+    if (const auto guard = guard_for(visit_.meter, read.span)) {
+        visit_.guarding = true;
+        return read_span(*guard, /*proof=*/true, now);
+    }
     if (read.purpose == Purpose::learning) ++learning_reads_;
     return read_span(read.span, read.purpose == Purpose::learning, now);
 }
@@ -198,7 +204,8 @@ BusStep BusMachine::read_span(const RegisterSpan& span, bool proof, MonoMs now) 
     ++asked_;
     visit_.asked = span;
     visit_.asked_at = now;
-    const Station& station = station_of(visit_.meter);
+    Station& station = station_of(visit_.meter);
+    visit_.settles = note_asked(station, span);
     BusAction action;
     action.kind = BusActionKind::read;
     action.meter = visit_.meter;
@@ -242,7 +249,9 @@ BusStep BusMachine::on_good_read(const ReadEnded& event, MonoMs now) {
     MeterState& state = meters_[static_cast<std::size_t>(visit_.meter)];
     learn(station, event);
     answered(station, now);
+    if (visit_.settles) settle_asked(station);
     state.busy_retries = 0;
+    if (visit_.guarding) return go_on(now);
     if (visit_.proving) {
         // The station answers in order: what it owed came before this reply or never will.
         station.owed.clear();
@@ -258,6 +267,7 @@ BusStep BusMachine::on_good_read(const ReadEnded& event, MonoMs now) {
     visit_.losses = 0;
     const Read& read = visit_.reads[visit_.next];
     if (read.purpose == Purpose::retry) state.blocks.retried(read.span, false, "", now);
+    visit_.refusals = 0;
     ++visit_.next;
     return go_on(now);
 }
@@ -297,14 +307,17 @@ BusStep BusMachine::on_refusal(const ReadEnded& event, MonoMs now) {
     if (event.result == PollResult::busy && state.busy_retries < kBusyRetriesMax) {
         return ask_again(now);
     }
-    if (visit_.proving && event.result != PollResult::busy) {
+    // The question itself, asked before the one that counts, is refused as that would be.
+    visit_.guarding = visit_.guarding && visit_.asked != visit_.reads[visit_.next].span;
+    const bool proof = visit_.proving || visit_.guarding;
+    if (proof && event.result != PollResult::busy) {
         // A refusal proves nothing (it may be the owed reply) and this proof would be refused
         // again: it is left out from here on, and its own reply is owed as well.
         state.refused_proofs.push_back(visit_.asked);
         owe(station.owed, visit_.asked, visit_.asked_at);
         return listen(now);
     }
-    if (!visit_.proving && event.result == PollResult::exception) {
+    if (!proof && event.result == PollResult::exception) {
         return on_block_refused(event, now);
     }
     end_visit(event.result, event.detail, now);
@@ -325,6 +338,11 @@ BusStep BusMachine::on_block_refused(const ReadEnded& event, MonoMs now) {
     const Read read = visit_.reads[visit_.next];
     const bool planned = read.purpose == Purpose::routine || read.purpose == Purpose::identity;
     if (planned && blames_block(event.exception)) {
+        // It has no length to be told by: behind a gateway it may be another question's, and what
+        // would be given up for it is the length that tells this block's replies from others.
+        const bool first = !state.blocks.searching() && state.blocks.vital(read.span);
+        if (setup_.gateway && first && ++visit_.refusals < kRefusalsBelieved) return go_on(now);
+        visit_.refusals = 0;
         state.reason = event.detail;
         const auto verdict = state.blocks.searching()
                                  ? state.blocks.search_answered(true, event.detail, now)
@@ -369,6 +387,8 @@ void BusMachine::end_visit(PollResult result, const std::string& detail, MonoMs 
         if (!state.online) {
             status_changed_ = true;
             if (state.last_good) state.blocks.try_all_again(now);
+            // Behind a gateway a refusal may have been another question's, as what is set aside.
+            if (setup_.gateway) state.refused_proofs.clear();
         }
         state.online = true;
         state.offline = false;
@@ -447,6 +467,8 @@ BusStep BusMachine::on_job(const JobTurned& event, MonoMs now) {
             if (&station_of(static_cast<int>(i)) != &*known) continue;
             known->not_before = std::max(known->not_before, now + meters_[i].pause_ms);
         }
+        const bool settles = note_asked(*known, event.span);
+        if (settles && event.result == PollResult::ok) settle_asked(*known);
         if (broken) owe(known->owed, event.span, now);
         // A reply of a length that nobody else owes came after whatever was owed.
         if (event.result == PollResult::ok) known->owed.clear();

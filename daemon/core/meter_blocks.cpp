@@ -25,6 +25,11 @@ std::vector<RegisterSpan> sorted(std::vector<RegisterSpan> spans) {
     return spans;
 }
 
+std::int64_t next_retry(std::int64_t before_ms) {
+    if (before_ms == 0) return MeterBlocks::kRetryFirstMs;
+    return std::min(before_ms * 2, MeterBlocks::kRetryMaxMs);
+}
+
 // The registers as one read from the first to the last of them.
 RegisterSpan hull(const std::vector<RegisterSpan>& spans, std::size_t from, std::size_t to) {
     RegisterSpan all = spans[from];
@@ -58,6 +63,8 @@ void MeterBlocks::inherit(const MeterBlocks& before) {
     }
     asides_ = before.asides_;
     grown_ = before.grown_;
+    grow_at_ = before.grow_at_;
+    grow_ms_ = before.grow_ms_;
 }
 
 const std::vector<RegisterSpan>& MeterBlocks::vital_values() const {
@@ -109,6 +116,11 @@ std::vector<RegisterSpan> MeterBlocks::plan_routine(const BlockRules& rules,
 
 bool MeterBlocks::plan(const WireCost& cost, MonoMs now) {
     drop_cuts_due(now);
+    if (!grown_ && grow_at_ <= now) {
+        // The refusal may have been somebody else's: it has no length to be told by.
+        grown_ = true;
+        planned_ = false;
+    }
     const bool same = planned_ && cost.pause_us == planned_for_.pause_us &&
                       !moved(planned_for_.char_us, cost.char_us, 10) &&
                       !moved(planned_for_.turnaround_us, cost.turnaround_us, 2'000);
@@ -150,6 +162,8 @@ MeterBlocks::Verdict MeterBlocks::refused(const RegisterSpan& block, const std::
     if (grown_ && !values_->channels.empty() && hull(clusters, 0, clusters.size()) != block) {
         // It was read for its length alone, or for another meter of the address, which asks itself.
         grown_ = false;
+        grow_ms_ = next_retry(grow_ms_);
+        grow_at_ = now + grow_ms_;
         planned_ = false;
         return Verdict::settled;
     }
@@ -218,8 +232,7 @@ void MeterBlocks::put_aside(const RegisterSpan& span, const std::string& why, Mo
     if (!known->active) known->since = now;
     known->active = true;
     known->reason = why;
-    known->retry_ms =
-        known->retry_ms == 0 ? kRetryFirstMs : std::min(known->retry_ms * 2, kRetryMaxMs);
+    known->retry_ms = next_retry(known->retry_ms);
     known->retry_at = now + known->retry_ms;
 }
 

@@ -100,7 +100,10 @@ class MeterBlocks {
     [[nodiscard]] const std::vector<RegisterSpan>& vital_values() const;
 
     std::shared_ptr<const MeterValues> values_;
-    bool grown_ = true;  // until the meter refuses what a block was grown by
+    // False: the meter refused what a block was grown by; tried again like a value set aside.
+    bool grown_ = true;
+    MonoMs grow_at_ = 0;
+    std::int64_t grow_ms_ = 0;
     std::vector<RegisterSpan> routine_, identity_;
     WireCost planned_for_;
     bool planned_ = false;

@@ -165,8 +165,8 @@ BusSetup BusWorker::setup() const {
     setup.poll_interval_ms = plan_.poll_interval_ms;
     setup.response_timeout_ms = plan_.response_timeout_ms;
     setup.reconnects = plan_.settings.transport != Transport::rtu;
-    setup.transaction_numbers =
-        plan_.settings.transport == Transport::tcp && plan_.settings.transaction_id_echoed;
+    setup.gateway = plan_.settings.transport == Transport::tcp;
+    setup.transaction_numbers = setup.gateway && plan_.settings.transaction_id_echoed;
     setup.char_us = line_character_us(plan_.settings);
     setup.gap_ms = plan_.settings.gap_ms;
     for (const MeterState& state : meters_) setup.meters.push_back(plan_meter(state.plan));

@@ -154,6 +154,74 @@ TEST_CASE("every installed profile has reads of two other lengths than its billi
     }
 }
 
+// The billing blocks of each have lengths of their own, so that nothing goes before them.
+TEST_CASE("no installed profile costs a question more behind a gateway that answers well") {
+    for (const auto& [id, one] : load_profiles({GATEHOUSE_METERS}).profiles) {
+        CAPTURE(id);
+        BusSetup setup;
+        setup.char_us = 1'042;
+        setup.reconnects = setup.gateway = setup.transaction_numbers = true;
+        for (int channel = 0; channel < one->channels; ++channel) {
+            setup.meters.push_back(plan_meter({"m" + std::to_string(channel), 1, channel, one}));
+        }
+        BusMachine machine(std::move(setup), 1, 0);
+        BusEvent event = Woken{};
+        MonoMs now = 0;
+        int reads = 0, proofs = 0;
+        while (now < 600'000) {
+            const BusAction action = machine.resume(event, now).action;
+            event = Woken{};
+            if (action.kind == BusActionKind::connect) event = Connected{};
+            if (action.kind == BusActionKind::wait) now = std::max(now + 1, action.until);
+            if (action.kind != BusActionKind::read) continue;
+            now += 40;
+            ++reads;
+            proofs += action.proof ? 1 : 0;
+            ReadEnded ended;
+            ended.result = PollResult::ok;
+            ended.turnaround_us = 20'000;
+            event = ended;
+        }
+        CHECK(reads > 9 * one->channels);
+        CHECK(proofs == 0);
+    }
+}
+
+TEST_CASE(
+    "two channels of a module that gives four registers at most keep apart behind a gateway") {
+    Fixture f;
+    f.bench.put(7, RegisterTable::input, 1068, {0, 0, 0x10, 0x5000, 0, 0, 0x10, 0x5111});
+    f.bench.registers_max = 4;
+    BusPlan plan = f.plan();
+    plan.settings.transport = Transport::tcp;
+    plan.meters = {{"m0", 7, 0, profile("wirenboard-mwac2")},
+                   {"m1", 7, 1, profile("wirenboard-mwac2")}};
+    f.service.configure({plan});
+    REQUIRE(f.sink.wait([&] { return f.sink.samples.size() >= 6; }));
+    {
+        // A reply comes twice, and each question gets the one before it from here on.
+        const std::lock_guard lock(f.bench.mutex);
+        f.bench.behind.push_back(f.bench.last);
+        f.bench.out_of_step = true;
+    }
+    REQUIRE(f.sink.wait([&] { return f.sink.failures.size() >= 4; }));
+    {
+        const std::lock_guard lock(f.bench.mutex);
+        f.bench.out_of_step = false;
+    }
+    std::size_t before = 0;
+    {
+        const std::lock_guard lock(f.sink.mutex);
+        before = f.sink.samples.size();
+    }
+    REQUIRE(f.sink.wait([&] { return f.sink.samples.size() >= before + 6; }));
+    const std::lock_guard lock(f.sink.mutex);
+    for (const Sample& sample : f.sink.samples) {
+        CAPTURE(sample.meter);
+        CHECK(sample.raw.back() == (sample.meter == "m0" ? 0x5000 : 0x5111));
+    }
+}
+
 TEST_CASE("poll_soon gives a confirming sample of its own exchange") {
     Fixture f;
     BusPlan plan = f.plan();

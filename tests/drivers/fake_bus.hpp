@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -73,6 +74,47 @@ struct Bench {
     std::string refuses_connection;
     int connections = 0, closes = 0;
     std::map<int, int> exchanges;  // by address
+    int registers_max = 125;
+    // A gateway that gives each question the reply to the one before it, while it is out of step.
+    bool out_of_step = false;
+    std::deque<Reply> behind;
+    Reply last;  // while it was in step
+
+    [[nodiscard]] Reply answer(const Request& request) const {
+        Reply reply;
+        reply.request = {1, 2};
+        for (int i = 0; i < request.span.count; ++i) {
+            const auto found =
+                words.find({request.address, {request.span.table, request.span.first + i}});
+            if (found == words.end() || request.span.count > registers_max) {
+                reply.words.clear();
+                reply.result = PollResult::exception;
+                reply.exception = 2;
+                reply.detail = "exception 2: illegal data address";
+                return reply;
+            }
+            reply.words.push_back(found->second);
+        }
+        reply.result = PollResult::ok;
+        reply.response = {0xAB, 0xCD};
+        return reply;
+    }
+    [[nodiscard]] Reply answer_in_turn(const Request& request) {
+        if (!out_of_step) {
+            behind.clear();
+            last = answer(request);
+            return last;
+        }
+        behind.push_back(answer(request));
+        Reply reply = behind.front();
+        behind.pop_front();
+        const bool fits = reply.words.size() == static_cast<std::size_t>(request.span.count);
+        if (reply.result == PollResult::ok && !fits) {
+            reply.result = PollResult::foreign_frame;
+            reply.detail = "another length than was asked for";
+        }
+        return reply;
+    }
 
     void put(int address, RegisterTable table, int first, std::vector<std::uint16_t> values) {
         const std::lock_guard lock(mutex);
@@ -116,21 +158,7 @@ class FakeLink final : public Link {
             reply.detail = "as the bench wants";
             return reply;
         }
-        for (int i = 0; i < request.span.count; ++i) {
-            const auto found =
-                bench_.words.find({request.address, {request.span.table, request.span.first + i}});
-            if (found == bench_.words.end()) {
-                reply.words.clear();
-                reply.result = PollResult::exception;
-                reply.exception = 2;
-                reply.detail = "exception 2: illegal data address";
-                return reply;
-            }
-            reply.words.push_back(found->second);
-        }
-        reply.result = PollResult::ok;
-        reply.response = {0xAB, 0xCD};
-        return reply;
+        return bench_.answer_in_turn(request);
     }
     Heard listen(std::int64_t, const Request&) override { return {}; }
     std::string set_line(const LineSettings& line) override {

@@ -70,7 +70,7 @@ BusSetup GoldenWire::setup() const {
     BusSetup setup;
     setup.poll_interval_ms = settings_.poll_interval_ms;
     setup.response_timeout_ms = settings_.response_timeout_ms;
-    setup.transaction_numbers = settings_.transport == modbus::Transport::tcp;
+    setup.gateway = setup.transaction_numbers = settings_.transport == modbus::Transport::tcp;
     setup.reconnects = settings_.transport != modbus::Transport::rtu;
     modbus::BusSettings bus;
     bus.transport = settings_.transport;
