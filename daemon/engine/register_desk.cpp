@@ -123,7 +123,7 @@ Reply KeyRoom::write(const WriteRegister& row) {
         return *std::move(before);
     }
     Reply reply = write_once(row);
-    if (is_refused(reply)) return reply;
+    if (reply.kind != ReplyKind::created && reply.kind != ReplyKind::ok) return reply;
     // What people wrote stands in the row alone, where an erasure finds it.
     Reply kept = reply;
     kept.json = std::to_string(boost::json::parse(reply.json).at("id").as_int64());

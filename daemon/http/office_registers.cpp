@@ -384,7 +384,8 @@ WriteRegister read_handover(const Call& call, Body& body, const Signed& signed_b
 // time, and a code of the second person with each asking.
 std::string typed_hash(const Call& call, const Signed& people) {
     std::map<std::string, std::string> members;
-    for (const auto& [name, value] : json::parse(call.request.body).as_object()) {
+    const json::value typed = json::parse(call.request.body);
+    for (const auto& [name, value] : typed.as_object()) {
         if (name == "by" || name == "second" || name == "approval") continue;
         std::map<std::string, std::string> parts;
         if (value.is_object())

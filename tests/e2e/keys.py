@@ -334,7 +334,7 @@ def sheets(house, desk):
         ("from=2026-11-30&to=2026-11-01",
          "from=2026-11-30 lies behind to=2026-11-01; name an earlier from or a later to."),
         ("month=2026-11", "The parameter month is not known; this route takes from, to."),
-        ("lang=fr", "lang=fr is neither zh-CN nor en."),
+        ("lang=fr", "lang=fr is neither zh-CN nor en; write one of them, or leave it out."),
     ):  # fmt: skip
         for sheet in ("keys", "stock-take"):
             status, wrong = UnixConnection.request(house.socket, "GET",
