@@ -49,6 +49,12 @@ std::string too_early(const std::string& key, const KeyState& state, UtcMs since
            "missing in between";
 }
 
+// What is lost or given away is neither once more: each loss orders a lock.
+bool is_gone(KeyAct::What what, KeyPlace place) {
+    const bool parts = what == KeyAct::What::lose || what == KeyAct::What::give;
+    return parts && (place == KeyPlace::lost || place == KeyPlace::given);
+}
+
 KeyEventType type_of(KeyAct::What what) {
     switch (what) {
         case KeyAct::What::take:
@@ -304,6 +310,11 @@ Reply KeyRoom::act(const KeyAct& act) {
     if (is_refused(reply)) return reply;
     const KeyState& state = now_.keys[act.key];
     const bool out = state.loan.has_value();
+    if (is_gone(act.what, state.place))
+        return refusal(ReplyKind::conflict, "key-gone",
+                       "key " + act.key + " is " +
+                           (state.place == KeyPlace::lost ? "lost" : "given away") +
+                           " already; where it is here again, write down that it was found");
     if (act.what == What::take && (out || state.place != KeyPlace::in))
         return refusal(
             ReplyKind::conflict, "key-out",
@@ -322,6 +333,8 @@ Reply KeyRoom::act(const KeyAct& act) {
     if (needs_loan && !out)
         return refusal(ReplyKind::conflict, "key-in",
                        "key " + act.key + " is " + to_string(state.place) + ", nobody has it");
+    if (act.what == What::hand && act.to == state.loan->holder)
+        return wrong_field("/to", "invalid", "`" + act.to + "` has it already; name another");
     const bool seals = act.what == What::unseal || act.what == What::seal;
     const UtcMs known = known_until(act.key, state);
     if (at && !seals)

@@ -189,3 +189,25 @@ TEST_CASE_METHOD(Drawer, "what older books promised is a promise again after a r
     check();
     CHECK(house.proof().empty());
 }
+
+TEST_CASE_METHOD(Drawer, "what is lost or given away is so once, and a key goes on to another") {
+    REQUIRE(work(act("k-9", W::lose)).kind == ReplyKind::ok);
+    CHECK(house.events("ticket.reported").size() == 1);
+    for (const W what : {W::lose, W::give}) CHECK(refused(act("k-9", what)) == "key-gone");
+    CHECK(house.events("ticket.reported").size() == 1);
+    CHECK(house.events("key.lost").size() == 1);
+    REQUIRE(work(act("k-9", W::find)).kind == ReplyKind::ok);
+    REQUIRE(work(act("k-9", W::give)).kind == ReplyKind::ok);
+    for (const W what : {W::lose, W::give}) CHECK(refused(act("k-9", what)) == "key-gone");
+    CHECK(house.events("key.given").size() == 1);
+    CHECK(key("k-9").place == KeyPlace::given);
+    KeyAct take = act("k-1", W::take);
+    take.person = "s-2";
+    REQUIRE(work(take).kind == ReplyKind::created);
+    KeyAct hand = act("k-1", W::hand);
+    hand.to = "s-2";
+    CHECK(refused(hand) == "/to");
+    CHECK(house.events("key.handed").empty());
+    hand.to = "s-3";
+    CHECK(refused(hand).empty());
+}
