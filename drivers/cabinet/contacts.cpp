@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kPendingMax = 4'096;   // beyond it events are lost, and that is said
 constexpr std::int64_t kBouncesMs = 10'000;  // a contact that does not settle is faulty
 constexpr std::int64_t kHandAgainMs = 2'000;
+constexpr int kDeviceInputs = 3, kIllegalAddress = 2;
 
 }  // namespace
 
@@ -50,7 +51,7 @@ ContactsBoard::ContactsBoard(std::string cabinet, ContactMap map, std::int64_t p
     const int count = static_cast<int>(map_.slots.size());
     reads_.push_back({map_.table, map_.first, count});
     if (map_.door && (*map_.door < map_.first || *map_.door >= map_.first + count))
-        reads_.push_back({map_.table, *map_.door, 1});
+        reads_.push_back({map_.table, *map_.door, map_.of_device ? 1 + kDeviceInputs : 1});
     if (map_.faults_first) reads_.push_back({map_.table, *map_.faults_first, count});
 }
 
@@ -81,7 +82,11 @@ BoardAsk ContactsBoard::next(const Moment& now) {
 }
 
 std::string ContactsBoard::answered(const BoardReply& reply, const Moment& now) {
-    const RegisterSpan& span = reads_[reading_];
+    RegisterSpan& span = reads_[reading_];
+    if (reply.exception == kIllegalAddress && map_.of_device && reading_ == 1 && span.count > 1) {
+        span.count = 1;  // it has a door and tells nothing else of itself
+        return "";
+    }
     if (reply.exception != 0) {
         failed(now);
         return "the board refuses its inputs from " + std::to_string(span.first) +
@@ -121,9 +126,10 @@ void ContactsBoard::take(const std::vector<bool>& bits, const Moment& now) {
         if (map_.faults_first) take_fault(i, bits[bits.size() - count + i], now);
     }
     if (!map_.door) return;
-    const bool apart = reads_.size() > 1 && reads_[1].count == 1 && reads_[1].first == *map_.door;
+    const bool apart = reads_.size() > 1 && reads_[1].first == *map_.door;
     const std::size_t at = apart ? count : static_cast<std::size_t>(*map_.door - map_.first);
     take_door(bits[at] != map_.door_inverted, now);
+    if (apart && map_.of_device && reads_[1].count > 1) take_device(at + 1, bits, now);
 }
 
 // Everything at once, without a change: who moved what while nobody looked is not for us to say.
@@ -174,6 +180,39 @@ void ContactsBoard::take_door(bool open, const Moment& now) {
     KeyEvent& event = begin(open ? KeyEventType::door_opened : KeyEventType::door_closed,
                             door_.changed_at(), std::nullopt);
     event.door = 1;
+    tell(event);
+}
+
+// What is wrong is told as it was found as well, since nobody else would; that the housing is shut,
+// so that what an earlier life told of it has an end.
+void ContactsBoard::take_device(std::size_t at, const std::vector<bool>& bits, const Moment& now) {
+    const bool open = bits[at], mains = bits[at + 1], low = bits[at + 2];
+    if (!std::exchange(device_known_, true)) {
+        housing_.set(open);
+        mains_.set(mains);
+        battery_.set(low);
+        tell_housing(open, now.wall_ms);
+        if (!mains) tell_power("lost", now.wall_ms, true);
+        if (low) tell_power("battery_low", now.wall_ms, true);
+        return;
+    }
+    if (housing_.sample(open, now, map_.samples)) tell_housing(open, housing_.changed_at());
+    if (mains_.sample(mains, now, map_.samples))
+        tell_power(mains ? "restored" : "lost", mains_.changed_at(), true);
+    if (battery_.sample(low, now, map_.samples))
+        tell_power("battery_low", battery_.changed_at(), low);
+}
+
+void ContactsBoard::tell_housing(bool open, UtcMs at) {
+    KeyEvent& event = begin(KeyEventType::tamper, at, std::nullopt);
+    event.begins = open;
+    tell(event);
+}
+
+void ContactsBoard::tell_power(const char* detail, UtcMs at, bool begins) {
+    KeyEvent& event = begin(KeyEventType::power, at, std::nullopt);
+    event.detail = detail;
+    event.begins = begins;
     tell(event);
 }
 

@@ -54,6 +54,9 @@ class ContactsBoard final : public Board {
     void take_slot(std::size_t input, bool present, const Moment& now);
     void take_fault(std::size_t input, bool faulty, const Moment& now);
     void take_door(bool open, const Moment& now);
+    void take_device(std::size_t at, const std::vector<bool>& bits, const Moment& now);
+    void tell_housing(bool open, UtcMs at);
+    void tell_power(const char* detail, UtcMs at, bool begins);
     void tell(KeyEvent event);
     KeyEvent& begin(KeyEventType type, UtcMs at, std::optional<int> slot);
     void end_loss();
@@ -70,7 +73,8 @@ class ContactsBoard final : public Board {
     bool stock_due_ = true, known_ = false;
     std::vector<Contact> contacts_, faults_;
     std::vector<bool> bouncing_;
-    Contact door_;
+    Contact door_, housing_, mains_, battery_;
+    bool device_known_ = false;
     std::int64_t seq_ = 0;          // last one given
     std::deque<KeyEvent> pending_;  // not committed
     std::size_t handed_ = 0;        // of them, under way

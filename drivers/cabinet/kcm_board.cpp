@@ -22,6 +22,7 @@ ContactMap inputs_of(const KcmHead& head) {
     for (int slot = 1; slot <= head.slots; ++slot) map.slots.push_back(slot);
     map.inverted.resize(map.slots.size());
     map.door = kDoor;
+    map.of_device = true;
     map.faults_first = kFaults + 1;
     return map;
 }

@@ -32,6 +32,8 @@ struct ContactMap {
     std::vector<bool> inverted;  // by input: it reads 0 where the key hangs
     std::optional<int> door;     // address of the input; 1: open
     bool door_inverted = false;
+    // Behind the door's: 1 its housing is open, 1 the mains are there, 1 its battery is low.
+    bool of_device = false;
     std::optional<int> faults_first;  // of as many inputs in the order of `slots`; 1: faulty
     int samples = 3;                  // equal ones that make a change
     friend bool operator==(const ContactMap&, const ContactMap&) = default;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kIllegalFunction = 1, kIllegalAddress = 2, kIllegalValue = 3;
 constexpr std::size_t kRecordWords = 16, kWindowRecords = 7;
-constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::int64_t kHourMs = 3'600'000, kSeqs = std::int64_t{1} << 32;
 // Codes of the log.
 constexpr int kRemoved = 1, kReturned = 2, kUnknownTag = 4, kGranted = 16, kDenied = 17,
               kOpened = 33, kClosed = 34, kTamper = 48, kPower = 49, kBoot = 64, kClockSet = 65;
@@ -81,6 +81,8 @@ const char* cabinet_help() {
 
 Cabinet::Cabinet(CabinetSpec spec, std::uint64_t seed, std::int64_t epoch_ms)
     : spec_(std::move(spec)), dice_(mix(seed, spec_.id)), epoch_ms_(epoch_ms) {
+    next_seq_ = spec_.first_seq;
+    acked_ = next_seq_ - 1;
     for (const auto& [slot, tag] : spec_.slots) present_[slot] = true;
     for (const CabinetAct& act : spec_.acts) due_.emplace(act.at_ms, act.what);
     if (spec_.visits_per_hour > 0) plan_visit(0);
@@ -199,7 +201,8 @@ std::string Cabinet::act(const std::string& what, std::int64_t now_ms) {
     }
     if (verb == "power" && count == 2) return power(words[1] == "on", now_ms);
     if (verb == "tamper" && count == 2) {
-        log(kTamper, 0, 0, words[1] == "on" ? 0 : 0x80, 0, 0, now_ms);
+        housing_open_ = words[1] == "on";
+        log(kTamper, 0, 0, housing_open_ ? 0 : 0x80, 0, 0, now_ms);
         tell(words[1] == "on" ? "tamper" : "tamper.end", 0, "", now_ms);
         return "";
     }
@@ -287,7 +290,8 @@ bool Cabinet::bit_at(int address, std::int64_t now_ms, bool& value) {
         value = found != present_.end() && found->second;
         return true;
     }
-    value = address == 0x2002 || (address == 0x2000 && door_open_);
+    value = address == 0x2002 || (address == 0x2000 && door_open_) ||
+            (address == 0x2001 && housing_open_);
     return (address >= 0x1000 && address <= 0x1000 + slots) ||
            (address >= 0x2000 && address <= 0x2003);
 }
@@ -367,7 +371,8 @@ Bytes Cabinet::write_registers(const Bytes& pdu, std::int64_t now_ms) {
     if (first == 0x0200 && count == 5) {
         const std::int64_t sum = (words[0] + words[1] + words[2] + words[3]) & 0xFFFF;
         const std::int64_t boot = (words[0] << 16) | words[1];
-        const std::int64_t seq = (words[2] << 16) | words[3];
+        std::int64_t seq = (words[2] << 16) | words[3];
+        while (seq + kSeqs <= newest()) seq += kSeqs;
         if (sum != words[4] || boot != boot_ || seq > newest())
             return exception_pdu(16, kIllegalValue);
         if (seq > acked_) {

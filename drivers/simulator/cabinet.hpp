@@ -39,6 +39,7 @@ struct CabinetSpec {
     std::vector<CabinetPerson> people;
     // How it behaves.
     std::size_t log_size = 1'000;
+    std::int64_t first_seq = 1;  // of its log; it counts in 32 bits
     std::int64_t clock_off_ms = 0;
     std::int64_t bounce_ms = 120;
     std::int64_t visits_per_hour = 0;
@@ -99,7 +100,7 @@ class Cabinet {
     TruthHandler on_truth_;
     std::map<int, bool> present_;
     std::map<int, std::int64_t> bounces_until_;
-    bool door_open_ = false, powered_ = true;
+    bool door_open_ = false, powered_ = true, housing_open_ = false;
     std::int64_t boot_ = 1, next_seq_ = 1, acked_ = 0;
     int lost_ = 0;
     std::deque<Record> log_;

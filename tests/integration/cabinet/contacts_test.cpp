@@ -118,6 +118,60 @@ TEST_CASE("an outage ends with an inventory; nobody guesses what happened meanwh
     CHECK(describe(events[0]) == "door.closed door=1 seq=3 at=60000");
 }
 
+TEST_CASE("a board of contacts tells of its housing, its mains and its battery") {
+    ContactMap map = eight_slots();
+    map.door = 0x20;
+    map.of_device = true;
+    ContactsBoard board("kc", map, 250, 1);
+    REQUIRE(board.reads().size() == 2);
+    CHECK(board.reads()[1].count == 4);
+    const auto poll = [&](bool open, bool mains, bool low, std::int64_t at) {
+        std::vector<bool> levels = all_but(0);
+        for (const bool level : {false, open, mains, low}) levels.push_back(level);
+        board.take(levels, {at, at});
+        std::string text;
+        for (const KeyEvent& one : taken(board, {at, 0})) text += describe(one) + "; ";
+        return text;
+    };
+    // As it was found: what is wrong, and that the housing is shut.
+    CHECK(poll(false, false, true, 0) ==
+          "inventory present=1,2,3,4,5,6,7,8 seq=1 at=0; tamper ends seq=2 at=0; "
+          "power detail=lost seq=3 at=0; power detail=battery_low seq=4 at=0; ");
+    CHECK(poll(true, true, false, 250).empty());
+    CHECK(poll(true, true, false, 500).empty());
+    CHECK(poll(true, true, false, 750) ==
+          "tamper seq=5 at=250; power detail=restored seq=6 at=250; "
+          "power detail=battery_low ends seq=7 at=250; ");
+    CHECK(poll(true, true, false, 1'000).empty());
+    for (const std::int64_t at : {1'250, 1'500}) CHECK(poll(false, false, false, at).empty());
+    CHECK(poll(false, false, false, 1'750) ==
+          "tamper ends seq=8 at=1250; power detail=lost seq=9 at=1250; ");
+}
+
+TEST_CASE("a board that has a door and no more of these inputs is asked for its door") {
+    ContactMap map = eight_slots();
+    map.door = 0x20;
+    map.of_device = true;
+    ContactsBoard board("kc", map, 250, 1);
+    std::int64_t at = 0;
+    std::vector<RegisterSpan> asked;
+    for (int i = 0; i < 6; ++i) {
+        const BoardAsk ask = board.next({at, at});
+        if (ask.kind == BoardAsk::Kind::hand) board.committed(true, {at, at});
+        if (ask.kind == BoardAsk::Kind::wait) at = ask.until;
+        if (ask.kind != BoardAsk::Kind::read) continue;
+        asked.push_back(ask.span);
+        const bool refused = ask.span.count == 4;
+        const std::vector<std::uint16_t> words(refused ? 0U
+                                                       : static_cast<std::size_t>(ask.span.count));
+        CHECK(board.answered({words, refused ? 2 : 0}, {at, at}).empty());
+    }
+    REQUIRE(asked.size() >= 3);
+    CHECK(asked[1].count == 4);
+    CHECK(asked[2].count == 1);
+    CHECK(asked[2].first == 0x20);
+}
+
 TEST_CASE("what nobody took for hours is lost with its exact range, and then looked at anew") {
     ContactsBoard board("kc", eight_slots(), 250, 1);
     board.take(all_but(0), {0, 0});

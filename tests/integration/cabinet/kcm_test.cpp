@@ -430,15 +430,24 @@ TEST_CASE("a board of the map without a log is asked like one of contacts") {
         return std::vector<KeyEvent>{};
     };
     auto events = next_push();
-    REQUIRE(events.size() == 1);
+    REQUIRE(events.size() == 2);
     CHECK(events[0].id == KeyEventId{"kc-01", 4, 1});
     CHECK(events[0].present == std::vector<int>{1, 2, 3, 4, 5, 6, 7, 8});
+    CHECK(events[1].type == KeyEventType::tamper);
+    CHECK_FALSE(events[1].begins);
     act(cabinet, "take 8", now);
     now += 200;
     events = next_push();
     REQUIRE(events.size() == 1);
     CHECK(events[0].type == KeyEventType::key_removed);
     CHECK(events[0].slot == 8);
+    // What it has no log for is read of its inputs.
+    act(cabinet, "tamper on", now);
+    now += 200;
+    events = next_push();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].type == KeyEventType::tamper);
+    CHECK(events[0].begins);
 }
 
 TEST_CASE("another device at the address is no cabinet, and says why") {
