@@ -220,7 +220,7 @@ void KeyFold::run() {
         case KeyEventType::session_open:
             return grant();
         case KeyEventType::session_close:
-            return close_door_of_sessions();
+            return log_out();
         case KeyEventType::access_denied:
             return deny();
         case KeyEventType::door_unlocked:
@@ -345,14 +345,27 @@ void KeyFold::end_sessions() {
     });
 }
 
-// Another badge while the door stands open: either of them may take what is taken from now on.
+// What names no door may be of any of them, a session and an event alike.
+bool KeyFold::concerns(const KeySession& session) const {
+    return !session.door || !event_.door || session.door == event_.door;
+}
+
+// Nothing can be taken in it any more, as far as the doors are told.
+bool KeyFold::is_shut(const KeySession& session) const {
+    if (here_.open_doors.empty()) return true;
+    return session.door && session.closed_at && !here_.open_doors.contains(*session.door);
+}
+
+// Another badge while the door stands open: either of them may take what is taken from now on. At
+// another door it ends nothing.
 void KeyFold::grant() {
     here_.authorised_at = event_.at;
-    const bool open = !here_.open_doors.empty();
     std::erase_if(here_.sessions, [&](const KeySession& session) {
-        return !open || (session.person == event_.person && session.card == event_.card);
+        const bool again = session.person == event_.person && session.card == event_.card;
+        return concerns(session) && (again || is_shut(session));
     });
-    here_.sessions.push_back({event_.person, event_.card, event_.at, event_.at, std::nullopt});
+    here_.sessions.push_back(
+        {event_.person, event_.card, event_.at, event_.at, std::nullopt, event_.door});
     if (is_off_hours()) tell(KeyFactKind::after_hours_access, cabinet());
 }
 
@@ -387,17 +400,32 @@ void KeyFold::open_door() {
 }
 
 void KeyFold::close_door() {
-    here_.open_doors.erase(event_.door.value_or(1));
+    if (event_.door)
+        here_.open_doors.erase(*event_.door);
+    else
+        here_.open_doors.clear();
+    close_sessions();
     if (!here_.open_doors.empty()) return;
     here_.door_open_since.reset();
-    close_door_of_sessions();
     end(KeyFactKind::cabinet_forced, cabinet());
     end(KeyFactKind::door_held, cabinet());
 }
 
-void KeyFold::close_door_of_sessions() {
+// Those of that door; of no door, where none is open any more. One whose own door may still be
+// opened by its badge goes on.
+void KeyFold::close_sessions() {
+    const bool all_shut = here_.open_doors.empty();
+    for (KeySession& session : here_.sessions) {
+        if (session.closed_at) continue;
+        const bool own = !event_.door || session.door == event_.door;
+        const bool used_up = !session.door || event_.at - session.opened_at > kForcedAfterMs;
+        if (own || (all_shut && used_up)) session.closed_at = event_.at;
+    }
+}
+
+void KeyFold::log_out() {
     for (KeySession& session : here_.sessions)
-        if (!session.closed_at) session.closed_at = event_.at;
+        if (!session.closed_at && concerns(session)) session.closed_at = event_.at;
 }
 
 // Whoever took or brought what this event is about. Never a guess.
@@ -417,7 +445,8 @@ KeyFold::Who KeyFold::who() {
     }
     who.origin = KeyOrigin::derived;
     std::set<std::string> people;
-    for (const KeySession& session : here_.sessions) people.insert(session.person);
+    for (const KeySession& session : here_.sessions)
+        if (concerns(session)) people.insert(session.person);
     // A badge that nobody knows is nobody.
     const bool stranger = people.erase("") > 0;
     if (people.size() == 1 && !stranger) {
@@ -430,7 +459,8 @@ KeyFold::Who KeyFold::who() {
         who.candidates.assign(people.begin(), people.end());
         who.ambiguous = true;
     }
-    for (KeySession& session : here_.sessions) session.changed_at = event_.at;
+    for (KeySession& session : here_.sessions)
+        if (concerns(session)) session.changed_at = event_.at;
     return who;
 }
 

@@ -139,6 +139,7 @@ struct KeySession {
     std::string person, card;
     UtcMs opened_at = 0, changed_at = 0;
     std::optional<UtcMs> closed_at;  // the door was shut
+    std::optional<int> door;         // that it is of; absent: it may be of any
     friend bool operator==(const KeySession&, const KeySession&) = default;
 };
 struct SourceState {

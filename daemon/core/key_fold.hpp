@@ -35,7 +35,10 @@ class KeyFold {
     void deny();
     void open_door();
     void close_door();
-    void close_door_of_sessions();
+    void log_out();
+    void close_sessions();
+    [[nodiscard]] bool concerns(const KeySession& session) const;
+    [[nodiscard]] bool is_shut(const KeySession& session) const;
     [[nodiscard]] Who who();
     void tell_doubts(const Who& who, const std::string& key);
     void miss(std::int64_t from, std::int64_t through);

@@ -289,6 +289,7 @@ void members(V& visit, Is<KeySession> auto& session) {
     visit("opened_at", session.opened_at);
     visit("changed_at", session.changed_at);
     visit("closed_at", session.closed_at);
+    visit("door", session.door);
 }
 
 template <class V>

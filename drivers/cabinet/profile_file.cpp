@@ -80,7 +80,10 @@ class FileReader {
             } else if (type == KeyEventType::vendor) {
                 reader_.problem(node, "\"" + word + "\" is no type of event");
             } else {
-                profile_->types[*code] = {type, word.starts_with("door.")};
+                // A badge and its session are of the door that they open.
+                const bool of_door = word.starts_with("door.") || word.starts_with("access.") ||
+                                     word.starts_with("session.");
+                profile_->types[*code] = {type, of_door};
             }
         }
     }

@@ -211,6 +211,75 @@ TEST_CASE("a badge at a reader and a contact of the module beside it: that perso
     CHECK_FALSE(is_reader("kc-01/box"));
 }
 
+// Each step is a second: who badges at which door, which door opens or closes, which slot is empty
+// then and by which door. 0: it names no door.
+TEST_CASE("two doors: who was at the door by which it left, and nobody where two could have been") {
+    struct Step {
+        T type;
+        int second, door, slot;
+        const char* person;
+    };
+    const auto badge = [](int second, int door, const char* person) {
+        return Step{T::access_granted, second, door, 0, person};
+    };
+    const auto opens = [](int second, int door) {
+        return Step{T::door_opened, second, door, 0, ""};
+    };
+    const auto shuts = [](int second, int door) {
+        return Step{T::door_closed, second, door, 0, ""};
+    };
+    const auto takes = [](int second, int door, int slot) {
+        return Step{T::key_removed, second, door, slot, ""};
+    };
+    struct Row {
+        const char* what;
+        std::vector<Step> steps;
+        const char* book;
+    };
+    const Row rows[] = {
+        {"each of his own door, and of the one that is open still",
+         {badge(0, 1, "s-3"), opens(1, 1), takes(2, 1, 1), badge(3, 2, "s-4"), opens(4, 2),
+          takes(5, 2, 2), shuts(6, 1), takes(9, 2, 3)},
+         "k-1 out s-3; k-2 out s-4; k-3 out s-4"},
+        {"without a door either may have, until one has gone",
+         {badge(0, 1, "s-3"), opens(1, 1), badge(3, 2, "s-4"), opens(4, 2), shuts(6, 1),
+          takes(8, 0, 1), takes(9, 0, 2), shuts(11, 2), takes(14, 0, 3)},
+         "k-1 out ?; k-2 out s-4; k-3 out ?"},
+        {"two badges at one door of two",
+         {badge(0, 1, "s-3"), opens(1, 1), badge(2, 1, "s-4"), takes(3, 1, 1), badge(4, 2, "s-5"),
+          opens(5, 2), takes(6, 2, 2), takes(7, 1, 3)},
+         "k-1 out ?; k-2 out s-5; k-3 out ?"},
+        {"a badge that names no door may be at either",
+         {badge(0, 0, "s-3"), opens(1, 1), badge(2, 2, "s-4"), opens(3, 2), shuts(4, 1),
+          takes(8, 2, 1), shuts(9, 2), badge(12, 2, "s-4"), opens(13, 2), takes(14, 2, 2)},
+         "k-1 out ?; k-2 out s-4; k-3 in"},
+        {"the other door shuts before a badge has opened its own",
+         {badge(0, 1, "s-3"), opens(1, 1), badge(3, 2, "s-4"), shuts(4, 1), opens(6, 2),
+          takes(8, 2, 1)},
+         "k-1 out s-4; k-2 in; k-3 in"},
+        {"a badge that opened nothing is over once all is shut",
+         {badge(0, 2, "s-4"), opens(1, 1), shuts(20, 1), takes(25, 0, 1)},
+         "k-1 out ?; k-2 in; k-3 in"},
+        {"a door that opened again is that one's who may be there still",
+         {badge(0, 1, "s-3"), opens(1, 1), shuts(2, 1), opens(3, 1), badge(3, 1, "s-4"),
+          takes(4, 1, 1)},
+         "k-1 out ?; k-2 in; k-3 in"},
+    };
+    for (const Row& row : rows) {
+        House house;
+        std::vector<KeyEvent> events;
+        std::int64_t seq = 0;
+        for (const Step& step : row.steps) {
+            events.push_back(at("kc-01", ++seq, step.type, step.second, step.slot));
+            if (step.door > 0) events.back().door = step.door;
+            events.back().person = step.person;
+        }
+        house.play(events);
+        INFO(row.what);
+        CHECK(house.book() == row.book);
+    }
+}
+
 TEST_CASE("who has left is nobody's second") {
     for (const bool left : {false, true}) {
         House house;
