@@ -480,10 +480,15 @@ void KeyFold::miss(std::int64_t from, std::int64_t through) {
     forget_places();
 }
 
-// What was in the memory of the board before may never be told.
+// What was in the memory of the board before may never be told, unless its numbers were at their
+// end: then the log goes on, and nothing is missing.
 void KeyFold::restart() {
     tell(KeyFactKind::log_restarted, cabinet());
-    forget_places();
+    const auto before = custody_.sources.find(numbering_before(event_.id.source));
+    const bool goes_on = before != custody_.sources.end() && before->second.begun &&
+                         before->second.boot == event_.id.boot &&
+                         is_wrap(before->second.seq, event_.id.seq);
+    if (!goes_on) forget_places();
 }
 
 // In the place of the first of them; the log goes on behind the last.

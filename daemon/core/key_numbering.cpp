@@ -1,6 +1,7 @@
 #include "daemon/core/key_numbering.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace gatehouse {
@@ -41,6 +42,20 @@ std::string numbering_source(const std::string& cabinet, std::size_t n) {
 
 bool is_later_numbering(const std::string& source) {
     return source.find(kNumberingMark) != std::string::npos;
+}
+
+std::string numbering_before(const std::string& source) {
+    const std::size_t mark = source.find(kNumberingMark);
+    const unsigned long n = std::strtoul(source.c_str() + mark + 1, nullptr, 10);
+    return numbering_source(source.substr(0, mark), n - 1);
+}
+
+bool is_wrap(std::int64_t seq, std::int64_t next) {
+    return seq == kSeqs - 1 && (next == 0 || next == 1);
+}
+
+bool is_beyond_wrap(std::int64_t seq, std::int64_t next) {
+    return seq < kSeqs && next >= 0 && next < seq && next + kSeqs - seq < kLogMost;
 }
 
 bool contradicts(const Numbering& numbering, std::int64_t boot, UtcMs at) {

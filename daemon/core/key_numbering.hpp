@@ -18,6 +18,17 @@ inline constexpr char kNumberingMark = '~';
 // The n-th numbering of a cabinet as a source; 1: the cabinet's own name.
 [[nodiscard]] std::string numbering_source(const std::string& cabinet, std::size_t n);
 [[nodiscard]] bool is_later_numbering(const std::string& source);
+[[nodiscard]] std::string numbering_before(const std::string& source);  // of a later one
+
+// Boards count in 32 bits. Behind the last number comes 0, or 1 where 0 is none: the numbers begin
+// again, and the log goes on.
+inline constexpr std::int64_t kSeqs = std::int64_t{1} << 32;
+// No log is so long that numbers so far apart can stand on both sides of that end.
+inline constexpr std::int64_t kLogMost = std::int64_t{1} << 20;
+// Whether `next` is the number behind `seq` across that end.
+[[nodiscard]] bool is_wrap(std::int64_t seq, std::int64_t next);
+// Whether it stands so shortly behind that end, while `seq` stands before it.
+[[nodiscard]] bool is_beyond_wrap(std::int64_t seq, std::int64_t next);
 
 // When what is kept of one boot happened. Of events whose own clock could be believed alone.
 struct BootSpan {

@@ -10,6 +10,7 @@ namespace gatehouse {
 namespace {
 
 constexpr const char* kKind = "numbering";  // of key_base: the source -> its serial
+constexpr int kBootsBack = 8;               // in whose events a repetition is looked for
 
 // Whether the cabinet says the same again; what the box made of it may have changed.
 KeptAs compared(const KeyEvent& before, const KeyEvent& again) {
@@ -21,21 +22,32 @@ KeptAs compared(const KeyEvent& before, const KeyEvent& again) {
     return happening || time ? KeptAs::other : KeptAs::reused;
 }
 
+std::optional<KeyEvent> known_as(KeyBooks& books, const KeyNumberings::Pending& pending,
+                                 const KeyEventId& id) {
+    const auto waiting = pending.find(id);
+    if (waiting != pending.end()) return waiting->second;
+    const auto body = books.event_body(id.source, id.boot, id.seq);
+    if (!body) return std::nullopt;
+    KeyEvent event;
+    from_book(*body, event);
+    return event;
+}
+
 Kept kept_as(KeyBooks& books, const KeyNumberings::Pending& pending, const std::string& source,
              const KeyEvent& said) {
-    KeyEvent before;
-    const auto waiting = pending.find({source, said.id.boot, said.id.seq});
-    if (waiting != pending.end()) {
-        before = waiting->second;
-    } else {
-        const auto body = books.event_body(source, said.id.boot, said.id.seq);
-        if (!body) return {};
-        from_book(*body, before);
-    }
+    const auto before = known_as(books, pending, {source, said.id.boot, said.id.seq});
+    if (!before) return {};
     // A loss stands in the place of its first event and is none of the board's own rows.
     const auto lost = KeyEventType::log_overwritten;
-    if ((before.type == lost) != (said.type == lost)) return {};
-    return {compared(before, said), before.at};
+    if ((before->type == lost) != (said.type == lost)) return {};
+    return {compared(*before, said), before->at};
+}
+
+// In all its words, its own time among them: no cabinet says such a thing twice.
+bool is_told_again(const KeyEvent& before, const KeyEvent& said, const KeyEvent& resolved) {
+    return said.at != 0 && compared(before, said) == KeptAs::same && before.door == said.door &&
+           before.begins == said.begins && before.detail == said.detail &&
+           before.card == resolved.card;
 }
 
 void widen(std::map<std::int64_t, BootSpan>& boots, std::int64_t boot, UtcMs at) {
@@ -80,20 +92,45 @@ KeyNumberings::Cabinet& KeyNumberings::cabinet(KeyBooks& books, const std::strin
         Numbering numbering;
         numbering.source = source;
         if (serial != serials.end()) numbering.serial = serial->second;
-        cabinet.newest_boot = 0;
-        cabinet.newest_seq = -1;
+        Newest newest;
         for (const KeyBooks::BootRow& row : books.boots(source)) {
             if (row.last != 0) numbering.boots[row.boot] = {row.first, row.last};
-            cabinet.newest_boot = row.boot;
-            cabinet.newest_seq = row.seq;
+            newest[row.boot] = row.seq;
         }
         cabinet.numberings.push_back(std::move(numbering));
+        cabinet.newest.push_back(std::move(newest));
     }
     return cabinet;
 }
 
 const std::string& KeyNumberings::current(KeyBooks& books, const std::string& id) {
     return cabinet(books, id).numberings.back().source;
+}
+
+// The numbering of what a cabinet pushes.
+std::size_t KeyNumberings::pushed_to(const Cabinet& known, const std::vector<Kept>& kept,
+                                     const Pending& pending, const KeyPush& push,
+                                     const KeyEvent& said, const KeyEvent& resolved) {
+    const std::vector<Numbering>& all = known.numberings;
+    const bool own_clock =
+        resolved.clocked || (said.at != 0 && resolved.at != resolved.received_at);
+    std::size_t chosen = choose(all, kept, push, said.id.boot,
+                                own_clock ? std::optional(resolved.at) : std::nullopt);
+    // One push is told from one memory: where the event before it went, it goes too.
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (kept[i].as == KeptAs::nothing &&
+            pending.contains({all[i].source, said.id.boot, said.id.seq - 1}))
+            chosen = i;
+    if (chosen + 1 != all.size() || kept[chosen].as != KeptAs::nothing) return chosen;
+    // Its numbers came to their end and began again, or this is a late one from before that.
+    const auto newest = [&](std::size_t i) {
+        const auto boot = known.newest[i].find(said.id.boot);
+        return boot == known.newest[i].end() ? -1 : boot->second;
+    };
+    if (is_beyond_wrap(newest(chosen), said.id.seq)) return all.size();
+    const bool late = chosen > 0 && is_beyond_wrap(newest(chosen - 1), newest(chosen)) &&
+                      is_beyond_wrap(said.id.seq, newest(chosen));
+    return late ? chosen - 1 : chosen;
 }
 
 KeyNumberings::Place KeyNumberings::place(KeyBooks& books, const Pending& pending,
@@ -103,26 +140,47 @@ KeyNumberings::Place KeyNumberings::place(KeyBooks& books, const Pending& pendin
     const std::vector<Numbering>& all = known.numberings;
     std::vector<Kept> kept;
     for (const Numbering& one : all) kept.push_back(kept_as(books, pending, one.source, said));
+    const Newest& newest = known.newest.back();
     std::size_t chosen = all.size() - 1;
     if (push.newest) {
-        const bool anew = known.newest_seq >= 0 &&
-                          counts_anew(push.boot, *push.newest, known.newest_boot, known.newest_seq);
+        const bool anew =
+            !newest.empty() &&
+            counts_anew(push.boot, *push.newest, newest.rbegin()->first, newest.rbegin()->second);
         const KeptAs there = kept.back().as;
         if (anew || there == KeptAs::other || there == KeptAs::reused) chosen = all.size();
     } else {
-        const bool own_clock =
-            resolved.clocked || (said.at != 0 && resolved.at != resolved.received_at);
-        chosen = choose(all, kept, push, said.id.boot,
-                        own_clock ? std::optional(resolved.at) : std::nullopt);
-        // One push is told from one memory: where the event before it went, it goes too.
-        for (std::size_t i = 0; i < all.size(); ++i)
-            if (kept[i].as == KeptAs::nothing &&
-                pending.contains({all[i].source, said.id.boot, said.id.seq - 1}))
-                chosen = i;
+        chosen = pushed_to(known, kept, pending, push, said, resolved);
     }
-    if (chosen == all.size())
-        return {numbering_source(push.source, chosen + 1), KeptAs::nothing, true};
-    return {all[chosen].source, kept[chosen].as, false};
+    Place place;
+    place.boot = said.id.boot;
+    if (chosen == all.size()) {
+        place.source = numbering_source(push.source, chosen + 1);
+        place.begins = true;
+        const auto boot = newest.find(said.id.boot);
+        place.wraps = boot != newest.end() && is_beyond_wrap(boot->second, said.id.seq);
+        return place;
+    }
+    place.source = all[chosen].source;
+    place.kept = kept[chosen].as;
+    // What was kept and not acknowledged comes again under the boot that the cabinet has by now.
+    const Newest& there = known.newest[chosen];
+    int left = kBootsBack;
+    for (auto boot = there.rbegin(); boot != there.rend() && left > 0; ++boot) {
+        const bool other = boot->first != said.id.boot && place.kept == KeptAs::nothing;
+        if (!other || boot->second < said.id.seq) continue;
+        --left;
+        const auto before = known_as(books, pending, {place.source, boot->first, said.id.seq});
+        if (!before || !is_told_again(*before, said, resolved)) continue;
+        place.boot = boot->first;
+        place.kept = KeptAs::same;
+    }
+    // A cabinet that is asked from above 1 on, under a boot that told nothing yet, goes on
+    // counting.
+    auto boot = there.upper_bound(said.id.boot);
+    const bool goes_on = push.newest && said.id.seq > 1;
+    if (boot != there.begin() && ((--boot)->first == said.id.boot || goes_on))
+        place.kept_through = boot->second;
+    return place;
 }
 
 void KeyNumberings::keep(KeyBooks& books, const KeyPush& push, const Place& place,
@@ -130,8 +188,7 @@ void KeyNumberings::keep(KeyBooks& books, const KeyPush& push, const Place& plac
     Cabinet& known = cabinet(books, push.source);
     if (place.begins) {
         known.numberings.push_back({place.source, push.serial, {}});
-        known.newest_boot = 0;
-        known.newest_seq = -1;
+        known.newest.emplace_back();
     }
     const auto at = std::find_if(known.numberings.begin(), known.numberings.end(),
                                  [&](const Numbering& one) { return one.source == place.source; });
@@ -140,11 +197,9 @@ void KeyNumberings::keep(KeyBooks& books, const KeyPush& push, const Place& plac
         books.put_base(kKind, place.source, at->serial);
     }
     if (event.clocked || event.at != event.received_at) widen(at->boots, event.id.boot, event.at);
-    if (std::next(at) != known.numberings.end()) return;
-    const auto newest = std::pair{known.newest_boot, known.newest_seq};
-    if (known.newest_seq >= 0 && std::pair{event.id.boot, event.id.seq} <= newest) return;
-    known.newest_boot = event.id.boot;
-    known.newest_seq = event.id.seq;
+    Newest& newest = known.newest[static_cast<std::size_t>(at - known.numberings.begin())];
+    const auto boot = newest.emplace(event.id.boot, event.id.seq).first;
+    boot->second = std::max(boot->second, event.id.seq);
 }
 
 }  // namespace gatehouse

@@ -133,7 +133,7 @@ void KeyRoom::close_filled_gaps() {
 }
 
 // Another numbering of a cabinet begins: another board, or one that lost its memory.
-void KeyRoom::log_restart(const KeyEvent& first) {
+void KeyRoom::log_restart(const KeyEvent& first, bool wraps) {
     const std::string cabinet = cabinet_of(first.id.source);
     const std::string topic = "cabinet/" + cabinet + "/event";
     const std::uint64_t seq = context_.store.next(Series::event);
@@ -147,6 +147,7 @@ void KeyRoom::log_restart(const KeyEvent& first) {
         .field("event_type", "log.restarted")
         .field("cabinet", cabinet)
         .field("first", format(first.id))
+        .field_if("detail", std::string(wraps ? "wrap" : ""))
         .field("origin", "derived")
         .field("at", context_.iso(first.at))
         .field("received_at", context_.iso(first.received_at))
@@ -157,10 +158,9 @@ void KeyRoom::log_restart(const KeyEvent& first) {
 
 // A loss that begins among what is kept (the daemon ended between commit and acknowledgement) is
 // one of what lies behind that.
-void KeyRoom::shorten_loss(KeyEvent& event, KeyNumberings::Place& place) {
+void KeyRoom::shorten_loss(KeyEvent& event, const KeyNumberings::Place& place) {
     if (event.type != KeyEventType::log_overwritten || place.begins) return;
-    KeyBooks& books = context_.store.key_books();
-    const std::int64_t kept = books.newest_seq(place.source, event.id.boot);
+    const std::int64_t kept = place.kept_through;
     if (event.from <= kept && kept < event.through) event.from = event.id.seq = kept + 1;
 }
 
@@ -168,7 +168,7 @@ Reply KeyRoom::push(const KeyPush& push) {
     KeyBooks& books = context_.store.key_books();
     KeyNumberings::Pending pending;
     std::vector<KeyPush::Bad> bad = push.bad;
-    std::int64_t duplicates = 0;
+    std::int64_t duplicates = 0, again = -1;  // again: kept already, under another boot
     std::string counted = numberings_.current(books, push.source);
     std::optional<UtcMs> device_now = push.device_now;
     if (const auto skew = skew_of(push); skew && *skew > options_.rules.skew_ms)
@@ -177,12 +177,16 @@ Reply KeyRoom::push(const KeyPush& push) {
         KeyEvent event = push.events[i];
         resolve(event, device_now);
         const bool own = event.id.source == push.source;  // else what the box itself saw
-        KeyNumberings::Place place{event.id.source, KeptAs::nothing, false};
+        KeyNumberings::Place place;
         if (own) {
             place = numberings_.place(books, pending, push, push.events[i], event);
             shorten_loss(event, place);
             event.id.source = place.source;
-            if (event.id.boot == push.boot) counted = place.source;
+            if (event.id.boot == push.boot) {
+                counted = place.source;
+                if (place.boot != event.id.boot) again = std::max(again, event.id.seq);
+            }
+            event.id.boot = place.boot;
         }
         // It was read again, or this push holds it twice.
         if (pending.contains(event.id) ||
@@ -192,7 +196,7 @@ Reply KeyRoom::push(const KeyPush& push) {
             continue;
         }
         if (own) numberings_.keep(books, push, place, event);
-        if (place.begins) log_restart(event);
+        if (place.begins) log_restart(event, place.wraps);
         pending.emplace(event.id, std::move(event));
     }
     hear(push);
@@ -200,7 +204,7 @@ Reply KeyRoom::push(const KeyPush& push) {
     for (auto& [id, event] : pending) fresh.push_back(std::move(event));
     if (!fresh.empty()) ingest(std::move(fresh));
     // Of that boot alone: a cabinet frees what is acknowledged, and counts anew after each boot.
-    const std::int64_t kept = books.newest_seq(counted, push.boot);
+    const std::int64_t kept = std::max(books.newest_seq(counted, push.boot), again);
     JsonWriter json;
     json.begin_object().key("ack");
     if (kept < 0)

@@ -179,7 +179,7 @@ class KeyRoom {
     void log_key_event(KeyEvent& event, const KeyMoved* moved, const std::string& part = "");
     [[nodiscard]] bool is_pushing(const std::string& cabinet) const;
     void load_watch();  // whose silence and whose clock is looked at after a restart
-    void log_restart(const KeyEvent& first);
+    void log_restart(const KeyEvent& first, bool wraps);
     void log_jumps(const KeyEvent& inventory);
     void log_line(const CabinetSeen& seen, UtcMs at);
     void look_for_silence();
@@ -187,7 +187,7 @@ class KeyRoom {
     [[nodiscard]] std::map<std::string, UtcMs> keys_back();
     [[nodiscard]] const std::vector<KeyFact>& entered_often();
     void forget_derived();
-    void shorten_loss(KeyEvent& event, KeyNumberings::Place& place);
+    static void shorten_loss(KeyEvent& event, const KeyNumberings::Place& place);
     void log_gap(const char* kind, const std::string& source, const SeqGap& gap);
     void close_filled_gaps();
     void log_gaps(const std::set<std::pair<std::string, SeqGap>>& before);

@@ -77,7 +77,7 @@ std::variant<KcmHead, std::string> decode_kcm_head(std::span<const std::uint16_t
 std::optional<KeyEvent> decode_kcm_record(const CabinetProfile& profile, const std::string& cabinet,
                                           std::int64_t boot, std::span<const std::uint16_t> words) {
     const std::int64_t seq = long_at(words, 0);
-    if (seq == 0) return std::nullopt;
+    if (seq == 0 && words[5] == 0) return std::nullopt;
     KeyEvent event;
     event.id = {cabinet, boot, seq};
     const std::int64_t utc_s = long_at(words, 2);

@@ -29,8 +29,8 @@ struct KcmHead {
 [[nodiscard]] std::variant<KcmHead, std::string> decode_kcm_head(
     std::span<const std::uint16_t> words);
 
-// Nothing where the place in the window is empty. A code that the profile does not know becomes a
-// `vendor` event with its words, never nothing.
+// Nothing where the place in the window is empty: it has neither number nor type. A code that the
+// profile does not know becomes a `vendor` event with its words, never nothing.
 [[nodiscard]] std::optional<KeyEvent> decode_kcm_record(const CabinetProfile& profile,
                                                         const std::string& cabinet,
                                                         std::int64_t boot,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/core/key_numbering.hpp"
+
 namespace gatehouse::cabinet {
 namespace {
 
@@ -25,6 +27,18 @@ ContactMap inputs_of(const KcmHead& head) {
     map.of_device = true;
     map.faults_first = kFaults + 1;
     return map;
+}
+
+// A number of 32 bits as one that goes on: where it is less than what came before it and stands
+// shortly behind the end of the numbers, they began again.
+std::int64_t in_line(std::int64_t told, std::int64_t behind) {
+    const std::int64_t round = behind - behind % kSeqs;
+    return round + told + (is_beyond_wrap(behind - round, told) ? kSeqs : 0);
+}
+
+// Behind the last number some boards count from 0 and some from 1.
+bool is_first_behind_end(std::int64_t expected, std::int64_t first) {
+    return expected % kSeqs == 0 && expected != 0 && first == expected + 1;
 }
 
 }  // namespace
@@ -208,10 +222,10 @@ std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
         return *reason;
     }
     const Step step = step_;
-    head_ = std::get<KcmHead>(head);
+    set_in_line(std::get<KcmHead>(head));
     take_skew(now);
     check_clock(now);
-    if (went_back()) {
+    if (went_back(std::get<KcmHead>(head))) {
         rest(now);
         return "";
     }
@@ -226,22 +240,36 @@ std::string KcmBoard::take_head(const BoardReply& reply, const Moment& now) {
     return "";
 }
 
+void KcmBoard::set_in_line(const KcmHead& told) {
+    head_ = told;
+    if (boot_ == told.boot) head_.acked = in_line(told.acked, acked_seen_);
+    head_.oldest = in_line(told.oldest, head_.acked);
+    head_.newest = in_line(told.newest, head_.acked);
+}
+
+std::int64_t KcmBoard::number_of(const Record& record) const {
+    return in_line((std::int64_t{record[0]} << 16) | record[1], head_.acked);
+}
+
 // A board that counts lower than before, or takes an acknowledgement back, was replaced, or has
 // lost its memory. It is believed when it says so twice: one head may be an older answer that came
 // late.
-bool KcmBoard::went_back() {
+bool KcmBoard::went_back(const KcmHead& told) {
     const bool same = boot_ == head_.boot;
     const bool back = (boot_ && head_.boot < *boot_) ||
                       (same && (head_.newest < committed_ || head_.acked < acked_seen_));
     if (!back) {
         set_back_ = false;
         acked_seen_ = same ? std::max(acked_seen_, head_.acked) : head_.acked;
+        // What is acknowledged does not come again under another boot.
+        if (same && committed_ != 0 && head_.acked >= committed_) kept_.clear();
         return false;
     }
     if (!std::exchange(set_back_, true)) return true;
     set_back_ = false;
-    acked_seen_ = head_.acked;
     boot_.reset();
+    set_in_line(told);
+    acked_seen_ = head_.acked;
     kept_.clear();
     lost_told_.reset();
     stock_due_ = true;
@@ -304,22 +332,29 @@ std::vector<KcmBoard::Record> KcmBoard::records() const {
     for (std::size_t at = 0; at + kKcmRecordWords <= words_.size(); at += kKcmRecordWords) {
         const auto first = words_.begin() + static_cast<std::ptrdiff_t>(at);
         Record record(first, first + kKcmRecordWords);
-        if (record[0] == 0 && record[1] == 0) break;
+        // 0 is a number behind the last one alone.
+        const bool numbered = record[0] != 0 || record[1] != 0 ||
+                              (head_.newest / kSeqs != head_.acked / kSeqs && record[5] != 0);
+        if (!numbered) break;
         found.push_back(std::move(record));
     }
     return found;
 }
 
 // What was overwritten before anybody read it, with its exact range, in the place of its first one.
+// Where its numbers began again among them, those before that are told by the new numbering itself.
 bool KcmBoard::overwritten(std::int64_t first, KeyEvent& event) const {
     const std::int64_t expected = std::max(head_.acked, committed_) + 1;
-    event.from = expected;
-    event.through = first - 1;
+    std::int64_t from = expected;
     if (first <= expected) {
         // No hole, but the board counts more losses than before: it moved its own mark past them.
-        event.from = std::max(first - (head_.lost - *lost_told_), committed_ + 1);
-        if (head_.lost <= *lost_told_ || event.from > event.through) return false;
+        if (head_.lost <= *lost_told_) return false;
+        from = std::max(first - (head_.lost - *lost_told_), committed_ + 1);
     }
+    from = std::max(from, first - first % kSeqs);
+    if (from >= first || is_first_behind_end(expected, first)) return false;
+    event.from = from % kSeqs;
+    event.through = (first - 1) % kSeqs;
     event.id = {cabinet_, *boot_, event.from};
     event.type = KeyEventType::log_overwritten;
     event.word = to_string(event.type);
@@ -334,30 +369,36 @@ std::string KcmBoard::confirm(const Moment& now) {
     if (head_.boot != before_boot_) return "";  // other records, under another boot
     std::vector<Record> found = records();
     const auto event_of = [&](const Record& record) {
-        return decode_kcm_record(*profile_, cabinet_, *boot_, record);
+        KeyEvent event =
+            decode_kcm_record(*profile_, cabinet_, *boot_, record).value_or(KeyEvent{});
+        event.id = {cabinet_, *boot_, number_of(record) % kSeqs};
+        return event;
     };
-    const auto first = found.empty() ? std::nullopt : event_of(found.front());
+    const std::int64_t first = found.empty() ? -1 : number_of(found.front());
     const std::int64_t expected = std::max(head_.acked, committed_) + 1;
-    if (!first || first->id.seq < expected ||
-        (first->id.seq > expected && head_.oldest <= expected)) {
+    const bool hole = first > expected && !is_first_behind_end(expected, first);
+    if (first < expected || (hole && head_.oldest <= expected)) {
         rest(now);  // torn, or an older answer that came late
         return "";
     }
+    // Another numbering begins behind the last number; it is told by itself.
+    const std::int64_t last = first - first % kSeqs + kSeqs - 1;
     KeyPush push;
     push.source = cabinet_;
     push.boot = *boot_;
-    push.newest = head_.newest;
+    push.newest = std::min(head_.newest, last) % kSeqs;
     push.device_now = device_now(now);
     handed_.clear();
     KeyEvent loss;
-    if (overwritten(first->id.seq, loss)) {
-        loss.at = first->at;
+    if (overwritten(first, loss)) {
+        loss.at = event_of(found.front()).at;
         push.events.push_back(std::move(loss));
     }
-    std::int64_t next = first->id.seq;
+    std::int64_t next = first;
     for (Record& record : found) {
-        KeyEvent event = *event_of(record);
-        if (event.id.seq != next++) break;  // the rest was torn; it comes with the next window
+        // The rest was torn, or is beyond the last number; it comes with the next window.
+        if (next > last || number_of(record) != next) break;
+        KeyEvent event = event_of(record);
         if (event.type == KeyEventType::clock_set && skew_before_ms_) {
             // What stands before it has the clock that was wrong, what stands behind it has not.
             if (!handed_.empty()) break;
@@ -368,6 +409,7 @@ std::string KcmBoard::confirm(const Moment& now) {
         if (std::find(kept_.begin(), kept_.end(), record) == kept_.end())
             push.events.push_back(std::move(event));
         handed_.push_back(std::move(record));
+        handed_newest_ = next++;
     }
     hands_log_ = true;
     if (push.events.empty()) {
@@ -401,8 +443,8 @@ void KcmBoard::committed(bool kept, const Moment& now) {
     if (!push_.events.empty() && push_.events.front().type == KeyEventType::log_overwritten)
         stock_due_ = true;
     lost_told_ = head_.lost;
-    const Record& last = handed_.back();
-    committed_ = ack_seq_ = (std::int64_t{last[0]} << 16) | last[1];
+    if (handed_newest_ / kSeqs != head_.acked / kSeqs) stock_due_ = true;
+    committed_ = ack_seq_ = handed_newest_;
     kept_ = std::move(handed_);
     handed_.clear();
     step_ = Step::ack;

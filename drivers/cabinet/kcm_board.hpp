@@ -33,7 +33,9 @@ class KcmBoard final : public Board {
     using Record = std::vector<std::uint16_t>;
 
     [[nodiscard]] std::string take_head(const BoardReply& reply, const Moment& now);
-    [[nodiscard]] bool went_back();
+    void set_in_line(const KcmHead& told);
+    [[nodiscard]] std::int64_t number_of(const Record& record) const;
+    [[nodiscard]] bool went_back(const KcmHead& told);
     void take_boot();
     void decide(const Moment& now);
     [[nodiscard]] std::string take_window(const BoardReply& reply, const Moment& now);
@@ -60,6 +62,7 @@ class KcmBoard final : public Board {
     Step step_ = Step::head;
     MonoMs due_ = 0;
     std::optional<std::int64_t> skew_ms_;
+    // Numbers here go on where the board's 32 bits begin again; what leaves has the board's.
     KcmHead head_;
     std::optional<std::int64_t> boot_;
     std::int64_t before_boot_ = 0;      // of the head before the window
@@ -69,6 +72,7 @@ class KcmBoard final : public Board {
     std::optional<int> lost_told_;      // of the board's count
     std::vector<std::uint16_t> words_;  // of the window
     std::vector<Record> handed_;
+    std::int64_t handed_newest_ = 0;
     std::int64_t ack_seq_ = 0;
     KeyPush push_;
     bool hands_log_ = false;

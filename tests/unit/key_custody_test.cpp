@@ -555,6 +555,22 @@ TEST_CASE("another numbering of a cabinet is told, and nothing there is known un
     CHECK(house.facts() == "log_restarted@kc-01");
 }
 
+TEST_CASE("numbers that were at their end begin again, and nothing is unknown by that") {
+    for (const std::int64_t last : {0xFFFF'FFFFLL, 0xFFFF'FFFELL}) {
+        House house;
+        KeyEvent badge = event(last - 1, T::access_granted, 0, "s-1");
+        KeyEvent first = event(1, T::key_removed, 3, "", 1);
+        first.id = {"kc-01~2", 1, 1};
+        house.play({event(last - 2, T::key_returned, -9, "s-1", 2), badge,
+                    event(last, T::door_opened, 1), first});
+        const bool goes_on = last == 0xFFFF'FFFF;
+        INFO(last);
+        CHECK(house.key("k-1").loan->holder == (goes_on ? "s-1" : ""));
+        CHECK(house.key("k-2").place == (goes_on ? KeyPlace::in : KeyPlace::unknown));
+        CHECK(house.facts().starts_with("log_restarted@kc-01"));
+    }
+}
+
 TEST_CASE("a log that was overwritten goes on behind its loss, and the loss is one fact") {
     House house;
     KeyEvent loss = event(2, T::log_overwritten, 4);

@@ -35,6 +35,24 @@ TEST_CASE("sources of numberings are of their cabinet") {
     CHECK(parse_key_event_id(format(id)) == id);
 }
 
+TEST_CASE("behind the last number of 32 bits comes 0, or 1 where that is none") {
+    constexpr std::int64_t kLast = 0xFFFF'FFFF;
+    CHECK(is_wrap(kLast, 0));
+    CHECK(is_wrap(kLast, 1));
+    CHECK_FALSE(is_wrap(kLast, 2));
+    CHECK_FALSE(is_wrap(kLast - 1, 0));
+    CHECK(is_beyond_wrap(kLast - 5, 0));
+    CHECK(is_beyond_wrap(kLast, 4'000));
+    CHECK_FALSE(is_beyond_wrap(kLast, kLogMost));  // too far for one log
+    CHECK_FALSE(is_beyond_wrap(5, 3));
+    CHECK_FALSE(is_beyond_wrap(3, 5));
+    CHECK_FALSE(is_beyond_wrap(kSeqs, 0));  // a cabinet that counts further
+    CHECK_FALSE(is_beyond_wrap(-1, 0));
+    CHECK(numbering_before("kc-01~2") == "kc-01");
+    CHECK(numbering_before("kc-01~11") == "kc-01~10");
+    CHECK(numbering_before("kc-01/reader~3") == "kc-01/reader~2");
+}
+
 TEST_CASE("where an event of one board's numbering belongs") {
     struct Row {
         const char* what;

@@ -229,7 +229,7 @@ TEST_CASE("a push hears of holes in its own boot, as it hears of what is kept of
         push.source = "kc-01";
         push.boot = boot;
         for (const std::int64_t seq : seqs) {
-            KeyEvent one = keys.event(T::door_opened, 0, "s-2");
+            KeyEvent one = keys.event(T::door_opened, (3 - boot) * 60'000, "s-2");
             one.id = {"kc-01", boot, seq};
             push.events.push_back(one);
         }
