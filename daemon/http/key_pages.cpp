@@ -189,6 +189,21 @@ Words said_of_register(const std::string& electronic, const std::string& booked)
 
 }  // namespace
 
+namespace {
+
+// Who stands in people.csv or staff.csv under that id; else the words as they were written.
+std::string name_on_paper(const Call& call, const std::string& who) {
+    const Registry& registry = *call.snapshot->registry;
+    for (const Person& person : registry.people)
+        if (person.person == who && !person.name.empty()) return person.name;
+    for (const Staff& staff : registry.staff)
+        if (staff.staff == who && !staff.name.empty()) return staff.name;
+    return who;
+}
+
+}  // namespace
+
+// Its caller may open the household's file.
 Response handover_page(const Call& call, const std::string& unit,
                        const std::vector<RegisterRow>& handovers) {
     Page page = page_of(call, "Handed over with the flat", "收楼移交清单");
@@ -200,8 +215,10 @@ Response handover_page(const Call& call, const std::string& unit,
             std::string(page.word(in ? Words{"Move-in", "办理入住"} : Words{"Move-out", "退房"})) +
             " " + minute(handover.at, call.app.zone));
         page.facts({{{"Flat", "房号"}, label},
-                    {{"Receiver", "接收人"}, text_of(row, "receiver")},
-                    {{"Witness", "见证人"}, text_of(row, "witness")},
+                    {{"Receiver", "接收人"}, name_on_paper(call, text_of(row, "receiver"))},
+                    {{"Handed over by", "移交人"}, name_on_paper(call, text_of(row, "by"))},
+                    {{"Second person", "复核人"}, name_on_paper(call, text_of(row, "second"))},
+                    {{"Witness", "见证人"}, name_on_paper(call, text_of(row, "witness"))},
                     {{"Note", "备注"}, text_of(row, "note")}});
         std::vector<std::vector<std::string>> rows;
         for (const json::value& one : row.at("readings").as_array()) {

@@ -398,6 +398,8 @@ def registers(house, desk):
                          ("/units/u-1/files", "File directory"),
                          (f"/tickets/{made['tickets'][0]}", "Dispatch slip")):  # fmt: skip
         check(f"{target} on paper", word in page(house, target))
+    sheet = page(house, "/units/u-1/handover")
+    check("who handed it over, by name", ">Desk<" in sheet)
     found = house.get("/search?q=Flat%201")["items"]
     equal("found by the room", [item["unit"] for item in found], ["u-1"])
     shown = house.ctl("timeline", "--unit", "u-1")["items"]
