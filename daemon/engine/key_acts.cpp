@@ -49,10 +49,11 @@ std::string too_early(const std::string& key, const KeyState& state, UtcMs since
            "missing in between";
 }
 
-// What is lost or given away is neither once more: each loss orders a lock.
+// What is lost or given away is neither once more (each loss orders a lock), and nobody takes it.
 bool is_gone(KeyAct::What what, KeyPlace place) {
-    const bool parts = what == KeyAct::What::lose || what == KeyAct::What::give;
-    return parts && (place == KeyPlace::lost || place == KeyPlace::given);
+    using What = KeyAct::What;
+    const bool moves = what == What::take || what == What::lose || what == What::give;
+    return moves && (place == KeyPlace::lost || place == KeyPlace::given);
 }
 
 KeyEventType type_of(KeyAct::What what) {
@@ -314,7 +315,7 @@ Reply KeyRoom::act(const KeyAct& act) {
         return refusal(ReplyKind::conflict, "key-gone",
                        "key " + act.key + " is " +
                            (state.place == KeyPlace::lost ? "lost" : "given away") +
-                           " already; where it is here again, write down that it was found");
+                           "; where it is here again, write down first that it was found");
     if (act.what == What::take && (out || state.place != KeyPlace::in))
         return refusal(
             ReplyKind::conflict, "key-out",

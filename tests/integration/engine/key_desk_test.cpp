@@ -199,6 +199,9 @@ TEST_CASE_METHOD(Drawer, "what is lost or given away is so once, and a key goes 
     REQUIRE(work(act("k-9", W::find)).kind == ReplyKind::ok);
     REQUIRE(work(act("k-9", W::give)).kind == ReplyKind::ok);
     for (const W what : {W::lose, W::give}) CHECK(refused(act("k-9", what)) == "key-gone");
+    KeyAct again = act("k-9", W::take);
+    again.person = "s-2";
+    CHECK(refused(again) == "key-gone");
     CHECK(house.events("key.given").size() == 1);
     CHECK(key("k-9").place == KeyPlace::given);
     KeyAct take = act("k-1", W::take);
