@@ -134,7 +134,7 @@ TEST_CASE_METHOD(Desk, "a token is shown once, and only its hash is kept") {
 }
 
 TEST_CASE_METHOD(Desk, "the broker's cursor is on disk within half a minute of silence") {
-    REQUIRE(engine().submit(MqttCursor{3}, nullptr));
+    REQUIRE(engine().submit(MqttCursor{3, {}}, nullptr));
     step();
     pass(31 * kSecond);
     reopen();
@@ -156,7 +156,7 @@ TEST_CASE_METHOD(Desk, "on its own thread it answers after the commit and keeps 
     CHECK(answer.get().kind == ReplyKind::created);
     CHECK(entries("a-103").size() == 1);
     CHECK(account("a-103").ledger == Fen{20'00});
-    REQUIRE(engine().submit(MqttCursor{2}, nullptr));
+    REQUIRE(engine().submit(MqttCursor{2, {}}, nullptr));
     engine().stop();
     CHECK_FALSE(engine().submit(command, nullptr));
     reopen();

@@ -282,14 +282,14 @@ TEST_CASE_METHOD(Erasing, "words of tickets, calls, hand-overs and loans go, and
     CHECK(held.type == "holds-key");
     CHECK(on_disk("Ouyang"));
     bring_the_key();
-    KeyPush said;  // what nobody reads of a cabinet's word is somebody's word as well
-    said.source = "kc-01";
-    said.events.resize(1);
-    said.events[0].id = {"kc-01", 0, 1};
-    said.events[0].type = KeyEventType::key_fault;
-    said.events[0].person = "p-1";
-    said.events[0].extra = R"({"raw":"Ouyang"})";
-    REQUIRE(work(said).kind == ReplyKind::ok);
+    KeyPush push;  // what nobody reads of a cabinet's word is somebody's word as well
+    push.source = "kc-01";
+    push.events.resize(1);
+    push.events[0].id = {"kc-01", 0, 1};
+    push.events[0].type = KeyEventType::key_fault;
+    push.events[0].person = "p-1";
+    push.events[0].extra = R"({"raw":"Ouyang"})";
+    REQUIRE(work(push).kind == ReplyKind::ok);
     SECTION("at once") {
         const Reply done = erase();
         INFO(done.detail);
