@@ -38,9 +38,24 @@ std::string by_readings(Milli replayed, Milli stored) {
 
 }  // namespace
 
+std::vector<UtcMs> edges_within_day(const Tariff& tariff, UtcMs from, UtcMs to,
+                                    const Calendar& calendar, const Zone& zone) {
+    std::vector<UtcMs> edges;
+    if (from >= to || !has_bands(tariff)) return edges;
+    const LocalDate day = zone.local(from).date;
+    if (day != zone.local(to - 1).date) return edges;
+    for (const UtcMs edge : band_edges(tariff, day, calendar, zone))
+        if (edge > from && edge < to) edges.push_back(edge);
+    return edges;
+}
+
 Replay::Replay(TariffLookup tariffs, const Calendar& calendar, const Zone& zone,
-               std::optional<LocalDate> live_from)
-    : tariffs_(std::move(tariffs)), calendar_(calendar), zone_(zone), live_from_(live_from) {}
+               std::optional<LocalDate> live_from, FigureAt figure_at)
+    : tariffs_(std::move(tariffs)),
+      calendar_(calendar),
+      zone_(zone),
+      live_from_(live_from),
+      figure_at_(std::move(figure_at)) {}
 
 void Replay::seed(const ReplaySeed& seed) {
     const Tariff* tariff = tariffs_(seed.tariff);
@@ -65,12 +80,22 @@ void Replay::take(const ReplayRow& row) {
 
 void Replay::charge(MeterReplay& meter, ReplayMark& mark, const Tariff& tariff,
                     const ReplayRow& row) {
-    if (row.total >= meter.seen)
-        for (const UtcMs edge : edges_between(tariff, meter.at, row.at)) {
-            const Milli total = total_at_edge(meter.seen, meter.at, row.total, row.at, edge);
-            static_cast<void>(price(meter, mark, tariff, edge, total, row));
+    if (row.total >= meter.seen) {
+        const ReplayStretch stretch{meter.at, meter.seen, row};
+        Milli reached = meter.seen;
+        for (const UtcMs edge : edges_within_day(tariff, meter.at, row.at, calendar_, zone_)) {
+            // A figure of the ends may have been corrected since the one between was kept.
+            reached = std::clamp(total_at(stretch, edge), reached, row.total);
+            static_cast<void>(price(meter, mark, tariff, edge, reached, row));
         }
+    }
     if (price(meter, mark, tariff, row.at, row.total, row)) mark.reading = row.reading;
+}
+
+Milli Replay::total_at(const ReplayStretch& stretch, UtcMs edge) const {
+    const std::optional<Milli> known = figure_at_ ? figure_at_(stretch, edge) : std::nullopt;
+    const ReplayRow& to = stretch.to;
+    return known ? *known : total_at_edge(stretch.from_total, stretch.from, to.total, to.at, edge);
 }
 
 // False where it has no price: the mark then stays where the priced part ends.
@@ -92,16 +117,6 @@ bool Replay::price(const MeterReplay& meter, ReplayMark& mark, const Tariff& tar
     }
     mark.total = total;
     return true;
-}
-
-std::vector<UtcMs> Replay::edges_between(const Tariff& tariff, UtcMs from, UtcMs to) const {
-    std::vector<UtcMs> edges;
-    if (from >= to || !has_bands(tariff)) return edges;
-    const LocalDate day = zone_.local(from).date;
-    if (day != zone_.local(to - 1).date) return edges;
-    for (const UtcMs edge : band_edges(tariff, day, calendar_, zone_))
-        if (edge > from && edge < to) edges.push_back(edge);
-    return edges;
 }
 
 void Replay::end_month(const ReplayMonth& month) {

@@ -54,6 +54,16 @@ struct ReplayAccount {
 
 using TariffLookup = std::function<const Tariff*(const std::string& id)>;  // null: none
 
+// What a meter used from an instant to a row.
+struct ReplayStretch {
+    UtcMs from = 0;
+    Milli from_total;
+    const ReplayRow& to;
+};
+// The total at an instant within the stretch, where something tells it; nothing: it lies on the
+// line between the ends.
+using FigureAt = std::function<std::optional<Milli>(const ReplayStretch& stretch, UtcMs edge)>;
+
 // What a line rests on: of that meter between two readings went quantity into it.
 struct ReplayPart {
     std::string meter;
@@ -76,16 +86,21 @@ struct Replayed {
     std::uint64_t unpriced = 0;
 };
 
+// The edges of bands strictly between two instants of one day; none where a midnight lies between
+// them: the meter was away for so long that nobody split its use.
+[[nodiscard]] std::vector<UtcMs> edges_within_day(const Tariff& tariff, UtcMs from, UtcMs to,
+                                                  const Calendar& calendar, const Zone& zone);
+
 // Row by row, for callers that do other work in between.
 class Replay {
   public:
-    // The calendar and the zone outlive it.
+    // The calendar and the zone outlive it. Without `figure_at` nothing tells a total at an edge.
     Replay(TariffLookup tariffs, const Calendar& calendar, const Zone& zone,
-           std::optional<LocalDate> live_from);
+           std::optional<LocalDate> live_from, FigureAt figure_at = nullptr);
     void seed(const ReplaySeed& seed);  // before the first row
-    // Between two rows of one day the totals at edges of bands lie on the line between them, as in
-    // total_at_edge: a version that came later may have edges where no freeze stands. Where a
-    // midnight lies between them the meter was away for so long that nobody split its use.
+    // A version that came later may have edges of bands where no freeze stands. Between two rows of
+    // one day the totals there are what `figure_at` says, or lie on the line between the rows, as
+    // in total_at_edge.
     void take(const ReplayRow& row);
     void end_month(const ReplayMonth& month);  // after the last row
     [[nodiscard]] Replayed& result() { return out_; }
@@ -97,15 +112,15 @@ class Replay {
         ReplayTerms terms;
     };
     void charge(MeterReplay& meter, ReplayMark& mark, const Tariff& tariff, const ReplayRow& row);
+    [[nodiscard]] Milli total_at(const ReplayStretch& stretch, UtcMs edge) const;
     bool price(const MeterReplay& meter, ReplayMark& mark, const Tariff& tariff, UtcMs edge,
                Milli total, const ReplayRow& row);
-    [[nodiscard]] std::vector<UtcMs> edges_between(const Tariff& tariff, UtcMs from,
-                                                   UtcMs to) const;
 
     TariffLookup tariffs_;
     const Calendar& calendar_;
     const Zone& zone_;
     std::optional<LocalDate> live_from_;
+    FigureAt figure_at_;
     std::map<std::string, MeterReplay> meters_;
     Replayed out_;
 };

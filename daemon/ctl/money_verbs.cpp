@@ -43,6 +43,12 @@ void print_why_line(const json::object& line) {
                    text(reading, "quality")});
     }
     if (!table.empty()) std::cout << table.text();
+    for (const json::value& item : list(line, "parts"))
+        for (const json::value& edge : list(item.get_object(), "edges"))
+            std::cout << "   between " << text(item.get_object(), "from") << " and "
+                      << text(item.get_object(), "to") << ": total "
+                      << text(edge.get_object(), "total") << " at " << text(edge.get_object(), "at")
+                      << " (" << text(edge.get_object(), "quality") << ")\n";
 }
 
 }  // namespace

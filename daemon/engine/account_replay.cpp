@@ -20,27 +20,75 @@ const Tariff* TariffsOf::operator()(const std::string& id) {
     return place->second.get();
 }
 
+Milli TotalLine::at(UtcMs edge) const {
+    return total_at_edge(from_total, from, to_total, to, edge);
+}
+
+std::optional<TotalLine> line_told(AccountBooks& books, const std::string& meter,
+                                   const TotalLine& ends, UtcMs edge) {
+    constexpr UtcMs kHourMs = 3'600'000;
+    TotalLine line = ends;
+    const auto usable = [&](std::int64_t hour) -> std::optional<Milli> {
+        const std::optional<Milli> total = books.hour(meter, hour);
+        return total && *total >= line.from_total && *total <= ends.to_total ? total : std::nullopt;
+    };
+    for (std::int64_t hour = edge / kHourMs; hour * kHourMs > ends.from; --hour) {
+        const std::optional<Milli> total = usable(hour);
+        if (!total) continue;
+        line.from = hour * kHourMs;
+        line.from_total = *total;
+        break;
+    }
+    for (std::int64_t hour = (edge + kHourMs - 1) / kHourMs; hour * kHourMs < ends.to; ++hour) {
+        const std::optional<Milli> total = usable(hour);
+        if (!total) continue;
+        line.to = hour * kHourMs;
+        line.to_total = *total;
+        break;
+    }
+    const bool told = line.from != ends.from || line.to != ends.to;
+    return told ? std::optional(line) : std::nullopt;
+}
+
 AccountReplay::AccountReplay(AccountBooks& books, const ReplayFrame& frame, std::string account,
                              std::optional<LocalDate> live_from)
     : books_(books), frame_(frame), account_(std::move(account)), live_from_(live_from) {}
 
-void AccountReplay::add(std::shared_ptr<TariffsOf> tariffs, Corrected corrected,
-                        std::vector<RemapRow> remaps) {
+void AccountReplay::add(ReplayTake take) {
+    const std::shared_ptr<TariffsOf> tariffs = take.tariffs;
+    const std::size_t index = sets_.size();
     Replay replay([tariffs](const std::string& id) { return (*tariffs)(id); }, frame_.calendar,
-                  frame_.zone, live_from_);
-    sets_.push_back(
-        {std::move(tariffs), std::move(corrected), std::move(remaps), std::move(replay), {}, {}});
+                  frame_.zone, live_from_,
+                  [this, index](const ReplayStretch& stretch, UtcMs edge) {
+                      return figure_at(sets_.at(index), stretch, edge);
+                  });
+    sets_.push_back({std::move(take), std::move(replay), {}, {}, {}});
+}
+
+std::optional<Milli> AccountReplay::figure_at(Set& set, const ReplayStretch& stretch, UtcMs edge) {
+    const EdgePlace place{stretch.to.reading, edge};
+    for (const auto* known : {&set.with.edges, &edges_})
+        if (const auto found = known->find(place); found != known->end()) return found->second;
+    if (!set.with.seeks) return std::nullopt;
+    const auto line =
+        line_told(books_, stretch.to.meter,
+                  {stretch.from, stretch.to.at, stretch.from_total, stretch.to.total}, edge);
+    if (!line) return std::nullopt;
+    set.found.push_back({account_, stretch.to.meter, stretch.to.reading, edge, 0, line->at(edge)});
+    return set.found.back().total;
 }
 
 void AccountReplay::start() {
     started_ = true;
+    for (const EdgeFigureRow& row : books_.edge_figures(account_))
+        edges_.insert_or_assign(EdgePlace{row.reading, row.at}, row.total);
     for (const LadderOpeningRow& row : books_.ladder_openings(account_))
         for (Set& set : sets_) set.replay.seed({row.tariff, row.day, row.quantity, row.start});
     const std::vector<RemapRow> known = books_.remaps(account_);
     for (Set& set : sets_) {
         // What is only thought of comes after what was done.
-        set.remaps.insert(set.remaps.begin(), known.begin(), known.end());
-        for (const RemapRow& one : set.remaps)
+        set.with.remaps.insert(set.with.remaps.begin(), known.begin(), known.end());
+        for (const RemapRow& one : set.with.remaps)
             if (one.account == account_) strangers_.insert(one.meter);
     }
     static_cast<void>(find_newer());
@@ -103,15 +151,15 @@ void AccountReplay::take(const Chained& chained) {
     row.begins = step.begins;
     if (step.begins) row.terms = ReplayTerms{step.tariff, step.persons};
     for (Set& set : sets_) {
-        const auto other = set.corrected.find(step.reading);
-        row.total = other == set.corrected.end() ? step.total : other->second;
+        const auto other = set.with.corrected.find(step.reading);
+        row.total = other == set.with.corrected.end() ? step.total : other->second;
         take_in(set, chained, row);
     }
 }
 
 void AccountReplay::take_in(Set& set, const Chained& chained, ReplayRow row) {
     const RemapRow* moved = nullptr;
-    for (const RemapRow& one : set.remaps)
+    for (const RemapRow& one : set.with.remaps)
         if (one.meter == row.meter && row.at > one.from && chained.row.step <= one.through_step)
             moved = &one;
     Seen& seen = set.seen[row.meter];

@@ -39,20 +39,51 @@ class TariffsOf {
 
 // Totals that are to stand instead of those of the books, by reading.
 using Corrected = std::map<std::uint64_t, Milli>;
+// An edge where no freeze stands: the reading with which the stretch of use ends, and the instant.
+using EdgePlace = std::pair<std::uint64_t, UtcMs>;
+
+// Two points between which totals lie on a line; `from` is not after `to`.
+struct TotalLine {
+    UtcMs from = 0, to = 0;
+    Milli from_total, to_total;  // not below the other
+    // DESIGN.md 5, "Edges".
+    [[nodiscard]] Milli at(UtcMs edge) const;
+};
+// What a meter had counted at an edge where no freeze stands is told by its totals at full hours,
+// which are kept for 13 months: the line between the known ones next to the edge, or the ends.
+// Nothing where no hour lies between the ends. An hour beside them, of before a correction, tells
+// nothing.
+[[nodiscard]] std::optional<TotalLine> line_told(AccountBooks& books, const std::string& meter,
+                                                 const TotalLine& ends, UtcMs edge);
+
+// What one replay is made with.
+struct ReplayTake {
+    std::shared_ptr<TariffsOf> tariffs;
+    Corrected corrected = {};
+    std::map<EdgePlace, Milli> edges = {};  // the same at edges
+    std::vector<RemapRow> remaps = {};      // meters that belonged elsewhere
+    // Totals at edges that nobody was settled by yet are sought among the hours that are kept.
+    bool seeks = false;
+};
 
 class AccountReplay {
   public:
     AccountReplay(AccountBooks& books, const ReplayFrame& frame, std::string account,
                   std::optional<LocalDate> live_from);
+    AccountReplay(const AccountReplay&) = delete;
+    AccountReplay& operator=(const AccountReplay&) = delete;
     // One more set of prices, figures and meters that belonged elsewhere; before the first step.
-    void add(std::shared_ptr<TariffsOf> tariffs, Corrected corrected = {},
-             std::vector<RemapRow> remaps = {});
+    void add(ReplayTake take);
     // Takes so many steps; true once everything that the books hold now is in.
     [[nodiscard]] bool advance(std::size_t steps);
 
     // Afterwards: of the sets in the order of add().
     [[nodiscard]] Replayed& result(std::size_t index) { return sets_.at(index).replay.result(); }
-    [[nodiscard]] TariffsOf& tariffs(std::size_t index) { return *sets_.at(index).tariffs; }
+    [[nodiscard]] TariffsOf& tariffs(std::size_t index) { return *sets_.at(index).with.tariffs; }
+    // What was sought and found.
+    [[nodiscard]] const std::vector<EdgeFigureRow>& found(std::size_t index) const {
+        return sets_.at(index).found;
+    }
     // What a meter counted of the stretch that would move to the account, by meter.
     struct Moved {
         Milli from, to;
@@ -95,12 +126,11 @@ class AccountReplay {
         ReplayTerms terms;
     };
     struct Set {
-        std::shared_ptr<TariffsOf> tariffs;
-        Corrected corrected;
-        std::vector<RemapRow> remaps;
+        ReplayTake with;
         Replay replay;
         std::map<std::string, Seen> seen;
         std::map<std::string, Moved> moved;
+        std::vector<EdgeFigureRow> found;
     };
 
     void start();
@@ -109,6 +139,8 @@ class AccountReplay {
     void take_in(Set& set, const Chained& chained, ReplayRow row);
     void begin_moved(Set& set, const RemapRow& moved, const Seen& seen);
     void note_stretch(const Set& set, const ReplayRow& row);
+    [[nodiscard]] std::optional<Milli> figure_at(Set& set, const ReplayStretch& stretch,
+                                                 UtcMs edge);
     [[nodiscard]] bool find_newer();
     void finish();
 
@@ -117,8 +149,9 @@ class AccountReplay {
     std::string account_;
     std::optional<LocalDate> live_from_;
     std::vector<Set> sets_;
-    std::set<std::string> strangers_;  // meters that were re-mapped to the account
-    std::vector<Head> heads_;          // of the chains that are walked back
+    std::map<EdgePlace, Milli> edges_;  // by which it was settled
+    std::set<std::string> strangers_;   // meters that were re-mapped to the account
+    std::vector<Head> heads_;           // of the chains that are walked back
     std::vector<Chained> rows_;
     std::size_t next_ = 0;
     std::uint64_t newest_ = 0;

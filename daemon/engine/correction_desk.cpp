@@ -24,8 +24,9 @@ struct Correction {
     std::size_t meter = 0;
     ReadingAround around;
     TypedFace typed;
-    std::vector<Replaced> rows;  // in order of time
-    bool newest = false;         // the meter stands at it, or at a row that repeats it
+    std::vector<Replaced> rows;        // in order of time
+    std::vector<EdgeFigureRow> edges;  // beside them
+    bool newest = false;               // the meter stands at it, or at a row that repeats it
 };
 
 UtcMs time_of(const Context& context, const ReadingRow& row) {
@@ -190,6 +191,55 @@ void estimate_anew(const Context& context, Correction& correction, Milli total,
     }
 }
 
+// What the meter had counted at an instant by the figures that stand now; nothing: it is beside
+// what they change.
+std::optional<Milli> total_then(const Context& context, const Correction& correction, UtcMs at) {
+    const ReadingRow& first = correction.around.before.front();
+    UtcMs from = time_of(context, first);
+    Milli from_total = first.total;
+    if (at <= from) return std::nullopt;
+    const auto reach = [&](UtcMs to, Milli total) -> std::optional<Milli> {
+        if (at <= to) return total_at_edge(from_total, from, total, to, at);
+        from = to;
+        from_total = total;
+        return std::nullopt;
+    };
+    for (const Replaced& one : correction.rows)
+        if (one.typed)
+            if (const auto total = reach(one.at, one.total)) return total;
+    if (const ReadingRow* after = after_of(correction))
+        return reach(time_of(context, *after), after->total);
+    return from_total;
+}
+
+void move_edges(Context& context, Correction& correction) {
+    const std::string& account = correction.around.row->account;
+    if (account.empty()) return;
+    for (EdgeFigureRow& row : context.store.account_books().edge_figures(account)) {
+        if (row.meter != correction.around.row->meter) continue;
+        const auto total = total_then(context, correction, row.at);
+        if (!total || *total == row.total) continue;
+        row.total = *total;
+        correction.edges.push_back(std::move(row));
+    }
+}
+
+// The hours that were kept of the wrong figure.
+void move_hours(Context& context, const Correction& correction) {
+    AccountBooks& books = context.store.account_books();
+    const std::string& meter = correction.around.row->meter;
+    const ReadingRow* after = after_of(correction);
+    const UtcMs end = after ? time_of(context, *after) : context.now_ms();
+    constexpr UtcMs kHourMs = 3'600'000;
+    for (std::int64_t hour = time_of(context, correction.around.before.front()) / kHourMs + 1;
+         hour * kHourMs <= end; ++hour) {
+        const auto kept = books.hour(meter, hour);
+        const auto total = total_then(context, correction, hour * kHourMs);
+        if (kept && total && *total != *kept)
+            context.store.put_hour({meter, hour, *total, ReadingQuality::estimated});
+    }
+}
+
 std::string corrected_json(const Context& context, const Correction& correction,
                            const ReadFace& command, std::uint64_t reading, const Figures& figures) {
     const MeterRuntime& meter = context.world.meters[correction.meter];
@@ -222,7 +272,7 @@ std::string corrected_json(const Context& context, const Correction& correction,
 // Everything in memory that stands at the row.
 void move_runtime(Context& context, MeterRuntime& meter, const Replaced& one, std::uint64_t root) {
     for (Freeze& freeze : meter.unposted)
-        if (freeze.reading == root) freeze.total = one.total;
+        if (freeze.reading == root && !freeze.inside) freeze.total = one.total;
     if (meter.settled_until == one.at) {
         meter.settled_total = one.total;
         meter.settled_register = one.register_value;
@@ -326,7 +376,16 @@ LateWork::Done take_over(Context& context, const ReadFace& command, const Correc
     done.reply.kind = ReplyKind::created;
     done.reply.json = corrected_json(context, correction, command, reading, figures);
     if (meter.account) context.repriced.insert(*meter.account);
+    move_hours(context, correction);
     if (account.empty()) return done;
+    std::vector<EdgeFigureRow> edges = correction.edges;
+    for (EdgeFigureRow& row : edges) {
+        row.event = event;
+        for (Freeze& freeze : meter.unposted)
+            if (freeze.inside && freeze.reading == row.reading && freeze.edge == row.at)
+                freeze.total = row.total;
+    }
+    context.store.add_edge_figures(account, edges);
     context.store.add_settling({event, "correction", "correction:" + std::to_string(reading),
                                 command.by, command.second, command.reason,
                                 context.vouched(command.by, command.second)});
@@ -447,11 +506,13 @@ LateJudged correct_reading(Context& context, const ReadFace& command) {
     const auto register_value = round_to_milli(correction.typed.face);
     if (!register_value) return {wrong_field("/register", "invalid", "cannot be counted"), {}};
     estimate_anew(context, correction, *total, *register_value);
+    move_edges(context, correction);
     LateWork work;
     if (!correction.around.row->account.empty())
         work.accounts.push_back(correction.around.row->account);
     work.registry = context.world.registry;
     for (const Replaced& one : correction.rows) work.corrected[one.row.seq] = one.total;
+    for (const EdgeFigureRow& row : correction.edges) work.edges[{row.reading, row.at}] = row.total;
     work.from_month = month_scope(context.day_of(correction.rows.front().at - 1));
     work.carry_on = [command, correction](Context& now, const Figures& figures) {
         return carry_out(now, command, correction, figures);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/account_replay.hpp"
 #include "daemon/engine/meter_acts.hpp"
 #include "daemon/engine/meter_book.hpp"
 #include "daemon/engine/registry_files.hpp"
@@ -35,9 +36,10 @@ struct Passing {
     UtcMs read_at = 0, at = 0;
     Anchor from, settled;         // where the line begins, and the newest edge before it
     std::uint64_t estimated = 0;  // the newest row of an edge that was not its own; 0: none
+    bool late = false;            // the price with the edges came after the sample
 };
 Passing begin_passing(const Context& context, const MeterRuntime& meter, UtcMs read_at, UtcMs at) {
-    return {read_at, at, anchor_of(context, meter), settled_anchor(meter), 0};
+    return {read_at, at, anchor_of(context, meter), settled_anchor(meter), 0, false};
 }
 
 // The first reading that was not dated when it came begins the first day as soon as it is. Where it
@@ -54,6 +56,25 @@ Rational face_of(const Point& point) {
     return exact.value_or(Rational{point.register_value.count, 1'000});
 }
 
+// Moves the two points together to what is told of the total between them: both lie in the past.
+// The register is as far along as the total is.
+void draw_together(Context& context, const MeterRuntime& meter, UtcMs edge, Anchor& from,
+                   Anchor& to) {
+    if (to.total < from.total) return;
+    const Anchor begin = from, end = to;
+    const auto line = line_told(context.store.account_books(), meter.row->meter,
+                                {begin.at, end.at, begin.total, end.total}, edge);
+    if (!line) return;
+    const auto register_at = [&](Milli total) {
+        return end.register_value < begin.register_value
+                   ? end.register_value
+                   : total_at_edge(begin.register_value, begin.total.count, end.register_value,
+                                   end.total.count, total.count);
+    };
+    from = {line->from, line->from_total, register_at(line->from_total)};
+    to = {line->to, line->to_total, register_at(line->to_total)};
+}
+
 // Stores the meter's figure at the edge and makes it the last handled one; returns the row's seq.
 // The point's own row is that one where it stands on the edge.
 std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, ReadingKind kind,
@@ -68,7 +89,9 @@ std::uint64_t freeze_at(Context& context, std::size_t index, UtcMs edge, Reading
         Anchor from = passing.from;
         Anchor to{passing.at, point.total, point.register_value};
         // A version with bands that came late has edges before the last sample.
-        if (from.at > edge) to = std::exchange(from, passing.settled);
+        const bool past = from.at > edge;
+        if (past) to = std::exchange(from, passing.settled);
+        if (past || passing.late) draw_together(context, meter, edge, from, to);
         // A typed opening may lie above the first reading by less than its tolerance.
         const Milli end = std::max(from.total, to.total);
         frozen.total = total_at_edge(from.total, from.at, end, to.at, edge);
@@ -283,12 +306,15 @@ void poll_band_edges(Context& context) {
     }
 }
 
-void split_edges(Context& context, std::size_t index, Point& point) {
+namespace {
+
+void pass_edges(Context& context, std::size_t index, Point& point, bool late) {
     MeterRuntime& meter = context.world.meters[index];
     const std::optional<UtcMs> read_at = context.trusted(point);
     if (!read_at || !context.writable) return;
     begin_days(context, meter, *read_at);
     Passing passing = begin_passing(context, meter, *read_at, *read_at);
+    passing.late = late;
     const std::optional<UtcMs> newest = newest_edge(context, meter, *read_at);
     if (newest && *read_at - *newest <= kOnEdgeMs) {
         passing.at = *newest;
@@ -315,6 +341,26 @@ void split_edges(Context& context, std::size_t index, Point& point) {
     // place: a sample whose own row is older than those of its edges gets another one.
     if (point.reading < passing.estimated)
         point.reading = store_row(context, meter, point, ReadingKind::interval, point.quality);
+}
+
+}  // namespace
+
+void split_edges(Context& context, std::size_t index, Point& point) {
+    pass_edges(context, index, point, /*late=*/false);
+}
+
+void pass_late_edges(Context& context, std::size_t index) {
+    MeterRuntime& meter = context.world.meters[index];
+    if (!meter.last || !meter.epoch) return;
+    const std::optional<UtcMs> edge = next_band_edge(context, meter);
+    const std::optional<UtcMs> read_at = context.trusted(*meter.last);
+    if (!edge || !read_at || *read_at < *edge) return;
+    Point point = std::move(*meter.last);
+    meter.last.reset();
+    pass_edges(context, index, point, /*late=*/true);
+    meter.last = std::move(point);
+    touch_meter(context, index);
+    ++meter.state_version;
 }
 
 void settle_edges(Context& context) {

@@ -32,6 +32,10 @@ void poll_band_edges(Context& context);
 // estimated split always does. Where the clock does not vouch for the point nothing happens.
 void split_edges(Context& context, std::size_t meter, Point& point);
 
+// A price came late: passes its edges that the meter's last sample lies behind, by what is told of
+// the totals there.
+void pass_late_edges(Context& context, std::size_t meter);
+
 // Once the clock is trusted: passes the edges that the last confirmed samples lie behind.
 void settle_edges(Context& context);
 

@@ -77,7 +77,7 @@ std::string replay_proof(AccountBooks& books, const Zone& zone,
         for (const auto& one : books.left_out(account))
             left_out.insert({one.version.tariff, one.version.valid_from});
         AccountReplay replay(books, frame, account, live[account]);
-        replay.add(std::make_shared<TariffsOf>(registry, std::move(left_out)));
+        replay.add({std::make_shared<TariffsOf>(registry, std::move(left_out))});
         while (!replay.advance(kStepsAtOnce)) breathe();
         if (!replay.fault().empty()) continue;
         const Replayed& replayed = replay.result(0);

@@ -55,6 +55,19 @@ void why_reading(JsonWriter& json, const StoredReading& reading, const Zone& zon
         .end_object();
 }
 
+// A price that came late has edges where no reading stands.
+void why_edges(JsonWriter& json, const WhyPart& part, const Zone& zone) {
+    if (part.edges.empty()) return;
+    json.key("edges").begin_array();
+    for (const EdgeFigureRow& edge : part.edges)
+        json.begin_object()
+            .field("at", format_iso8601(edge.at, zone))
+            .field("total", format(edge.total))
+            .field("quality", quality_of(ReadingQuality::estimated))
+            .end_object();
+    json.end_array();
+}
+
 // Each reading once, in the order in which the consumption went from one to the next.
 void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
     json.key("readings").begin_array();
@@ -71,7 +84,9 @@ void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
     for (const WhyPart& part : line.parts) {
         json.begin_object().field("meter", part.part.meter).field("from", part.part.from).key("to");
         part.part.to == 0 ? json.null() : json.value(part.part.to);
-        json.field("quantity", format(part.part.quantity)).end_object();
+        json.field("quantity", format(part.part.quantity));
+        why_edges(json, part, zone);
+        json.end_object();
     }
     json.end_array();
 }

@@ -6,6 +6,7 @@
 #include "daemon/engine/account_book.hpp"
 #include "daemon/engine/command_desk.hpp"
 #include "daemon/engine/fee_book.hpp"
+#include "daemon/engine/late_edges.hpp"
 
 namespace gatehouse {
 namespace {
@@ -263,9 +264,10 @@ bool SettlingDesk::look(const Clock& clock, MonoMs deadline_mono_ms) {
             const TariffsOf::LeftOut left_out = left_out_of(books, account, 0);
             replay_ =
                 std::make_unique<AccountReplay>(books, frame_, account, runtime.row->live_from);
-            replay_->add(std::make_shared<TariffsOf>(context_.world.registry, left_out));
-            replay_->add(std::make_shared<TariffsOf>(work.registry, left_out), work.corrected,
-                         work.remaps);
+            replay_->add({std::make_shared<TariffsOf>(context_.world.registry, left_out)});
+            const bool seeks = !work.versions.empty() || !work.remaps.empty();
+            replay_->add({std::make_shared<TariffsOf>(work.registry, left_out), work.corrected,
+                          work.edges, work.remaps, seeks});
         }
         while (!replay_->advance(kStepsAtOnce))
             if (clock.mono_ms() >= deadline_mono_ms) return true;
@@ -336,8 +338,14 @@ bool SettlingDesk::post(const Clock& clock, MonoMs deadline_mono_ms) {
                 context_.world.accounts[context_.world.account_index.at(account)];
             replay_ =
                 std::make_unique<AccountReplay>(books, frame_, account, runtime.row->live_from);
-            replay_->add(std::make_shared<TariffsOf>(context_.world.registry,
-                                                     left_out_of(books, account, event)));
+            // A corrected figure moves nothing else.
+            const bool seeks = context_.store.find_settling(event)->kind != "correction";
+            replay_->add({std::make_shared<TariffsOf>(context_.world.registry,
+                                                      left_out_of(books, account, event)),
+                          {},
+                          {},
+                          {},
+                          seeks});
         }
         while (!replay_->advance(kStepsAtOnce))
             if (clock.mono_ms() >= deadline_mono_ms) return true;
@@ -371,6 +379,9 @@ void SettlingDesk::settle() {
     put_lines(context_, account, stored, replayed);
     put_counts(context_, account, stored, replayed.settlement);
     put_marks(context_, account, replayed);
+    std::vector<EdgeFigureRow> edges = replay_->found(0);
+    for (EdgeFigureRow& row : edges) row.event = event;
+    store.add_edge_figures(account, edges);
     if (covers_ledger(runtime)) {
         for (const Due& due : due(replayed.settlement)) {
             mark_posted(replayed.settlement, due);
@@ -389,6 +400,7 @@ void SettlingDesk::settle() {
     const LocalDate today = context_.day_of(context_.now_ms());
     forget_settled(runtime.settlement, runtime.lines_from,
                    date_from_days(days_since_epoch(today) - kCountersDays));
+    if (cause->kind == "version") take_late_bands(context_, index, event);
     reprice(context_, index, Mover::correction);
     context_.urgent = true;
 }

@@ -52,6 +52,7 @@ struct LateWork {
     std::shared_ptr<const Registry> registry;  // as it is to be
     std::vector<LateVersionRow> versions;      // that came late
     Corrected corrected;                       // figures that are to stand instead
+    std::map<EdgePlace, Milli> edges;          // and at edges where no freeze stands
     std::vector<RemapRow> remaps;              // meters that belonged elsewhere
     std::string actor;                         // who asked, as Context has it
     std::string from_month;                    // nothing changes in lines before it

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/core/settlement.hpp"
+#include "daemon/engine/account_replay.hpp"
 
 namespace gatehouse {
 namespace {
@@ -71,6 +72,44 @@ Fen fees_of(const Tariff& tariff, LocalDate from, LocalDate through, Settlement&
     return fees;
 }
 
+// A figure of a meter on trial that is in its preview.
+struct Past {
+    std::size_t meter = 0;
+    UtcMs edge = 0;
+    Milli total;
+    std::uint64_t reading = 0;
+};
+
+// In the order in which they were priced: day by day, within one as they were stored. What is not
+// posted yet is added by the balance itself.
+std::vector<Past> past_of_trials(Context& context, World& world) {
+    std::vector<Past> past;
+    std::map<std::size_t, std::uint64_t> first;  // row of each meter
+    const std::int64_t today = days_since_epoch(context.day_of(context.now_ms()));
+    for (const DayRow& row : context.store.load_days(today - kTrialDaysMax)) {
+        const auto found = world.meter_index.find(row.meter);
+        if (found == world.meter_index.end()) continue;
+        const MeterRuntime& meter = world.meters[found->second];
+        if (!meter.account || !world.accounts[*meter.account].trial || !meter.epoch) continue;
+        if (row.reading > meter.mark.reading) continue;
+        first.try_emplace(found->second, row.reading);
+        past.push_back({found->second, context.zone.midnight(date_from_days(row.day + 1)),
+                        row.total, row.reading});
+    }
+    for (const auto& [index, reading] : first) {
+        const MeterRuntime& meter = world.meters[index];
+        if (meter.tariff == nullptr || !has_bands(*meter.tariff)) continue;
+        for (const SwitchRow& row : context.store.load_switches(meter.row->meter, 0))
+            if (row.reading <= meter.mark.reading)
+                past.push_back({index, row.edge, row.total, row.reading});
+    }
+    std::stable_sort(past.begin(), past.end(), [&](const Past& a, const Past& b) {
+        return std::pair(context.day_of(a.edge - 1), a.reading) <
+               std::pair(context.day_of(b.edge - 1), b.reading);
+    });
+    return past;
+}
+
 }  // namespace
 
 void preview_use(const Context& context, const World& world, AccountRuntime& account,
@@ -110,20 +149,26 @@ void load_previews(Context& context, World& world) {
                                  [](const AccountRuntime& account) { return account.trial; });
     if (!any) return;
     // By meter, where its use stands so far.
-    std::map<std::size_t, Milli> before;
-    const std::int64_t today = days_since_epoch(context.day_of(context.now_ms()));
-    for (const DayRow& row : context.store.load_days(today - kTrialDaysMax)) {
-        const auto found = world.meter_index.find(row.meter);
-        if (found == world.meter_index.end()) continue;
-        const MeterRuntime& meter = world.meters[found->second];
-        if (!meter.account || !world.accounts[*meter.account].trial || !meter.epoch) continue;
-        // What is not posted yet is added by the balance itself.
-        if (row.reading > meter.mark.reading) continue;
-        const auto [at, fresh] =
-            before.try_emplace(found->second, std::min(meter.epoch->base_total, row.total));
-        preview_use(context, world, world.accounts[*meter.account], meter,
-                    context.zone.midnight(date_from_days(row.day + 1)) - 1, row.total - at->second);
-        at->second = row.total;
+    std::map<std::size_t, Past> before;
+    for (const Past& row : past_of_trials(context, world)) {
+        const MeterRuntime& meter = world.meters[row.meter];
+        AccountRuntime& account = world.accounts[*meter.account];
+        const Milli base = std::min(meter.epoch->base_total, row.total);
+        Past& from = before.try_emplace(row.meter, Past{row.meter, 0, base, 0}).first->second;
+        // A price that came late has edges where no freeze stands.
+        if (from.edge != 0 && meter.tariff != nullptr && row.total >= from.total) {
+            const TotalLine stretch{from.edge, row.edge, from.total, row.total};
+            for (const UtcMs edge : edges_within_day(*meter.tariff, from.edge, row.edge,
+                                                     world.calendar, context.zone)) {
+                const auto told =
+                    line_told(context.store.account_books(), meter.row->meter, stretch, edge);
+                const Milli total = std::max(from.total, told.value_or(stretch).at(edge));
+                preview_use(context, world, account, meter, edge - 1, total - from.total);
+                from.total = total;
+            }
+        }
+        preview_use(context, world, account, meter, row.edge - 1, row.total - from.total);
+        from = row;
     }
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/engine/edge_book.hpp"
 #include "daemon/engine/json_writer.hpp"
 #include "daemon/engine/key_alerts.hpp"
+#include "daemon/engine/late_edges.hpp"
 #include "daemon/engine/meter_profiles.hpp"
 #include "daemon/engine/registry_files.hpp"
 #include "daemon/engine/trial_book.hpp"
@@ -212,6 +213,7 @@ void load_band_edges(Context& context, World& world, LoadedDays& days) {
         std::stable_sort(unposted.begin(), unposted.end(), by_edge);
         meter.unposted = {};
         for (const Freeze& freeze : unposted) meter.unposted.push_back(freeze);
+        load_splits(context.store.account_books(), meter);
         std::stable_sort(boundaries.begin(), boundaries.end(), by_edge);
         for (std::size_t at = 1; at < boundaries.size(); ++at)
             if (boundaries[at - 1].edge >= from)

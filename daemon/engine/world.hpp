@@ -70,6 +70,8 @@ struct Freeze {
     UtcMs edge = 0;
     Milli total;
     std::uint64_t reading = 0;
+    // No reading of its own: an edge that came late within the stretch which ends with that one.
+    bool inside = false;
 };
 
 // What charges a meter: who pays, by which tariff, and what its register counts for.

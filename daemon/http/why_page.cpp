@@ -87,6 +87,20 @@ std::string title_of(const Page& page, const bj::object& line) {
     return title;
 }
 
+// What the price of the line parted between two readings, before the second of them.
+void show_edges(Page& page, const bj::object& line, const bj::object& reading,
+                std::vector<std::vector<std::string>>& rows) {
+    for (const bj::value& one : line.at("parts").as_array()) {
+        const bj::object& part = one.as_object();
+        const bj::value* edges = part.if_contains("edges");
+        if (edges == nullptr || part.at("to") != reading.at("seq")) continue;
+        for (const bj::value& edge : edges->as_array())
+            rows.push_back({text_of(part, "meter"), short_time(text_of(edge.as_object(), "at")), "",
+                            "", text_of(edge.as_object(), "total"),
+                            quality_word(page, text_of(edge.as_object(), "quality")), "", ""});
+    }
+}
+
 void show_line(Page& page, const bj::object& line, const std::string& currency) {
     page.heading(title_of(page, line));
     const bool water = text_of(line, "service") == "water";
@@ -104,6 +118,7 @@ void show_line(Page& page, const bj::object& line, const std::string& currency) 
     std::vector<std::vector<std::string>> rows;
     for (const bj::value& one : line.at("readings").as_array()) {
         const bj::object& reading = one.as_object();
+        show_edges(page, line, reading, rows);
         rows.push_back({text_of(reading, "meter"), short_time(text_of(reading, "at")),
                         text_of(reading, "register"), text_of(reading, "multiplier"),
                         text_of(reading, "total"), quality_word(page, text_of(reading, "quality")),

@@ -213,6 +213,40 @@ std::vector<TermsRow> AccountBooks::newest_terms() {
     return rows;
 }
 
+std::vector<EdgeFigureRow> AccountBooks::edge_figures(const std::string& account,
+                                                      std::uint64_t after_reading) {
+    std::vector<EdgeFigureRow> rows;
+    Query query(connection_,
+                "SELECT meter.meter,reading,at_ms,event,total FROM edge_figure "
+                "JOIN meter ON meter.id=edge_figure.meter "
+                "WHERE edge_figure.account=(SELECT id FROM account WHERE account.account=?) "
+                "AND reading>? "
+                "ORDER BY reading,at_ms,event");
+    query << account << after_reading;
+    while (query.step()) {
+        EdgeFigureRow row;
+        row.account = account;
+        row.meter = query.text();
+        row.reading = query.u64();
+        row.at = query.i64();
+        row.event = query.u64();
+        row.total = Milli{query.i64()};
+        const bool newer =
+            !rows.empty() && rows.back().reading == row.reading && rows.back().at == row.at;
+        if (newer) rows.pop_back();
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+std::optional<Milli> AccountBooks::hour(const std::string& meter, std::int64_t hour) {
+    Query query(connection_,
+                "SELECT total FROM meter_hour WHERE hour=? AND "
+                "meter=(SELECT id FROM meter WHERE meter=?)");
+    query << hour << meter;
+    return query.step() ? std::optional(Milli{query.i64()}) : std::nullopt;
+}
+
 std::vector<LadderOpeningRow> AccountBooks::ladder_openings(const std::string& account) {
     std::vector<LadderOpeningRow> rows;
     Query query(connection_,

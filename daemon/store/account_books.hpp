@@ -63,6 +63,12 @@ class AccountBooks {
     [[nodiscard]] std::vector<ChargedMeter> charged_meters(const std::string& account);
     // The newest terms of each meter that stand at another instant than a sample's.
     [[nodiscard]] std::vector<TermsRow> newest_terms();
+    // The ones that hold, of stretches that end after that reading; in order of readings and times.
+    [[nodiscard]] std::vector<EdgeFigureRow> edge_figures(const std::string& account,
+                                                          std::uint64_t after_reading = 0);
+    // A meter's total at a full hour (UTC milliseconds / 3,600,000), where it was read around it:
+    // by samples that need not be stored.
+    [[nodiscard]] std::optional<Milli> hour(const std::string& meter, std::int64_t hour);
     [[nodiscard]] std::vector<LadderOpeningRow> ladder_openings(const std::string& account);
     [[nodiscard]] std::vector<MonthTariffRow> months(const std::string& account);
     // Versions that do not hold for it: it was left as it was, or waits to be settled.

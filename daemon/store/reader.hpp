@@ -76,6 +76,7 @@ struct EntryPage {
 
 struct WhyPart {
     LinePartRow part;
+    std::vector<EdgeFigureRow> edges;  // between its two readings, in order
     StoredReading from, to;  // row.seq = 0 where retention dropped it
 };
 struct WhyLine {

@@ -1,5 +1,6 @@
 // The ledger as read: an account's entries along their links, and the material of `why`.
 #include <algorithm>
+#include <map>
 
 #include "daemon/store/chain.hpp"
 #include "daemon/store/reader_impl.hpp"
@@ -168,6 +169,9 @@ std::vector<WhyLine> StoreReader::Impl::lines_of(const std::string& account,
             lines.push_back(std::move(line));
         }
     }
+    std::map<std::uint64_t, std::vector<EdgeFigureRow>> edges;
+    for (EdgeFigureRow& row : AccountBooks(connection, bases).edge_figures(account))
+        edges[row.reading].push_back(std::move(row));
     for (WhyLine& line : lines) {
         Query query(connection,
                     "SELECT meter.meter,from_reading,to_reading,quantity FROM line_part "
@@ -180,6 +184,8 @@ std::vector<WhyLine> StoreReader::Impl::lines_of(const std::string& account,
             part.part.from = query.u64();
             part.part.to = query.u64();
             part.part.quantity = Milli{query.i64()};
+            if (const auto between = edges.find(part.part.to); between != edges.end())
+                part.edges = between->second;
             part.from = reading_at(part.part.from).value_or(StoredReading{});
             part.to = reading_at(part.part.to).value_or(StoredReading{});
             line.parts.push_back(std::move(part));

@@ -25,6 +25,7 @@ struct Proven {
     const char* told;   // what a fault calls it
 };
 #define GATEHOUSE_ACCOUNT_OF "(SELECT a.account FROM account a WHERE a.id=account_tariff.account)"
+#define GATEHOUSE_FIGURE_OF "(SELECT a.account FROM account a WHERE a.id=edge_figure.account)"
 constexpr Proven kProven[] = {
     {"unit", "unit", "''", "unit=?", "unit"},
     {"meter", "meter", "''", "meter=?", "meter"},
@@ -42,6 +43,8 @@ constexpr Proven kProven[] = {
     {"replacement", "id||''", "''", "id=?", "replacement"},
     {"manual_reading", "id||''", "''", "id=?", "reading by eye"},
     {"settling_cause", "event||''", "''", "event=?", "settlement of event"},
+    {"edge_figure", GATEHOUSE_FIGURE_OF, "reading||', '||at_ms||', '||event",
+     "account=(SELECT a.id FROM account a WHERE a.account=?)", "figure at an edge of account"},
     {"entry_text", "entry||''", "''", "entry=?", "text of entry"},
 };
 
@@ -189,6 +192,10 @@ void prove_all(Connection& connection) {
     connection.exec("DELETE FROM row_proof");
     for (const Proven& one : kProven)
         connection.exec("INSERT INTO row_proof " + rows_of(connection, one));
+}
+
+std::string row_fault(Connection& connection, const char* table) {
+    return table_fault(connection, kProven[index_of(table)]);
 }
 
 std::string row_fault(Connection& connection, const std::function<void()>& breathe) {

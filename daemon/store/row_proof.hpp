@@ -27,5 +27,7 @@ void prove_all(sql::Connection& connection);
 // The first row that is not as it was written; empty: none. `breathe` between some thousands.
 [[nodiscard]] std::string row_fault(sql::Connection& connection,
                                     const std::function<void()>& breathe);
+// The same of one of those tables.
+[[nodiscard]] std::string row_fault(sql::Connection& connection, const char* table);
 
 }  // namespace gatehouse::store

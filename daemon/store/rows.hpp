@@ -138,6 +138,15 @@ struct LateVersionRow {
     std::uint64_t event = 0;  // of the import
     friend bool operator==(const LateVersionRow&, const LateVersionRow&) = default;
 };
+// The total at an edge where no freeze stands, within the stretch of a meter's use that ends with a
+// reading, as an account was settled by it.
+struct EdgeFigureRow {
+    std::string account, meter;
+    std::uint64_t reading = 0;
+    UtcMs at = 0;
+    std::uint64_t event = 0;  // of what settled it; the newest holds
+    Milli total;
+};
 // What has lines settled again: late versions, or a figure that was corrected.
 struct SettlingRow {
     std::uint64_t event = 0;

@@ -198,4 +198,19 @@ CREATE TABLE row_proof(
 CREATE INDEX mark_step_begins ON mark_step(reading) WHERE begins <> 0;
 )sql";
 
+// A price that came late may have edges of bands where nobody took a freeze. What samples told of
+// the totals there when it was settled stands here for good: they themselves are dropped.
+inline constexpr const char* kEdgeFigures = R"sql(
+CREATE TABLE edge_figure(
+  account INTEGER NOT NULL REFERENCES account(id), meter INTEGER NOT NULL REFERENCES meter(id),
+  reading INTEGER NOT NULL,  -- with which the stretch of use ends
+  at_ms INTEGER NOT NULL, event INTEGER NOT NULL, total INTEGER NOT NULL,
+  PRIMARY KEY(account, reading, at_ms, event)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER edge_figure_keeps BEFORE UPDATE ON edge_figure
+BEGIN SELECT RAISE(ABORT, 'figures at edges are append-only'); END;
+CREATE TRIGGER edge_figure_stays BEFORE DELETE ON edge_figure
+BEGIN SELECT RAISE(ABORT, 'figures at edges are append-only'); END;
+)sql";
+
 }  // namespace gatehouse::store

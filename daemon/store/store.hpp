@@ -129,6 +129,7 @@ class Store {
     // Of that month and later ones: the account was gone before they ended.
     void drop_month_tariffs(const std::string& account, const std::string& from_month);
     void add_late_version(const LateVersionRow& row);
+    void add_edge_figures(const std::string& account, const std::vector<EdgeFigureRow>& rows);
     void add_settling(const SettlingRow& row);
     void put_settling_state(std::uint64_t event, const std::string& account, SettlingState state);
     void end_settling(std::uint64_t event, const std::string& account);

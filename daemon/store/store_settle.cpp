@@ -119,6 +119,18 @@ void Store::add_late_version(const LateVersionRow& row) {
     query.run();
 }
 
+void Store::add_edge_figures(const std::string& account, const std::vector<EdgeFigureRow>& rows) {
+    impl_->need_transaction();
+    if (rows.empty()) return;
+    for (const EdgeFigureRow& row : rows) {
+        Query query(impl_->connection, "INSERT INTO edge_figure VALUES(?,?,?,?,?,?)");
+        query << impl_->account_id(account) << impl_->meter_id(row.meter) << row.reading << row.at
+              << row.event << row.total.count;
+        query.run();
+    }
+    store::prove(impl_->connection, "edge_figure", account);
+}
+
 void Store::add_settling(const SettlingRow& row) {
     impl_->need_transaction();
     Query query(impl_->connection, "INSERT INTO settling_cause VALUES(?,?,?,?,?,?,?)");

@@ -1,6 +1,7 @@
 #include "daemon/store/verify_steps.hpp"
 
 #include "daemon/store/chain.hpp"
+#include "daemon/store/row_proof.hpp"
 
 namespace gatehouse::store {
 namespace {
@@ -180,6 +181,8 @@ std::string step_fault(sql::Connection& connection, const std::function<void()>&
     if (auto fault = changed_step(connection, dropped, breathe); !fault.empty()) return fault;
     if (auto fault = changed_superseding(connection); !fault.empty()) return fault;
     if (auto fault = changed_day(connection, breathe); !fault.empty()) return fault;
+    // A replay prices by them.
+    if (auto fault = row_fault(connection, "edge_figure"); !fault.empty()) return fault;
     for (const Rule& rule : kRules) {
         Query query(connection, rule.rows);
         if (query.step()) return rule.words + query.maybe_text().value_or("?");

@@ -12,6 +12,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -69,7 +70,7 @@ struct Screen {
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
                  acts = 0, months = 0, moved = 0, replaced = 0, changes = 0, rollovers = 0,
-                 released = 0, settled = 0, corrected = 0, below_truth = 0;
+                 released = 0, settled = 0, corrected = 0, edges = 0, below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -162,7 +163,7 @@ class Auditor {
         bool last_typed = false, ended = false;
         std::int64_t base_total = 0, base_figure = 0;
         int device = 0;
-        std::int64_t mark = 0;
+        std::int64_t mark = 0, mark_at = 0;
         std::vector<ReadingOnDisk> estimated;  // they wait for the sample that ends them
     };
     // A stretch of use that ends at an edge.
@@ -172,6 +173,7 @@ class Auditor {
         int persons = 0;
         bool at_once = false;  // posted with its row: a registry change, a replacement
         bool waited = false;   // it stood there at the audit before
+        std::int64_t from = 0, from_total = 0;  // where it begins; 0: at a time nobody knows
     };
     // What a ladder had counted before anything was posted on it.
     struct Seed {
@@ -187,7 +189,7 @@ class Auditor {
     // What a correction moves on one posted stretch, once it is settled.
     struct Moved {
         std::string cause;
-        std::int64_t seq = 0, quantity = 0;
+        std::int64_t seq = 0, quantity = 0, from_total = 0;
     };
     struct AccountAudit {
         PlanAccount plan;
@@ -228,6 +230,7 @@ class Auditor {
         std::string other, by, cause;
     };
 
+    void publish(const Plan& plan);
     void read(Books& books);
     void read_entries(Books& books);
     void check_month(Books& books, const EntryOnDisk& entry, const std::string& name);
@@ -257,6 +260,10 @@ class Auditor {
     static void check_estimate(const ReadingOnDisk& row, const Anchor& from,
                                const ReadingOnDisk& end, std::int64_t end_at,
                                std::int64_t end_total);
+    [[nodiscard]] bool lies_before(Books& books, const MeterAudit& meter, const ReadingOnDisk& row,
+                                   const Anchor& edge_before, const Anchor& end) const;
+    void check_before(Books& books, const ReadingOnDisk& row, const Anchor& edge_before,
+                      const Anchor& last) const;
     void pass_edge(MeterAudit& meter, const ReadingOnDisk& row, Ratio face);
     void change_terms(MeterAudit& meter, const ReadingOnDisk& row, Ratio face_at_edge);
     [[nodiscard]] static bool is_new_meter(const MeterAudit& meter, const ReadingOnDisk& row) {
@@ -284,6 +291,16 @@ class Auditor {
     void move_charges(const std::string& meter, std::int64_t seq, std::int64_t by,
                       const std::string& cause);
     void post_anew(AccountAudit& account);
+    [[nodiscard]] std::vector<std::int64_t> edges_inside(const AccountAudit& account,
+                                                         const Charge& charge) const;
+    void check_hour(Books& books, const std::string& id, std::int64_t at, std::int64_t total) const;
+    [[nodiscard]] bool tell(Books& books, const std::string& meter, Anchor& from, Anchor& to,
+                            std::int64_t edge) const;
+    [[nodiscard]] const Charge& charge_ending(const AccountAudit& account,
+                                              const FigureOnDisk& figure) const;
+    [[nodiscard]] std::int64_t corrected_figure(Books& books, const FigureOnDisk& figure) const;
+    void read_figures(Books& books);
+    void check_told(Books& books, const AccountAudit& account) const;
     void seed(AccountAudit& account, const std::string& tariff, std::int64_t day,
               std::int64_t quantity);
     void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
@@ -322,6 +339,10 @@ class Auditor {
     std::set<std::string> settled_causes_;  // of the entries that were not compared yet
     std::map<std::string, MeterAudit> meters_;
     std::map<std::string, AccountAudit> accounts_;
+    // Totals at edges within stretches of use, by account, reading and instant.
+    std::map<std::string, std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>> figures_;
+    std::set<std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t>> figures_seen_;
+    std::int64_t figures_read_ = 0;
     std::map<std::string, std::string> newest_days_;  // posted, by account
     std::map<std::string, Paid> paid_;
     std::vector<std::string> fresh_;  // keys whose entry was not looked for yet

@@ -78,13 +78,6 @@ std::vector<std::string> Auditor::ladders_of(const std::string& id) const {
     return counted;
 }
 
-void Auditor::use(const AccountAudit& account, OwnLines& lines, const Charge& charge) const {
-    const std::int64_t day = calendar_->day_of(charge.edge - 1);
-    // A trial is read and costs nothing.
-    if (account.plan.live_day && day < *account.plan.live_day) return;
-    prices_of(account).use(lines, charge.tariff, charge.edge - 1, charge.persons, charge.quantity);
-}
-
 // Puts what was posted in the order in which it was: changes, replacements and late readings with
 // their rows, missed days oldest first once the last of their rows is there, within a posting by
 // seq. Where a ladder's limit and the end of a month lie close, the order decides the line.
@@ -353,6 +346,9 @@ void Auditor::compare_meters(const Screen& screen) const {
         if (*shown.total < meter.last_total) disagree("meter " + id + ": its total fell");
         if (!screen.trusted || !screen.writable || !meter.last_at) continue;
         if (is_nobodys(screen, *shown.read_at)) continue;
+        // The edges of a price that came late are passed with its settlement.
+        const auto payer = accounts_.find(meter.terms.account);
+        if (payer != accounts_.end() && !payer->second.unheard.empty()) continue;
         const NextEdge edge = next_edge(meter);
         // A change of the registry comes after the sample of the same instant.
         const bool registry = edge.kind == NextEdge::Kind::registry;
@@ -396,6 +392,7 @@ void Auditor::audit(Books& books, const Screen& screen) {
     const Books::OneState state(books);
     books.forget_times();
     read(books);
+    read_figures(books);
     settle_late(books);
     // Who takes a ladder over takes it as the last posting of who left it has it.
     for (auto& [id, account] : accounts_)

@@ -30,6 +30,8 @@ void Auditor::imported_late(const Plan& plan, std::int64_t event, const LateVers
         if (waits || account.plan.closed) account.unheard.push_back({late, event});
     }
     late_.insert("version:" + std::to_string(event));
+    // What was stored since is stored at its edges: nothing was read meanwhile.
+    publish(plan);
     imported(plan, event, books);
 }
 
@@ -106,15 +108,18 @@ void Auditor::move_charges(const std::string& id, std::int64_t seq, std::int64_t
         see(account.open, false);
         if (own == nullptr) continue;
         ends = true;
-        const auto move = [&](Charge* charge, bool posted, std::int64_t quantity) {
+        const auto move = [&](Charge* charge, bool posted, std::int64_t quantity,
+                              std::int64_t from_total) {
             if (charge == nullptr) return;
-            if (posted)
-                account.moved.push_back({cause, charge->seq, quantity});
-            else
+            if (posted) {
+                account.moved.push_back({cause, charge->seq, quantity, from_total});
+            } else {
                 charge->quantity += quantity;
+                charge->from_total += from_total;
+            }
         };
-        move(own, own_posted, by);
-        move(next, next_posted, -by);
+        move(own, own_posted, by, 0);
+        move(next, next_posted, -by, by);
     }
     if (ends && meter.mark_seq == seq) meter.mark += by;
     if (meter.settled_seq == seq) meter.settled_total += by;
@@ -204,7 +209,10 @@ void Auditor::settle_late(Books& books) {
                 continue;
             }
             for (Charge& charge : account.history)
-                if (charge.seq == one->seq) charge.quantity += one->quantity;
+                if (charge.seq == one->seq) {
+                    charge.quantity += one->quantity;
+                    charge.from_total += one->from_total;
+                }
             moved = true;
             one = account.moved.erase(one);
         }
@@ -224,6 +232,7 @@ void Auditor::settle_late(Books& books) {
         }
         if (!moved) continue;
         hold_prices(account);
+        check_told(books, account);
         post_anew(account);
         ++tally_.settled;
     }

@@ -293,6 +293,12 @@ std::optional<LateVersion> publish_late(Dice& dice, Plan& plan, std::int64_t tod
         if (price.empty()) price = draw_price(dice, 20, 200);
         band.price = price;
     }
+    // Bands that nobody took a freeze for.
+    if (next.bands.empty() ? tariff.service == "electricity" && dice.percent(10)
+                           : dice.percent(50)) {
+        next.quantity_step.clear();
+        draw_bands(dice, next, from);
+    }
     if (dice.percent(40)) {
         const std::int64_t more = dice.from_to(1, 40'000);
         for (PlanTier& tier : next.tiers)

@@ -7,6 +7,7 @@
 #include "daemon/core/tariff.hpp"
 #include "daemon/core/validation.hpp"
 #include "daemon/engine/account_book.hpp"
+#include "daemon/store/account_books.hpp"
 #include "daemon/store/store.hpp"
 
 // The names that the linker gives a function and what stands in its place. Where one of them is
@@ -29,11 +30,12 @@ enum class Plant {
     tomorrows_price,   // a day is priced by the version of the day after
     one_sample,        // a sample needs no second one
     month_of_posting,  // the last day of a month falls into the month in which it is posted
+    hour_late,         // a total at an hour is taken for that of the next one
 };
-const std::vector<std::string> kNames{"nothing",     "half_down",       "day_twice",
-                                      "ladder_lost", "end_tier",        "held_baseline",
-                                      "edge_up",     "forgotten_key",   "tomorrows_price",
-                                      "one_sample",  "month_of_posting"};
+const std::vector<std::string> kNames{"nothing",     "half_down",        "day_twice",
+                                      "ladder_lost", "end_tier",         "held_baseline",
+                                      "edge_up",     "forgotten_key",    "tomorrows_price",
+                                      "one_sample",  "month_of_posting", "hour_late"};
 Plant planted = Plant::nothing;
 std::int64_t postings = 0;
 
@@ -192,6 +194,19 @@ std::string planted_month_scope(LocalDate date)
 std::string planted_month_scope(LocalDate date) {
     if (planted == Plant::month_of_posting) date = date_from_days(days_since_epoch(date) + 1);
     return real_month_scope(date);
+}
+
+std::optional<Milli> real_hour(AccountBooks* books, const std::string& meter, std::int64_t hour)
+    GATEHOUSE_REAL(
+        "_ZN9gatehouse12AccountBooks4hourERKNSt7__cxx1112basic_stringIcSt11char_"
+        "traitsIcESaIcEEEl");
+std::optional<Milli> planted_hour(AccountBooks* books, const std::string& meter, std::int64_t hour)
+    GATEHOUSE_WRAP(
+        "_ZN9gatehouse12AccountBooks4hourERKNSt7__cxx1112basic_stringIcSt11char_"
+        "traitsIcESaIcEEEl");
+std::optional<Milli> planted_hour(AccountBooks* books, const std::string& meter,
+                                  std::int64_t hour) {
+    return real_hour(books, meter, planted == Plant::hour_late ? hour - 1 : hour);
 }
 
 }  // namespace gatehouse::money

@@ -276,6 +276,42 @@ bool Books::settled(const std::string& account, std::int64_t event) {
     return posted(account, "version:" + std::to_string(event));
 }
 
+std::int64_t Books::figures() {
+    Statement& rows = prepared("SELECT count(*) FROM edge_figure");
+    rows.bind().step();
+    const std::int64_t count = rows.number(0);
+    rows.reset();
+    return count;
+}
+
+std::vector<FigureOnDisk> Books::edge_figures() {
+    std::vector<FigureOnDisk> figures;
+    Statement& rows = prepared(
+        "SELECT account.account,meter.meter,reading,at_ms,event,total FROM edge_figure "
+        "JOIN account ON account.id=edge_figure.account JOIN meter ON meter.id=edge_figure.meter "
+        "ORDER BY event,edge_figure.account,reading,at_ms");
+    rows.bind();
+    while (rows.step())
+        figures.push_back({rows.text(0), rows.text(1), rows.number(2), rows.number(3),
+                           rows.number(4), rows.number(5)});
+    rows.reset();
+    return figures;
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> Books::hours(const std::string& meter,
+                                                                std::int64_t from,
+                                                                std::int64_t to) {
+    constexpr std::int64_t kHourMs = 3'600'000;
+    std::vector<std::pair<std::int64_t, std::int64_t>> hours;
+    Statement& rows = prepared(
+        "SELECT hour,total FROM meter_hour WHERE meter=(SELECT id FROM meter WHERE meter.meter=?) "
+        "AND hour BETWEEN ? AND ? ORDER BY hour");
+    rows.bind(meter, (from + kHourMs - 1) / kHourMs, to / kHourMs);
+    while (rows.step()) hours.emplace_back(rows.number(0) * kHourMs, rows.number(1));
+    rows.reset();
+    return hours;
+}
+
 std::string Books::settling_state(const std::string& account, std::int64_t event) {
     Statement& rows = prepared(
         "SELECT state FROM settling WHERE event=? AND "

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 struct sqlite3;
@@ -63,6 +64,11 @@ struct EntryOnDisk {
     std::string service, band, scope;  // of its line, where it has one
     std::vector<LegOnDisk> legs;
 };
+// What the books keep of a total at an edge, within the use that ends with a reading.
+struct FigureOnDisk {
+    std::string account, meter;
+    std::int64_t reading = 0, at = 0, event = 0, total = 0;
+};
 struct LineOnDisk {
     std::int64_t line = 0, quantity = 0, posted = 0;
     std::int64_t price = 0;  // 1e-8 of the currency
@@ -106,6 +112,12 @@ class Books {
     // What a late price or figure with that event changes on the account: `waiting`, `left`, or "".
     [[nodiscard]] bool settled(const std::string& account, std::int64_t event);
     [[nodiscard]] std::string settling_state(const std::string& account, std::int64_t event);
+    [[nodiscard]] std::int64_t figures();                    // how many there are
+    [[nodiscard]] std::vector<FigureOnDisk> edge_figures();  // in order of events
+    // Totals at full hours, from one instant to another.
+    [[nodiscard]] std::vector<std::pair<std::int64_t, std::int64_t>> hours(const std::string& meter,
+                                                                           std::int64_t from,
+                                                                           std::int64_t to);
     struct Held {
         std::int64_t id = 0, run = 0, mono_ms = 0, register_value = 0;
         std::string meter, reason;
