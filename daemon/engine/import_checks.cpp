@@ -210,6 +210,25 @@ void check_served(const Registry& merged, const files::Places& places,
     }
 }
 
+void warn_of_openings(const Context& context, const Registry& merged, const files::Places& places,
+                      std::vector<Problem>& warnings) {
+    if (!context.clock.trusted()) return;
+    for (const Meter& meter : merged.meters) {
+        const auto at = meter.opening_at ? parse_iso8601(*meter.opening_at, context.zone)
+                                         : std::optional<UtcMs>{};
+        if (!at || *at <= context.now_ms()) continue;
+        const auto known = context.world.meter_index.find(meter.meter);
+        if (known != context.world.meter_index.end() && context.world.meters[known->second].epoch)
+            continue;
+        warnings.push_back(
+            at_row(places, files::Table::meters, meter.meter, "opening_at",
+                   "meter '" + meter.meter + "' has the opening register of " + *meter.opening_at +
+                       ", which has not come; it counts from the first reading: write when the "
+                       "register showed it, and in accounts.csv live_from for the day from which "
+                       "use is charged"));
+    }
+}
+
 void warn_of_calendar(const Context& context, const Registry& merged,
                       std::vector<Problem>& warnings) {
     if (!context.clock.trusted()) return;

@@ -40,6 +40,9 @@ void check_prices(const Context& context, const Registry& merged,
 // Accounts that cannot be served as they are.
 void check_served(const Registry& merged, const registry_files::Places& places,
                   std::vector<Problem>& problems);
+// Opening registers of a day that has not come.
+void warn_of_openings(const Context& context, const Registry& merged,
+                      const registry_files::Places& places, std::vector<Problem>& warnings);
 void warn_of_calendar(const Context& context, const Registry& merged,
                       std::vector<Problem>& warnings);
 

@@ -112,6 +112,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     check_calendar(context, merged.registry, parsed.places, plan.problems);
     check_prices(context, merged.registry, parsed.places, plan.problems);
     warn_of_calendar(context, merged.registry, plan.warnings);
+    warn_of_openings(context, merged.registry, parsed.places, plan.warnings);
     files::arrange_problems(plan.problems);
     plan.merged = std::move(merged.registry);
     plan.changes = std::move(merged.changes);

@@ -79,11 +79,15 @@ void store_opening(Context& context, MeterRuntime& meter, const Point& first) {
     opening.face.clear();
     opening.register_value = *round_to_milli(*meter.terms.opening_register);
     opening.total = meter.epoch->base_total;
-    if (meter.terms.opening_at) opening.stands_at = *meter.terms.opening_at;
+    // A date after the first reading that agrees with it, such as the day on which the house goes
+    // live, is no time at which the register stood there: what is used until then is not of it.
+    std::optional<UtcMs> at = meter.terms.opening_at;
+    if (const auto read_at = context.trusted(first); at && read_at) at = std::min(*at, *read_at);
+    if (at) opening.stands_at = *at;
     opening.reading =
         store_row(context, meter, opening, ReadingKind::manual, ReadingQuality::manual);
     put_mark(context, meter, opening);
-    meter.settled_until = meter.terms.opening_at.value_or(0);
+    meter.settled_until = at.value_or(0);
     meter.settled_total = opening.total;
     meter.settled_register = opening.register_value;
 }

@@ -20,8 +20,9 @@ PeriodFigure dated_start(const Meter& meter, PeriodFigure start, const Zone& zon
     if (start.reading != 0 || !meter.opening_register || !meter.opening_at) return start;
     const auto face = parse_rational(*meter.opening_register);
     const auto opening = face ? round_to_milli(*face) : std::nullopt;
-    if (opening && *opening == start.register_value)
-        start.at = parse_iso8601(*meter.opening_at, zone);
+    const auto at = parse_iso8601(*meter.opening_at, zone);
+    const bool before = !start.at || !at || *at < *start.at;
+    if (opening && *opening == start.register_value && before) start.at = at;
     return start;
 }
 

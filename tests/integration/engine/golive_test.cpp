@@ -137,6 +137,67 @@ TEST_CASE_METHOD(NewHouse, "a trial is priced as a preview, and goes live on its
     CHECK(proof().empty());
 }
 
+TEST_CASE_METHOD(NewHouse,
+                 "an opening register of a day that has not come counts from its reading") {
+    FileTexts all = files(
+        "a-101,1-101,electricity,flat,100.00,,2026-11-26\na-103,1-103,electricity,flat,100.00,,\n");
+    all["meters.csv"] =
+        "meter,unit,service,bus,address,profile,rated_amps,opening_register,opening_at\n"
+        "e-101,1-101,electricity,b1,1,eastron-sdm120,60,700,2026-11-26\n"
+        "e-103,1-103,electricity,b1,4,eastron-sdm120,60,700,2026-11-26\n";
+    const Reply done = import(all);
+    REQUIRE(done.kind == ReplyKind::ok);
+    CHECK(done.json.find("which has not come; it counts from the first reading") !=
+          std::string::npos);
+    constexpr UtcMs kMidnight24 = kMorning + 16 * kHour;
+    const auto read = [&](const std::string& face, UtcMs at) {
+        clock.pass(at - clock.wall);
+        settle("e-101", face);
+        settle("e-103", face);
+    };
+    read("700.00", kMorning + kHour);
+    read("705.00", kMidnight24 - kMinute);
+    read("705.00", kMidnight24 + kMinute);
+    read("710.00", kMidnight24 + kDay + kMinute);
+    pass(6 * kMinute);
+    // 5 x 0.5283 = 2.6415 of Monday, and as much of Tuesday: each under its own day.
+    CHECK(book("a-103") == std::vector<std::string>{"opening 100.00 opening",
+                                                    "charge -2.64 day:2026-11-23",
+                                                    "charge -2.64 day:2026-11-24"});
+    CHECK(book("a-101").empty());
+    read("715.00", kMidnight24 + 2 * kDay + kMinute);
+    read("716.00", kMidnight24 + 2 * kDay + kHour);
+    // Live since Thursday's first second: one kilowatt-hour, and none of the trial's fifteen.
+    CHECK(book("a-101") == std::vector<std::string>{"opening 100.00 opening"});
+    CHECK(balance("a-101") == "99.47");
+    CHECK(proof().empty());
+}
+
+TEST_CASE_METHOD(NewHouse, "a trial with bands has the same preview after a restart") {
+    FileTexts all = files("a-101,1-101,electricity,flat,100.00,,2026-12-26\n");
+    all["tariffs/flat.toml"] =
+        flat_tariff("flat", "electricity", "0.5283") +
+        "[[tariff.version]]\nvalid_from = \"2026-02-01\"\nladder = \"none\"\nbands = [\n"
+        "{ name = \"peak\", from = \"07:00\", to = \"22:00\", price = \"2\" },\n"
+        "{ name = \"valley\", from = \"22:00\", to = \"07:00\", price = \"0.1\" } ]\n";
+    REQUIRE(import(all).kind == ReplyKind::ok);
+    constexpr UtcMs kMidnight24 = kMorning + 16 * kHour;
+    const auto read = [&](const std::string& face, UtcMs at) {
+        clock.pass(at - clock.wall);
+        settle("e-101", face);
+    };
+    read("700.00", kMidnight24);
+    read("701.00", kMidnight24 + 7 * kHour);
+    read("704.00", kMidnight24 + 22 * kHour);
+    read("706.00", kMidnight24 + kDay);
+    pass(6 * kMinute);
+    // 1 + 2 in the valley, 3 at the peak: 0.30 and 6.00.
+    CHECK(format(*account("a-101").preview) == "93.70");
+    reopen();
+    settle("e-101", "706.00");
+    CHECK(format(*account("a-101").preview) == "93.70");
+}
+
 TEST_CASE_METHOD(NewHouse, "a trial's preview has the fees and the minimum of its days") {
     FileTexts all = files("a-103,1-103,electricity,mine,100.00,,2027-01-05\n");
     all["tariffs/mine.toml"] =
