@@ -41,6 +41,7 @@ void Tally::add(const Tally& other) {
     months += other.months;
     moved += other.moved;
     taken_back += other.taken_back;
+    minimums_back += other.minimums_back;
     replaced += other.replaced;
     changes += other.changes;
     rollovers += other.rollovers;

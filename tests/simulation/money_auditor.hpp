@@ -69,7 +69,8 @@ struct Screen {
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
                  acts = 0, months = 0, moved = 0, replaced = 0, changes = 0, rollovers = 0,
-                 released = 0, settled = 0, corrected = 0, taken_back = 0, below_truth = 0;
+                 released = 0, settled = 0, corrected = 0, taken_back = 0, minimums_back = 0,
+                 below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -240,7 +241,7 @@ class Auditor {
     [[nodiscard]] std::vector<OwnEntry> entries_of(const std::string& cause, const Asked& asked);
     void check_act(const std::string& cause);
     void take_back(const EntryOnDisk& entry, const std::string& name, AccountAudit& account);
-    void end_late(AccountAudit& account) const;
+    void end_late(AccountAudit& account);
     void compare_taken_back(const AccountAudit& account) const;
     void compare_ledger(Books& books) const;
     void compare_months(Books& books) const;

@@ -37,7 +37,7 @@ void Auditor::take_back(const EntryOnDisk& entry, const std::string& name, Accou
 }
 
 // No month that did not end with the household in it has a minimum.
-void Auditor::end_late(AccountAudit& account) const {
+void Auditor::end_late(AccountAudit& account) {
     if (!account.ended_at) return;
     const std::int64_t day = calendar_->day_of(*account.ended_at);
     const std::string from = month_text(day);
@@ -45,7 +45,8 @@ void Auditor::end_late(AccountAudit& account) const {
     std::erase_if(account.books.minimums, [&](const auto& one) {
         const std::string month = one.first.substr(one.first.find('|') + 1, from.size());
         if (month < from) return false;
-        account.books.lines.at(one.first).quantity = 0;
+        std::int64_t& quantity = account.books.lines.at(one.first).quantity;
+        if (std::exchange(quantity, 0) != 0) ++tally_.minimums_back;
         account.months.insert(month);
         return true;
     });

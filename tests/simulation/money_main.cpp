@@ -118,6 +118,7 @@ void print(const Deeds& deeds) {
         {"changes of occupant", deeds.moves},
         {"  entered days later", deeds.late_moves},
         {"  fees taken back by them", audited.taken_back},
+        {"  minimums taken back", audited.minimums_back},
         {"accounts closed", deeds.closes},
         {"  neither, for now", deeds.moves_refused},
         {"prices that came late", deeds.late_prices},

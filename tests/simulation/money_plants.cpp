@@ -7,6 +7,7 @@
 #include "daemon/core/tariff.hpp"
 #include "daemon/core/validation.hpp"
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/late_end.hpp"
 #include "daemon/store/store.hpp"
 
 // The names that the linker gives a function and what stands in its place. Where one of them is
@@ -29,11 +30,12 @@ enum class Plant {
     tomorrows_price,   // a day is priced by the version of the day after
     one_sample,        // a sample needs no second one
     month_of_posting,  // the last day of a month falls into the month in which it is posted
+    late_fees_stay,    // an end with a date takes nothing back
 };
-const std::vector<std::string> kNames{"nothing",     "half_down",       "day_twice",
-                                      "ladder_lost", "end_tier",        "held_baseline",
-                                      "edge_up",     "forgotten_key",   "tomorrows_price",
-                                      "one_sample",  "month_of_posting"};
+const std::vector<std::string> kNames{"nothing",     "half_down",        "day_twice",
+                                      "ladder_lost", "end_tier",         "held_baseline",
+                                      "edge_up",     "forgotten_key",    "tomorrows_price",
+                                      "one_sample",  "month_of_posting", "late_fees_stay"};
 Plant planted = Plant::nothing;
 std::int64_t postings = 0;
 
@@ -192,6 +194,14 @@ std::string planted_month_scope(LocalDate date)
 std::string planted_month_scope(LocalDate date) {
     if (planted == Plant::month_of_posting) date = date_from_days(days_since_epoch(date) + 1);
     return real_month_scope(date);
+}
+
+void real_take_back(Context& context, std::size_t account, UtcMs end, const Act& act)
+    GATEHOUSE_REAL("_ZN9gatehouse19take_back_after_endERNS_7ContextEmlRKNS_3ActE");
+void planted_take_back(Context& context, std::size_t account, UtcMs end, const Act& act)
+    GATEHOUSE_WRAP("_ZN9gatehouse19take_back_after_endERNS_7ContextEmlRKNS_3ActE");
+void planted_take_back(Context& context, std::size_t account, UtcMs end, const Act& act) {
+    if (planted != Plant::late_fees_stay) real_take_back(context, account, end, act);
 }
 
 }  // namespace gatehouse::money
