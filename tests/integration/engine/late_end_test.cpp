@@ -282,6 +282,33 @@ TEST_CASE_METHOD(Late, "prices of right after midnight, before the day was poste
     CHECK(proof() == "");
 }
 
+// Money simulation, seed 2038.
+TEST_CASE_METHOD(Late,
+                 "a meter that is still to come by a change of the registry holds up the end") {
+    FileTexts files;
+    // Of the flat beside it, and silent since the change.
+    settle("e-101", "100.00");
+    files["meters.csv"] =
+        "meter,unit,service,bus,address,profile,rated_amps,account\n"
+        "e-101,1-101,electricity,b1,1,eastron-sdm120,1000,a-103\n";
+    files["units.csv"] = "unit,label\n1-101,1栋101\n";
+    const Reply changed = import(files);
+    INFO(changed.detail << (changed.errors.empty() ? "" : changed.errors[0].message));
+    REQUIRE(changed.kind == ReplyKind::ok);
+    until(kMorning + 40 * kDay);
+    const Reply refused = ask(move(""));
+    CHECK(refused.kind == ReplyKind::conflict);
+    CHECK(refused.type == "reading-held");
+    REQUIRE_FALSE(refused.errors.empty());
+    CHECK(refused.errors[0].message.find("e-101 came to this account by a change") !=
+          std::string::npos);
+    CHECK(account("a-103").open);
+    settle("e-101", "101.00");
+    CHECK(ask(move("")).kind == ReplyKind::created);
+    CHECK(ledger("a-103") == "0.00");
+    CHECK(proof() == "");
+}
+
 TEST_CASE_METHOD(Late, "nobody goes before the account began") {
     FileTexts files;
     files["units.csv"] = "unit,label\n1-109,1栋109\n";
