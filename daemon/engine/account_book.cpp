@@ -303,8 +303,9 @@ std::vector<LineKey> minimums_of(Context& context, std::size_t index, std::optio
     return moved;
 }
 
-// What waits for staff gives no freeze, however well its meter answers.
+// What waits for staff gives no freeze; a settlement that waits would move the day's fees again.
 bool day_ready(const Context& context, const AccountRuntime& account, UtcMs edge, bool waited) {
+    if (context.store.is_settling(account.row->account)) return false;
     if (waited) return true;
     return std::all_of(account.meters.begin(), account.meters.end(), [&](std::size_t index) {
         const MeterRuntime& meter = context.world.meters[index];
@@ -472,8 +473,7 @@ bool post_days(Context& context, MonoMs started_mono_ms, const Clock& clock,
     if (!context.clock.trusted() || !context.writable) return false;
     const std::size_t count = context.world.accounts.size();
     for (std::size_t looked = 0; looked < count; ++looked, ++next) {
-        if (next >= count) next = 0;
-        AccountRuntime& account = context.world.accounts[next];
+        AccountRuntime& account = context.world.accounts[next %= count];
         while (const auto day = next_ended_day(account, context.day_of(context.now_ms()))) {
             const UtcMs edge = end_of(context, *day);
             const bool waited = context.now_ms() >= edge + kEdgeWaitMs &&

@@ -253,8 +253,7 @@ Reply close_account(Context& context, const CloseAccount& command) {
     take_fresh(context, command.fresh);
     reprice(context, index, Mover::drift);
     const UtcMs at = context.now_ms();
-    if (auto refused = judge_move(context, context.world.accounts[index].meters, at,
-                                  command.accept_last_reading))
+    if (auto refused = judge_move(context, index, at, command.accept_last_reading))
         return *std::move(refused);
     std::vector<Leaving> leaving(1);
     Leaving& one = leaving[0];
@@ -585,8 +584,8 @@ Reply change_occupant(Context& context, const ChangeOccupant& command) {
     std::set<std::size_t> faced;
     for (const ReadFace& face : faces.taken) faced.insert(context.world.meter_index.at(face.meter));
     for (const std::size_t index : accounts)
-        if (auto refused = judge_move(context, context.world.accounts[index].meters, change.at,
-                                      command.accept_last_reading, faced))
+        if (auto refused =
+                judge_move(context, index, change.at, command.accept_last_reading, faced))
             return *std::move(refused);
     if (!faces.taken.empty() || !faces.left.empty())
         change.base_readings = take_base_readings(context, faces.taken, faces.left).json;

@@ -45,8 +45,7 @@ namespace gatehouse {
 namespace {
 
 constexpr std::size_t kObservationsATurn = 512;
-constexpr std::int64_t kTickMs = 1'000;
-constexpr std::int64_t kPostingSliceMs = 20;
+constexpr std::int64_t kTickMs = 1'000, kPostingSliceMs = 20;
 constexpr std::int64_t kReviewMs = 600'000, kUseWatchMs = 10'000;
 // A power cut may lose interval readings of this long, or this many, and nothing else.
 constexpr std::int64_t kCommitEveryMs = 30'000;
@@ -224,14 +223,15 @@ struct Engine::Impl {
         if (change == ClockBook::Change::trusted) begin_days();
     }
 
+    [[nodiscard]] bool work_left() const { return posting_left || settling_left || pools_left; }
     void tick() {
-        if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !posting_left && !settling_left &&
-            !pools_left)
-            return;
+        if (context.now.mono_ms - last_tick_mono_ms < kTickMs && !work_left()) return;
         last_tick_mono_ms = context.now.mono_ms;
         const MonoMs deadline = clock.mono_ms() + kPostingSliceMs;
         posting_left = post_days(context, started_mono_ms, clock, deadline, next_to_post);
         settling_left = posting_left || settling.slice(clock, deadline);
+        if (!settling_left)  // days that waited for it
+            posting_left = post_days(context, started_mono_ms, clock, deadline, next_to_post);
         pools_left = posting_left || settling_left || pools.slice(clock, deadline);
         reprice_all();
         watch_time(context, started_mono_ms);
@@ -443,7 +443,7 @@ struct Engine::Impl {
         }
         context.registry_moved = false;
         heartbeat = clock.mono_ms();
-        return context.now.mono_ms + (posting_left || settling_left || pools_left ? 0 : kTickMs);
+        return context.now.mono_ms + (work_left() ? 0 : kTickMs);
     }
 
     // What a turn moved that somebody looks at; the time alone is published once a second and

@@ -183,10 +183,12 @@ std::vector<LineKey> follow_minimums(const Context& context, Settlement& settlem
 
 FeeSums fees_by(const Context& context, std::size_t index,
                 const std::vector<AccountReplay::Stretch>& stretches, const TariffLookup& tariffs,
-                LocalDate from) {
+                LocalDate from, const FeesUntil& until) {
     FeeSums sums;
     const AccountRuntime& account = context.world.accounts[index];
     if (!account.posted_through) return sums;
+    const LocalDate last =
+        std::min(*account.posted_through, until.posted.value_or(*account.posted_through));
     // A meter that is still charged to the account is charged on from its newest step.
     std::map<std::string, std::size_t> newest;
     for (std::size_t i = 0; i < stretches.size(); ++i) newest[stretches[i].meter] = i;
@@ -199,8 +201,7 @@ FeeSums fees_by(const Context& context, std::size_t index,
     std::set<std::string> months;  // whose fees are in, by tariff
     // A month's fee is that of its first day, whatever comes within it.
     from.day = 1;
-    for (std::int64_t day = days_since_epoch(from);
-         day <= days_since_epoch(*account.posted_through); ++day) {
+    for (std::int64_t day = days_since_epoch(from); day <= days_since_epoch(last); ++day) {
         const LocalDate date = date_from_days(day);
         if (is_before_live(account, date)) continue;
         const UtcMs edge = context.zone.midnight(date_from_days(day + 1));
@@ -214,10 +215,17 @@ FeeSums fees_by(const Context& context, std::size_t index,
             if (version == nullptr) continue;
             const bool first = months.insert(id + "/" + month_scope(date)).second;
             for (const FixedFee& fee : version->fixed)
-                if (fee.per == FeePeriod::day || first) sums[{id, fee.name}] += fee.amount;
+                if ((fee.per == FeePeriod::day || first) &&
+                    !(until.end && is_after_end(context, fee.per, date, *until.end)))
+                    sums[{id, fee.name}] += fee.amount;
         }
     }
     return sums;
+}
+
+bool is_after_end(const Context& context, FeePeriod per, LocalDate day, UtcMs end) {
+    return per == FeePeriod::month ? month_scope(day) > month_scope(context.day_of(end - 1))
+                                   : day >= context.day_of(end);
 }
 
 }  // namespace gatehouse

@@ -46,9 +46,19 @@ void post_fees(Context& context, std::size_t account, LocalDate day, UtcMs edge,
 
 // The fees of the posted days from the first of that month on, as these tariffs would have them, by
 // tariff and name; of the account whose meters were charged in those stretches.
+// `until`: as if no later day had been posted, and of those the ones of who ended at that instant.
 using FeeSums = std::map<std::pair<std::string, std::string>, Fen>;
+struct FeesUntil {
+    std::optional<LocalDate> posted;
+    std::optional<UtcMs> end;
+};
 [[nodiscard]] FeeSums fees_by(const Context& context, std::size_t account,
                               const std::vector<AccountReplay::Stretch>& stretches,
-                              const TariffLookup& tariffs, LocalDate from);
+                              const TariffLookup& tariffs, LocalDate from,
+                              const FeesUntil& until = {});
+
+// Whose fee it is where an account ended: the month of the end was lived in, and its fee falls due
+// with whatever is posted of it; a day's fee is of the whole day, which is the next holder's.
+[[nodiscard]] bool is_after_end(const Context& context, FeePeriod per, LocalDate day, UtcMs end);
 
 }  // namespace gatehouse

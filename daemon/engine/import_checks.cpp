@@ -78,6 +78,38 @@ class PricesFrom {
     LocalDate today_;
 };
 
+constexpr std::size_t kClosedNamed = 20;
+
+// From when to when a version holds; the newest has no end.
+struct Held {
+    UtcMs from = 0;
+    std::optional<UtcMs> to;
+};
+Held held(const Context& context, const Tariff& tariff, LocalDate valid_from) {
+    Held time{context.zone.midnight(valid_from), std::nullopt};
+    for (const TariffVersion& version : tariff.versions) {
+        if (version.valid_from <= valid_from) continue;
+        const UtcMs next = context.zone.midnight(version.valid_from);
+        time.to = time.to ? std::min(*time.to, next) : next;
+    }
+    return time;
+}
+
+bool used_it(const Context& context, const std::string& account, const std::string& tariff,
+             const Held& time) {
+    const auto at = [&](const auto& row) {
+        return row.stands_at ? *row.stands_at : context.best(row.at);
+    };
+    for (const auto& charged : context.store.account_books().charged_meters(account))
+        for (std::size_t i = 0; i < charged.terms.size(); ++i) {
+            const TermsRow& terms = charged.terms[i];
+            if (terms.account != account || terms.tariff != tariff) continue;
+            const UtcMs to = i + 1 < charged.terms.size() ? at(charged.terms[i + 1]) : at(charged);
+            if (to > time.from && !(time.to && at(terms) >= *time.to)) return true;
+        }
+    return false;
+}
+
 // What was not read whole has its problem already.
 bool is_whole(const files::Places& places, files::Table table, const std::string& id) {
     const auto place = places.find(std::pair(table, id));
@@ -166,6 +198,37 @@ LateVersions late_versions(const Context& context, const Registry& merged,
         }
     }
     return late;
+}
+
+void warn_of_closed(const Context& context, const Registry& merged, const LateVersions& late,
+                    const files::Places& places, std::vector<Problem>& warnings) {
+    for (const LateVersionRow& version : late.versions) {
+        const auto tariff =
+            std::find_if(merged.tariffs.begin(), merged.tariffs.end(),
+                         [&](const Tariff& one) { return one.tariff == version.tariff; });
+        const Held time = held(context, *tariff, version.valid_from);
+        std::size_t count = 0;
+        std::string named;
+        for (const std::string& id : late.accounts) {
+            const Account& account =
+                *context.world.accounts[context.world.account_index.at(id)].row;
+            const auto closed = parse_iso8601(account.closed, context.zone);
+            if (!closed || *closed <= time.from || !used_it(context, id, version.tariff, time))
+                continue;
+            if (++count <= kClosedNamed) named += (count == 1 ? "" : ", ") + id;
+        }
+        if (count == 0) continue;
+        if (count > kClosedNamed) named += " and " + std::to_string(count - kClosedNamed) + " more";
+        warnings.push_back(at_row(
+            places, files::Table::tariffs, version.tariff, "valid_from",
+            "version " + format_date(version.valid_from) + " of tariff `" + version.tariff +
+                "` covers a time in which " + std::to_string(count) +
+                (count == 1 ? " account that is closed by now was"
+                            : " accounts that are closed by now were") +
+                " charged by it: " + named +
+                "; nothing is posted there, so what the version would change for those who left is "
+                "for the office to settle with them"));
+    }
 }
 
 void check_calendar(const Context& context, const Registry& merged, const files::Places& places,

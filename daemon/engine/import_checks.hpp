@@ -30,6 +30,10 @@ struct LateVersions {
 [[nodiscard]] LateVersions late_versions(const Context& context, const Registry& merged,
                                          const registry_files::Places& places,
                                          std::vector<Problem>& problems);
+// Closed accounts that used such a tariff in the time of the version: they stay as they were
+// settled, and people are told whose they are.
+void warn_of_closed(const Context& context, const Registry& merged, const LateVersions& late,
+                    const registry_files::Places& places, std::vector<Problem>& warnings);
 
 // A kind of day that prices were charged by stays; what was charged is corrected by an adjustment.
 void check_calendar(const Context& context, const Registry& merged,

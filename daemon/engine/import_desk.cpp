@@ -109,6 +109,7 @@ Plan plan_import(Context& context, const ImportRegistry& command) {
     check_served(merged.registry, parsed.places, plan.problems);
     check_books(context, merged.registry, parsed.places, plan.problems);
     plan.late = late_versions(context, merged.registry, parsed.places, plan.problems);
+    warn_of_closed(context, merged.registry, plan.late, parsed.places, plan.warnings);
     check_calendar(context, merged.registry, parsed.places, plan.problems);
     check_prices(context, merged.registry, parsed.places, plan.problems);
     warn_of_calendar(context, merged.registry, plan.warnings);

@@ -1,7 +1,8 @@
 // The late end: an account that ends with a date that has passed was posted meanwhile as if its
 // holder lived there still. What came of the time after the end is taken back with it: the fees of
-// later days and months, shares of pools among them, and the minimums of the month of the end and
-// of later ones. What was used is not its work (move_book). Engine thread only.
+// later days and months, shares of pools among them, what late prices made of those fees, and the
+// minimums of the month of the end and of later ones. What was used is not its work (move_book).
+// Engine thread only.
 #pragma once
 
 #include <optional>
@@ -21,7 +22,8 @@ namespace gatehouse {
 
 // What taking it back gives to the household, above zero; with all that was used in the minimums.
 [[nodiscard]] Fen posted_after_end(Context& context, std::size_t account, UtcMs end);
-// Takes it back, signed by the two people of the end: a reversal a fee, a correction a minimum.
+// Takes it back, signed by the two people of the end: a reversal a fee, a correction a minimum,
+// a price settlement for each fee that a late price settled.
 void take_back_after_end(Context& context, std::size_t account, UtcMs end, const Act& act);
 
 }  // namespace gatehouse

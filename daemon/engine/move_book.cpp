@@ -21,9 +21,28 @@ Reply conflict(const char* type, std::vector<FieldError> errors) {
     return reply;
 }
 
-// What is doubted decides nothing: staff do first.
-std::vector<FieldError> doubted(const Context& context, const std::vector<std::size_t>& meters) {
+// What a meter used since a change of the registry brought it to the account is not known before it
+// is read; booked after the end it would be nobody's.
+std::vector<FieldError> coming(const Context& context, std::size_t account) {
     std::vector<FieldError> errors;
+    const std::string& id = context.world.accounts[account].row->account;
+    for (const MeterRuntime& meter : context.world.meters) {
+        if (meter.edges.empty() || meter.account == account) continue;
+        const bool comes = meter.by_registry.account == account ||
+                           std::any_of(meter.edges.begin() + 1, meter.edges.end(),
+                                       [&](const auto& edge) { return edge.account == id; });
+        if (comes)
+            errors.push_back({"", "the meter " + meter.row->meter +
+                                      " came to this account by a change of the registry and was "
+                                      "not read since; read its dial first (gatehousectl dial)"});
+    }
+    return errors;
+}
+
+// What is doubted decides nothing: staff do first.
+std::vector<FieldError> doubted(const Context& context, std::size_t account,
+                                const std::vector<std::size_t>& meters) {
+    std::vector<FieldError> errors = coming(context, account);
     for (const std::size_t index : meters) {
         const MeterRuntime& meter = context.world.meters[index];
         const std::string name = "the meter " + meter.row->meter;
@@ -129,10 +148,10 @@ void take_fresh(Context& context, const std::vector<Sample>& samples) {
     }
 }
 
-std::optional<Reply> judge_move(const Context& context, const std::vector<std::size_t>& meters,
-                                UtcMs at, bool accept_last_reading,
-                                const std::set<std::size_t>& faced) {
-    if (auto errors = doubted(context, meters); !errors.empty())
+std::optional<Reply> judge_move(const Context& context, std::size_t account, UtcMs at,
+                                bool accept_last_reading, const std::set<std::size_t>& faced) {
+    const std::vector<std::size_t>& meters = context.world.accounts[account].meters;
+    if (auto errors = doubted(context, account, meters); !errors.empty())
         return conflict("reading-held", std::move(errors));
     if (auto errors = read_later(context, meters, at); !errors.empty()) {
         Reply reply;

@@ -29,8 +29,7 @@ void take_fresh(Context& context, const std::vector<Sample>& samples);
 // (conflict), was read after the instant, or not lately enough (conflict, unless the last reading
 // is accepted as it is). Nothing: they can. `faced`: those whose dials two people have read for the
 // act; they are still to be taken.
-[[nodiscard]] std::optional<Reply> judge_move(const Context& context,
-                                              const std::vector<std::size_t>& meters, UtcMs at,
+[[nodiscard]] std::optional<Reply> judge_move(const Context& context, std::size_t account, UtcMs at,
                                               bool accept_last_reading,
                                               const std::set<std::size_t>& faced = {});
 

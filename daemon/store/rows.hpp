@@ -147,6 +147,19 @@ struct EdgeFigureRow {
     std::uint64_t event = 0;  // of what settled it; the newest holds
     Milli total;
 };
+// One of them beside an account: whether its settlement was posted there, and when it was imported.
+struct KnownVersionRow {
+    LateVersionRow version;
+    bool posted = false;
+    std::optional<Stamp> imported;  // nothing: the log does not reach back to it
+};
+// What such a version made of fees that were posted before, in one entry for each fee.
+struct FeeSettlementRow {
+    std::uint64_t event = 0;  // of the import
+    Fen amount;               // signed, for the household
+    std::string fee;          // "<tariff>/<name>"; empty where its text was erased
+    Stamp at;
+};
 // What has lines settled again: late versions, or a figure that was corrected.
 struct SettlingRow {
     std::uint64_t event = 0;

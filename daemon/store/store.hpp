@@ -221,6 +221,11 @@ class Store {
     // first.
     [[nodiscard]] std::vector<Entry> standing_fees(const std::string& account,
                                                    const std::string& from_month);
+    // What late versions made of its fees in entries of that month or later; oldest first.
+    [[nodiscard]] std::vector<FeeSettlementRow> settled_fees(const std::string& account,
+                                                             const std::string& from_month);
+    // All versions that came late, oldest first.
+    [[nodiscard]] std::vector<KnownVersionRow> late_versions(const std::string& account);
     [[nodiscard]] LedgerAccountRow ledger_account(const std::string& book_name);
     [[nodiscard]] LogHead newest_seal();
     // The newest event whose stamp is wanted, asked newest first; 0: none.

@@ -24,6 +24,8 @@ struct Store::Impl {
     void start(const StoreOptions& options);
     void check_site(const std::string& site_id);
     bool older_copy(const store::Numbers& in_database, const std::string& last_run) const;
+    void walk_book(const std::string& account, const std::string& from_month,
+                   const std::function<void(store::EntryColumns&)>& take);
     void keep_step(std::int64_t account, std::int64_t meter, std::uint64_t reading, bool begins);
     // Goes on above the high water; returns the event that says so, to be the first row.
     EventRow jump(const store::Numbers& in_database, const Stamp& at);

@@ -1,5 +1,6 @@
 // The questions and the loaders of the start.
 #include <algorithm>
+#include <charconv>
 
 #include "daemon/store/registry_rows.hpp"
 #include "daemon/store/store_impl.hpp"
@@ -48,33 +49,85 @@ std::string Store::undone_by(const std::string& entry) {
     return query.step() ? query.text() : std::string();
 }
 
-std::vector<Entry> Store::standing_fees(const std::string& account, const std::string& from_month) {
-    std::vector<Entry> fees;
+// The entries of an account's book from that month on, newest first.
+void Store::Impl::walk_book(const std::string& account, const std::string& from_month,
+                            const std::function<void(store::EntryColumns&)>& take) {
     std::int64_t book_id = 0;
     std::uint64_t seq = 0;
     {
-        Query query(impl_->connection, "SELECT id,last_entry FROM ledger_account WHERE name=?");
+        Query query(connection, "SELECT id,last_entry FROM ledger_account WHERE name=?");
         query << book::household(account);
-        if (!query.step()) return fees;
+        if (!query.step()) return;
         book_id = query.i64();
         seq = query.u64();
     }
     while (seq > 0) {
-        std::optional<NumberedEntry> row = entry_at(seq);
-        if (!row || row->entry.month < from_month) break;
-        if (row->entry.kind == EntryKind::fee && undone_by(row->entry.entry).empty())
-            fees.push_back(std::move(row->entry));
-        Query query(impl_->connection,
+        auto row = store::load_entry(connection, seq, bases);
+        if (!row || row->entry.month < from_month) return;
+        take(*row);
+        Query query(connection,
                     "SELECT prev FROM entry_leg WHERE entry=? AND account=? ORDER BY n LIMIT 1");
         query << seq << book_id;
-        if (!query.step()) break;
+        if (!query.step()) return;
         const std::uint64_t prev = query.u64();
         // A link that does not lead back would never end; verify names the row.
-        if (prev >= seq) break;
+        if (prev >= seq) return;
         seq = prev;
     }
+}
+
+std::vector<Entry> Store::standing_fees(const std::string& account, const std::string& from_month) {
+    std::vector<Entry> fees;
+    impl_->walk_book(account, from_month, [&](store::EntryColumns& row) {
+        if (row.entry.kind == EntryKind::fee && undone_by(row.entry.entry).empty())
+            fees.push_back(std::move(row.entry));
+    });
     std::reverse(fees.begin(), fees.end());
     return fees;
+}
+
+std::vector<FeeSettlementRow> Store::settled_fees(const std::string& account,
+                                                  const std::string& from_month) {
+    constexpr std::string_view kCause = "version:";
+    std::vector<FeeSettlementRow> rows;
+    impl_->walk_book(account, from_month, [&](store::EntryColumns& row) {
+        const std::string_view cause = row.entry.cause;
+        if (row.entry.kind != EntryKind::price_settlement || row.line != 0 ||
+            !cause.starts_with(kCause))
+            return;
+        FeeSettlementRow fee{0, row.entry.amount, {}, row.at};
+        std::from_chars(cause.data() + kCause.size(), cause.data() + cause.size(), fee.event);
+        Query query(impl_->connection, "SELECT reference FROM entry_text WHERE entry=?");
+        query << row.seq;
+        if (query.step()) fee.fee = query.text();
+        rows.push_back(std::move(fee));
+    });
+    std::reverse(rows.begin(), rows.end());
+    return rows;
+}
+
+std::vector<KnownVersionRow> Store::late_versions(const std::string& account) {
+    std::vector<KnownVersionRow> rows;
+    Query query(impl_->connection,
+                "SELECT tariff,valid_from,late_version.event,EXISTS(SELECT 1 FROM posting "
+                "WHERE cause='version:'||late_version.event AND account=?),"
+                "event.seq IS NOT NULL,event.run,event.mono_ms,event.skew_ms FROM late_version "
+                "LEFT JOIN event ON event.seq=late_version.event "
+                "ORDER BY late_version.event,tariff,valid_from");
+    query << impl_->account_id(account);
+    while (query.step()) {
+        KnownVersionRow row;
+        row.version.tariff = query.text();
+        const std::string date = query.text();
+        const auto valid_from = parse_date(date);
+        if (!valid_from) throw StoreError(StoreError::Kind::corrupt, "not a date: " + date);
+        row.version.valid_from = *valid_from;
+        row.version.event = query.u64();
+        row.posted = query.flag();
+        if (query.flag()) row.imported = store::stamp_columns(query, impl_->bases);
+        rows.push_back(std::move(row));
+    }
+    return rows;
 }
 
 LedgerAccountRow Store::ledger_account(const std::string& book_name) {

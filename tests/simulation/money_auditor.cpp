@@ -41,6 +41,8 @@ void Tally::add(const Tally& other) {
     acts += other.acts;
     months += other.months;
     moved += other.moved;
+    taken_back += other.taken_back;
+    minimums_back += other.minimums_back;
     replaced += other.replaced;
     changes += other.changes;
     rollovers += other.rollovers;
@@ -425,8 +427,9 @@ void Auditor::replace(MeterAudit& meter, const ReadingOnDisk& row, Ratio face) {
 }
 
 void Auditor::moved(const std::string& account, const PlanAccount& next, const Plan& plan,
-                    bool ladder_goes_on) {
+                    bool ladder_goes_on, std::optional<std::int64_t> at) {
     accounts_.at(account).plan.closed = true;
+    accounts_.at(account).ended_at = at;
     successor_[account] = next.id;
     if (!next.id.empty()) {
         AccountAudit& opened = accounts_[next.id];

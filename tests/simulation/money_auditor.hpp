@@ -70,7 +70,8 @@ struct Screen {
 struct Tally {
     std::int64_t audits = 0, readings = 0, estimated = 0, charges = 0, late = 0, entries = 0,
                  acts = 0, months = 0, moved = 0, replaced = 0, changes = 0, rollovers = 0,
-                 released = 0, settled = 0, corrected = 0, edges = 0, below_truth = 0;
+                 released = 0, settled = 0, corrected = 0, edges = 0, taken_back = 0,
+                 minimums_back = 0, below_truth = 0;
     void add(const Tally& other);
 };
 
@@ -100,9 +101,10 @@ class Auditor {
     void done(const std::string& cause) { fresh_acts_.push_back(cause); }
     [[nodiscard]] bool has_booked(const std::string& cause) const { return acts_.contains(cause); }
 
-    // An account ended, and that one goes on from its registers; no id: nobody does.
+    // An account ended, and that one goes on from its registers; no id: nobody does. `at`: people
+    // entered it afterwards, and the end lies there.
     void moved(const std::string& account, const PlanAccount& next, const Plan& plan,
-               bool ladder_goes_on);
+               bool ladder_goes_on, std::optional<std::int64_t> at = std::nullopt);
     // What the ladders of an account have counted, tariff by tariff.
     [[nodiscard]] std::vector<std::string> ladders_of(const std::string& account) const;
     // The month that people may close, the oldest first; "" where none is over.
@@ -210,7 +212,10 @@ class Auditor {
         std::map<std::string, std::set<std::int64_t>> fees;  // due by cause, any of these amounts
         std::map<std::string, std::set<std::int64_t>> early_fees;  // no fault where they stand
         std::map<std::string, std::int64_t> booked_fees;
-        std::string goes_on_from;  // whose ladders it took over
+        std::map<std::string, std::string> fee_entries;  // their ids, by cause
+        std::set<std::string> taken_back;                // of them by the end, by cause
+        std::optional<std::int64_t> ended_at;            // before it was entered
+        std::string goes_on_from;                        // whose ladders it took over
     };
     struct Closed {
         std::string month;
@@ -238,6 +243,9 @@ class Auditor {
     void take_money(const EntryOnDisk& entry, const std::string& name, AccountAudit& account);
     [[nodiscard]] std::vector<OwnEntry> entries_of(const std::string& cause, const Asked& asked);
     void check_act(const std::string& cause);
+    void take_back(const EntryOnDisk& entry, const std::string& name, AccountAudit& account);
+    void end_late(AccountAudit& account);
+    void compare_taken_back(const AccountAudit& account) const;
     void compare_ledger(Books& books) const;
     void compare_months(Books& books) const;
     [[nodiscard]] std::string booking_month(const EntryOnDisk& entry,
@@ -305,7 +313,7 @@ class Auditor {
               std::int64_t quantity);
     void put_in_order(std::vector<Charge>& posted, const std::string& posted_before) const;
     void see_days(Books& books, bool all);
-    void post(Books& books);
+    void post(Books& books, bool successors);
     [[nodiscard]] bool is_posted(Books& books, const AccountAudit& account, const Charge& charge,
                                  const std::string& newest) const;
     void post_day(AccountAudit& account, std::int64_t day);

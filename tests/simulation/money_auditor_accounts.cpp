@@ -138,8 +138,9 @@ void Auditor::see_days(Books& books, bool all) {
     }
 }
 
-void Auditor::post(Books& books) {
+void Auditor::post(Books& books, bool successors) {
     for (auto& [id, account] : accounts_) {
+        if (!successors && !account.opened && !account.goes_on_from.empty()) continue;
         const std::string newest = newest_days_[id];
         if (account.open.empty() && newest == account.posted_through) continue;
         if (!account.first_day && !newest.empty()) {
@@ -383,6 +384,7 @@ void Auditor::compare(Books& books, const Screen& screen) {
     for (auto& [id, account] : accounts_) {
         compare_lines(books, account);
         compare_fees(account);
+        compare_taken_back(account);
         compare_balance(screen, account);
         compare_level(screen, account, false);
     }
@@ -398,8 +400,13 @@ void Auditor::audit(Books& books, const Screen& screen) {
     for (auto& [id, account] : accounts_)
         if (account.goes_on_from.empty()) open_account(books, screen, account);
     see_days(books, false);
-    post(books);
-    for (auto& [id, account] : accounts_) open_account(books, screen, account);
+    post(books, false);
+    for (auto& [id, account] : accounts_) {
+        end_late(account);
+        open_account(books, screen, account);
+    }
+    // Who came days before that was entered has days already.
+    post(books, true);
     compare(books, screen);
     ++tally_.audits;
 }

@@ -83,6 +83,9 @@ void Auditor::take_money(const EntryOnDisk& entry, const std::string& name, Acco
         other_is("fees");
         if (!account.booked_fees.try_emplace(entry.cause, -entry.amount).second)
             disagree(name + ": " + entry.cause + " is in the books twice");
+        account.fee_entries[entry.cause] = entry.entry;
+    } else if (entry.kind == "reversal" && entry.cause.rfind("close:", 0) == 0) {
+        take_back(entry, name, account);
     } else if (is_act(entry.kind)) {
         acts_[entry.cause].push_back(
             {entry.kind, entry.account, entry.amount, other, entry.by, entry.cause});

@@ -116,6 +116,9 @@ void print(const Deeds& deeds) {
         {"  refused", deeds.acts_refused},
         {"months closed", deeds.months},
         {"changes of occupant", deeds.moves},
+        {"  entered days later", deeds.late_moves},
+        {"  fees taken back by them", audited.taken_back},
+        {"  minimums taken back", audited.minimums_back},
         {"accounts closed", deeds.closes},
         {"  neither, for now", deeds.moves_refused},
         {"prices that came late", deeds.late_prices},
@@ -148,10 +151,11 @@ bool is_rough(const Deeds& deeds) {
     const Tally& audited = deeds.audited;
     return deeds.cuts > 0 && deeds.restores > 0 && deeds.full_disks > 0 && deeds.clock_jumps > 0 &&
            deeds.untrusted_starts > 0 && deeds.repeated > 0 && deeds.acts > 0 && deeds.months > 0 &&
-           deeds.moves > 0 && deeds.closes > 0 && audited.settled > 0 && audited.edges > 0 &&
-           deeds.corrections > 0 && deeds.quarantines > 0 && audited.estimated > 0 &&
-           audited.late > 0 && audited.replaced > 0 && audited.rollovers > 0 &&
-           audited.released > 0 && audited.changes > 0 && audited.below_truth > 0;
+           deeds.moves > 0 && deeds.late_moves > 0 && deeds.closes > 0 && audited.settled > 0 &&
+           audited.edges > 0 && deeds.corrections > 0 && deeds.quarantines > 0 &&
+           audited.estimated > 0 && audited.late > 0 && audited.replaced > 0 &&
+           audited.rollovers > 0 && audited.released > 0 && audited.changes > 0 &&
+           audited.below_truth > 0;
 }
 
 struct Verdict {

@@ -52,18 +52,44 @@ Act World::new_act() {
 }
 
 void World::change_holder() {
-    // A copy that is put back knows nothing of who came since.
-    if (copy_ || import_due_) return;
+    static_cast<void>(move_in(dice_.pick(plan_.units).id, std::nullopt));
+}
+
+// Somebody goes and nobody says so; nothing in the flat answers until days later, when the office
+// hears of it.
+void World::leave_unseen() {
     const std::string unit = dice_.pick(plan_.units).id;
+    const UtcMs left = now_, seen_again = now_ + dice_.from_to(30, 41 * 24) * kHour;
+    const std::map<std::string, Terms> terms = plan_.terms();
+    for (const PlanAccount& account : plan_.accounts)
+        for (TrueMeter& meter : meters_)
+            if (account.unit == unit && !account.closed && terms.at(meter.id).account == account.id)
+                meter.dead_until = std::max(meter.dead_until, seen_again);
+    later(26 * kHour, seen_again - left - kHour, [=, this] { enter_move(unit, left, seen_again); });
+}
+
+void World::enter_move(const std::string& unit, UtcMs left, UtcMs seen_again) {
+    const UtcMs at = dice_.from_to(left, std::min(now_ - kDay, left + 3 * kDay));
+    // Days begin at midnight, and so do many contracts.
+    const UtcMs midnight = calendar_.midnight(calendar_.day_of(at) + 1);
+    const bool whole = dice_.percent(40) && midnight < now_ - kDay;
+    if (move_in(unit, whole ? midnight : at) || now_ + 2 * kDay > seen_again) return;
+    later(6 * kHour, kDay, [=, this] { enter_move(unit, left, seen_again); });
+}
+
+// Whether anybody was asked to do it.
+bool World::move_in(const std::string& unit, std::optional<UtcMs> at) {
+    // A copy that is put back knows nothing of who came since.
+    if (copy_ || import_due_) return false;
     std::vector<std::string> accounts;
     for (const PlanAccount& account : plan_.accounts)
         if (account.unit == unit && !account.closed) accounts.push_back(account.id);
-    if (accounts.empty()) return;
+    if (accounts.empty()) return true;
     plan_.people.push_back("p-" + std::to_string(plan_.people.size() + 1));
     import_due_ = true;
     import();
-    if (import_due_) return;
-    read_for(accounts);
+    if (import_due_) return false;
+    if (!at) read_for(accounts);
     ChangeOccupant command;
     command.act = new_act();
     command.unit = unit;
@@ -73,7 +99,9 @@ void World::change_holder() {
     command.method = command.settle == "refund" && dice_.percent(30) ? "qr" : "";
     if (!command.method.empty()) command.reference = "R-" + command.act.idempotency_key;
     command.ladder = dice_.percent(50) ? "continue" : "";
-    command.accept_last_reading = dice_.percent(40);
+    command.accept_last_reading = at || dice_.percent(40);
+    // What a clock of the house shows is what people take for the time.
+    if (at) command.at = format_iso8601(*at + clock_.wall - now_, *zone_);
     look(true);
     const std::string cause = "occupant:" + command.act.idempotency_key;
     Asked asked{"occupant", "", "", 0, command.method, command.act.by, command.act.second, "", ""};
@@ -83,23 +111,26 @@ void World::change_holder() {
         if (!may_wait(reply)) throw Disagreement(cause + " is refused: " + told(reply));
         ++deeds_.moves_refused;
         look(true);
-        return;
+        return false;
     }
     const std::vector<std::string> ended = accounts_in(reply.json, "closed");
     const std::vector<std::string> begun = accounts_in(reply.json, "opened");
     for (std::size_t i = 0; i < ended.size(); ++i)
-        succeed(ended.at(i), begun.at(i), command.ladder == "continue");
+        succeed(ended.at(i), begun.at(i), command.ladder == "continue",
+                at ? parse_iso8601(command.at, *zone_) : std::nullopt);
     if (ask(command).json != reply.json) throw Disagreement(cause + " was answered in two ways");
-    ++deeds_.moves;
+    ++(at ? deeds_.late_moves : deeds_.moves);
     look(true);
     for (const std::string& id : begun)
         if (command.ladder == "continue")
             for (PlanAccount& account : plan_.accounts)
                 if (account.id == id) account.opening_ladder = auditor_.ladders_of(id);
+    return true;
 }
 
 // In the books of the office the row of who left is closed, and one stands beside it.
-void World::succeed(const std::string& old_id, const std::string& new_id, bool ladder_goes_on) {
+void World::succeed(const std::string& old_id, const std::string& new_id, bool ladder_goes_on,
+                    std::optional<UtcMs> at) {
     PlanAccount next;
     for (PlanAccount& account : plan_.accounts) {
         if (account.id != old_id) continue;
@@ -114,7 +145,7 @@ void World::succeed(const std::string& old_id, const std::string& new_id, bool l
     for (PlanMeter& meter : plan_.meters)
         if (meter.account == old_id) meter.account = new_id;
     if (!new_id.empty()) plan_.accounts.push_back(next);
-    auditor_.moved(old_id, next, plan_, ladder_goes_on);
+    auditor_.moved(old_id, next, plan_, ladder_goes_on, at);
 }
 
 // All of it is paid out or written off first; then the account ends and nobody follows.

@@ -7,6 +7,7 @@
 #include "daemon/core/tariff.hpp"
 #include "daemon/core/validation.hpp"
 #include "daemon/engine/account_book.hpp"
+#include "daemon/engine/late_end.hpp"
 #include "daemon/store/account_books.hpp"
 #include "daemon/store/store.hpp"
 
@@ -31,11 +32,12 @@ enum class Plant {
     one_sample,        // a sample needs no second one
     month_of_posting,  // the last day of a month falls into the month in which it is posted
     hour_late,         // a total at an hour is taken for that of the next one
+    late_fees_stay,    // an end with a date takes nothing back
 };
-const std::vector<std::string> kNames{"nothing",     "half_down",        "day_twice",
-                                      "ladder_lost", "end_tier",         "held_baseline",
-                                      "edge_up",     "forgotten_key",    "tomorrows_price",
-                                      "one_sample",  "month_of_posting", "hour_late"};
+const std::vector<std::string> kNames{
+    "nothing",          "half_down", "day_twice",     "ladder_lost",     "end_tier",
+    "held_baseline",    "edge_up",   "forgotten_key", "tomorrows_price", "one_sample",
+    "month_of_posting", "hour_late", "late_fees_stay"};
 Plant planted = Plant::nothing;
 std::int64_t postings = 0;
 
@@ -207,6 +209,14 @@ std::optional<Milli> planted_hour(AccountBooks* books, const std::string& meter,
 std::optional<Milli> planted_hour(AccountBooks* books, const std::string& meter,
                                   std::int64_t hour) {
     return real_hour(books, meter, planted == Plant::hour_late ? hour - 1 : hour);
+}
+
+void real_take_back(Context& context, std::size_t account, UtcMs end, const Act& act)
+    GATEHOUSE_REAL("_ZN9gatehouse19take_back_after_endERNS_7ContextEmlRKNS_3ActE");
+void planted_take_back(Context& context, std::size_t account, UtcMs end, const Act& act)
+    GATEHOUSE_WRAP("_ZN9gatehouse19take_back_after_endERNS_7ContextEmlRKNS_3ActE");
+void planted_take_back(Context& context, std::size_t account, UtcMs end, const Act& act) {
+    if (planted != Plant::late_fees_stay) real_take_back(context, account, end, act);
 }
 
 }  // namespace gatehouse::money

@@ -58,6 +58,7 @@ void Deeds::add(const Deeds& other) {
     months += other.months;
     moves += other.moves;
     moves_refused += other.moves_refused;
+    late_moves += other.late_moves;
     closes += other.closes;
     late_prices += other.late_prices;
     corrections += other.corrections;
@@ -235,6 +236,7 @@ void World::plan_acts(UtcMs begin) {
     sometimes(60 * homes, [this] { correct_figure(); });
     sometimes(25 * homes, [this] { change_holder(); });
     sometimes(3 * homes, [this] { close_account(); });
+    if (settings_.seed % 2 == 0) sometimes(30 * homes, [this] { leave_unseen(); });
     sometimes(1'200, [this] { power_cut(false); });
     sometimes(150, [this] { power_cut(true); });
     sometimes(3'000, [this] { visit_quarantines(false); });

@@ -36,8 +36,8 @@ struct Deeds {
     std::int64_t steps = 0, samples = 0, wrong = 0, cuts = 0, restores = 0, full_disks = 0,
                  clock_jumps = 0, untrusted_starts = 0, imports = 0, topups = 0, repeated = 0,
                  refused = 0, acts = 0, acts_refused = 0, months = 0, moves = 0, moves_refused = 0,
-                 closes = 0, late_prices = 0, corrections = 0, corrections_refused = 0, swaps = 0,
-                 resets = 0, quarantines = 0, dead = 0;
+                 late_moves = 0, closes = 0, late_prices = 0, corrections = 0,
+                 corrections_refused = 0, swaps = 0, resets = 0, quarantines = 0, dead = 0;
     Tally audited;
     void add(const Deeds& other);
 };
@@ -150,8 +150,12 @@ class World final : public Poller {
 
     // who comes and goes (money_moves.cpp)
     void change_holder();
+    void leave_unseen();
+    void enter_move(const std::string& unit, UtcMs left, UtcMs seen_again);
+    bool move_in(const std::string& unit, std::optional<UtcMs> at);
     void close_account();
-    void succeed(const std::string& old_id, const std::string& new_id, bool ladder_goes_on);
+    void succeed(const std::string& old_id, const std::string& new_id, bool ladder_goes_on,
+                 std::optional<UtcMs> at = std::nullopt);
     void read_for(const std::vector<std::string>& accounts);
     [[nodiscard]] Act new_act();
 

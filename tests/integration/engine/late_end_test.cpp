@@ -24,12 +24,13 @@ struct Late : House {
         open();
         FileTexts files = three_homes();
         files["people.csv"] = "person,kind,name\np-1,tenant,one\np-2,tenant,two\n";
-        files["tariffs/fees.toml"] =
+        versions =
             "[[tariff]]\nid = \"fees\"\nservice = \"electricity\"\nsource = \"test\"\n"
             "[[tariff.version]]\nvalid_from = \"2020-01-01\"\nladder = \"none\"\n"
             "tiers = [ { price = \"1.00\" } ]\nminimum = \"30.00\"\n"
             "fixed = [ { name = \"service\", per = \"month\", amount = \"2.00\" },\n"
             "          { name = \"line\", per = \"day\", amount = \"0.10\" } ]\n";
+        files["tariffs/fees.toml"] = versions;
         files["accounts.csv"] =
             "account,unit,service,tariff,holder\na-103,1-103,electricity,fees,p-1\n";
         REQUIRE(import(files).kind == ReplyKind::ok);
@@ -51,6 +52,29 @@ struct Late : House {
         return change;
     }
     std::unique_ptr<Zone> zone = make_zone("Asia/Shanghai");
+    // A version of the fees that comes late.
+    void import_late(const std::string& day, const char* month_fee, const char* day_fee) {
+        versions += "[[tariff.version]]\nvalid_from = \"" + day +
+                    "\"\nladder = \"none\"\ntiers = [ { price = \"1.00\" } ]\n"
+                    "minimum = \"30.00\"\nfixed = [\n{ name = \"service\", per = \"month\", "
+                    "amount = \"" +
+                    month_fee + "\" },\n{ name = \"line\", per = \"day\", amount = \"" + day_fee +
+                    "\" } ]\n";
+        const Reply done = import_signed({{"tariffs/fees.toml", versions}});
+        INFO(done.detail << (done.errors.empty() ? "" : done.errors[0].message));
+        REQUIRE(done.kind == ReplyKind::ok);
+    }
+    [[nodiscard]] std::string paid_out(const std::string& account) {
+        return format(Fen{-under(account, "occupant:").count});
+    }
+    // What stands in the book under a cause that begins so.
+    [[nodiscard]] Fen under(const std::string& account, const std::string& cause) {
+        Fen sum;
+        for (const StoredEntry& one : entries(account))
+            if (one.entry.cause.starts_with(cause)) sum += one.entry.amount;
+        return sum;
+    }
+    std::string versions;
     void close_month(const std::string& month) {
         REQUIRE(ask(BeginPeriod{"local", month, "s-01"}).kind == ReplyKind::ok);
         StoreReader reader(path());
@@ -158,6 +182,130 @@ TEST_CASE_METHOD(Late,
     CHECK(proof() == "");
     until(kMorning + 99 * kDay);  // 2 March
     close_month("2027-02");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Late, "prices that came late between the move and its entry leave no fee behind") {
+    const bool in_time = GENERATE(true, false);
+    INFO("entered in time: " << in_time);
+    const UtcMs february = kMorning + 72 * kDay;  // 3 February, 08:00
+    if (in_time) {
+        until(kMovedMs);
+        REQUIRE(ask(move("")).kind == ReplyKind::created);
+    }
+    until(kMorning + 60 * kDay);  // 22 January
+    import_late("2027-01-06", "3.00", "0.25");
+    until(kMorning + 70 * kDay);  // 1 February
+    import_late("2027-01-20", "2.50", "0.40");
+    if (!in_time) {
+        // 16 days of 0.15; 12 days of 0.15 and none of the month's, whose first day was before.
+        CHECK(under("a-103", "version:") == Fen{-240 - 180});
+        reopen();
+    }
+    until(february);
+    if (!in_time) {
+        const Reply moved = ask(move(kMoved));
+        INFO(moved.detail);
+        REQUIRE(moved.kind == ReplyKind::created);
+        CHECK(under("a-103", "close:version:") == Fen{240 + 180});
+    }
+    CHECK(book("a-103").back() == "refund -82.50 occupant:k-1");
+    CHECK(ledger("a-103") == "0.00");
+    // 2.00 of December and of January and 2.50 of February, 30.00 of January; 9 days of 0.10 (28
+    // December to 5 January), 14 of 0.25 (to 19 January) and 14 of 0.40 (to 2 February).
+    CHECK(ledger("a-103.2") == "-46.50");
+    CHECK(proof() == "");
+    SECTION("and a month can be closed over it") {
+        for (const char* month : {"2026-11", "2026-12", "2027-01"}) close_month(month);
+        until(kMorning + 99 * kDay);  // 2 March
+        close_month("2027-02");
+        CHECK(proof() == "");
+    }
+    SECTION("and one that comes afterwards is the new household's alone") {
+        import_late("2027-02-01", "4.50", "0.50");
+        CHECK(ledger("a-103") == "0.00");
+        // 2.00 of February's month and 0.10 of two days more.
+        CHECK(ledger("a-103.2") == "-48.70");
+        reopen();
+        CHECK(proof() == "");
+    }
+}
+
+TEST_CASE_METHOD(Late, "what a late price made of the days before the end stays where it is") {
+    until(kMorning + 60 * kDay);  // 22 January
+    // From 16 December on: 37 days of 0.15, and 1.00 of January.
+    import_late("2026-12-16", "3.00", "0.25");
+    CHECK(under("a-103", "version:") == Fen{-555 - 100});
+    // The same day again, so that 1 to 21 January are as they were.
+    import_late("2027-01-01", "2.00", "0.10");
+    CHECK(under("a-103", "version:") == Fen{-555 - 100 + 315 + 100});
+    SECTION("an end within a day") {
+        REQUIRE(ask(move(kMoved)).kind == ReplyKind::created);
+        // 100.00 - 10.01 (three lines: 2.84, 5.56 and 1.61) - 2 x 2.00 - 23 x 0.10 - 12 x 0.25.
+        CHECK(paid_out("a-103") == "80.69");
+        // 28 to 31 December.
+        CHECK(under("a-103", "close:version:") == Fen{60});
+        // 3.00 of December, whose first day it was on the 28th, 2.00 of January, 0.25 of four days
+        // and 0.10 of 21.
+        CHECK(ledger("a-103.2") == "-8.10");
+    }
+    SECTION("an end at the midnight of the first of a month") {
+        REQUIRE(ask(move("2027-01-01T00:00:00+08:00")).kind == ReplyKind::created);
+        // 100.00 - 2.84 - 30.00 of December - 2 x 2.00 - 23 x 0.10 - 16 x 0.25; two entries that
+        // undo each other came of January.
+        CHECK(paid_out("a-103") == "56.86");
+        CHECK(under("a-103", "close:version:") == Fen{0});
+        CHECK(ledger("a-103.2") == "-4.10");
+    }
+    SECTION("an end after all of it") {
+        REQUIRE(ask(move("2027-01-22T00:00:00+08:00")).kind == ReplyKind::created);
+        CHECK(under("a-103", "close:version:") == Fen{0});
+        // 2.00 and 21 x 0.10 more.
+        CHECK(paid_out("a-103") == "52.76");
+    }
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Late, "prices of right after midnight, before the day was posted") {
+    until(kMorning + 35 * kDay + 16 * kHour + kMinute);  // 29 December, 00:01
+    // The house has a dead meter alone, and waits five minutes for it.
+    CHECK(kept("a-103", "fee -0.10") == 35);
+    import_late("2026-12-24", "2.00", "0.30");
+    CHECK(under("a-103", "version:") == Fen{-20 * 4});
+    until(kMorning + 36 * kDay);
+    CHECK(kept("a-103", "fee -0.30") == 1);
+    REQUIRE(ask(move("2026-12-29T00:00:30+08:00")).kind == ReplyKind::created);
+    // Both were of who left: 24 to 28 December.
+    CHECK(under("a-103", "close:version:") == Fen{0});
+    // 100.00 - 10.00 - 2 x 2.00 - 31 x 0.10 - 5 x 0.30
+    CHECK(book("a-103").back() == "refund -81.40 occupant:k-1");
+    CHECK(proof() == "");
+}
+
+// Money simulation, seed 2038.
+TEST_CASE_METHOD(Late,
+                 "a meter that is still to come by a change of the registry holds up the end") {
+    FileTexts files;
+    // Of the flat beside it, and silent since the change.
+    settle("e-101", "100.00");
+    files["meters.csv"] =
+        "meter,unit,service,bus,address,profile,rated_amps,account\n"
+        "e-101,1-101,electricity,b1,1,eastron-sdm120,1000,a-103\n";
+    files["units.csv"] = "unit,label\n1-101,1栋101\n";
+    const Reply changed = import(files);
+    INFO(changed.detail << (changed.errors.empty() ? "" : changed.errors[0].message));
+    REQUIRE(changed.kind == ReplyKind::ok);
+    until(kMorning + 40 * kDay);
+    const Reply refused = ask(move(""));
+    CHECK(refused.kind == ReplyKind::conflict);
+    CHECK(refused.type == "reading-held");
+    REQUIRE_FALSE(refused.errors.empty());
+    CHECK(refused.errors[0].message.find("e-101 came to this account by a change") !=
+          std::string::npos);
+    CHECK(account("a-103").open);
+    settle("e-101", "101.00");
+    CHECK(ask(move("")).kind == ReplyKind::created);
+    CHECK(ledger("a-103") == "0.00");
     CHECK(proof() == "");
 }
 
