@@ -35,7 +35,6 @@ LocalDate last_day(const Context& context, UtcMs end) {
 std::map<LineKey, Line> minimums_from(Context& context, const AccountRuntime& account, UtcMs end) {
     const std::string month = month_scope(context.day_of(end));
     std::map<LineKey, Line> minimums;
-    if (!covers_ledger(account)) return minimums;
     for (const auto& [key, line] :
          context.store.account_books().settlement(account.row->account).lines)
         if (is_minimum(key) && key.scope >= month) minimums.emplace(key, line);
@@ -264,6 +263,8 @@ std::optional<Reply> judge_end(Context& context, std::size_t index, UtcMs at,
 Fen posted_after_end(Context& context, std::size_t index, UtcMs end) {
     const AccountRuntime& account = context.world.accounts[index];
     Fen sum;
+    // What is only valued has lines and no money.
+    if (!covers_ledger(account)) return sum;
     for (const Entry& fee : fees_after(context, account, end)) sum -= fee.amount;
     for (const SettledPart& part : settled_after(context, account, index, end)) sum += part.charged;
     for (auto& [key, line] : minimums_from(context, account, end)) {

@@ -282,6 +282,34 @@ TEST_CASE_METHOD(Late, "prices of right after midnight, before the day was poste
     CHECK(proof() == "");
 }
 
+// Money simulation, seed 2078.
+TEST_CASE("an account that is only valued loses the minimums of after its end as well") {
+    House house;
+    house.open();
+    FileTexts files = three_homes();
+    files["people.csv"] = "person,kind,name\np-1,tenant,one\np-2,tenant,two\n";
+    files["tariffs/flat.toml"] =
+        flat_tariff("flat", "electricity", "1.00") + "minimum = \"30.00\"\n";
+    files["accounts.csv"] =
+        "account,unit,service,tariff,holder,billing\na-103,1-103,electricity,flat,p-1,internal\n";
+    REQUIRE(house.import(files).kind == ReplyKind::ok);
+    house.settle("e-103", "700.00");
+    house.pass(72 * kDay);  // 3 February
+    ChangeOccupant change;
+    change.act = {"local", "s-01", "s-02", "moved out", "k-1", "k-1"};
+    change.unit = "1-103";
+    change.holder = "p-2";
+    change.settle = "refund";
+    change.accept_last_reading = true;
+    change.at = kMoved;
+    const Reply moved = house.ask(change);
+    INFO(moved.detail);
+    REQUIRE(moved.kind == ReplyKind::created);
+    for (const WhyLine& line : StoreReader(house.path()).why("a-103", "2027-01").lines)
+        CHECK(line.line.quantity.count == 0);
+    CHECK(house.proof() == "");
+}
+
 // Money simulation, seed 2038.
 TEST_CASE_METHOD(Late,
                  "a meter that is still to come by a change of the registry holds up the end") {
