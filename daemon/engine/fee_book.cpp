@@ -199,6 +199,9 @@ FeeSums fees_by(const Context& context, std::size_t index,
                context.world.meters[meter->second].account == index;
     };
     std::set<std::string> months;  // whose fees are in, by tariff
+    const auto begins = [&](const std::string& tariff, LocalDate date) {
+        return months.insert(tariff + "/" + month_scope(date)).second;
+    };
     // A month's fee is that of its first day, whatever comes within it.
     from.day = 1;
     for (std::int64_t day = days_since_epoch(from); day <= days_since_epoch(last); ++day) {
@@ -213,12 +216,28 @@ FeeSums fees_by(const Context& context, std::size_t index,
             const Tariff* tariff = tariffs(id);
             const TariffVersion* version = tariff ? version_on(*tariff, date) : nullptr;
             if (version == nullptr) continue;
-            const bool first = months.insert(id + "/" + month_scope(date)).second;
+            const bool first = begins(id, date);
             for (const FixedFee& fee : version->fixed)
                 if ((fee.per == FeePeriod::day || first) &&
                     !(until.end && is_after_end(context, fee.per, date, *until.end)))
                     sums[{id, fee.name}] += fee.amount;
         }
+    }
+    // On the first of a month a change, a late reading or a meter's end may have brought its fee
+    // before any of its days was posted.
+    const LocalDate open = date_from_days(days_since_epoch(last) + 1);
+    if (until.posted || open.day != 1 || open < from) return sums;
+    const UtcMs begin = context.zone.midnight(open);
+    for (std::size_t i = 0; i < stretches.size(); ++i) {
+        if (stretches[i].to <= begin && !goes_on(i)) continue;
+        const std::string& id = stretches[i].tariff;
+        const Tariff* tariff = tariffs(id);
+        const TariffVersion* version = tariff ? version_on(*tariff, open) : nullptr;
+        if (version == nullptr || !begins(id, open)) continue;
+        for (const FixedFee& fee : version->fixed)
+            if (fee.per == FeePeriod::month &&
+                context.store.posted(account.row->account, fee_cause(*tariff, fee, open)))
+                sums[{id, fee.name}] += fee.amount;
     }
     return sums;
 }

@@ -189,3 +189,40 @@ TEST_CASE("a day that ends while an account waits for its settlement has its fee
     CHECK(house.kept("fee -0.25") == 2);
     CHECK(house.proof() == "");
 }
+
+TEST_CASE("a month's fee that was posted on the first is settled with a price of that day") {
+    const std::string monthly =
+        "[[tariff]]\nid = \"flat\"\nservice = \"electricity\"\nsource = \"a test\"\n"
+        "[[tariff.version]]\nvalid_from = \"2026-01-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"1.00\" } ]\n"
+        "fixed = [ { name = \"service\", per = \"month\", amount = \"2.00\" } ]\n";
+    FileTexts homes = three_homes();
+    homes["tariffs/flat.toml"] = monthly;
+    Late house(homes);
+    const UtcMs december = kMidnight24 + 7 * kDay;
+    house.read("e-103", "1000.00", kMidnight24 - kHour);
+    house.read("e-103", "1000.00", december);
+    house.pass(6 * kMinute);
+    // The use of the first up to ten is posted with the change, and brings the month's fee.
+    house.read("e-103", "1001.00", december + 10 * kHour);
+    std::string& accounts = homes["accounts.csv"];
+    accounts.replace(accounts.find("electricity,flat"), 16, "electricity,beijing");
+    REQUIRE(house.import(homes).kind == ReplyKind::ok);
+    house.read("e-103", "1001.00", december + 10 * kHour + kMinute);
+    REQUIRE(house.kept("fee -2.00 fee:flat/service/2026-12") == 1);
+    homes["tariffs/flat.toml"] =
+        monthly +
+        "[[tariff.version]]\nvalid_from = \"2026-12-01\"\nladder = \"none\"\n"
+        "tiers = [ { price = \"1.00\" } ]\n"
+        "fixed = [ { name = \"service\", per = \"month\", amount = \"3.50\" } ]\n";
+    const auto money = money_of(house.import(homes, /*dry_run=*/true));
+    REQUIRE(money.size() == 1);
+    CHECK(money[0].as_object().at("amount") == "-1.50");
+    REQUIRE(house.import_signed(homes).kind == ReplyKind::ok);
+    CHECK(house.kept("price_settlement -1.50 version:") == 1);
+    CHECK(house.proof() == "");
+    house.read("e-103", "1001.00", december + kDay);
+    house.pass(6 * kMinute);
+    CHECK(house.kept("fee -3.50") == 0);
+    CHECK(house.proof() == "");
+}
