@@ -38,9 +38,10 @@ void print_why_line(const json::object& line) {
     table.column("QUALITY");
     for (const json::value& item : list(line, "readings")) {
         const json::object& reading = item.get_object();
+        const std::string wrong = text(reading, "supersedes");
         table.row({text(reading, "seq"), text(reading, "meter"), text(reading, "register"),
                    text(reading, "multiplier"), text(reading, "raw"), text(reading, "at"),
-                   text(reading, "quality")});
+                   text(reading, "quality") + (wrong.empty() ? "" : ", in place of " + wrong)});
     }
     if (!table.empty()) std::cout << table.text();
     for (const json::value& item : list(line, "parts"))

@@ -71,7 +71,12 @@ std::optional<Reply> judge_place(const Context& context, const MeterRuntime& met
     for (const RemapRow& one : context.store.account_books().remaps_of_meter(row.meter))
         if (time_of(context, row) >= one.from && around.root <= one.through_reading)
             return use_adjust(name + " was re-mapped with its meter since");
-    for (const auto* rows : {&around.before, &around.after})
+    for (const ReadingRow& twin : around.twins)
+        if (twin.kind == ReadingKind::move || twin.kind == ReadingKind::replacement)
+            return use_adjust(name + " is one figure with reading " + std::to_string(twin.seq) +
+                              ", where a " + (twin.kind == ReadingKind::move ? "holder" : "meter") +
+                              " ended and the next began");
+    for (const auto* rows : {&around.twins, &around.before, &around.after})
         for (const ReadingRow& one : *rows)
             if (one.account != row.account || one.epoch != row.epoch)
                 return use_adjust("between " + name + " and its neighbour " +
@@ -178,7 +183,13 @@ void estimate_anew(const Context& context, Correction& correction, Milli total,
     const ReadingRow& first = around.before.front();
     const End from{time_of(context, first), first.total, first.register_value};
     for (std::size_t i = 1; i < around.before.size(); ++i) between(from, middle, around.before[i]);
+    for (const ReadingRow& twin : around.twins)
+        if (twin.seq < around.root)
+            correction.rows.push_back({twin, at, register_value, total, true});
     correction.rows.push_back({*around.row, at, register_value, total, true});
+    for (const ReadingRow& twin : around.twins)
+        if (twin.seq > around.root)
+            correction.rows.push_back({twin, at, register_value, total, true});
     const ReadingRow* after = after_of(correction);
     const End to =
         after ? End{time_of(context, *after), after->total, after->register_value} : middle;
@@ -424,10 +435,10 @@ void end_run(const MeterRuntime& meter, Correction& correction) {
 void add_newest(Context& context, Correction& correction) {
     MeterRuntime& meter = context.world.meters[correction.meter];
     ReadingAround& around = correction.around;
-    if (!meter.last || meter.last->reading == around.newest) return;
+    if (!meter.last) return;
     // The rows that were looked up end with one that has another figure, or with the meter's last.
-    if (!around.after.empty() && (around.after.back().total != around.row->total ||
-                                  meter.last->reading <= newest_of(context, around.after.back())))
+    const ReadingRow& end = around.after.empty() ? *around.row : around.after.back();
+    if (end.total != around.row->total || context.best(*meter.last) <= time_of(context, end))
         return;
     ReadingRow row = *around.row;
     row.seq = meter.last->reading;

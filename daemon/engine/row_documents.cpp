@@ -52,7 +52,13 @@ void why_reading(JsonWriter& json, const StoredReading& reading, const Zone& zon
         .field("raw", raw_words(reading.row.raw))
         .field("at", format_iso8601(reading.at.at, zone))
         .field("quality", quality_of(reading.row.quality))
+        .field_if("supersedes", reading.row.supersedes)
         .end_object();
+}
+
+// A part names the readings beside it: what stands now where it was posted between.
+std::uint64_t named(std::uint64_t posted, const StoredReading& stands) {
+    return posted == 0 || stands.row.seq == 0 ? posted : stands.row.seq;
 }
 
 // A price that came late has edges where no reading stands.
@@ -82,8 +88,12 @@ void why_readings(JsonWriter& json, const WhyLine& line, const Zone& zone) {
     json.end_array();
     json.key("parts").begin_array();
     for (const WhyPart& part : line.parts) {
-        json.begin_object().field("meter", part.part.meter).field("from", part.part.from).key("to");
-        part.part.to == 0 ? json.null() : json.value(part.part.to);
+        const std::uint64_t to = named(part.part.to, part.to);
+        json.begin_object()
+            .field("meter", part.part.meter)
+            .field("from", named(part.part.from, part.from))
+            .key("to");
+        to == 0 ? json.null() : json.value(to);
         json.field("quantity", format(part.part.quantity));
         why_edges(json, part, zone);
         json.end_object();

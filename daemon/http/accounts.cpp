@@ -84,7 +84,7 @@ Response get_why(Call& call) {
         WhyMaterial material = reader->why(account.account, month);
         if (material.ledger == account.ledger &&
             add_pending(material, account, month,
-                        [&](std::uint64_t seq) { return reader->reading(seq); })) {
+                        [&](std::uint64_t seq) { return reader->standing(seq); })) {
             std::string document = why_json(account, material, month, call.app.options.currency,
                                             *call.snapshot->registry, call.app.zone);
             return call.request.wants_html

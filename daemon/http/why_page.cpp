@@ -119,10 +119,13 @@ void show_line(Page& page, const bj::object& line, const std::string& currency) 
     for (const bj::value& one : line.at("readings").as_array()) {
         const bj::object& reading = one.as_object();
         show_edges(page, line, reading, rows);
+        std::string how = quality_word(page, text_of(reading, "quality"));
+        if (const std::string wrong = text_of(reading, "supersedes"); !wrong.empty())
+            how += page.word({", in place of no. ", "，更正记录号 "}) + wrong;
         rows.push_back({text_of(reading, "meter"), short_time(text_of(reading, "at")),
                         text_of(reading, "register"), text_of(reading, "multiplier"),
-                        text_of(reading, "total"), quality_word(page, text_of(reading, "quality")),
-                        text_of(reading, "seq"), text_of(reading, "raw")});
+                        text_of(reading, "total"), how, text_of(reading, "seq"),
+                        text_of(reading, "raw")});
     }
     if (rows.empty()) return;
     page.table({{{"Meter", "表号"}},

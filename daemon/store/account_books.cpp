@@ -58,10 +58,11 @@ std::vector<RemapRow> remap_columns(Query& query) {
 }
 
 // The newest row that stands in the place of that reading; itself where none does.
-std::uint64_t newest_of(sql::Connection& connection, std::uint64_t reading) {
+std::uint64_t newest_of(sql::Connection& connection, std::uint64_t reading,
+                        std::uint64_t up_to = INT64_MAX) {
     for (;;) {
-        Query query(connection, "SELECT max(seq) FROM reading WHERE supersedes=?");
-        query << reading;
+        Query query(connection, "SELECT max(seq) FROM reading WHERE supersedes=? AND seq<=?");
+        query << reading << up_to;
         const auto next = query.step() ? query.maybe_i64() : std::nullopt;
         if (!next || static_cast<std::uint64_t>(*next) <= reading) return reading;
         reading = static_cast<std::uint64_t>(*next);
@@ -400,67 +401,8 @@ std::vector<MarkRow> AccountBooks::marks(const std::string& account) {
     return rows;
 }
 
-std::uint64_t AccountBooks::newest_row(std::uint64_t reading) {
-    return newest_of(connection_, reading);
-}
-
-ReadingAround AccountBooks::around(std::uint64_t reading) {
-    ReadingAround around;
-    store::Contexts contexts;
-    store::load_contexts(connection_, contexts, 0);
-    const auto columns = [&](Query& query) {
-        ReadingRow row;
-        apply(contexts.at(store::reading_columns(query, bases_, row)), row);
-        return row;
-    };
-    const auto row_at = [&](std::uint64_t seq) -> std::optional<ReadingRow> {
-        Query query(connection_, "SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq=?");
-        query << seq;
-        if (!query.step()) return std::nullopt;
-        return columns(query);
-    };
-    // With the figures of the row in whose place it stands, and the seq of that one.
-    const auto in_place = [&](const ReadingRow& root) {
-        ReadingRow row = row_at(newest_of(connection_, root.seq)).value_or(root);
-        row.kind = root.kind;
-        row.seq = root.seq;
-        if (!row.stands_at && root.stands_at) row.stands_at = root.stands_at;
-        return row;
-    };
-    auto root = row_at(reading);
-    if (root && root->supersedes) root = row_at(*root->supersedes);
-    if (!root) return around;
-    around.root = root->seq;
-    around.newest = newest_of(connection_, root->seq);
-    around.row = in_place(*root);
-    {
-        Query query(connection_,
-                    "SELECT 1 FROM meter_terms JOIN meter ON meter.id=meter_terms.meter "
-                    "WHERE meter.meter=? AND from_reading=?");
-        query << root->meter << root->seq;
-        around.begins = query.step();
-    }
-    // One that was estimated and corrected since is a neighbour by itself.
-    const auto is_neighbour = [&](const ReadingRow& row, bool repeats) {
-        return row.quality != ReadingQuality::estimated &&
-               !(repeats && row.total == around.row->total);
-    };
-    const auto collect = [&](const char* sql, std::vector<ReadingRow>& rows, bool repeats) {
-        Query query(connection_, sql);
-        query << root->seq;
-        while (query.step()) {
-            const ReadingRow row = columns(query);
-            if (row.meter != root->meter || row.supersedes) continue;
-            rows.push_back(in_place(row));
-            if (is_neighbour(rows.back(), repeats)) break;
-        }
-    };
-    collect("SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq<? ORDER BY seq DESC",
-            around.before, false);
-    std::reverse(around.before.begin(), around.before.end());
-    collect("SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq>? ORDER BY seq",
-            around.after, true);
-    return around;
+std::uint64_t AccountBooks::newest_row(std::uint64_t reading, std::uint64_t up_to) {
+    return newest_of(connection_, reading, up_to);
 }
 
 Registry AccountBooks::registry() {

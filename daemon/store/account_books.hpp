@@ -87,8 +87,9 @@ class AccountBooks {
     // Walks over the rows of all meters until it finds the neighbours: days of them where the meter
     // was away, so not on a thread that others wait for.
     [[nodiscard]] ReadingAround around(std::uint64_t reading);
-    // What stands in the place of that reading; itself where nothing supersedes it.
-    [[nodiscard]] std::uint64_t newest_row(std::uint64_t reading);
+    // What stands in the place of that reading; itself where nothing supersedes it. Of rows up to
+    // `up_to` alone: what stood there when that one was the newest.
+    [[nodiscard]] std::uint64_t newest_row(std::uint64_t reading, std::uint64_t up_to = INT64_MAX);
 
     [[nodiscard]] Registry registry();
     [[nodiscard]] std::vector<RunRow> runs();

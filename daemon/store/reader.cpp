@@ -84,6 +84,23 @@ std::optional<StoredReading> StoreReader::reading(std::uint64_t seq) {
     return impl_->reading_at(seq);
 }
 
+std::optional<StoredReading> StoreReader::Impl::standing_at(std::uint64_t seq,
+                                                            std::uint64_t up_to) {
+    const std::uint64_t newest = AccountBooks(connection, bases).newest_row(seq, up_to);
+    auto stands = reading_at(newest);
+    if (!stands || newest == seq) return stands;
+    if (const auto root = reading_at(seq)) {
+        stands->row.kind = root->row.kind;
+        stands->at = root->at;
+    }
+    return stands;
+}
+
+std::optional<StoredReading> StoreReader::standing(std::uint64_t seq) {
+    const Impl::Moment moment(*impl_);
+    return impl_->standing_at(seq);
+}
+
 std::uint64_t StoreReader::Impl::first_reading_from(UtcMs at) {
     // Rows arrive in order of time but for steps of the clock, so a bisection finds the place.
     std::uint64_t low = 0;
@@ -379,8 +396,9 @@ std::vector<MeterPoint> StoreReader::meter_days(const std::string& meter, std::i
     // Days are the first part of the key, so that a midnight is a few pages: one lookup a day.
     Query query(impl_->connection,
                 "WITH RECURSIVE days(d) AS (SELECT ?1 UNION ALL SELECT d+1 FROM days WHERE d<?2) "
-                "SELECT day,meter_day.total,meter_day.quality,meter_day.reading,run,mono_ms,"
-                "skew_ms,stands_at_ms FROM days CROSS JOIN meter_day ON day=d AND "
+                "SELECT day,meter_day.total,meter_day.quality,coalesce((SELECT max(s.seq) "
+                "FROM reading s WHERE s.supersedes=meter_day.reading),meter_day.reading),"
+                "run,mono_ms,skew_ms,stands_at_ms FROM days CROSS JOIN meter_day ON day=d AND "
                 "meter=(SELECT id FROM meter WHERE meter=?3) "
                 "JOIN reading ON reading.seq=meter_day.reading");
     query << from_day << to_day - 1 << meter;

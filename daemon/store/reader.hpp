@@ -202,6 +202,8 @@ class StoreReader {
     // month "2026-11"; empty: everything. Entries are those booked in that month or on its lines
     // (the last day of a month is booked in the next).
     [[nodiscard]] std::optional<StoredReading> reading(std::uint64_t seq);
+    // What stands in the place of that reading, at its instant; itself where nobody corrected it.
+    [[nodiscard]] std::optional<StoredReading> standing(std::uint64_t seq);
     [[nodiscard]] ReadingAround around(std::uint64_t seq);
     [[nodiscard]] WhyMaterial why(const std::string& account, const std::string& month);
 

@@ -26,6 +26,8 @@ struct StoreReader::Impl {
 
     [[nodiscard]] StoredReading reading(sql::Query& query);
     [[nodiscard]] std::optional<StoredReading> reading_at(std::uint64_t seq);
+    [[nodiscard]] std::optional<StoredReading> standing_at(std::uint64_t seq,
+                                                           std::uint64_t up_to = INT64_MAX);
     [[nodiscard]] std::optional<StoredEntry> entry_at(std::uint64_t seq);
     void add_text(StoredEntry& entry);
     void list_entries(EntryPage& page, const std::vector<std::uint64_t>& seqs,

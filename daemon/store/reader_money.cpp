@@ -186,10 +186,14 @@ std::vector<WhyLine> StoreReader::Impl::lines_of(const std::string& account,
             part.part.quantity = Milli{query.i64()};
             if (const auto between = edges.find(part.part.to); between != edges.end())
                 part.edges = between->second;
-            part.from = reading_at(part.part.from).value_or(StoredReading{});
-            part.to = reading_at(part.part.to).value_or(StoredReading{});
+            part.from = standing_at(part.part.from).value_or(StoredReading{});
+            part.to = standing_at(part.part.to).value_or(StoredReading{});
             line.parts.push_back(std::move(part));
         }
+        // What was split late stands before rows that came earlier.
+        std::stable_sort(
+            line.parts.begin(), line.parts.end(),
+            [](const WhyPart& a, const WhyPart& b) { return a.to.at.at < b.to.at.at; });
     }
     return lines;
 }

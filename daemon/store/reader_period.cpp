@@ -164,13 +164,13 @@ std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std:
                 if (!query.step()) continue;
                 seq = query.u64();
             }
-            const auto reading = impl_->reading_at(seq);
+            const auto reading = impl_->standing_at(seq, last_reading);
             if (!reading) continue;
             Found found;
             found.figure.register_value = reading->row.register_value;
             found.figure.total = reading->row.total;
             found.figure.at = reading->at.at;
-            found.figure.reading = seq;
+            found.figure.reading = reading->row.seq;
             found.figure.quality = reading->row.quality;
             found.figure.day = day;
             found.figure.account = reading->row.account;
@@ -241,20 +241,74 @@ std::vector<PeriodMeter> StoreReader::period_meters(std::int64_t first_day, std:
 
 namespace {
 
-std::optional<PeriodLine::Face> face_between(sql::Connection& connection, std::int64_t from,
-                                             std::int64_t to) {
+// The readings of one meter that a line rests on, each as what stands in its place.
+class LineFace {
+  public:
+    struct End {
+        std::uint64_t seq = 0;
+        Milli register_value, total;
+        std::int64_t epoch = 0;
+        std::string multiplier;
+    };
+    // Totals never fall along a meter's use, whatever the order in which its rows came.
+    static auto order_of(const End& one) { return std::pair(one.total, one.seq); }
+    void add(End from, End to) {
+        if (from.epoch == 0) lost_from_ = std::min(lost_from_, from.seq);
+        if (to.epoch == 0) lost_to_ = std::max(lost_to_, to.seq);
+        if (from.epoch == 0 || to.epoch == 0) return;
+        if (!first_ || order_of(from) < order_of(*first_)) first_ = std::move(from);
+        if (!last_ || order_of(*last_) < order_of(to)) last_ = std::move(to);
+    }
+    // Nothing where they are of two epochs, or where one of them is no longer kept.
+    [[nodiscard]] std::optional<PeriodLine::Face> face() const {
+        if (!first_ || !last_ || lost_from_ < first_->seq || lost_to_ > last_->seq ||
+            first_->epoch != last_->epoch || first_->multiplier != last_->multiplier)
+            return std::nullopt;
+        return PeriodLine::Face{first_->register_value, last_->register_value, first_->multiplier};
+    }
+
+  private:
+    std::optional<End> first_, last_;
+    std::uint64_t lost_from_ = UINT64_MAX, lost_to_ = 0;
+};
+
+#define GATEHOUSE_STANDS_2(what)                                                                  \
+    "coalesce((SELECT max(s.seq) FROM reading s WHERE s.supersedes=" what " AND s.seq<=?2)," what \
+    ")"
+
+LineFace::End face_end(Query& query) {
+    LineFace::End end;
+    end.seq = query.u64();
+    end.register_value = Milli{query.maybe_i64().value_or(0)};
+    end.total = Milli{query.maybe_i64().value_or(0)};
+    end.epoch = query.maybe_i64().value_or(0);
+    end.multiplier = query.maybe_text().value_or("");
+    return end;
+}
+
+// Whose use stands in the line, from where to where their faces went, and whether all was read.
+void rests_on(sql::Connection& connection, PeriodLine& line, std::int64_t last_reading) {
     Query query(connection,
-                "SELECT a.register,b.register,ca.multiplier FROM reading a "
-                "JOIN meter_context ca ON ca.id=a.context JOIN reading b ON b.seq=?2 "
-                "JOIN meter_context cb ON cb.id=b.context WHERE a.seq=?1 AND ca.epoch=cb.epoch "
-                "AND ca.multiplier=cb.multiplier");
-    query << from << to;
-    if (!query.step()) return std::nullopt;
-    PeriodLine::Face face;
-    face.start = Milli{query.i64()};
-    face.end = Milli{query.i64()};
-    face.multiplier = query.text();
-    return face;
+                "SELECT meter.meter,coalesce(a.quality=1,0) OR coalesce(b.quality=1,0),"
+                "from_reading,a.register,a.total,ca.epoch,ca.multiplier,"
+                "to_reading,b.register,b.total,cb.epoch,cb.multiplier FROM line_part "
+                "JOIN meter ON meter.id=line_part.meter "
+                "LEFT JOIN reading a ON a.seq=" GATEHOUSE_STANDS_2("from_reading") " "
+                "LEFT JOIN meter_context ca ON ca.id=a.context "
+                "LEFT JOIN reading b ON b.seq=" GATEHOUSE_STANDS_2("to_reading") " "
+                "LEFT JOIN meter_context cb ON cb.id=b.context "
+                "WHERE line=?1 ORDER BY line_part.meter");
+    query << line.id << last_reading;
+    LineFace faces;
+    while (query.step()) {
+        std::string meter = query.text();
+        if (line.meters.empty() || line.meters.back() != meter)
+            line.meters.push_back(std::move(meter));
+        line.estimated = query.flag() || line.estimated;
+        LineFace::End from = face_end(query);
+        faces.add(std::move(from), face_end(query));
+    }
+    if (line.meters.size() == 1) line.face = faces.face();
 }
 
 }  // namespace
@@ -280,21 +334,12 @@ void StoreReader::period_lines(const std::function<void(const PeriodLine&)>& tak
             lines.push_back(std::move(line));
         }
     }
+    // What is corrected while the month closes is not of its files.
+    const std::int64_t last_reading =
+        sql::number(impl_->connection, "SELECT max(last_reading) FROM period WHERE state='closing'")
+            .value_or(INT64_MAX);
     for (PeriodLine& line : lines) {
-        Query query(impl_->connection,
-                    "SELECT meter.meter,max(EXISTS(SELECT 1 FROM reading WHERE "
-                    "seq IN (from_reading,to_reading) AND quality=1)),min(from_reading),"
-                    "max(to_reading) FROM line_part "
-                    "JOIN meter ON meter.id=line_part.meter WHERE line=? GROUP BY line_part.meter "
-                    "ORDER BY line_part.meter");
-        query << line.id;
-        while (query.step()) {
-            line.meters.push_back(query.text());
-            line.estimated = query.flag() || line.estimated;
-            const std::int64_t from = query.i64();
-            line.face = face_between(impl_->connection, from, query.i64());
-        }
-        if (line.meters.size() != 1) line.face.reset();
+        rests_on(impl_->connection, line, last_reading);
         take(line);
     }
 }

@@ -119,8 +119,10 @@ struct ReadingAround {
     std::optional<ReadingRow> row;  // nothing: there is none
     std::uint64_t root = 0, newest = 0;
     bool begins = false;  // the meter was charged on new terms from it on
-    // Back to the newest that was not estimated, oldest first; and forth to the next such one that
-    // has another figure, over those that repeat it.
+    // Of the same instant with the same total: one figure with it, in order of seqs.
+    std::vector<ReadingRow> twins;
+    // In order of time, whenever they were stored: back to the newest that was not estimated; and
+    // forth to the next such one that has another figure, over those that repeat it.
     std::vector<ReadingRow> before, after;
 };
 struct LadderOpeningRow {  // what the old system had counted, and for which counter

@@ -160,8 +160,16 @@ std::uint64_t Store::Impl::append_event(const EventRow& event) {
 
 void Store::Impl::note_last(std::int64_t meter, const ReadingRow& reading) {
     std::uint64_t& last = last_of_meter[meter];
-    // A row that replaces an older one in its place is not where the meter stands now.
-    if (reading.supersedes && *reading.supersedes != last) {
+    // A row that replaces an older one in its place is not where the meter stands now, but for the
+    // one where it stood; corrections name the row that came first, the second one of it as well.
+    const auto stands_in_place_of_last = [&] {
+        if (*reading.supersedes == last) return true;
+        Query query(connection, "SELECT supersedes FROM reading WHERE seq=?");
+        query << last;
+        const auto root = query.step() ? query.maybe_i64() : std::nullopt;
+        return root && static_cast<std::uint64_t>(*root) == *reading.supersedes;
+    };
+    if (reading.supersedes && !stands_in_place_of_last()) {
         if (last == 0) last_of_meter.erase(meter);
         return;
     }

@@ -295,7 +295,12 @@ class Auditor {
     void hold_prices(AccountAudit& account) const;
     void settle_late(Books& books);
     void correct(Books& books, const std::vector<ReadingOnDisk>& batch);
-    void check_estimates(Books& books, const MeterAudit& meter, std::int64_t seq) const;
+    struct InTime {
+        std::int64_t at = 0, seq = 0;
+        const Row* row = nullptr;
+    };
+    std::vector<InTime> in_time(Books& books, const MeterAudit& meter, std::int64_t root) const;
+    void check_estimates(const std::vector<InTime>& rows, std::int64_t seq) const;
     void move_charges(const std::string& meter, std::int64_t seq, std::int64_t by,
                       const std::string& cause);
     void post_anew(AccountAudit& account);

@@ -1,6 +1,9 @@
 // Prices that come after their first day: until its settlement is in the books an account goes by
 // those that were known, then all that it was charged for is priced anew. Who left before keeps
 // what the end was settled by.
+#include <algorithm>
+#include <tuple>
+
 #include "tests/simulation/money_auditor.hpp"
 
 namespace gatehouse::money {
@@ -125,22 +128,41 @@ void Auditor::move_charges(const std::string& id, std::int64_t seq, std::int64_t
     if (meter.settled_seq == seq) meter.settled_total += by;
 }
 
+// The rows of a meter in order of time: midnights that were split once the clock was confirmed came
+// later than what was read behind them. What nobody can date is beside none of them, but for the
+// row that is asked for.
+std::vector<Auditor::InTime> Auditor::in_time(Books& books, const MeterAudit& meter,
+                                              std::int64_t root) const {
+    std::vector<InTime> rows;
+    std::int64_t last = 0;
+    for (const auto& [seq, row] : meter.rows) {
+        const auto at =
+            row.stands_at ? row.stands_at : books.time_of(row.stamp.first, row.stamp.second);
+        if (!at && seq != root) continue;
+        last = std::max(last, at.value_or(last));
+        rows.push_back({at.value_or(last), seq, &row});
+    }
+    std::sort(rows.begin(), rows.end(), [](const InTime& a, const InTime& b) {
+        return std::tie(a.at, a.row->total, a.seq) < std::tie(b.at, b.row->total, b.seq);
+    });
+    return rows;
+}
+
 // What was estimated lies on the line between what was read beside it.
-void Auditor::check_estimates(Books& books, const MeterAudit& meter, std::int64_t seq) const {
-    const auto at = [&](const Row& row) {
-        return row.stands_at ? *row.stands_at
-                             : books.time_of(row.stamp.first, row.stamp.second).value_or(0);
-    };
-    auto first = meter.rows.find(seq), end = first;
-    while (first->second.estimated) --first;
-    while (end->second.estimated) ++end;
-    const Row& from = first->second;
-    const Row& to = end->second;
-    for (auto row = std::next(first); row != end; ++row) {
-        const std::int64_t total = at_edge(from.total, at(from), to.total, at(to), at(row->second));
-        if (total != row->second.total)
-            disagree("reading " + std::to_string(row->first) + ": estimated anew as " +
-                     decimal_of(row->second.total, 3) + ", and lies at " + decimal_of(total, 3));
+void Auditor::check_estimates(const std::vector<InTime>& rows, std::int64_t seq) const {
+    auto first =
+        std::find_if(rows.begin(), rows.end(), [&](const InTime& one) { return one.seq == seq; });
+    auto end = first;
+    while (first != rows.begin() && first->row->estimated) --first;
+    while (end != rows.end() && end->row->estimated) ++end;
+    if (end == rows.end())
+        disagree("reading " + std::to_string(seq) + ": estimated, and nothing was read behind it");
+    for (auto one = std::next(first); one != end; ++one) {
+        const std::int64_t total =
+            at_edge(first->row->total, first->at, end->row->total, end->at, one->at);
+        if (total != one->row->total)
+            disagree("reading " + std::to_string(one->seq) + ": estimated anew as " +
+                     decimal_of(one->row->total, 3) + ", and lies at " + decimal_of(total, 3));
     }
 }
 
@@ -185,18 +207,19 @@ void Auditor::correct(Books& books, const std::vector<ReadingOnDisk>& batch) {
         if (row.total != before) move_charges(row.meter, row.supersedes, row.total - before, cause);
         if (meter.settled_seq == row.supersedes) meter.settled_register = row.register_value;
     }
-    const auto typed = meter.rows.find(root);
+    const std::vector<InTime> rows = in_time(books, meter, root);
+    const auto typed =
+        std::find_if(rows.begin(), rows.end(), [&](const InTime& one) { return one.seq == root; });
     auto before = typed, after = typed;
-    while (before != meter.rows.begin() && (before == typed || before->second.estimated)) --before;
-    while (after != meter.rows.end() &&
-           (after->second.estimated || after->second.total == typed->second.total))
+    while (before != rows.begin() && (before == typed || before->row->estimated)) --before;
+    while (after != rows.end() && (after->row->estimated || after->row->total == typed->row->total))
         ++after;
-    if (before->second.total > typed->second.total ||
-        (after != meter.rows.end() && after->second.total < typed->second.total))
-        disagree("reading " + std::to_string(typed->first) + ": was corrected to a total of " +
-                 decimal_of(typed->second.total, 3) + ", which its neighbours do not hold");
+    if (before->row->total > typed->row->total ||
+        (after != rows.end() && after->row->total < typed->row->total))
+        disagree("reading " + std::to_string(root) + ": was corrected to a total of " +
+                 decimal_of(typed->row->total, 3) + ", which its neighbours do not hold");
     for (const ReadingOnDisk& row : batch)
-        if (meter.rows.at(row.supersedes).estimated) check_estimates(books, meter, row.supersedes);
+        if (meter.rows.at(row.supersedes).estimated) check_estimates(rows, row.supersedes);
     ++tally_.corrected;
 }
 
