@@ -240,6 +240,18 @@ void load_changes(Context& context, World& world, LoadedDays& days) {
         meter.settled_register = meter.last ? meter.last->register_value : Milli{};
         days.settled_by[found->second] = row.from;
     }
+    // Nor does a price that comes late have an edge before a replacement, whose use is posted.
+    for (std::size_t i = 0; i < world.meters.size(); ++i) {
+        MeterRuntime& meter = world.meters[i];
+        if (!changes_within_days(meter) || !meter.epoch) continue;
+        const auto row = context.store.newest_replacement(meter.row->meter);
+        if (!row || row->new_epoch != meter.epoch->id || row->at <= meter.settled_until) continue;
+        const auto face = parse_rational(row->new_opening);
+        meter.settled_until = row->at;
+        meter.settled_total = meter.epoch->base_total;
+        meter.settled_register = round_to_milli(face.value_or(Rational{0, 1})).value_or(Milli{});
+        days.settled_by[i] = 0;
+    }
 }
 
 // The next edge may be worked out from the last one: also where a newer sample is there now, since

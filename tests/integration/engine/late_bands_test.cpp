@@ -207,6 +207,48 @@ TEST_CASE("other bands that come when the edges of those before were passed") {
     }
 }
 
+TEST_CASE("seed 7000: no edge of late bands lies before a replacement, after a restart either") {
+    const std::string before =
+        "[[tariff.version]]\nvalid_from = \"2026-02-01\"\nladder = \"none\"\nbands = [\n"
+        "{ name = \"peak\", from = \"07:00\", to = \"22:00\", price = \"2\" },\n"
+        "{ name = \"valley\", from = \"22:00\", to = \"07:00\", price = \"0.1\" } ]\n";
+    FileTexts files = three_homes();
+    files["tariffs/flat.toml"] = flat_tariff("flat", "electricity", "0.5283") + before;
+    for (const bool restarts : {false, true}) {
+        CAPTURE(restarts);
+        Day house(files);
+        house.read("1000.00", kMidnight24 - kHour);
+        house.read("1000.00", kMidnight24);
+        house.read("1001.00", kMidnight24 + 7 * kHour);
+        house.read("1004.00", kMidnight24 + 10 * kHour);
+        ReplaceMeter act;
+        act.actor = "local";
+        act.meter = "e-103";
+        act.old_final = "1006.00";
+        act.new_serial = "N-2";
+        act.new_opening = "5.00";
+        act.by = "s-01";
+        act.second = "s-02";
+        house.pass(2 * kHour);
+        const Reply done = house.ask(act);
+        INFO(done.detail << (done.errors.empty() ? "" : done.errors[0].message));
+        REQUIRE(done.kind == ReplyKind::created);
+        // 1 in the valley and 5 at the peak, posted with the meter that ended at noon.
+        CHECK(house.ledger("a-103") == "-10.10");
+        if (restarts) house.reopen();
+        // From eight to nine in the evening: 1 of the 3 that were used from seven to ten is valley.
+        REQUIRE(house.import_signed(bands_from("2026-11-24", "08:00", "20:00", before)).kind ==
+                ReplyKind::ok);
+        CHECK(house.ledger("a-103") == "-8.20");
+        if (restarts) house.reopen();
+        house.read("5.00", kMidnight24 + 13 * kHour);
+        house.read("6.00", kMidnight24 + 20 * kHour);
+        house.read("8.00", kMidnight24 + kDay);
+        CHECK(house.ledger("a-103") == "-10.40");
+        CHECK(house.proof() == "");
+    }
+}
+
 TEST_CASE("a figure that is corrected moves the edges beside it, and them alone") {
     Day house;
     house.read("1000.00", kMidnight24 - kHour);
