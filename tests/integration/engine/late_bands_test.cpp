@@ -25,6 +25,18 @@ FileTexts bands_from(const std::string& day, const std::string& begin, const std
                  end + "\", to = \"" + begin + "\", price = \"0.1\" } ]\n"}};
 }
 
+// The bands that hold before the late ones.
+const std::string kSevenToTen =
+    "[[tariff.version]]\nvalid_from = \"2026-02-01\"\nladder = \"none\"\nbands = [\n"
+    "{ name = \"peak\", from = \"07:00\", to = \"22:00\", price = \"2\" },\n"
+    "{ name = \"valley\", from = \"22:00\", to = \"07:00\", price = \"0.1\" } ]\n";
+
+FileTexts homes_with_bands() {
+    FileTexts files = three_homes();
+    files["tariffs/flat.toml"] = flat_tariff("flat", "electricity", "0.5283") + kSevenToTen;
+    return files;
+}
+
 struct Day : House {
     explicit Day(const FileTexts& files = three_homes()) {
         open();
@@ -171,15 +183,9 @@ TEST_CASE("bands that come in the course of their first day know what was read b
 }
 
 TEST_CASE("other bands that come when the edges of those before were passed") {
-    const std::string before =
-        "[[tariff.version]]\nvalid_from = \"2026-02-01\"\nladder = \"none\"\nbands = [\n"
-        "{ name = \"peak\", from = \"07:00\", to = \"22:00\", price = \"2\" },\n"
-        "{ name = \"valley\", from = \"22:00\", to = \"07:00\", price = \"0.1\" } ]\n";
-    FileTexts files = three_homes();
-    files["tariffs/flat.toml"] = flat_tariff("flat", "electricity", "0.5283") + before;
     for (const bool restarts : {false, true}) {
         CAPTURE(restarts);
-        Day house(files);
+        Day house(homes_with_bands());
         house.read("1000.00", kMidnight24 - kHour);
         house.read("1000.00", kMidnight24);
         house.read("1000.00", kMidnight24 + 7 * kHour);
@@ -190,7 +196,7 @@ TEST_CASE("other bands that come when the edges of those before were passed") {
         house.read("1011.00", kMidnight24 + 23 * kHour);
         CHECK(house.balance("a-103") == "-22.00");
         // From seven to eight and from eight to nine in the evening was peak, and is valley now.
-        REQUIRE(house.import_signed(bands_from("2026-11-24", "08:00", "20:00", before)).kind ==
+        REQUIRE(house.import_signed(bands_from("2026-11-24", "08:00", "20:00", kSevenToTen)).kind ==
                 ReplyKind::ok);
         house.pass(kSecond);
         CHECK(house.balance("a-103") == "-1.10");
@@ -208,15 +214,9 @@ TEST_CASE("other bands that come when the edges of those before were passed") {
 }
 
 TEST_CASE("seed 7000: no edge of late bands lies before a replacement, after a restart either") {
-    const std::string before =
-        "[[tariff.version]]\nvalid_from = \"2026-02-01\"\nladder = \"none\"\nbands = [\n"
-        "{ name = \"peak\", from = \"07:00\", to = \"22:00\", price = \"2\" },\n"
-        "{ name = \"valley\", from = \"22:00\", to = \"07:00\", price = \"0.1\" } ]\n";
-    FileTexts files = three_homes();
-    files["tariffs/flat.toml"] = flat_tariff("flat", "electricity", "0.5283") + before;
     for (const bool restarts : {false, true}) {
         CAPTURE(restarts);
-        Day house(files);
+        Day house(homes_with_bands());
         house.read("1000.00", kMidnight24 - kHour);
         house.read("1000.00", kMidnight24);
         house.read("1001.00", kMidnight24 + 7 * kHour);
@@ -237,7 +237,7 @@ TEST_CASE("seed 7000: no edge of late bands lies before a replacement, after a r
         CHECK(house.ledger("a-103") == "-10.10");
         if (restarts) house.reopen();
         // From eight to nine in the evening: 1 of the 3 that were used from seven to ten is valley.
-        REQUIRE(house.import_signed(bands_from("2026-11-24", "08:00", "20:00", before)).kind ==
+        REQUIRE(house.import_signed(bands_from("2026-11-24", "08:00", "20:00", kSevenToTen)).kind ==
                 ReplyKind::ok);
         CHECK(house.ledger("a-103") == "-8.20");
         if (restarts) house.reopen();
