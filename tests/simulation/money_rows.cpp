@@ -276,6 +276,13 @@ bool Books::settled(const std::string& account, std::int64_t event) {
     return posted(account, "version:" + std::to_string(event));
 }
 
+bool Books::has_reading(std::int64_t seq) {
+    Statement& rows = prepared("SELECT 1 FROM reading WHERE seq=?");
+    const bool there = rows.bind(seq).step();
+    rows.reset();
+    return there;
+}
+
 std::int64_t Books::figures() {
     Statement& rows = prepared("SELECT count(*) FROM edge_figure");
     rows.bind().step();

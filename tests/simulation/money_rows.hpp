@@ -112,6 +112,7 @@ class Books {
     // What a late price or figure with that event changes on the account: `waiting`, `left`, or "".
     [[nodiscard]] bool settled(const std::string& account, std::int64_t event);
     [[nodiscard]] std::string settling_state(const std::string& account, std::int64_t event);
+    [[nodiscard]] bool has_reading(std::int64_t seq);
     [[nodiscard]] std::int64_t figures();                    // how many there are
     [[nodiscard]] std::vector<FigureOnDisk> edge_figures();  // in order of events
     // Totals at full hours, from one instant to another.
