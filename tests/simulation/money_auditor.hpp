@@ -87,6 +87,7 @@ class Auditor {
     // What people may say a row was: between its neighbours, none of which is an estimate.
     struct Correctable {
         std::int64_t seq = 0, low = 0, high = 0;  // registers
+        std::vector<std::int64_t> around;         // the rows from one neighbour to the other
     };
     [[nodiscard]] std::vector<Correctable> correctable(const std::string& meter) const;
     void corrects(std::int64_t seq, std::int64_t register_value) {

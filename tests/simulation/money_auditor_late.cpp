@@ -81,7 +81,10 @@ std::vector<Auditor::Correctable> Auditor::correctable(const std::string& id) co
         if (before == row || after == meter.rows.end() || before->second.estimated) continue;
         const std::int64_t low = before->second.register_value, high = after->second.register_value;
         const std::int64_t stands = row->second.register_value;
-        if (low <= stands && stands <= high) found.push_back({row->first, low, high});
+        if (low > stands || stands > high) continue;
+        found.push_back({row->first, low, high, {}});
+        for (auto one = before; one != std::next(after); ++one)
+            found.back().around.push_back(one->first);
     }
     return found;
 }

@@ -54,8 +54,9 @@ void World::correct_figure() {
     const auto count = static_cast<std::int64_t>(rows.size());
     const Auditor::Correctable& row =
         rows[static_cast<std::size_t>(count - 1 - dice_.below(std::min(among, count)))];
-    // Of a meter that was away for long, one that retention has dropped may be among them.
-    if (!books_->has_reading(row.seq)) return;
+    // Of a meter that was away for long, retention may have dropped some of them.
+    for (const std::int64_t seq : row.around)
+        if (!books_->has_reading(seq)) return;
     const std::int64_t typed = dice_.from_to(row.low, row.high) / meter->step * meter->step;
     if (typed < row.low) return;
     ReadFace command;
