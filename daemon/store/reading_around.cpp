@@ -24,7 +24,7 @@ constexpr UtcMs kForever = std::int64_t{1} << 62;
 
 struct Standing {
     ReadingRow row;  // with the figures of what stands in its place, and its own seq
-    UtcMs at = 0;
+    UtcMs at = -kForever;
     bool dated = false;     // that time is known
     bool in_order = false;  // it came when it stands
 };
@@ -33,8 +33,19 @@ bool is_estimated(const Standing& one) {
     return one.row.quality == ReadingQuality::estimated;
 }
 
-auto order_of(const Standing& one) {
-    return std::tie(one.at, one.row.total.count, one.row.seq);
+bool lies_before(const Standing& one, const Standing& other) {
+    const auto order = [](const Standing& it) {
+        return std::make_tuple(it.at, !it.dated, it.dated ? it.row.total.count : 0, it.row.seq);
+    };
+    return order(one) < order(other);
+}
+
+bool is_twin(const Standing& one, const Standing& other) {
+    const Stamp &a = one.row.at, &b = other.row.at;
+    const bool same = one.dated && other.dated
+                          ? one.at == other.at
+                          : !one.dated && !other.dated && a.run == b.run && a.mono_ms == b.mono_ms;
+    return same && one.row.total == other.row.total;
 }
 
 class Search {
@@ -53,30 +64,32 @@ class Search {
     void begin(const ReadingRow& root) {
         root_ = standing(root);
         found_.clear();
+        if (!root_.dated) root_.at = last_dated();
     }
     [[nodiscard]] const Standing& root() const { return root_; }
     void find() {
         const UtcMs from = walk_back();
         const UtcMs to = walk_on();
         find_late(from, to);
+        UtcMs last = -kForever;
+        for (auto& [seq, one] : found_) {
+            if (!one.dated)
+                one.at = last;
+            else if (one.in_order)
+                last = std::max(last, one.at);
+        }
     }
     void sort(ReadingAround& around) {
-        std::vector<Standing> before, after, twins;
+        std::vector<Standing> before, after;
         for (auto& [seq, one] : found_) {
-            const bool same_instant = one.at == root_.at;
-            if (same_instant && one.row.total == root_.row.total)
-                twins.push_back(std::move(one));
-            else if (one.at < root_.at || (same_instant && one.row.total < root_.row.total))
-                before.push_back(std::move(one));
-            else if (one.dated || seq > root_.row.seq)
-                after.push_back(std::move(one));
+            if (is_twin(one, root_))
+                around.twins.push_back(std::move(one.row));
+            else
+                (lies_before(one, root_) ? before : after).push_back(std::move(one));
         }
-        const auto by_time = [](const Standing& a, const Standing& b) {
-            return order_of(a) < order_of(b);
-        };
-        std::sort(before.begin(), before.end(), by_time);
-        std::sort(after.begin(), after.end(), by_time);
-        for (Standing& one : twins) around.twins.push_back(std::move(one.row));
+        std::sort(before.begin(), before.end(), lies_before);
+        std::sort(after.begin(), after.end(), lies_before);
+        if (root_.dated) leave_undated(before, after);
         const auto read = std::find_if_not(before.rbegin(), before.rend(), is_estimated);
         const auto first = read == before.rend() ? before.begin() : std::prev(read.base());
         for (auto one = first; one != before.end(); ++one)
@@ -97,9 +110,10 @@ class Search {
     Standing standing(const ReadingRow& root) {
         Standing one;
         const RunTimes::Time came = times_.time(root.at);
-        one.at = root.stands_at.value_or(came.at);
         one.dated = root.stands_at || came.trusted;
-        one.in_order = came.at - one.at <= kInOrderMs || root.kind == ReadingKind::manual;
+        if (one.dated) one.at = root.stands_at.value_or(came.at);
+        one.in_order =
+            (came.trusted && came.at - one.at <= kInOrderMs) || root.kind == ReadingKind::manual;
         one.row = row_at(books_.newest_row(root.seq)).value_or(root);
         one.row.kind = root.kind;
         one.row.seq = root.seq;
@@ -108,9 +122,38 @@ class Search {
     }
     // One that was estimated and corrected since is a neighbour by itself.
     [[nodiscard]] bool ends_after(const Standing& one) const {
-        const bool behind =
-            one.at > root_.at || (one.at == root_.at && one.row.total > root_.row.total);
-        return behind && !is_estimated(one) && one.row.total != root_.row.total;
+        return lies_before(root_, one) && !is_estimated(one) && one.row.total != root_.row.total;
+    }
+    // Where the row is dated, so is what it lies between: the estimates beside it were laid without
+    // what nobody could date. That is a neighbour where nothing else stands before, and repeats the
+    // row's figure where nothing dated has another behind it.
+    void leave_undated(std::vector<Standing>& before, std::vector<Standing>& after) const {
+        const auto is_dated_read = [](const Standing& one) {
+            return one.dated && !is_estimated(one);
+        };
+        if (std::any_of(before.begin(), before.end(), is_dated_read))
+            std::erase_if(before, [](const Standing& one) { return !one.dated; });
+        const bool ends = std::any_of(after.begin(), after.end(), [&](const Standing& one) {
+            return one.dated && ends_after(one);
+        });
+        std::erase_if(after, [&](const Standing& one) {
+            return !one.dated &&
+                   (ends || one.row.seq < root_.row.seq || one.row.total != root_.row.total);
+        });
+    }
+    // When the newest dated row stands that came before the row.
+    UtcMs last_dated() {
+        Query query(connection_,
+                    "SELECT " GATEHOUSE_READING_COLUMNS
+                    "FROM reading WHERE seq<?1 AND " GATEHOUSE_OF_METER_2 " ORDER BY seq DESC");
+        query << root_.row.seq << root_.row.meter;
+        while (query.step()) {
+            const ReadingRow row = columns(query);
+            if (row.meter != root_.row.meter || row.supersedes) continue;
+            const Standing one = standing(row);
+            if (one.dated && one.in_order) return one.at;
+        }
+        return -kForever;
     }
     const Standing* take(const ReadingRow& row) {
         if (row.meter != root_.row.meter || row.supersedes || row.seq == root_.row.seq)
@@ -127,8 +170,8 @@ class Search {
         query << root_.row.seq << root_.row.meter;
         while (query.step()) {
             const Standing* one = take(columns(query));
-            if (one == nullptr || !one->in_order || one->at > root_.at) continue;
-            if (one->at == root_.at && one->row.total == root_.row.total) continue;
+            if (one == nullptr || !one->dated || !one->in_order) continue;
+            if (one->at > root_.at || is_twin(*one, root_)) continue;
             if (one->at < newest) break;
             if (!is_estimated(*one)) newest = one->at;
         }
@@ -141,7 +184,7 @@ class Search {
         query << root_.row.seq << root_.row.meter;
         while (query.step()) {
             const Standing* one = take(columns(query));
-            if (one != nullptr && ends_after(*one)) return one->at;
+            if (one != nullptr && one->dated && ends_after(*one)) return one->at;
         }
         return kForever;
     }
@@ -167,7 +210,8 @@ class Search {
             const auto row = row_at(seq);
             if (!row) continue;
             const Standing* one = take(*row);
-            if (one != nullptr && (one->at < from || one->at > to)) found_.erase(seq);
+            if (one != nullptr && (!one->dated || one->at < from || one->at > to))
+                found_.erase(seq);
         }
     }
 

@@ -296,3 +296,118 @@ TEST_CASE_METHOD(Corrected, "neighbours of a midnight that came late are those i
     reopen();
     CHECK(proof() == "");
 }
+
+// Two-year seed 1 of the money world: a box whose clock began in 2001 read twice and lost its power
+// again; the estimates of a correction lay on a line from a midnight, over what was read since.
+TEST_CASE_METHOD(Corrected, "what nobody could date hides no neighbour of a correction") {
+    const UtcMs wrong_clock = GENERATE(UtcMs{978'333'861'223}, kDecember - kHour, kJanuary);
+    CAPTURE(wrong_clock);
+    until(kDecember - kDay - kMinute);
+    settle("e-103", "700.00");
+    until(kDecember - kDay + kMinute);
+    settle("e-103", "700.00");
+    until(kDecember - kDay + 9 * kHour);
+    settle("e-103", "704.00");
+    pass(kMinute);
+    const UtcMs left = clock.wall;
+    crash();
+    synchronised = false;
+    clock.wall = wrong_clock;
+    clock.mono = 30'140;
+    open();
+    for (const char* face : {"705.00", "706.00", "707.00"}) {
+        settle("e-103", face);
+        pass(kHour);
+    }
+    crash();
+    synchronised = true;
+    clock.wall = left + 3 * kDay;
+    clock.mono = 47'840;
+    open();
+    // The time since then is not known: what was used must fit into this run.
+    for (int i = 0; i < 2; ++i) {
+        settle("e-103", "734.00");
+        pass(2 * kHour);
+    }
+    std::string rows;
+
+    std::uint64_t read_before = 0, undated = 0;
+    for (const StoredReading& one : readings("e-103")) {
+        rows += std::to_string(one.row.seq) + " " + format_iso8601(one.at.at, *zone) + " " +
+                format(one.row.total) + (one.at.trusted ? "; " : " undated; ");
+        if (one.row.total == Milli{704'000}) read_before = one.row.seq;
+        if (one.row.total == Milli{706'000} && !one.at.trusted) undated = one.row.seq;
+    }
+    INFO(rows);
+    REQUIRE(read_before != 0);
+    REQUIRE(undated != 0);
+    const auto midnight = at("e-103", kDecember + kDay);
+    REQUIRE(midnight.size() == 1);
+    REQUIRE(midnight[0].row.quality == ReadingQuality::estimated);
+    const Reply refused = correct("e-103", midnight[0].row.seq, "734.01");
+    CHECK(refused.type == "not-between");
+    INFO(refused.errors.at(0).message);
+    CHECK(refused.errors.at(0).message.find("between 704.000 (reading " +
+                                            std::to_string(read_before) + " ") !=
+          std::string::npos);
+    CHECK(refused.errors.at(0).message.find(" and 734.000 (reading ") != std::string::npos);
+    // What has no time lies between those that came before and after it.
+    CHECK(correct("e-103", undated, "703.99").type == "not-between");
+    CHECK(correct("e-103", undated, "707.01").type == "not-between");
+    REQUIRE(correct("e-103", undated, "705.50").kind == ReplyKind::created);
+    REQUIRE(correct("e-103", midnight[0].row.seq, "714.00").kind == ReplyKind::created);
+    const auto first = at("e-103", kDecember);
+    REQUIRE(first.size() == 2);
+    CHECK(format(first[1].row.total) == "707.846");  // 15 of 39 hours
+    reopen();
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Corrected, "a figure that was repeated while nobody knew the time goes with it") {
+    const UtcMs wrong_clock = GENERATE(UtcMs{978'333'861'223}, kJanuary);
+    CAPTURE(wrong_clock);
+    until(kDecember - kDay - kMinute);
+    settle("e-103", "700.00");
+    pass(9 * kHour);
+    settle("e-103", "704.00");
+    pass(kMinute);
+    const UtcMs left = clock.wall;
+    crash();
+    synchronised = false;
+    clock.wall = wrong_clock;
+    clock.mono = 30'140;
+    open();
+    for (int i = 0; i < 3; ++i) {
+        settle("e-103", "704.00");
+        pass(kHour);
+    }
+    crash();
+    synchronised = true;
+    clock.wall = left + 6 * kHour;
+    clock.mono = 47'840;
+    open();
+    std::uint64_t wrong = 0;
+    int undated = 0;
+    for (const StoredReading& one : readings("e-103")) {
+        if (one.row.total != Milli{704'000}) continue;
+        if (wrong == 0) wrong = one.row.seq;
+        undated += one.at.trusted ? 0 : 1;
+    }
+    REQUIRE(undated == 3);
+    REQUIRE(correct("e-103", wrong, "702.00").kind == ReplyKind::created);
+    CHECK(format(*meter("e-103").total) == "702.000");
+    reopen();
+    CHECK(format(*meter("e-103").total) == "702.000");
+    for (int i = 0; i < 2; ++i) {
+        settle("e-103", "703.00");
+        pass(kHour);
+    }
+    until(kDecember + kSecond);
+    settle("e-103", "703.00");
+    pass(10 * kMinute);
+    CHECK(format(*meter("e-103").total) == "703.000");
+    const Rows told = why("a-103", "2026-11");
+    INFO(told.at(0));
+    CHECK(told.at(0).find("3.000: 700.000") == 0);
+    CHECK(proof() == "");
+}
