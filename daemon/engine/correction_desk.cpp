@@ -108,8 +108,10 @@ std::uint64_t newest_of(Context& context, const ReadingRow& row) {
 }
 
 std::string shown(const Context& context, const ReadingRow& row) {
-    return format(row.register_value) + " (reading " + std::to_string(row.seq) + " of " +
-           context.iso(time_of(context, row)) + ")";
+    const bool dated = row.stands_at || context.trusted(row.at);
+    return format(row.register_value) + " (reading " + std::to_string(row.seq) +
+           (dated ? " of " + context.iso(time_of(context, row)) : " of a time that is not known") +
+           ")";
 }
 
 // The total that the typed register is, between those of its neighbours; nothing and a refusal
@@ -137,12 +139,15 @@ std::optional<Milli> judge_total(const Context& context, const Correction& corre
         return std::nullopt;
     }
     const Milli total = *base + *counted;
-    const Milli most = after ? after->total : around.row->total;
-    if (total >= before->total && total <= most) return total;
-    reply = wrong_field("/register", "not-between",
-                        "must lie between " + shown(context, *before) + " and " +
-                            shown(context, after ? *after : *around.row) +
-                            (after ? "" : "; what is more is a new reading, without `supersedes`"));
+    const ReadingRow* least =
+        around.least && around.least->total > before->total ? &*around.least : before;
+    const ReadingRow* most = after ? after : &*around.row;
+    if (around.most && around.most->total < most->total) most = &*around.most;
+    if (total >= least->total && total <= most->total) return total;
+    reply = wrong_field(
+        "/register", "not-between",
+        "must lie between " + shown(context, *least) + " and " + shown(context, *most) +
+            (most == &*around.row ? "; what is more is a new reading, without `supersedes`" : ""));
     return std::nullopt;
 }
 

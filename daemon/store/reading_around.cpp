@@ -89,7 +89,7 @@ class Search {
         }
         std::sort(before.begin(), before.end(), lies_before);
         std::sort(after.begin(), after.end(), lies_before);
-        if (root_.dated) leave_undated(before, after);
+        if (root_.dated) leave_undated(before, after, around);
         const auto read = std::find_if_not(before.rbegin(), before.rend(), is_estimated);
         const auto first = read == before.rend() ? before.begin() : std::prev(read.base());
         for (auto one = first; one != before.end(); ++one)
@@ -125,21 +125,32 @@ class Search {
         return lies_before(root_, one) && !is_estimated(one) && one.row.total != root_.row.total;
     }
     // Where the row is dated, so is what it lies between: the estimates beside it were laid without
-    // what nobody could date. That is a neighbour where nothing else stands before, and repeats the
-    // row's figure where nothing dated has another behind it.
-    void leave_undated(std::vector<Standing>& before, std::vector<Standing>& after) const {
+    // what nobody could date. That is a neighbour where nothing else stands before, repeats the
+    // row's figure where nothing dated has another behind it, and else only bounds it, where the
+    // order in which they came is that in which they were read.
+    void leave_undated(std::vector<Standing>& before, std::vector<Standing>& after,
+                       ReadingAround& around) const {
         const auto is_dated_read = [](const Standing& one) {
             return one.dated && !is_estimated(one);
         };
-        if (std::any_of(before.begin(), before.end(), is_dated_read))
-            std::erase_if(before, [](const Standing& one) { return !one.dated; });
+        const bool begins = std::any_of(before.begin(), before.end(), is_dated_read);
         const bool ends = std::any_of(after.begin(), after.end(), [&](const Standing& one) {
             return one.dated && ends_after(one);
         });
-        std::erase_if(after, [&](const Standing& one) {
-            return !one.dated &&
-                   (ends || one.row.seq < root_.row.seq || one.row.total != root_.row.total);
-        });
+        const auto leave = [&](const Standing& one) {
+            if (one.dated) return false;
+            const bool came_before = one.row.seq < root_.row.seq;
+            if (came_before && !begins) return false;
+            if (!came_before && !ends && one.row.total == root_.row.total) return false;
+            if (came_before && root_.in_order &&
+                (!around.least || around.least->total < one.row.total))
+                around.least = one.row;
+            if (!came_before && (!around.most || one.row.total < around.most->total))
+                around.most = one.row;
+            return true;
+        };
+        std::erase_if(before, leave);
+        std::erase_if(after, leave);
     }
     // When the newest dated row stands that came before the row.
     UtcMs last_dated() {

@@ -124,6 +124,8 @@ struct ReadingAround {
     // In order of time, whenever they were stored: back to the newest that was not estimated; and
     // forth to the next such one that has another figure, over those that repeat it.
     std::vector<ReadingRow> before, after;
+    // Read before and behind it at times that nobody knows, between those neighbours.
+    std::optional<ReadingRow> least, most;
 };
 struct LadderOpeningRow {  // what the old system had counted, and for which counter
     std::string account, tariff;

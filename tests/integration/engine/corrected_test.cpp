@@ -353,7 +353,9 @@ TEST_CASE_METHOD(Corrected, "what nobody could date hides no neighbour of a corr
     CHECK(refused.errors.at(0).message.find(" and 734.000 (reading ") != std::string::npos);
     // What has no time lies between those that came before and after it.
     CHECK(correct("e-103", undated, "703.99").type == "not-between");
-    CHECK(correct("e-103", undated, "707.01").type == "not-between");
+    const Reply over = correct("e-103", undated, "707.01");
+    CHECK(over.type == "not-between");
+    CHECK(over.errors.at(0).message.find(" of a time that is not known)") != std::string::npos);
     REQUIRE(correct("e-103", undated, "705.50").kind == ReplyKind::created);
     REQUIRE(correct("e-103", midnight[0].row.seq, "714.00").kind == ReplyKind::created);
     const auto first = at("e-103", kDecember);
@@ -409,5 +411,58 @@ TEST_CASE_METHOD(Corrected, "a figure that was repeated while nobody knew the ti
     const Rows told = why("a-103", "2026-11");
     INFO(told.at(0));
     CHECK(told.at(0).find("3.000: 700.000") == 0);
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(Corrected, "what nobody could date still bounds what was read beside it") {
+    until(kDecember - kDay + 9 * kHour);
+    settle("e-103", "700.00");
+    pass(kMinute);
+    UtcMs left = clock.wall;
+    const auto without_a_clock = [&](const char* face) {
+        crash();
+        synchronised = false;
+        clock.wall = 978'333'861'223;
+        clock.mono = 30'140;
+        open();
+        for (int i = 0; i < 2; ++i) {
+            settle("e-103", face);
+            pass(kHour);
+        }
+        crash();
+        synchronised = true;
+        left += 3 * kHour;
+        clock.wall = left;
+        clock.mono = 47'840;
+        open();
+    };
+    const auto with_one = [&](const char* face) {
+        for (int i = 0; i < 2; ++i) {
+            settle("e-103", face);
+            pass(kHour);
+        }
+        left = clock.wall;
+    };
+    without_a_clock("702.00");
+    with_one("704.00");
+    without_a_clock("706.00");
+    with_one("708.00");
+    std::uint64_t wrong = 0;
+    std::string rows;
+    for (const StoredReading& one : readings("e-103")) {
+        rows += std::to_string(one.row.seq) + " " + format(one.row.total) +
+                (one.at.trusted ? "; " : " undated; ");
+        if (one.row.total == Milli{704'000}) wrong = one.row.seq;
+    }
+    INFO(rows);
+    REQUIRE(wrong != 0);
+    const Reply under = correct("e-103", wrong, "701.99");
+    REQUIRE(under.type == "not-between");
+    INFO(under.errors.at(0).message);
+    CHECK(under.errors.at(0).message.find("between 702.000 (reading ") != std::string::npos);
+    CHECK(under.errors.at(0).message.find(" and 706.000 (reading ") != std::string::npos);
+    CHECK(correct("e-103", wrong, "706.01").type == "not-between");
+    CHECK(correct("e-103", wrong, "705.99").kind == ReplyKind::created);
+    CHECK(correct("e-103", wrong, "702.00").kind == ReplyKind::created);
     CHECK(proof() == "");
 }

@@ -234,7 +234,7 @@ TEST_CASE("an edge of other terms that is estimated anew moves use from one side
     CHECK(house.proof() == "");
 }
 
-TEST_CASE("what was estimated beside a row that nobody can date is not estimated anew") {
+TEST_CASE("what was estimated over a row that nobody can date is estimated anew over it as well") {
     Wrong house;
     house.settle("e-103", "1000.00");
     house.read("e-103", "1001.00", kMidnight24 - 12 * kHour);
@@ -256,10 +256,14 @@ TEST_CASE("what was estimated beside a row that nobody can date is not estimated
     REQUIRE(rows.size() == 7);
     REQUIRE(format(rows[3].row.register_value) == "1011.000");
     REQUIRE(rows[5].row.quality == ReadingQuality::estimated);
+    REQUIRE(format(rows[5].row.total) == "1008.799");
     const std::string before = house.balance("a-103");
-    const Reply refused = house.correct("e-103", rows[5].row.seq, "1012.00");
-    CHECK(refused.type == "not-correctable");
-    CHECK(refused.detail.find("was read is not known") != std::string::npos);
+    REQUIRE(house.correct("e-103", rows[5].row.seq, "1012.00").kind == ReplyKind::created);
+    // Of 36 hours less a second, in which it counts 11, all but 24 hours lie before the first one.
+    Rows now;
+    for (const StoredReading& one : house.readings("e-103"))
+        if (one.row.supersedes) now.push_back(format(one.row.total));
+    CHECK(now == Rows{"1004.666", "1012.000"});
     CHECK(house.balance("a-103") == before);
     CHECK(house.proof() == "");
 }
