@@ -18,6 +18,7 @@ struct Replaced {
     UtcMs at = 0;
     Milli register_value, total;
     bool typed = false;  // else estimated anew; what repeats the wrong figure repeats the right one
+    bool dated = true;   // else nobody knows that time
 };
 
 struct Correction {
@@ -31,6 +32,9 @@ struct Correction {
 
 UtcMs time_of(const Context& context, const ReadingRow& row) {
     return row.stands_at ? *row.stands_at : context.best(row.at);
+}
+bool is_dated(const Context& context, const ReadingRow& row) {
+    return row.stands_at || context.trusted(row.at);
 }
 
 Rational face_of(const ReadingRow& row) {
@@ -69,7 +73,8 @@ std::optional<Reply> judge_place(const Context& context, const MeterRuntime& met
     if (!meter.epoch || row.epoch != meter.epoch->id)
         return use_adjust(name + " was counted before the meter or its multiplier was changed");
     for (const RemapRow& one : context.store.account_books().remaps_of_meter(row.meter))
-        if (time_of(context, row) >= one.from && around.root <= one.through_reading)
+        if ((!is_dated(context, row) || time_of(context, row) >= one.from) &&
+            around.root <= one.through_reading)
             return use_adjust(name + " was re-mapped with its meter since");
     for (const ReadingRow& twin : around.twins)
         if (twin.kind == ReadingKind::move || twin.kind == ReadingKind::replacement)
@@ -108,9 +113,9 @@ std::uint64_t newest_of(Context& context, const ReadingRow& row) {
 }
 
 std::string shown(const Context& context, const ReadingRow& row) {
-    const bool dated = row.stands_at || context.trusted(row.at);
     return format(row.register_value) + " (reading " + std::to_string(row.seq) +
-           (dated ? " of " + context.iso(time_of(context, row)) : " of a time that is not known") +
+           (is_dated(context, row) ? " of " + context.iso(time_of(context, row))
+                                   : " of a time that is not known") +
            ")";
 }
 
@@ -159,7 +164,7 @@ std::optional<Reply> judge_times(const Context& context, const Correction& corre
         std::any_of(around.after.begin(), around.after.end(), is_estimated);
     if (!estimates) return std::nullopt;
     for (const ReadingRow* row : {before_of(correction), &*around.row, after_of(correction)})
-        if (row != nullptr && !row->stands_at && !context.trusted(row->at))
+        if (row != nullptr && !is_dated(context, *row))
             return use_adjust("when reading " + std::to_string(row->seq) +
                               " was read is not known, and what was estimated from it to reading " +
                               std::to_string(around.root) + " cannot be estimated anew");
@@ -185,52 +190,62 @@ void estimate_anew(const Context& context, Correction& correction, Milli total,
         correction.rows.push_back(one);
     };
     const End middle{at, total, register_value};
+    const auto same = [&](const ReadingRow& row, UtcMs time) {
+        correction.rows.push_back({row, time, register_value, total, true, is_dated(context, row)});
+    };
     const ReadingRow& first = around.before.front();
     const End from{time_of(context, first), first.total, first.register_value};
     for (std::size_t i = 1; i < around.before.size(); ++i) between(from, middle, around.before[i]);
     for (const ReadingRow& twin : around.twins)
-        if (twin.seq < around.root)
-            correction.rows.push_back({twin, at, register_value, total, true});
-    correction.rows.push_back({*around.row, at, register_value, total, true});
+        if (twin.seq < around.root) same(twin, at);
+    same(*around.row, at);
     for (const ReadingRow& twin : around.twins)
-        if (twin.seq > around.root)
-            correction.rows.push_back({twin, at, register_value, total, true});
+        if (twin.seq > around.root) same(twin, at);
     const ReadingRow* after = after_of(correction);
     const End to =
         after ? End{time_of(context, *after), after->total, after->register_value} : middle;
+    End last = middle;
+    for (const ReadingRow& row : around.after)
+        if (around.repeats.contains(row.seq) && is_dated(context, row))
+            last.at = time_of(context, row);
     for (std::size_t i = 0; i + (after ? 1 : 0) < around.after.size(); ++i) {
         const ReadingRow& row = around.after[i];
-        if (is_estimated(row))
-            between(middle, to, row);
+        if (!is_estimated(row))
+            same(row, time_of(context, row));
+        else if (time_of(context, row) <= last.at)
+            between(middle, last, row);
         else
-            correction.rows.push_back({row, time_of(context, row), register_value, total, true});
+            between(last, to, row);
     }
 }
 
 // What the meter had counted at an instant by the figures that stand now; nothing: it is beside
-// what they change.
+// what they change, or between times that are not known.
 std::optional<Milli> total_then(const Context& context, const Correction& correction, UtcMs at) {
-    const ReadingRow& first = correction.around.before.front();
-    UtcMs from = time_of(context, first);
-    Milli from_total = first.total;
-    if (at <= from) return std::nullopt;
-    const auto reach = [&](UtcMs to, Milli total) -> std::optional<Milli> {
-        if (at <= to) return total_at_edge(from_total, from, total, to, at);
-        from = to;
-        from_total = total;
-        return std::nullopt;
+    struct End {
+        UtcMs at = 0;
+        Milli total;
     };
-    for (const Replaced& one : correction.rows)
-        if (one.typed)
-            if (const auto total = reach(one.at, one.total)) return total;
-    if (const ReadingRow* after = after_of(correction))
-        return reach(time_of(context, *after), after->total);
-    return from_total;
+    std::optional<End> from;
+    const ReadingRow& first = correction.around.before.front();
+    if (is_dated(context, first)) from = End{time_of(context, first), first.total};
+    if (from && at <= from->at) return std::nullopt;
+    for (const Replaced& one : correction.rows) {
+        if (!one.typed || !one.dated) continue;
+        if (at <= one.at && !from) return std::nullopt;
+        if (at <= one.at) return total_at_edge(from->total, from->at, one.total, one.at, at);
+        from = End{one.at, one.total};
+    }
+    const ReadingRow* after = after_of(correction);
+    if (!from) return std::nullopt;
+    if (after == nullptr) return from->total;
+    if (!is_dated(context, *after) || at > time_of(context, *after)) return std::nullopt;
+    return total_at_edge(from->total, from->at, after->total, time_of(context, *after), at);
 }
 
 void move_edges(Context& context, Correction& correction) {
     const std::string& account = correction.around.row->account;
-    if (account.empty()) return;
+    if (account.empty() || !is_dated(context, *correction.around.row)) return;
     for (EdgeFigureRow& row : context.store.account_books().edge_figures(account)) {
         if (row.meter != correction.around.row->meter) continue;
         const auto total = total_then(context, correction, row.at);
@@ -240,15 +255,17 @@ void move_edges(Context& context, Correction& correction) {
     }
 }
 
-// The hours that were kept of the wrong figure.
+// The hours that were kept of the wrong figure. None rests on a row without a time.
 void move_hours(Context& context, const Correction& correction) {
+    if (!is_dated(context, *correction.around.row)) return;
     AccountBooks& books = context.store.account_books();
     const std::string& meter = correction.around.row->meter;
     const ReadingRow* after = after_of(correction);
     const UtcMs end = after ? time_of(context, *after) : context.now_ms();
+    const ReadingRow& first = correction.around.before.front();
+    const UtcMs begin = time_of(context, is_dated(context, first) ? first : *correction.around.row);
     constexpr UtcMs kHourMs = 3'600'000;
-    for (std::int64_t hour = time_of(context, correction.around.before.front()) / kHourMs + 1;
-         hour * kHourMs <= end; ++hour) {
+    for (std::int64_t hour = begin / kHourMs + 1; hour * kHourMs <= end; ++hour) {
         const auto kept = books.hour(meter, hour);
         const auto total = total_then(context, correction, hour * kHourMs);
         if (kept && total && *total != *kept)
@@ -289,7 +306,7 @@ std::string corrected_json(const Context& context, const Correction& correction,
 void move_runtime(Context& context, MeterRuntime& meter, const Replaced& one, std::uint64_t root) {
     for (Freeze& freeze : meter.unposted)
         if (freeze.reading == root && !freeze.inside) freeze.total = one.total;
-    if (meter.settled_until == one.at) {
+    if (one.dated && meter.settled_until == one.at) {
         meter.settled_total = one.total;
         meter.settled_register = one.register_value;
     }
@@ -308,8 +325,11 @@ void move_runtime(Context& context, MeterRuntime& meter, const Replaced& one, st
 std::uint64_t store_one(Context& context, const Replaced& one, const Rational& face) {
     ReadingRow row = one.row;
     row.supersedes = one.row.seq;
-    row.at = context.now;
-    row.stands_at = one.at;
+    // What nobody could date stays so, with the time as it was seen then.
+    if (one.dated) {
+        row.at = context.now;
+        row.stands_at = one.at;
+    }
     row.register_value = one.register_value;
     row.total = one.total;
     row.raw.clear();
@@ -327,8 +347,8 @@ void stand_there(Context& context, std::size_t index, const ReadFace& command, c
                  std::uint64_t reading, const Rational& face) {
     MeterRuntime& meter = context.world.meters[index];
     Point point;
-    point.stamp = context.now;
-    point.stands_at = one.at;
+    point.stamp = one.dated ? context.now : one.row.at;
+    if (one.dated) point.stands_at = one.at;
     point.register_value = one.register_value;
     point.total = one.total;
     point.quality = ReadingQuality::manual;
@@ -424,16 +444,24 @@ std::optional<Reply> earlier(const Context& context, const ReadFace& command,
     return reply;
 }
 
-// A figure that is repeated up to where the meter stands was wrong each time. Where a later one
-// differs, the first that was read behind the row is its neighbour.
+// A figure that is repeated up to where the meter stands was wrong each time, and what was
+// corrected with the row is taken back with it. Else the first that was read behind the row is its
+// neighbour.
 void end_run(const MeterRuntime& meter, Correction& correction) {
     ReadingAround& around = correction.around;
-    const bool same = around.after.empty() || around.after.back().total == around.row->total;
+    const bool same = around.after.empty() || around.repeats.contains(around.after.back().seq) ||
+                      is_estimated(around.after.back());
     correction.newest = same && meter.last && meter.last->total == around.row->total;
     if (correction.newest) return;
-    const auto read = std::find_if(around.after.begin(), around.after.end(),
-                                   [](const ReadingRow& row) { return !is_estimated(row); });
-    if (read != around.after.end()) around.after.erase(std::next(read), around.after.end());
+    const auto read =
+        std::find_if(around.after.begin(), around.after.end(), [&](const ReadingRow& row) {
+            const bool together =
+                around.repeats.contains(row.seq) && row.supersedes && around.row->supersedes;
+            return !is_estimated(row) && !together;
+        });
+    if (read == around.after.end()) return;
+    around.after.erase(std::next(read), around.after.end());
+    around.repeats.erase(read->seq);
 }
 
 // The newest confirmed sample, where the rows that were looked up do not have it.
@@ -454,7 +482,18 @@ void add_newest(Context& context, Correction& correction) {
     row.register_value = meter.last->register_value;
     row.total = meter.last->total;
     row.face = meter.last->face;
+    row.supersedes.reset();
+    if (row.total == around.row->total && !around.row->supersedes) around.repeats.insert(row.seq);
     around.after.push_back(std::move(row));
+}
+
+// From when on the money may be other than it was; of what has no time: since what stands before.
+constexpr UtcMs kAnyTimeMs = 86'400'000;
+UtcMs from_when(const Context& context, const Correction& correction) {
+    const Replaced& one = correction.rows.front();
+    const ReadingRow& before = correction.around.before.front();
+    if (one.dated) return one.at;
+    return is_dated(context, before) ? time_of(context, before) : kAnyTimeMs;
 }
 
 LateWork::Done carry_out(Context& context, const ReadFace& command, const Correction& correction,
@@ -529,7 +568,7 @@ LateJudged correct_reading(Context& context, const ReadFace& command) {
     work.registry = context.world.registry;
     for (const Replaced& one : correction.rows) work.corrected[one.row.seq] = one.total;
     for (const EdgeFigureRow& row : correction.edges) work.edges[{row.reading, row.at}] = row.total;
-    work.from_month = month_scope(context.day_of(correction.rows.front().at - 1));
+    work.from_month = month_scope(context.day_of(from_when(context, correction) - 1));
     work.carry_on = [command, correction](Context& now, const Figures& figures) {
         return carry_out(now, command, correction, figures);
     };

@@ -1,8 +1,7 @@
 #include "daemon/engine/world.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <set>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -268,17 +267,13 @@ void load_settled_registers(Context& context, World& world,
 
 // Where the newest row of a meter was read by a clock that nobody trusted, the next edge is worked
 // out from the newest one before it that is dated, as it would be without the restart.
-void load_dated(Context& context, World& world, const std::vector<std::uint64_t>& settled_by) {
-    std::set<std::string> undated;
-    std::uint64_t after = std::numeric_limits<std::int64_t>::max();
-    for (std::size_t i = 0; i < world.meters.size(); ++i) {
-        const MeterRuntime& meter = world.meters[i];
-        if (!meter.last || context.trusted(*meter.last)) continue;
-        undated.insert(meter.row->meter);
-        after = std::min(after, settled_by[i]);
-    }
+void load_dated(Context& context, World& world) {
+    std::map<std::string, UtcMs> undated;
+    for (const MeterRuntime& meter : world.meters)
+        if (meter.last && !context.trusted(*meter.last))
+            undated.emplace(meter.row->meter, meter.settled_until);
     if (undated.empty()) return;
-    for (ReadingRow& row : context.store.load_newest_dated(std::move(undated), after)) {
+    for (ReadingRow& row : context.store.load_newest_dated(std::move(undated))) {
         MeterRuntime& meter = world.meters[world.meter_index.at(row.meter)];
         meter.dated = point_of(std::move(row));
         if (!context.trusted(*meter.dated)) meter.dated.reset();
@@ -483,7 +478,7 @@ World load_world(Context& context) {
     load_band_edges(context, world, days);
     load_changes(context, world, days);
     load_settled_registers(context, world, days.settled_by);
-    load_dated(context, world, days.settled_by);
+    load_dated(context, world);
     load_meter_states(context, world);
     load_accounts(context, world);
     load_use(context, world);

@@ -79,6 +79,7 @@ const Column kReadingColumns[] = {
     {"epoch", "表期", Cell::count},
     {"serial", "通讯编号"},
     {"supersedes", "更正记录号", Cell::count},
+    {"time_untrusted", "时间未核实", Cell::flag},
 };
 
 const Column kPointColumns[] = {
@@ -221,7 +222,8 @@ class ReadingRows final : public RowSource {
         received_text_.write(row[i++], reading.received_at.at);
         row[i++] = std::to_string(stored.epoch);
         row[i++] = reading.serial;
-        row[i] = stored.supersedes ? std::to_string(*stored.supersedes) : std::string();
+        row[i++] = stored.supersedes ? std::to_string(*stored.supersedes) : std::string();
+        row[i] = reading.at.trusted ? "" : "true";
     }
 
     App& app_;

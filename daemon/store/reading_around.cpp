@@ -23,7 +23,8 @@ constexpr UtcMs kDayMs = 86'400'000;
 constexpr UtcMs kForever = std::int64_t{1} << 62;
 
 struct Standing {
-    ReadingRow row;  // with the figures of what stands in its place, and its own seq
+    ReadingRow row;     // with the figures of what stands in its place, and its own seq
+    Milli first_total;  // as it came
     UtcMs at = -kForever;
     bool dated = false;     // that time is known
     bool in_order = false;  // it came when it stands
@@ -90,12 +91,14 @@ class Search {
         std::sort(before.begin(), before.end(), lies_before);
         std::sort(after.begin(), after.end(), lies_before);
         if (root_.dated) leave_undated(before, after, around);
+        std::erase_if(after, [&](const Standing& one) { return is_late(one); });
         const auto read = std::find_if_not(before.rbegin(), before.rend(), is_estimated);
         const auto first = read == before.rend() ? before.begin() : std::prev(read.base());
         for (auto one = first; one != before.end(); ++one)
             around.before.push_back(std::move(one->row));
         for (Standing& one : after) {
             const bool ends = ends_after(one);
+            if (!ends && !is_estimated(one)) around.repeats.insert(one.row.seq);
             around.after.push_back(std::move(one.row));
             if (ends) break;
         }
@@ -114,15 +117,24 @@ class Search {
         if (one.dated) one.at = root.stands_at.value_or(came.at);
         one.in_order =
             (came.trusted && came.at - one.at <= kInOrderMs) || root.kind == ReadingKind::manual;
+        one.first_total = root.total;
         one.row = row_at(books_.newest_row(root.seq)).value_or(root);
         one.row.kind = root.kind;
         one.row.seq = root.seq;
         if (!one.row.stands_at && root.stands_at) one.row.stands_at = root.stands_at;
         return one;
     }
+    // The same figure when it came and now: both were right, both wrong, or corrected together.
+    [[nodiscard]] bool repeats(const Standing& one) const {
+        return one.row.total == root_.row.total && one.first_total == root_.first_total;
+    }
     // One that was estimated and corrected since is a neighbour by itself.
     [[nodiscard]] bool ends_after(const Standing& one) const {
-        return lies_before(root_, one) && !is_estimated(one) && one.row.total != root_.row.total;
+        return lies_before(root_, one) && !is_estimated(one) && !repeats(one);
+    }
+    // Says nothing of what was read behind it: where that has no time, it may as well lie before.
+    [[nodiscard]] bool is_late(const Standing& one) const {
+        return !root_.dated && one.dated && !one.in_order && one.row.seq > root_.row.seq;
     }
     // Where the row is dated, so is what it lies between: the estimates beside it were laid without
     // what nobody could date. That is a neighbour where nothing else stands before, repeats the
@@ -141,7 +153,7 @@ class Search {
             if (one.dated) return false;
             const bool came_before = one.row.seq < root_.row.seq;
             if (came_before && !begins) return false;
-            if (!came_before && !ends && one.row.total == root_.row.total) return false;
+            if (!came_before && !ends && repeats(one)) return false;
             if (came_before && root_.in_order &&
                 (!around.least || around.least->total < one.row.total))
                 around.least = one.row;
@@ -195,7 +207,7 @@ class Search {
         query << root_.row.seq << root_.row.meter;
         while (query.step()) {
             const Standing* one = take(columns(query));
-            if (one != nullptr && one->dated && ends_after(*one)) return one->at;
+            if (one != nullptr && one->dated && !is_late(*one) && ends_after(*one)) return one->at;
         }
         return kForever;
     }

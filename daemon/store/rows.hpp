@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -122,8 +123,10 @@ struct ReadingAround {
     // Of the same instant with the same total: one figure with it, in order of seqs.
     std::vector<ReadingRow> twins;
     // In order of time, whenever they were stored: back to the newest that was not estimated; and
-    // forth to the next such one that has another figure, over those that repeat it.
+    // forth to the next such one that has another figure, over those that repeat it: the same
+    // figure when it came, and now.
     std::vector<ReadingRow> before, after;
+    std::set<std::uint64_t> repeats;  // their seqs
     // Read before and behind it at times that nobody knows, between those neighbours.
     std::optional<ReadingRow> least, most;
 };

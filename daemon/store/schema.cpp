@@ -539,8 +539,7 @@ const std::vector<const char*>& migrations() {
     }();
     static const std::vector<const char*> all{
         first.c_str(), kTerms,        kPeriods, kReplays,     kPools,  kPeopleAccess, kKeysTickets,
-        kErasures,     kKeyRetention, kRemaps,  kOfficeWords, kSigned, kRowProofs,
-        kEdgeFigures};
+        kErasures,     kKeyRetention, kRemaps,  kOfficeWords, kSigned, kRowProofs,    kEdgeFigures};
     return all;
 }
 

@@ -267,9 +267,9 @@ class Store {
     [[nodiscard]] std::vector<EpochRow> load_open_epochs();  // by meter id
     // The newest stored row of each meter that has one.
     [[nodiscard]] std::vector<ReadingRow> load_last_readings();
-    // The newest row of each of those meters that stands at a known time, as far back as that seq.
-    [[nodiscard]] std::vector<ReadingRow> load_newest_dated(std::set<std::string> meters,
-                                                            std::uint64_t after);
+    // Of each of those meters what stands last at a known time, where that is later than the one
+    // given, with the figures that were corrected since.
+    [[nodiscard]] std::vector<ReadingRow> load_newest_dated(std::map<std::string, UtcMs> after);
     [[nodiscard]] std::vector<MarkRow> load_marks();
     [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
     [[nodiscard]] std::optional<Milli> register_of(std::uint64_t reading);

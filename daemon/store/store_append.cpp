@@ -158,6 +158,19 @@ std::uint64_t Store::Impl::append_event(const EventRow& event) {
     return seq;
 }
 
+// Whether that row stands behind that instant; false where nobody knows its time.
+bool Store::Impl::stands_behind(std::uint64_t reading, UtcMs at) {
+    Query query(connection,
+                "SELECT coalesce(r.stands_at_ms,r.mono_ms+coalesce("
+                "(SELECT offset_ms FROM run_offset o WHERE o.run=r.run AND "
+                "o.from_mono_ms<=r.mono_ms ORDER BY o.from_mono_ms DESC LIMIT 1),"
+                "(SELECT offset_ms FROM run_offset o WHERE o.run=r.run "
+                "ORDER BY o.from_mono_ms LIMIT 1))) FROM reading r WHERE r.seq=?");
+    query << reading;
+    const auto stands = query.step() ? query.maybe_i64() : std::nullopt;
+    return stands && *stands > at;
+}
+
 void Store::Impl::note_last(std::int64_t meter, const ReadingRow& reading) {
     std::uint64_t& last = last_of_meter[meter];
     // A row that replaces an older one in its place is not where the meter stands now, but for the
@@ -169,7 +182,14 @@ void Store::Impl::note_last(std::int64_t meter, const ReadingRow& reading) {
         const auto root = query.step() ? query.maybe_i64() : std::nullopt;
         return root && static_cast<std::uint64_t>(*root) == *reading.supersedes;
     };
-    if (reading.supersedes && !stands_in_place_of_last()) {
+    // Nor is a midnight that was split once the clock was confirmed, where what was read behind it
+    // is stored already.
+    const auto is_split_late = [&] {
+        return !reading.supersedes && reading.stands_at && last != 0 &&
+               reading.quality == ReadingQuality::estimated &&
+               stands_behind(last, *reading.stands_at);
+    };
+    if ((reading.supersedes && !stands_in_place_of_last()) || is_split_late()) {
         if (last == 0) last_of_meter.erase(meter);
         return;
     }
@@ -203,7 +223,9 @@ void Store::Impl::load_last() {
     }
     store::Contexts known;
     store::load_contexts(connection, known, 0);
-    Query query(connection, "SELECT seq,context,supersedes FROM reading WHERE seq>? ORDER BY seq");
+    Query query(connection,
+                "SELECT seq,context,supersedes,quality,stands_at_ms FROM reading "
+                "WHERE seq>? ORDER BY seq");
     query << marks_up_to;
     while (query.step()) {
         ReadingRow row;
@@ -211,6 +233,8 @@ void Store::Impl::load_last() {
         const std::int64_t context = query.i64();
         const auto supersedes = query.maybe_i64();
         if (supersedes) row.supersedes = static_cast<std::uint64_t>(*supersedes);
+        row.quality = static_cast<ReadingQuality>(query.i64());
+        row.stands_at = query.maybe_i64();
         note_last(known.at(context).meter_id, row);
     }
 }

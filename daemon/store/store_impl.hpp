@@ -40,6 +40,7 @@ struct Store::Impl {
     [[nodiscard]] std::int64_t context_id(const ReadingRow& reading);
     std::uint64_t append_event(const EventRow& event);
     void append_leg(std::uint64_t entry, int n, const Leg& leg);
+    [[nodiscard]] bool stands_behind(std::uint64_t reading, UtcMs at);
     void note_last(std::int64_t meter, const ReadingRow& reading);
     void flush_last();
     void load_last();

@@ -241,20 +241,49 @@ std::vector<ReadingRow> Store::load_last_readings() {
     return rows;
 }
 
-std::vector<ReadingRow> Store::load_newest_dated(std::set<std::string> meters,
-                                                 std::uint64_t after) {
+std::vector<ReadingRow> Store::load_newest_dated(std::map<std::string, UtcMs> after) {
+    constexpr UtcMs kInOrderMs = 10 * 60'000;
     store::Contexts contexts;
     store::load_contexts(impl_->connection, contexts, 0);
-    std::vector<ReadingRow> rows;
-    // One pass for all of them: readings are not indexed by meter.
-    Query query(impl_->connection, "SELECT " GATEHOUSE_READING_COLUMNS
-                                   "FROM reading WHERE seq>? AND (stands_at_ms IS NOT NULL OR "
-                                   "run IN (SELECT run FROM run_offset)) ORDER BY seq DESC");
-    query << after;
-    while (!meters.empty() && query.step()) {
+    RunTimes times;
+    times.set(store::load_runs(impl_->connection));
+    UtcMs oldest = INT64_MAX;
+    for (const auto& [meter, at] : after) oldest = std::min(oldest, at);
+    std::map<std::string, std::pair<UtcMs, ReadingRow>> newest;
+    // One pass for all of them: readings are not indexed by meter. What was split once a clock was
+    // confirmed came later than what stands behind it, so that the first that came when it stands
+    // ends the search of its meter; corrections stand where what they correct does.
+    Query query(impl_->connection,
+                "SELECT " GATEHOUSE_READING_COLUMNS
+                "FROM reading WHERE supersedes IS NULL AND (stands_at_ms IS NOT "
+                "NULL OR run IN (SELECT run FROM run_offset)) ORDER BY seq DESC");
+    while (!after.empty() && query.step()) {
         ReadingRow row;
         apply(contexts.at(store::reading_columns(query, impl_->bases, row)), row);
-        if (meters.erase(row.meter) != 0) rows.push_back(std::move(row));
+        const RunTimes::Time came = times.time(row.at);
+        if (came.trusted && came.at + kInOrderMs < oldest) break;
+        const auto wanted = after.find(row.meter);
+        if (wanted == after.end()) continue;
+        const UtcMs at = row.stands_at.value_or(came.at);
+        const bool in_order =
+            row.kind == ReadingKind::manual || (came.trusted && came.at - at <= kInOrderMs);
+        const auto found = newest.find(row.meter);
+        if (at > wanted->second && (found == newest.end() || at > found->second.first))
+            newest[row.meter] = {at, std::move(row)};
+        if (in_order) after.erase(wanted);
+    }
+    std::vector<ReadingRow> rows;
+    for (auto& [meter, one] : newest) {
+        const std::uint64_t seq = account_books().newest_row(one.second.seq);
+        Query corrected(impl_->connection,
+                        "SELECT " GATEHOUSE_READING_COLUMNS "FROM reading WHERE seq=?");
+        corrected << seq;
+        if (seq != one.second.seq && corrected.step()) {
+            ReadingRow row;
+            apply(contexts.at(store::reading_columns(corrected, impl_->bases, row)), row);
+            one.second = std::move(row);
+        }
+        rows.push_back(std::move(one.second));
     }
     return rows;
 }

@@ -398,6 +398,10 @@ TEST_CASE_METHOD(Corrected, "a figure that was repeated while nobody knew the ti
     REQUIRE(undated == 3);
     REQUIRE(correct("e-103", wrong, "702.00").kind == ReplyKind::created);
     CHECK(format(*meter("e-103").total) == "702.000");
+    // The rows in their place are no more dated than they were.
+    for (const StoredReading& one : readings("e-103"))
+        if (one.row.supersedes && !one.at.trusted) --undated;
+    CHECK(undated == 0);
     reopen();
     CHECK(format(*meter("e-103").total) == "702.000");
     for (int i = 0; i < 2; ++i) {
