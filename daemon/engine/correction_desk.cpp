@@ -81,9 +81,15 @@ std::optional<Reply> judge_place(const Context& context, const MeterRuntime& met
             return use_adjust(name + " is one figure with reading " + std::to_string(twin.seq) +
                               ", where a " + (twin.kind == ReadingKind::move ? "holder" : "meter") +
                               " ended and the next began");
+    // Where a holder came is his beginning: it stays, and the account counts from there.
+    const auto begins_here = [&](const ReadingRow& one) {
+        return one.kind == ReadingKind::move && one.epoch == row.epoch &&
+               &one == &around.before.front();
+    };
     for (const auto* rows : {&around.twins, &around.before, &around.after})
         for (const ReadingRow& one : *rows)
-            if (one.account != row.account || one.epoch != row.epoch)
+            if ((one.account != row.account || one.epoch != row.epoch) &&
+                !(rows == &around.before && begins_here(one)))
                 return use_adjust("between " + name + " and its neighbour " +
                                   std::to_string(one.seq) + " the meter's terms changed");
     if (row.account.empty()) return std::nullopt;
@@ -166,8 +172,8 @@ std::optional<Reply> judge_times(const Context& context, const Correction& corre
     for (const ReadingRow* row : {before_of(correction), &*around.row, after_of(correction)})
         if (row != nullptr && !is_dated(context, *row))
             return use_adjust("when reading " + std::to_string(row->seq) +
-                              " was read is not known, and what was estimated from it to reading " +
-                              std::to_string(around.root) + " cannot be estimated anew");
+                              " was read is not known, and what was estimated beside it cannot be "
+                              "estimated anew");
     return std::nullopt;
 }
 

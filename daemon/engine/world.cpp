@@ -268,12 +268,12 @@ void load_settled_registers(Context& context, World& world,
 // Where the newest row of a meter was read by a clock that nobody trusted, the next edge is worked
 // out from the newest one before it that is dated, as it would be without the restart.
 void load_dated(Context& context, World& world) {
-    std::map<std::string, UtcMs> undated;
+    std::vector<Store::DatedSearch> undated;
     for (const MeterRuntime& meter : world.meters)
         if (meter.last && !context.trusted(*meter.last))
-            undated.emplace(meter.row->meter, meter.settled_until);
+            undated.push_back({meter.row->meter, meter.settled_until, meter.last->reading});
     if (undated.empty()) return;
-    for (ReadingRow& row : context.store.load_newest_dated(std::move(undated))) {
+    for (ReadingRow& row : context.store.load_newest_dated(undated)) {
         MeterRuntime& meter = world.meters[world.meter_index.at(row.meter)];
         meter.dated = point_of(std::move(row));
         if (!context.trusted(*meter.dated)) meter.dated.reset();

@@ -267,9 +267,15 @@ class Store {
     [[nodiscard]] std::vector<EpochRow> load_open_epochs();  // by meter id
     // The newest stored row of each meter that has one.
     [[nodiscard]] std::vector<ReadingRow> load_last_readings();
-    // Of each of those meters what stands last at a known time, where that is later than the one
-    // given, with the figures that were corrected since.
-    [[nodiscard]] std::vector<ReadingRow> load_newest_dated(std::map<std::string, UtcMs> after);
+    // What stands last at a known time of what came before that row, where that is after that time;
+    // with the figures that were corrected since. One row a meter that has one.
+    struct DatedSearch {
+        std::string meter;
+        UtcMs after = 0;
+        std::uint64_t before = 0;
+    };
+    [[nodiscard]] std::vector<ReadingRow> load_newest_dated(
+        const std::vector<DatedSearch>& searches);
     [[nodiscard]] std::vector<MarkRow> load_marks();
     [[nodiscard]] std::vector<PendingEdgeRow> load_pending_edges();  // a meter's in order of event
     [[nodiscard]] std::optional<Milli> register_of(std::uint64_t reading);

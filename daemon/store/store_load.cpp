@@ -1,6 +1,7 @@
 // The questions and the loaders of the start.
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include "daemon/store/registry_rows.hpp"
 #include "daemon/store/store_impl.hpp"
@@ -241,36 +242,49 @@ std::vector<ReadingRow> Store::load_last_readings() {
     return rows;
 }
 
-std::vector<ReadingRow> Store::load_newest_dated(std::map<std::string, UtcMs> after) {
+std::vector<ReadingRow> Store::load_newest_dated(const std::vector<DatedSearch>& searches) {
     constexpr UtcMs kInOrderMs = 10 * 60'000;
     store::Contexts contexts;
     store::load_contexts(impl_->connection, contexts, 0);
     RunTimes times;
     times.set(store::load_runs(impl_->connection));
-    UtcMs oldest = INT64_MAX;
-    for (const auto& [meter, at] : after) oldest = std::min(oldest, at);
+    std::multimap<std::uint64_t, const DatedSearch*, std::greater<>> waiting;
+    for (const DatedSearch& one : searches) waiting.emplace(one.before, &one);
     std::map<std::string, std::pair<UtcMs, ReadingRow>> newest;
-    // One pass for all of them: readings are not indexed by meter. What was split once a clock was
-    // confirmed came later than what stands behind it, so that the first that came when it stands
-    // ends the search of its meter; corrections stand where what they correct does.
-    Query query(impl_->connection,
-                "SELECT " GATEHOUSE_READING_COLUMNS
-                "FROM reading WHERE supersedes IS NULL AND (stands_at_ms IS NOT "
-                "NULL OR run IN (SELECT run FROM run_offset)) ORDER BY seq DESC");
-    while (!after.empty() && query.step()) {
-        ReadingRow row;
-        apply(contexts.at(store::reading_columns(query, impl_->bases, row)), row);
-        const RunTimes::Time came = times.time(row.at);
-        if (came.trusted && came.at + kInOrderMs < oldest) break;
-        const auto wanted = after.find(row.meter);
-        if (wanted == after.end()) continue;
-        const UtcMs at = row.stands_at.value_or(came.at);
-        const bool in_order =
-            row.kind == ReadingKind::manual || (came.trusted && came.at - at <= kInOrderMs);
-        const auto found = newest.find(row.meter);
-        if (at > wanted->second && (found == newest.end() || at > found->second.first))
-            newest[row.meter] = {at, std::move(row)};
-        if (in_order) after.erase(wanted);
+    // Readings are not indexed by meter: one pass for all that stopped together. What was split
+    // once a clock was confirmed came later than what stands behind it, so that the first that came
+    // when it stands ends the search of its meter; corrections stand where what they correct does.
+    while (!waiting.empty()) {
+        std::map<std::string, UtcMs> wanted;
+        UtcMs oldest = INT64_MAX;
+        Query query(impl_->connection,
+                    "SELECT " GATEHOUSE_READING_COLUMNS
+                    "FROM reading WHERE seq<? AND supersedes IS NULL AND (stands_at_ms IS NOT NULL "
+                    "OR run IN (SELECT run FROM run_offset)) ORDER BY seq DESC");
+        query << waiting.begin()->first;
+        bool more = true;
+        for (more = query.step(); more; more = query.step()) {
+            ReadingRow row;
+            apply(contexts.at(store::reading_columns(query, impl_->bases, row)), row);
+            while (!waiting.empty() && waiting.begin()->first > row.seq) {
+                const DatedSearch& begins = *waiting.begin()->second;
+                wanted.emplace(begins.meter, begins.after);
+                oldest = std::min(oldest, begins.after);
+                waiting.erase(waiting.begin());
+            }
+            const RunTimes::Time came = times.time(row.at);
+            if (wanted.empty() || (came.trusted && came.at + kInOrderMs < oldest)) break;
+            const auto search = wanted.find(row.meter);
+            if (search == wanted.end()) continue;
+            const UtcMs at = row.stands_at.value_or(came.at);
+            const bool in_order =
+                row.kind == ReadingKind::manual || (came.trusted && came.at - at <= kInOrderMs);
+            const auto found = newest.find(row.meter);
+            if (at > search->second && (found == newest.end() || at > found->second.first))
+                newest.insert_or_assign(search->first, std::pair(at, std::move(row)));
+            if (in_order) wanted.erase(search);
+        }
+        if (!more) break;
     }
     std::vector<ReadingRow> rows;
     for (auto& [meter, one] : newest) {

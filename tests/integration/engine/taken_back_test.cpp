@@ -24,10 +24,12 @@ struct TakenBack : House {
         files["meters.csv"] =
             "meter,unit,service,bus,address,profile,rated_amps\n"
             "e-101,1-101,electricity,,,,\n"
+            "e-102,1-102,electricity,b1,5,eastron-sdm120,60\n"
             "e-103,1-103,electricity,b1,4,eastron-sdm120,60\n";
+        files["people.csv"] = "person,kind,name\np-0,tenant,a\np-1,tenant,b\n";
         files["accounts.csv"] =
-            "account,unit,service,tariff\na-101,1-101,electricity,even\n"
-            "a-103,1-103,electricity,even\n";
+            "account,unit,service,tariff,holder\na-101,1-101,electricity,even,\n"
+            "a-103,1-103,electricity,even,p-0\n";
         REQUIRE(import(files).kind == ReplyKind::ok);
     }
     void until(UtcMs at) { pass(at - clock.wall); }
@@ -75,6 +77,7 @@ struct TakenBack : House {
         open();
         for (int i = 0; i < 3; ++i) {
             settle("e-103", face);
+            settle("e-102", face);
             pass(kHour);
         }
         crash();
@@ -86,12 +89,13 @@ struct TakenBack : House {
     void with_one(const std::string& face) {
         for (int i = 0; i < 2; ++i) {
             settle("e-103", face);
+            settle("e-102", face);
             pass(kHour);
         }
     }
-    std::string midnight(UtcMs at) const {
+    std::string midnight(UtcMs at, const std::string& meter = "e-103") const {
         std::string total;
-        for (const StoredReading& one : readings("e-103"))
+        for (const StoredReading& one : readings(meter))
             if (one.at.at == at) total = format(one.row.total);
         return total;
     }
@@ -152,12 +156,14 @@ TEST_CASE_METHOD(TakenBack, "what was corrected together is taken back together"
 }
 
 TEST_CASE_METHOD(TakenBack, "a correction before a run without a clock moves no later midnight") {
+    settle("e-102", "700.00");
     settle("e-103", "700.00");
     until(kDecember - kDay - 12 * kHour);
     settle("e-103", "704.00");
     until(kDecember - kDay + kSecond);
     settle("e-103", "705.00");
     until(kDecember - 4 * kHour);
+    settle("e-102", "715.00");
     settle("e-103", "715.00");
     pass(kMinute);
     const bool corrected = GENERATE(true, false);
@@ -172,6 +178,7 @@ TEST_CASE_METHOD(TakenBack, "a correction before a run without a clock moves no 
     with_one("717.00");
     // Of 24 hours and some since 20:00, in which it counts 2, four lie before it.
     CHECK(midnight(kDecember) == "715.319");
+    CHECK(midnight(kDecember, "e-102") == "715.319");
     CHECK(proof() == "");
 }
 
@@ -202,5 +209,37 @@ TEST_CASE_METHOD(TakenBack, "midnights split late hide nothing that was read beh
     with_one("715.00");
     INFO(midnight(kDecember));
     CHECK(midnight(kDecember) > "713.000");
+    CHECK(proof() == "");
+}
+
+TEST_CASE_METHOD(TakenBack, "the first row after a holder came is corrected like any other") {
+    settle("e-103", "700.00");
+    pass(kHour);
+    settle("e-103", "701.00");
+    ChangeOccupant change;
+    change.act = {"local", "s-01", "s-02", "on", "k", "h"};
+    change.unit = "1-103";
+    change.holder = "p-1";
+    change.settle = "debt";
+    const Reply moved = ask(change);
+    INFO(moved.detail << (moved.errors.empty() ? "" : moved.errors[0].message));
+    REQUIRE(moved.kind == ReplyKind::created);
+    const std::string came = meter("e-103").account;
+    REQUIRE(came != "a-103");
+    const std::string gone = ledger("a-103");
+    pass(2 * kHour);
+    settle("e-103", "703.00");
+    pass(2 * kHour);
+    settle("e-103", "705.00");
+    pass(kMinute);
+    const std::uint64_t wrong = row("e-103", "703.000", true);
+    CHECK(correct("e-103", wrong, "700.99").type == "not-between");
+    REQUIRE(correct("e-103", wrong, "704.00").kind == ReplyKind::created);
+    until(kDecember - 2 * kDay + kSecond);
+    settle("e-103", "705.00");
+    pass(10 * kMinute);
+    CHECK(ledger("a-103") == gone);
+    CHECK(ledger(came) == "-4.00");
+    reopen();
     CHECK(proof() == "");
 }
